@@ -1,0 +1,203 @@
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    algorithm::Algorithm,
+    error::{Error, bad_input},
+    token::KeyRef,
+};
+
+/// The version of a record that this program writes; a newer one is refused.
+pub const VERSION: u32 = 1;
+
+/// The name of a key: `[a-z0-9][a-z0-9._-]{0,62}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyName(String);
+
+impl KeyName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for KeyName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let mut bytes = name.bytes();
+        let fits = name.len() <= 63
+            && bytes.next().is_some_and(legal)
+            && bytes.all(|byte| legal(byte) || matches!(byte, b'.' | b'_' | b'-'));
+        if fits {
+            return Ok(Self(name.to_owned()));
+        }
+        let shown: String = name.chars().take(80).collect();
+        Err(bad_input(format!("{shown:?} cannot be a key's name"))
+            .fix("use 1 to 63 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or digit"))
+    }
+}
+
+impl TryFrom<String> for KeyName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        name.parse()
+    }
+}
+
+impl From<KeyName> for String {
+    fn from(name: KeyName) -> Self {
+        name.0
+    }
+}
+
+/// What hsmsign knows of one key. The secret is not here: it is on the token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The record's format.
+    pub version: u32,
+    /// The key's name.
+    pub name: KeyName,
+    /// The exchange's id, as its scheme file has it; `generic` for none.
+    pub exchange: String,
+    /// What the key computes.
+    pub algorithm: Algorithm,
+    /// The encoding of its MAC for `hmac`, where the exchange is `generic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// What the owner allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Allow>,
+    /// The host that stands in for the scheme's, `https://…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The pair in force: API key and secret, issued together.
+    pub current: Pair,
+    /// The pair before the last rotation, kept until `--commit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Pair>,
+}
+
+/// What an owner can allow a key beyond orders and reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Allow {
+    /// The exchange's endpoints that move money out.
+    Withdrawals,
+    /// MACs of bytes that hsmsign does not compose.
+    Raw,
+}
+
+impl Allow {
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Withdrawals => "withdrawals",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+impl FromStr for Allow {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        [Self::Withdrawals, Self::Raw]
+            .into_iter()
+            .find(|allow| allow.name() == name)
+            .ok_or_else(|| {
+                bad_input(format!("there is nothing named {name:?} to allow"))
+                    .fix("allow `withdrawals` or `raw`")
+            })
+    }
+}
+
+/// An API key with its secrets on the token: what an exchange issues together and a rotation switches at once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// The API key; none until it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<String>,
+    /// Further values that are not secret, as `user_id` and `partner`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, String>,
+    /// When it was imported or generated, RFC 3339 in UTC.
+    pub created: String,
+    /// The key on each token that holds it, in the order of use. At least one.
+    pub copies: Vec<Copy>,
+}
+
+/// One key as it lies on one token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Copy {
+    /// The token's name in `config.toml`.
+    pub token: String,
+    /// The objects, by what they are to the scheme: `secret`, `passphrase`, `partner_secret`.
+    pub objects: BTreeMap<String, Material>,
+}
+
+/// One object on a token, with what was seen when it was put there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Material {
+    /// Where it is.
+    pub key: KeyRef,
+    /// The hardening that took effect, as the token reported it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hardening: Vec<String>,
+    /// The rung of the import ladder that the token accepted, 1 the hardest.
+    #[serde(default)]
+    pub rung: u8,
+    /// The signature that proved it, to be compared again by `hsmsign test`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+}
+
+/// A message and its MAC as software computed it while the secret was at hand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// The random message, lower-case hex.
+    pub message: String,
+    /// Its MAC, lower-case hex.
+    pub mac: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_the_contract_says() {
+        for good in ["kraken", "a", "0", "kraken-main.2_x", &"a".repeat(63)] {
+            assert!(good.parse::<KeyName>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "-a",
+            ".a",
+            "A",
+            "a b",
+            "a/b",
+            "ä",
+            "..",
+            "a\n",
+            &"a".repeat(64),
+        ] {
+            assert!(bad.parse::<KeyName>().is_err(), "{bad:?}");
+        }
+    }
+}

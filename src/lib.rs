@@ -1,0 +1,14 @@
+//! hsmsign computes exchange API signatures on a hardware token: the secret is imported once and never read back.
+//!
+//! Two roads run through the library. A secret goes in by [`enrol`] and does not come back. A request goes through
+//! [`signer`]: parsed and composed by [`exchange`], computed by [`token`].
+//! `docs/architecture.md` has the plan of the house.
+
+pub mod algorithm;
+pub mod error;
+pub mod exchange;
+pub mod json;
+pub mod keyring;
+pub mod request;
+pub mod secret;
+pub mod token;

@@ -1,0 +1,232 @@
+//! The memory a secret passes through once: locked, out of core dumps, wiped on every path.
+//!
+//! Where the kernel has `memfd_secret(2)`, the pages are mapped into this process alone: not even the kernel's own
+//! mapping reaches them. Elsewhere they are `mlock(2)`ed, between guard pages, with `MADV_DONTDUMP`.
+#![allow(unsafe_code)]
+
+use std::{fmt, ptr::NonNull};
+
+use base64ct::Encoding as _;
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use zeroize::Zeroize as _;
+
+use crate::{
+    algorithm::MacAlgorithm,
+    error::{Result, bad_input, failed},
+};
+
+/// Bytes that must not leak: never printed, never swapped, wiped on drop.
+pub struct Secret {
+    memory: NonNull<[u8]>,
+    len: usize,
+    sealed: bool,
+}
+
+// SAFETY: the memory is owned by this value alone and reached only through `&self` and `&mut self`.
+unsafe impl Send for Secret {}
+// SAFETY: shared references only read.
+unsafe impl Sync for Secret {}
+
+impl Secret {
+    /// Room for `capacity` bytes, holding none yet.
+    ///
+    /// # Errors
+    /// When the system gives no locked memory (`ulimit -l`).
+    pub fn with_capacity(capacity: usize) -> Result<Self> {
+        let size = capacity.max(1);
+        // SAFETY: the size is not zero; what comes back is ours until `drop` frees it with the matching call.
+        let sealed = unsafe { memsec::memfd_secret_sized(size) };
+        let (memory, sealed) = match sealed {
+            Some(memory) => (memory, true),
+            None => {
+                // SAFETY: as above.
+                let locked = unsafe { memsec::malloc_sized(size) };
+                (
+                    locked.ok_or_else(|| {
+                        failed("the system gave no locked memory for a secret")
+                            .fix("raise the limit of locked memory, as in: ulimit -l 8192")
+                    })?,
+                    false,
+                )
+            }
+        };
+        let mut secret = Self {
+            memory,
+            len: 0,
+            sealed,
+        };
+        secret.spare_mut().fill(0);
+        Ok(secret)
+    }
+
+    /// Takes the bytes over and wipes where they came from.
+    ///
+    /// # Errors
+    /// As [`Secret::with_capacity`]; the source is wiped even then.
+    pub fn take(source: &mut [u8]) -> Result<Self> {
+        let secret = Self::with_capacity(source.len()).map(|mut secret| {
+            secret.push(source);
+            secret
+        });
+        source.zeroize();
+        secret
+    }
+
+    /// Whether the pages come from `memfd_secret(2)`.
+    pub const fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// The bytes.
+    pub fn expose(&self) -> &[u8] {
+        // SAFETY: the memory lives as long as `self`, and `len` never exceeds its size.
+        unsafe { &self.memory.as_ref()[..self.len] }
+    }
+
+    /// How many bytes it holds.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it holds none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many bytes it has room for.
+    pub fn capacity(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// The room behind the bytes held, for a reader to fill; [`Secret::grow`] then counts what was filled.
+    pub fn spare_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the memory lives as long as `self`, which is borrowed mutably here.
+        unsafe { &mut self.memory.as_mut()[self.len..] }
+    }
+
+    /// Counts `more` bytes of the spare room as held, at most all of it.
+    pub fn grow(&mut self, more: usize) {
+        self.len = self.len.saturating_add(more).min(self.capacity());
+    }
+
+    /// Drops the bytes behind the first `len`, wiped.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len {
+            self.len = len;
+            self.spare_mut().zeroize();
+        }
+    }
+
+    /// Appends as many of the bytes as there is room for, and says how many that were.
+    pub fn push(&mut self, bytes: &[u8]) -> usize {
+        let spare = self.spare_mut();
+        let taken = bytes.len().min(spare.len());
+        spare[..taken].copy_from_slice(&bytes[..taken]);
+        self.grow(taken);
+        taken
+    }
+
+    /// A second copy, also locked. Needed only where one secret goes to two tokens.
+    ///
+    /// # Errors
+    /// As [`Secret::with_capacity`].
+    pub fn duplicate(&self) -> Result<Self> {
+        let mut copy = Self::with_capacity(self.len)?;
+        copy.push(self.expose());
+        Ok(copy)
+    }
+
+    /// The bytes that this base64 text (RFC 4648, section 4, with padding) stands for.
+    ///
+    /// # Errors
+    /// When it is not base64; the error does not show the text.
+    pub fn decode_base64(&self) -> Result<Self> {
+        let mut decoded = Self::with_capacity(self.len / 4 * 3 + 3)?;
+        let len = base64ct::Base64::decode(self.expose(), decoded.spare_mut())
+            .map_err(|_| bad_input("the secret is not base64 as the exchange issues it"))?
+            .len();
+        decoded.grow(len);
+        Ok(decoded)
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        // SAFETY: the memory is ours and not used after this.
+        unsafe { self.memory.as_mut() }.zeroize();
+        // SAFETY: it came from the allocation of the same kind.
+        unsafe {
+            if self.sealed {
+                memsec::free_memfd_secret(self.memory);
+            } else {
+                memsec::free(self.memory);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// An HMAC key as RFC 2104 pads it to the hash's block: the only form a secret reaches a token in.
+///
+/// `K' = (K longer than the block ? H(K) : K)`, then zeros up to the block; HMAC(K') = HMAC(K).
+pub struct BlockKey {
+    algorithm: MacAlgorithm,
+    bytes: Secret,
+}
+
+impl BlockKey {
+    /// The block key of a secret of any length for one algorithm.
+    ///
+    /// # Errors
+    /// When the secret is empty, or there is no locked memory.
+    pub fn new(algorithm: MacAlgorithm, secret: &Secret) -> Result<Self> {
+        if secret.is_empty() {
+            return Err(bad_input("the secret is empty"));
+        }
+        let block = algorithm.block_len();
+        let mut bytes = Secret::with_capacity(block)?;
+        if secret.len() > block {
+            let spare = &mut bytes.spare_mut()[..algorithm.output_len()];
+            match algorithm {
+                MacAlgorithm::HmacSha256 => {
+                    Sha256::new_with_prefix(secret.expose()).finalize_into(spare.try_into().map_err(sized)?);
+                }
+                MacAlgorithm::HmacSha384 => {
+                    Sha384::new_with_prefix(secret.expose()).finalize_into(spare.try_into().map_err(sized)?);
+                }
+                MacAlgorithm::HmacSha512 => {
+                    Sha512::new_with_prefix(secret.expose()).finalize_into(spare.try_into().map_err(sized)?);
+                }
+            }
+        } else {
+            bytes.spare_mut()[..secret.len()].copy_from_slice(secret.expose());
+        }
+        bytes.grow(block);
+        Ok(Self { algorithm, bytes })
+    }
+
+    /// What it is a key for.
+    pub const fn algorithm(&self) -> MacAlgorithm {
+        self.algorithm
+    }
+
+    /// The padded key, exactly one block.
+    pub fn expose(&self) -> &[u8] {
+        &self.bytes.expose()[..self.algorithm.block_len()]
+    }
+}
+
+impl fmt::Debug for BlockKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BlockKey({}, …)", self.algorithm.name())
+    }
+}
+
+fn sized<E>(_: E) -> crate::error::Error {
+    failed("a hash of unexpected size")
+}

@@ -1,0 +1,242 @@
+//! Where keys live: one trait, and a folder for each kind of token.
+//!
+//! A token knows no exchange. What it is asked is a MAC or a signature of bytes; what it is given is a key, once.
+
+mod error;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
+    secret::{BlockKey, Secret},
+};
+
+pub use error::{Result, TokenError};
+
+/// A place where keys live and are used, but are not read back.
+pub trait Token: Send + Sync {
+    /// What it can do, probed when it was opened.
+    fn capabilities(&self) -> &Capabilities;
+    /// What it says of itself.
+    fn identity(&self) -> &Identity;
+    /// Stores a MAC key that cannot be read back, under `meta.id`; refuses an id that is in use.
+    fn import_mac(&self, key: &BlockKey, meta: &KeyMeta) -> Result<Imported>;
+    /// Makes a MAC key of a full hash block on the token.
+    fn generate_mac(&self, algorithm: MacAlgorithm, meta: &KeyMeta) -> Result<Imported>;
+    /// Stores a private key (PKCS #8 DER) that cannot be read back.
+    fn import_private(
+        &self,
+        algorithm: SignatureAlgorithm,
+        key: &Secret,
+        meta: &KeyMeta,
+    ) -> Result<(Imported, PublicKey)>;
+    /// Makes a private key on the token.
+    fn generate(&self, algorithm: SignatureAlgorithm, meta: &KeyMeta) -> Result<(Imported, PublicKey)>;
+    /// The MAC of a message.
+    fn mac(&self, key: &KeyRef, algorithm: MacAlgorithm, message: &[u8]) -> Result<Mac>;
+    /// The signature of a message or digest: r‖s for P-256, the plain bytes for Ed25519 and RSA.
+    fn sign(&self, key: &KeyRef, algorithm: SignatureAlgorithm, input: SignInput<'_>) -> Result<Vec<u8>>;
+    /// Stores a private data object, such as a passphrase.
+    fn put_data(&self, data: &Secret, meta: &KeyMeta) -> Result<KeyRef>;
+    /// Reads a private data object.
+    fn get_data(&self, key: &KeyRef) -> Result<Secret>;
+    /// Whether the value of a key can be read out of the token by who has the PIN, as far as one plain read tells.
+    fn readable(&self, key: &KeyRef) -> Result<bool>;
+    /// Everything on it that this PIN can see.
+    fn list(&self) -> Result<Vec<KeyInfo>>;
+    /// Deletes one object; one that is not there is no error.
+    fn delete(&self, key: &KeyRef) -> Result<()>;
+    /// Deletes what half a creation left: the objects with this id, and such as have neither class nor label.
+    /// Answers how many went.
+    fn sweep(&self, id: &ObjectId) -> Result<usize>;
+    /// Starts over with the module, for a token that went away and came back.
+    fn reopen(&self) -> Result<()>;
+}
+
+/// The id of an object on a token (CKA_ID), 1 to 64 bytes; hsmsign makes random ones of 16.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ObjectId(Vec<u8>);
+
+impl ObjectId {
+    /// A random id of 16 bytes.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn random() -> crate::error::Result<Self> {
+        let mut id = vec![0; 16];
+        getrandom::fill(&mut id).map_err(|_| crate::error::failed("the system gave no random bytes"))?;
+        Ok(Self(id))
+    }
+
+    /// The id as a token reports it.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&base16ct::lower::encode_string(&self.0))
+    }
+}
+
+impl fmt::Debug for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<ObjectId> for String {
+    fn from(id: ObjectId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for ObjectId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> std::result::Result<Self, Self::Error> {
+        match base16ct::lower::decode_vec(&text) {
+            Ok(id) if !id.is_empty() && id.len() <= 64 => Ok(Self(id)),
+            _ => Err("an object id is 1 to 64 bytes in lower-case hex"),
+        }
+    }
+}
+
+/// Where a key is on its token: a locator that can be written down, never a session's handle.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyRef {
+    /// An object of a PKCS#11 token, by class and CKA_ID.
+    Object {
+        /// What kind of object.
+        class: Class,
+        /// Its CKA_ID (CKA_OBJECT_ID for data).
+        id: ObjectId,
+    },
+}
+
+/// The kind of an object on a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// A MAC key (CKO_SECRET_KEY).
+    Mac,
+    /// A private key (CKO_PRIVATE_KEY).
+    Private,
+    /// A public key (CKO_PUBLIC_KEY).
+    Public,
+    /// Private data, as a passphrase (CKO_DATA).
+    Data,
+}
+
+/// How a new object is named on its token.
+#[derive(Debug, Clone)]
+pub struct KeyMeta {
+    /// Its id, chosen and journalled before the token hears of it.
+    pub id: ObjectId,
+    /// Its label: `hsmsign:` and the key's name.
+    pub label: String,
+}
+
+/// A key that is now on the token.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// Where.
+    pub key: KeyRef,
+    /// The hardening that took effect, read back from the token, as `sensitive`, `not-extractable`, `not-copyable`;
+    /// what was asked and did not is left out.
+    pub hardening: Vec<String>,
+    /// The rung of the import ladder that the token accepted, 1 the hardest; 0 where there is no ladder.
+    pub rung: u8,
+}
+
+/// A public key, SubjectPublicKeyInfo in DER (RFC 5280).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey(pub Vec<u8>);
+
+/// A MAC as the token gave it, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mac {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Mac {
+    /// From the token's answer; none if it is longer than any MAC here.
+    pub fn new(answer: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 64];
+        bytes.get_mut(..answer.len())?.copy_from_slice(answer);
+        Some(Self {
+            bytes,
+            len: answer.len(),
+        })
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// What a signature is made of.
+#[derive(Debug, Clone, Copy)]
+pub enum SignInput<'a> {
+    /// The message itself.
+    Message(&'a [u8]),
+    /// Its SHA-256, 32 bytes, for algorithms that hash first.
+    Digest(&'a [u8; 32]),
+}
+
+/// One object that a token lists.
+#[derive(Debug, Clone)]
+pub struct KeyInfo {
+    /// Where it is; none where it has no id, or its class is not one of ours.
+    pub key: Option<KeyRef>,
+    /// Its label.
+    pub label: String,
+}
+
+/// What a token says of itself. Text is trimmed of its padding.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// `pkcs11`, `yubikey-oath` …
+    pub kind: String,
+    /// The module's maker, description and version, as `SoftHSM, Implementation of PKCS11, 2.6`.
+    pub module: String,
+    /// The token's label.
+    pub label: String,
+    /// The token's serial number.
+    pub serial: String,
+    /// The token's maker and model.
+    pub model: String,
+}
+
+/// What a token can do, found by asking and trying.
+#[derive(Debug, Clone, Default)]
+pub struct Capabilities {
+    /// The algorithms that it claims, and that were not seen to fail.
+    pub algorithms: Vec<Algorithm>,
+    /// The longest message in bytes, where it is known.
+    pub longest_message: Option<usize>,
+    /// Whether calls may run in parallel.
+    pub parallel: bool,
+    /// Whether processes that use it must take turns at its opening.
+    pub process_lock: bool,
+    /// Tries left before the PIN locks, where the token says so.
+    pub pin_tries_left: Option<u32>,
+    /// What a wrong PIN costs, in words.
+    pub wrong_pin: String,
+    /// Whether it is hardware; false where the keys are in the memory of a process on this machine.
+    pub hardware: bool,
+    /// Whether it keeps private data objects.
+    pub data_objects: bool,
+}
