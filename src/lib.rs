@@ -5,10 +5,14 @@
 //! `docs/architecture.md` has the plan of the house.
 
 pub mod algorithm;
+pub mod config;
 pub mod error;
 pub mod exchange;
+pub mod home;
 pub mod json;
 pub mod keyring;
+pub mod nonce;
+pub mod process;
 pub mod request;
 pub mod secret;
 pub mod token;

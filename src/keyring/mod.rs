@@ -1,8 +1,12 @@
 //! The keyring: what hsmsign knows of each key beside its secret, a record a key, and the journal of imports.
 
+mod file;
+mod journal;
 mod record;
 
-pub use record::{Allow, Copy, KeyName, Material, Pair, Proof, Record};
+pub use file::FileKeyring;
+pub use journal::{Journal, Pending};
+pub use record::{Allow, Copy, KeyName, Material, Pair, Proof, Record, VERSION};
 
 use crate::error::Result;
 

@@ -1,0 +1,295 @@
+//! `config.toml`: the tokens by name, and what to do by default.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::Deserialize;
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use crate::{
+    error::{Code, Error, Result, bad_input, failed},
+    home::{Home, read_private, write_private},
+};
+
+/// The version of the file that this program writes; a newer one is refused.
+pub const VERSION: u32 = 1;
+const LIMIT: u64 = 1 << 20;
+
+/// The settings.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The file's format.
+    #[serde(default)]
+    pub version: u32,
+    /// The token that `import` uses where none is named.
+    #[serde(default)]
+    pub default_token: Option<String>,
+    /// The tokens by name.
+    #[serde(default, rename = "token")]
+    pub tokens: BTreeMap<String, TokenConfig>,
+}
+
+/// One token: how to find it, never by slot number.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TokenConfig {
+    /// The PKCS#11 module's file.
+    #[serde(default)]
+    pub module: Option<PathBuf>,
+    /// The token as an RFC 7512 URI, in place of module, label, serial and pin-source.
+    #[serde(default)]
+    pub uri: Option<String>,
+    /// The token's label.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// The token's serial number.
+    #[serde(default)]
+    pub serial: Option<String>,
+    /// What the module wants at C_Initialize, in its own form.
+    #[serde(default)]
+    pub module_args: Option<String>,
+    /// Where the PIN comes from: `terminal`, `pinentry`, `file:PATH`, `fd:N`, `credential:NAME`.
+    #[serde(default)]
+    pub pin_source: Option<String>,
+    /// Whether processes take turns at opening it; where not said, what is known of the module decides.
+    #[serde(default)]
+    pub process_lock: Option<bool>,
+    /// Whether it is a SoftHSM development token in hsmsign's own folders.
+    #[serde(default)]
+    pub softhsm: bool,
+    /// Environment variables that the module reads, set before it is loaded unless they are set already.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Reads the file; what is not there is empty.
+    ///
+    /// # Errors
+    /// When it is open to others, not TOML, has unknown fields or a newer version.
+    pub fn load(home: &Home) -> Result<Self> {
+        let path = home.config("config.toml");
+        let Some(bytes) = read_private(&path, LIMIT)? else {
+            return Ok(Self::default());
+        };
+        let text = text(bytes, &path)?;
+        let version = text.lines().find_map(|line| {
+            let (name, number) = line.split_once('=')?;
+            (name.trim() == "version").then(|| number.trim().parse::<u32>().ok())?
+        });
+        if let Some(version) = version
+            && version > VERSION
+        {
+            return Err(failed(format!(
+                "{} has version {version}, and this hsmsign knows up to {VERSION}",
+                path.display()
+            ))
+            .fix("use the newer hsmsign that wrote it"));
+        }
+        toml::from_str(&text).map_err(|error| {
+            bad_input(format!(
+                "{} is not as it should be: {}",
+                path.display(),
+                error.to_string().trim_end()
+            ))
+            .fix("mend the file; docs/tokens.md has all settings")
+        })
+    }
+
+    /// The settings of a token.
+    ///
+    /// # Errors
+    /// `token-missing`, naming the tokens there are.
+    pub fn token(&self, name: &str) -> Result<&TokenConfig> {
+        self.tokens.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.tokens.keys().map(String::as_str).collect();
+            let error = Error::new(
+                Code::TokenMissing,
+                format!("there is no token named {name:?} in config.toml"),
+            );
+            if known.is_empty() {
+                error.fix("set one up: hsmsign init")
+            } else {
+                error.fix(format!(
+                    "the tokens are: {}; `hsmsign init --token {name}` sets one up",
+                    known.join(", ")
+                ))
+            }
+        })
+    }
+
+    /// The token to use where none is named: the only one, or the default.
+    ///
+    /// # Errors
+    /// When there is none, or several and no default.
+    pub fn usual_token(&self) -> Result<&str> {
+        if let Some(name) = &self.default_token {
+            self.token(name)?;
+            return Ok(name);
+        }
+        let mut names = self.tokens.keys();
+        match (names.next(), names.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => Err(Error::new(Code::TokenMissing, "no token is set up").fix(
+                "for a hardware token: hsmsign init --pkcs11 MODULE; for development: hsmsign init --softhsm",
+            )),
+            _ => Err(bad_input(format!(
+                "there are several tokens ({}), and no default-token in config.toml",
+                self.tokens
+                    .keys()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ))
+            .fix("name one with --token")),
+        }
+    }
+}
+
+fn text(bytes: Vec<u8>, path: &std::path::Path) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| bad_input(format!("{} is not UTF-8", path.display())))
+}
+
+/// Writes a token into `config.toml`, keeping everything else of the file as it is, comments too.
+///
+/// # Errors
+/// When a token of that name is there already, or the file cannot be written.
+pub fn add_token(home: &Home, name: &str, token: &TokenConfig) -> Result<()> {
+    check_token_name(name)?;
+    edit(home, |document| {
+        let tokens = document.entry("token").or_insert_with(|| {
+            let mut table = Table::new();
+            table.set_implicit(true);
+            Item::Table(table)
+        });
+        let tokens = tokens
+            .as_table_mut()
+            .ok_or_else(|| bad_input("`token` in config.toml is not a table"))?;
+        if tokens.contains_key(name) {
+            return Err(bad_input(format!("a token named {name} is set up already"))
+                .fix("choose another name with --token, or see `hsmsign token list`"));
+        }
+        let mut table = Table::new();
+        let mut put = |field: &str, text: Option<String>| {
+            if let Some(text) = text {
+                table[field] = value(text);
+            }
+        };
+        put(
+            "module",
+            token.module.as_ref().map(|module| module.display().to_string()),
+        );
+        put("uri", token.uri.clone());
+        put("label", token.label.clone());
+        put("serial", token.serial.clone());
+        put("module-args", token.module_args.clone());
+        put("pin-source", token.pin_source.clone());
+        if let Some(lock) = token.process_lock {
+            table["process-lock"] = value(lock);
+        }
+        if token.softhsm {
+            table["softhsm"] = value(true);
+        }
+        if !token.environment.is_empty() {
+            let mut environment = toml_edit::InlineTable::new();
+            for (variable, text) in &token.environment {
+                environment.insert(variable, text.as_str().into());
+            }
+            table["environment"] = value(environment);
+        }
+        tokens.insert(name, Item::Table(table));
+        Ok(())
+    })
+}
+
+/// Takes a token out of `config.toml`.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn remove_token(home: &Home, name: &str) -> Result<()> {
+    edit(home, |document| {
+        if let Some(tokens) = document.get_mut("token").and_then(Item::as_table_mut) {
+            tokens.remove(name);
+        }
+        if document.get("default-token").and_then(Item::as_str) == Some(name) {
+            document.remove("default-token");
+        }
+        Ok(())
+    })
+}
+
+fn edit(home: &Home, change: impl FnOnce(&mut DocumentMut) -> Result<()>) -> Result<()> {
+    home.create()?;
+    let path = home.config("config.toml");
+    let before = read_private(&path, LIMIT)?
+        .map(|bytes| text(bytes, &path))
+        .transpose()?
+        .unwrap_or_default();
+    let mut document: DocumentMut = before.parse().map_err(|error: toml_edit::TomlError| {
+        bad_input(format!(
+            "{} is not TOML: {}",
+            path.display(),
+            error.to_string().trim_end()
+        ))
+    })?;
+    if !document.contains_key("version") {
+        document.insert("version", value(i64::from(VERSION)));
+    }
+    change(&mut document)?;
+    let after = document.to_string();
+    toml::from_str::<Config>(&after)
+        .map_err(|error| failed(format!("config.toml would be wrong: {error}")))?;
+    write_private(&path, after.as_bytes())
+}
+
+fn check_token_name(name: &str) -> Result<()> {
+    let fits = name.parse::<crate::keyring::KeyName>().is_ok();
+    if fits {
+        return Ok(());
+    }
+    Err(bad_input(format!("{name:?} cannot be a token's name"))
+        .fix("use 1 to 63 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or digit"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_added_beside_what_is_there() {
+        let folder = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .unwrap();
+        let home = Home::at(folder.path());
+        assert_eq!(
+            Config::load(&home).unwrap().usual_token().unwrap_err().code(),
+            Code::TokenMissing
+        );
+        let token = TokenConfig {
+            module: Some("/m.so".into()),
+            label: Some("l".into()),
+            ..Default::default()
+        };
+        add_token(&home, "one", &token).unwrap();
+        assert_eq!(Config::load(&home).unwrap().usual_token().unwrap(), "one");
+        let path = home.config("config.toml");
+        let text = format!("# mine\n{}", fs::read_to_string(&path).unwrap());
+        write_private(&path, text.as_bytes()).unwrap();
+        add_token(&home, "two", &token).unwrap();
+        assert!(add_token(&home, "two", &token).is_err());
+        assert!(add_token(&home, "a b", &token).is_err());
+        assert!(fs::read_to_string(&path).unwrap().starts_with("# mine\n"));
+        let config = Config::load(&home).unwrap();
+        assert!(config.usual_token().is_err());
+        assert_eq!(config.token("two").unwrap().label.as_deref(), Some("l"));
+        remove_token(&home, "two").unwrap();
+        assert!(Config::load(&home).unwrap().token("two").is_err());
+        write_private(&path, b"version = 7\nnew = 1").unwrap();
+        assert!(Config::load(&home).unwrap_err().message().contains("version 7"));
+        write_private(&path, b"version = 1\nnew = 1").unwrap();
+        assert_eq!(Config::load(&home).unwrap_err().code(), Code::BadInput);
+    }
+}

@@ -1,0 +1,402 @@
+//! The folders and files of hsmsign: where they are, that they are private, and that a write is whole or not at all.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::error::{Code, Error, Result, bad_input, failed};
+
+/// Where configuration and state lie.
+#[derive(Debug, Clone)]
+pub struct Home {
+    config: PathBuf,
+    state: PathBuf,
+}
+
+impl Home {
+    /// `HSMSIGN_HOME` for both, or the folders `hsmsign` in the XDG configuration and state folders.
+    ///
+    /// # Errors
+    /// When none of `HSMSIGN_HOME`, the XDG variables and `HOME` says where, or a folder is open to others.
+    pub fn from_env() -> Result<Self> {
+        let set = |name: &str| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let home = if let Some(home) = set("HSMSIGN_HOME") {
+            let home = std::path::absolute(&home)
+                .map_err(|error| bad_input(format!("HSMSIGN_HOME is no folder's name: {error}")))?;
+            Self {
+                config: home.clone(),
+                state: home,
+            }
+        } else {
+            let below = |variable: &str, usual: &str| {
+                set(variable)
+                    .filter(|path| path.is_absolute())
+                    .or_else(|| set("HOME").map(|home| home.join(usual)))
+                    .map(|folder| folder.join("hsmsign"))
+                    .ok_or_else(|| {
+                        bad_input("neither HSMSIGN_HOME nor HOME is set, so there is no place for keys and settings")
+                            .fix("set HSMSIGN_HOME to a folder of mode 0700")
+                    })
+            };
+            Self {
+                config: below("XDG_CONFIG_HOME", ".config")?,
+                state: below("XDG_STATE_HOME", ".local/state")?,
+            }
+        };
+        for folder in [&home.config, &home.state] {
+            check_private(folder)?;
+        }
+        Ok(home)
+    }
+
+    /// Both in one folder.
+    pub fn at(folder: &Path) -> Self {
+        Self {
+            config: folder.to_owned(),
+            state: folder.to_owned(),
+        }
+    }
+
+    /// A file or folder of the configuration.
+    pub fn config(&self, name: &str) -> PathBuf {
+        self.config.join(name)
+    }
+
+    /// A file or folder of the state.
+    pub fn state(&self, name: &str) -> PathBuf {
+        self.state.join(name)
+    }
+
+    /// Makes the folders, mode 0700, where they are missing.
+    ///
+    /// # Errors
+    /// When one cannot be made or is open to others.
+    pub fn create(&self) -> Result<()> {
+        create_folder(&self.config)?;
+        create_folder(&self.state)
+    }
+}
+
+/// Makes a folder and those above it, mode 0700, and checks that it is private.
+///
+/// # Errors
+/// When it cannot be made, or is there and open to others.
+pub fn create_folder(folder: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| io_error("the folder", folder, "be made", &error))?;
+    check_private(folder)
+}
+
+/// Refuses a file or folder that others can read or write, or that belongs to another user. One that is not there
+/// is fine.
+fn check_private(path: &Path) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(metadata) => check_metadata(path, &metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error("", path, "be looked at", &error)),
+    }
+}
+
+fn check_metadata(path: &Path, metadata: &fs::Metadata) -> Result<()> {
+    let me = rustix::process::geteuid().as_raw();
+    if metadata.uid() != me {
+        return Err(bad_input(format!(
+            "{} belongs to uid {}, and this process runs as uid {me}",
+            path.display(),
+            metadata.uid()
+        ))
+        .fix(format!(
+            "run hsmsign as its owner, or: chown {me} {}",
+            path.display()
+        )));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        let wanted = if metadata.is_dir() { "700" } else { "600" };
+        return Err(bad_input(format!(
+            "{} has mode {:03o}, which lets others in",
+            path.display(),
+            metadata.mode() & 0o777
+        ))
+        .fix(format!("chmod {wanted} {}", path.display())));
+    }
+    Ok(())
+}
+
+/// What a file holds, if it is there; refused if others can read or write it, or it is larger than `limit` bytes.
+///
+/// # Errors
+/// As said, or when it cannot be read.
+pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let Some(mut file) = open_private(path)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    (&mut file)
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| io_error("", path, "be read", &error))?;
+    if bytes.len() as u64 > limit {
+        return Err(bad_input(format!(
+            "{} is larger than {limit} bytes",
+            path.display()
+        )));
+    }
+    Ok(Some(bytes))
+}
+
+/// Opens a private file for reading, if it is there.
+///
+/// # Errors
+/// When others can read or write it, or it cannot be opened.
+pub fn open_private(path: &Path) -> Result<Option<File>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("", path, "be read", &error)),
+    };
+    let metadata = file
+        .metadata()
+        .map_err(|error| io_error("", path, "be looked at", &error))?;
+    check_metadata(path, &metadata)?;
+    Ok(Some(file))
+}
+
+/// Writes a file, mode 0600, whole or not at all: beside it first, to the disk, then in its place.
+///
+/// # Errors
+/// When it cannot be written, as on a full disk; what was there before is then still there.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path
+        .parent()
+        .ok_or_else(|| failed(format!("{} is no file's name", path.display())))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = beside(folder, &name);
+    let written = (|| {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        sync_folder(folder)
+    })();
+    written.map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        io_error("", path, "be written", &error)
+    })
+}
+
+/// A name in the same folder that no other process or thread uses, left out by [`list_folder`].
+pub fn beside(folder: &Path, name: &str) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    folder.join(format!(".{name}.{}.{count}.new", std::process::id()))
+}
+
+/// Removes a file, and has the removal on the disk; one that is not there is no error.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => path
+            .parent()
+            .map_or(Ok(()), sync_folder)
+            .map_err(|error| io_error("", path, "be removed for good", &error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error("", path, "be removed", &error)),
+    }
+}
+
+/// The names of the files in a folder that is private, without those that begin with a dot; none if it is not there.
+///
+/// # Errors
+/// When it cannot be read or is open to others.
+pub fn list_folder(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error("the folder", folder, "be read", &error)),
+    };
+    check_private(folder)?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| io_error("the folder", folder, "be read", &error))?;
+        if let Ok(name) = entry.file_name().into_string()
+            && !name.starts_with('.')
+        {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// A lock between processes, held as long as this lives. The kernel drops it with the process.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Waits for the lock for as long as `patience`; `busy` says what another process is doing with it.
+    ///
+    /// # Errors
+    /// `token-busy` when it is not free in time, or the file cannot be made.
+    pub fn acquire(path: &Path, patience: Duration, busy: &str) -> Result<Self> {
+        let file = open_lock(path)?;
+        let begun = Instant::now();
+        let mut pause = Duration::from_micros(500);
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(failed(format!("{} could not be locked: {error}", path.display()))),
+            }
+            if begun.elapsed() > patience {
+                return Err(Error::new(
+                    Code::TokenBusy,
+                    format!("{busy} for {} seconds", patience.as_secs()),
+                )
+                .fix("wait for the other hsmsign process, or end it, then try again"));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// The lock if it is free now.
+    ///
+    /// # Errors
+    /// When the file cannot be made or locked.
+    pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
+        let file = open_lock(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(None),
+            Err(error) => Err(failed(format!("{} could not be locked: {error}", path.display()))),
+        }
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    if let Some(folder) = path.parent() {
+        create_folder(folder)?;
+    }
+    fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| io_error("the lock", path, "be opened", &error))
+}
+
+/// An error of the file system, told with the file and what to do where that is known.
+pub fn io_error(what: &str, path: &Path, deed: &str, error: &io::Error) -> Error {
+    let space = if what.is_empty() { "" } else { " " };
+    let told = failed(format!("{what}{space}{} cannot {deed}: {error}", path.display()));
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            told.fix("make room on that file system; nothing was changed")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            told.fix("the file system is mounted read-only; mount it for writing")
+        }
+        io::ErrorKind::PermissionDenied => told.fix("check who owns it and its mode: files 600, folders 700"),
+        _ => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn temporary() -> tempfile::TempDir {
+        tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_loose_mode_is_refused_with_the_chmod() {
+        let folder = temporary();
+        let file = folder.path().join("f");
+        write_private(&file, b"x").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        let error = read_private(&file, 10).unwrap_err();
+        assert_eq!(error.code(), Code::BadInput);
+        assert_eq!(
+            error.remedy(),
+            Some(format!("chmod 600 {}", file.display()).as_str())
+        );
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let error = create_folder(folder.path()).unwrap_err();
+        assert!(error.remedy().unwrap().starts_with("chmod 700 "));
+    }
+
+    #[test]
+    fn a_write_replaces_whole_and_leaves_nothing_beside() {
+        let folder = temporary();
+        let file = folder.path().join("f");
+        write_private(&file, b"one").unwrap();
+        write_private(&file, b"two").unwrap();
+        assert_eq!(read_private(&file, 10).unwrap().unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(read_private(&file, 2).is_err(), "over the limit");
+        assert!(read_private(&folder.path().join("none"), 2).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_failed_write_keeps_what_was_there() {
+        let folder = temporary();
+        let file = folder.path().join("taken");
+        fs::create_dir(&file).unwrap();
+        assert!(write_private(&file, b"x").is_err(), "a folder is in the place");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
+    }
+
+    #[test]
+    fn a_lock_is_held_once() {
+        let folder = temporary();
+        let path = folder.path().join("lock");
+        let held = FileLock::try_acquire(&path).unwrap();
+        assert!(held.is_some());
+        assert!(FileLock::try_acquire(&path).unwrap().is_none());
+        let error =
+            FileLock::acquire(&path, Duration::from_millis(5), "an import has been running").unwrap_err();
+        assert_eq!(error.code(), Code::TokenBusy);
+        drop(held);
+        assert!(FileLock::try_acquire(&path).unwrap().is_some());
+    }
+}

@@ -1,0 +1,33 @@
+//! What a process does before anything else, so that its memory stays its own.
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+use crate::error::{Result, failed};
+
+/// Forbids core dumps, tracing and `/proc/PID/mem` to other processes of the same user, and makes new files private.
+///
+/// What remains: root, and whoever starts this program himself with a preloaded library.
+///
+/// # Errors
+/// When the kernel refuses; a program that handles secrets should then stop.
+pub fn harden() -> Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| {
+        failed(format!(
+            "the kernel did not let this process forbid tracing: {error}"
+        ))
+    })?;
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )
+    .map_err(|error| {
+        failed(format!(
+            "the kernel did not let this process forbid core dumps: {error}"
+        ))
+    })?;
+    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    Ok(())
+}
