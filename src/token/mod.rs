@@ -3,6 +3,8 @@
 //! A token knows no exchange. What it is asked is a MAC or a signature of bytes; what it is given is a key, once.
 
 mod error;
+mod pin;
+mod source;
 
 use std::fmt;
 
@@ -14,6 +16,8 @@ use crate::{
 };
 
 pub use error::{Result, TokenError};
+pub use pin::{PinProvider, PinRequest};
+pub use source::{ConfiguredPin, PinSource, forget_refused};
 
 /// A place where keys live and are used, but are not read back.
 pub trait Token: Send + Sync {

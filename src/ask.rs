@@ -1,0 +1,338 @@
+//! Asking the person: the one trait through which the library does it, and how a terminal or pinentry answers.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    os::fd::{AsFd, BorrowedFd},
+    process::{Command, Stdio},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
+};
+
+use crate::{
+    error::{Code, Error, Result, bad_input, failed},
+    secret::Secret,
+};
+
+/// The longest secret that is read, in bytes: an RSA key of 4096 bits as PEM has about 3,300.
+pub const LONGEST_SECRET: usize = 16 * 1024;
+
+/// Someone who can be asked.
+pub trait Ask: Send + Sync {
+    /// Whether there is a person to ask at all.
+    fn present(&self) -> bool;
+    /// Something secret, typed without echo.
+    ///
+    /// # Errors
+    /// When nobody is there, or they broke off.
+    fn secret(&self, prompt: &str) -> Result<Secret>;
+    /// A line, as typed.
+    ///
+    /// # Errors
+    /// As [`Ask::secret`].
+    fn line(&self, prompt: &str) -> Result<String>;
+    /// Tells them something while they wait.
+    fn tell(&self, text: &str);
+}
+
+/// The process's terminal, whatever its standard input is.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Terminal;
+
+impl Terminal {
+    fn open() -> Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/tty")
+            .map_err(|_| Error::new(Code::Failed, "there is no terminal to ask at"))
+    }
+}
+
+impl Ask for Terminal {
+    fn present(&self) -> bool {
+        Self::open().is_ok()
+    }
+
+    fn secret(&self, prompt: &str) -> Result<Secret> {
+        let mut terminal = Self::open()?;
+        let quiet = Quiet::begin(terminal.as_fd())?;
+        let _ = write!(terminal, "{prompt}");
+        let read = read_keys(terminal.as_fd());
+        let _ = writeln!(terminal);
+        drop(quiet);
+        read
+    }
+
+    fn line(&self, prompt: &str) -> Result<String> {
+        let mut terminal = Self::open()?;
+        let _ = write!(terminal, "{prompt}");
+        let line = read_secret_line(terminal.as_fd())?;
+        String::from_utf8(line.expose().to_vec()).map_err(|_| bad_input("what was typed is not UTF-8"))
+    }
+
+    fn tell(&self, text: &str) {
+        eprintln!("{text}");
+    }
+}
+
+/// A terminal without echo, line editing and signals, until dropped: Ctrl-C must not leave it mute.
+struct Quiet<'a> {
+    terminal: BorrowedFd<'a>,
+    before: Termios,
+}
+
+impl<'a> Quiet<'a> {
+    fn begin(terminal: BorrowedFd<'a>) -> Result<Self> {
+        let told = |error: Errno| failed(format!("the terminal cannot be made to hide typing: {error}"));
+        let before = tcgetattr(terminal).map_err(told)?;
+        let mut quiet = before.clone();
+        quiet
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
+        quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(terminal, OptionalActions::Flush, &quiet).map_err(told)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
+    }
+}
+
+/// Reads keys up to Enter; a PEM block up to the end of its last line.
+fn read_keys(terminal: BorrowedFd<'_>) -> Result<Secret> {
+    const END: u8 = 4;
+    const INTERRUPT: u8 = 3;
+    const KILL_LINE: u8 = 21;
+    const BACKSPACE: [u8; 2] = [8, 127];
+    let broken_off = || Error::new(Code::Failed, "broken off at the prompt; nothing was done");
+    let mut typed = Secret::with_capacity(LONGEST_SECRET)?;
+    loop {
+        let Some(key) = read_byte(terminal)? else {
+            return Err(broken_off());
+        };
+        match key {
+            INTERRUPT => return Err(broken_off()),
+            END if typed.is_empty() => return Err(broken_off()),
+            END => return Ok(typed),
+            b'\r' | b'\n' if is_open_pem(&typed) => push(&mut typed, b'\n')?,
+            b'\r' | b'\n' => return Ok(typed),
+            KILL_LINE => typed.truncate(0),
+            key if BACKSPACE.contains(&key) => typed.truncate(typed.len().saturating_sub(1)),
+            key => push(&mut typed, key)?,
+        }
+    }
+}
+
+/// Reads one line, without its end: one CR, LF or CR LF is cut. Where it begins a PEM block, the whole block.
+/// Nothing behind it is read.
+///
+/// # Errors
+/// When there is nothing, or more than [`LONGEST_SECRET`] bytes.
+pub fn read_secret_line(input: BorrowedFd<'_>) -> Result<Secret> {
+    let mut line = Secret::with_capacity(LONGEST_SECRET)?;
+    let mut any = false;
+    while let Some(byte) = read_byte(input)? {
+        any = true;
+        if byte == b'\n' {
+            if !is_open_pem(&line) {
+                break;
+            }
+            push(&mut line, byte)?;
+        } else {
+            push(&mut line, byte)?;
+        }
+    }
+    if !any {
+        return Err(bad_input("standard input ended before the secret came"));
+    }
+    if line.expose().last() == Some(&b'\r') {
+        line.truncate(line.len() - 1);
+    }
+    Ok(line)
+}
+
+/// Whether anything but white space stands ready to be read: more than was asked for. Does not wait.
+///
+/// # Errors
+/// When the input cannot be read.
+pub fn has_more(input: BorrowedFd<'_>) -> Result<bool> {
+    loop {
+        let mut ready = [PollFd::new(&input, PollFlags::IN)];
+        let waiting = poll(
+            &mut ready,
+            Some(&rustix::time::Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            }),
+        )
+        .map_err(|error| failed(format!("standard input cannot be read: {error}")))?;
+        if waiting == 0 {
+            return Ok(false);
+        }
+        match read_byte(input)? {
+            None => return Ok(false),
+            Some(byte) if byte.is_ascii_whitespace() => {}
+            Some(_) => return Ok(true),
+        }
+    }
+}
+
+fn is_open_pem(text: &Secret) -> bool {
+    let text = text.expose();
+    text.starts_with(b"-----BEGIN") && {
+        let last = text.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+        !last.starts_with(b"-----END")
+    }
+}
+
+fn push(text: &mut Secret, byte: u8) -> Result<()> {
+    if text.push(&[byte]) == 0 {
+        return Err(bad_input(format!(
+            "the secret is longer than {LONGEST_SECRET} bytes"
+        )));
+    }
+    Ok(())
+}
+
+fn read_byte(input: BorrowedFd<'_>) -> Result<Option<u8>> {
+    let mut byte = [0];
+    loop {
+        match rustix::io::read(input, &mut byte) {
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(byte[0])),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(failed(format!("the secret cannot be read: {error}"))),
+        }
+    }
+}
+
+/// Asks for a PIN with the desktop's or terminal's pinentry program (the Assuan protocol of GnuPG).
+///
+/// # Errors
+/// When there is no pinentry, or the person breaks off.
+pub fn pinentry(description: &str) -> Result<Secret> {
+    let mut command = Command::new("pinentry");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| {
+        Error::new(Code::TokenLocked, format!("pinentry cannot be started: {error}"))
+            .fix("install a pinentry (Debian: pinentry-curses or pinentry-gnome3), or give the token another pin-source")
+    })?;
+    let answered = (|| {
+        let mut to = child
+            .stdin
+            .take()
+            .ok_or_else(|| failed("pinentry has no input"))?;
+        let from = child
+            .stdout
+            .take()
+            .ok_or_else(|| failed("pinentry has no output"))?;
+        let quoted = description.replace('%', "%25").replace('\n', "%0A");
+        let terminal = std::env::var("GPG_TTY").unwrap_or_else(|_| "/dev/tty".to_owned());
+        let mut pin = None;
+        read_secret_line(from.as_fd())?; // the greeting
+        for request in [
+            format!("OPTION ttyname={terminal}"),
+            format!("SETDESC {quoted}"),
+            "SETPROMPT PIN:".to_owned(),
+            "GETPIN".to_owned(),
+        ] {
+            writeln!(to, "{request}").map_err(|error| failed(format!("pinentry ended: {error}")))?;
+            loop {
+                let line = read_secret_line(from.as_fd())?;
+                match line.expose() {
+                    [b'D', b' ', data @ ..] => pin = Some(unquote(data)?),
+                    [b'O', b'K', ..] => break,
+                    [b'E', b'R', b'R', ..] if request.starts_with("OPTION") => break,
+                    [b'E', b'R', b'R', ..] => {
+                        return Err(Error::new(Code::TokenLocked, "no PIN was given at the pinentry")
+                            .fix("try again, and give the PIN"));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        pin.ok_or_else(|| Error::new(Code::TokenLocked, "an empty PIN was given at the pinentry"))
+    })();
+    let _ = child.kill();
+    let _ = child.wait();
+    answered
+}
+
+fn unquote(data: &[u8]) -> Result<Secret> {
+    let mut pin = Secret::with_capacity(data.len())?;
+    let mut rest = data;
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = |digit: u8| {
+            char::from(digit)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
+        match (first, after) {
+            (b'%', [high, low, behind @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
+                pin.push(&[hex(*high).unwrap_or(0) << 4 | hex(*low).unwrap_or(0)]);
+                rest = behind;
+            }
+            _ => {
+                pin.push(&[first]);
+                rest = after;
+            }
+        }
+    }
+    Ok(pin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipe_with(bytes: &[u8]) -> rustix::fd::OwnedFd {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        rustix::io::write(&write, bytes).unwrap();
+        read
+    }
+
+    #[test]
+    fn a_line_loses_one_end_and_nothing_else() {
+        let cases: [(&[u8], &[u8]); 5] = [
+            (b"secret\n", b"secret"),
+            (b"secret\r\n", b"secret"),
+            (b"secret", b"secret"),
+            (b" secret \n", b" secret "),
+            (b"\n", b""),
+        ];
+        for (given, wanted) in cases {
+            assert_eq!(
+                read_secret_line(pipe_with(given).as_fd()).unwrap().expose(),
+                wanted
+            );
+        }
+        assert!(read_secret_line(pipe_with(b"").as_fd()).is_err());
+    }
+
+    #[test]
+    fn lines_follow_one_another_and_a_pem_block_is_one() {
+        let pem = "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----";
+        let input = pipe_with(format!("{pem}\npassphrase\nmore").as_bytes());
+        assert_eq!(read_secret_line(input.as_fd()).unwrap().expose(), pem.as_bytes());
+        assert_eq!(read_secret_line(input.as_fd()).unwrap().expose(), b"passphrase");
+        assert!(has_more(input.as_fd()).unwrap());
+        assert!(!has_more(pipe_with(b" \n\n").as_fd()).unwrap());
+    }
+
+    #[test]
+    fn assuan_data_is_unquoted() {
+        assert_eq!(unquote(b"12%2534%0A%").unwrap().expose(), b"12%34\n%");
+    }
+}

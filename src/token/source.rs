@@ -1,0 +1,361 @@
+//! Where the PIN of a configured token comes from, and the memory of those that were refused.
+
+use std::{
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{PinProvider, PinRequest};
+use crate::{
+    ask::{Ask, LONGEST_SECRET, pinentry, read_secret_line},
+    error::{Code, Error, Result, bad_input, failed},
+    home::{Home, create_folder, open_private, read_private, remove_file, write_private},
+    secret::Secret,
+};
+
+/// Where a PIN comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PinSource {
+    /// Asked for at the terminal.
+    Terminal,
+    /// Asked for by the pinentry program.
+    Pinentry,
+    /// The first line of a file of mode 0600.
+    File(PathBuf),
+    /// The first line of an open file descriptor.
+    Fd(i32),
+    /// A systemd credential, by name in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
+impl PinSource {
+    /// How it is written in `config.toml`.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Terminal => "terminal".to_owned(),
+            Self::Pinentry => "pinentry".to_owned(),
+            Self::File(path) => format!("file:{}", path.display()),
+            Self::Fd(number) => format!("fd:{number}"),
+            Self::Credential(name) => format!("credential:{name}"),
+        }
+    }
+
+    /// Whether a person is asked.
+    pub const fn interactive(&self) -> bool {
+        matches!(self, Self::Terminal | Self::Pinentry)
+    }
+}
+
+impl FromStr for PinSource {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        match (kind, rest) {
+            ("terminal", "") => Ok(Self::Terminal),
+            ("pinentry", "") => Ok(Self::Pinentry),
+            ("file", path) if !path.is_empty() => {
+                let path = path.strip_prefix("//").map_or(path, |_| &path[2..]);
+                std::path::absolute(path)
+                    .map(Self::File)
+                    .map_err(|error| bad_input(format!("{path:?} is no file's name: {error}")))
+            }
+            ("fd", number) if number.parse::<i32>().is_ok_and(|number| number >= 0) => {
+                Ok(Self::Fd(number.parse().unwrap_or_default()))
+            }
+            ("credential", name)
+                if !name.is_empty() && !name.contains('/') && name != "." && name != ".." =>
+            {
+                Ok(Self::Credential(name.to_owned()))
+            }
+            _ => Err(
+                bad_input("the pin-source is none of the forms there are; a PIN itself is never one").fix(
+                    "use terminal, pinentry, file:PATH (mode 0600), fd:NUMBER or credential:NAME (systemd)",
+                ),
+            ),
+        }
+    }
+}
+
+/// What a refused file was: compared before it is used again. Nothing is derived from the PIN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Refused {
+    source: String,
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The PIN of a token as `config.toml` says, with the memory of what was refused.
+pub struct ConfiguredPin {
+    source: PinSource,
+    token: String,
+    memory: PathBuf,
+    ask: Arc<dyn Ask>,
+}
+
+impl ConfiguredPin {
+    /// The provider for one token.
+    pub fn new(home: &Home, token: &str, source: PinSource, ask: Arc<dyn Ask>) -> Self {
+        Self {
+            source,
+            token: token.to_owned(),
+            memory: memory(home, token),
+            ask,
+        }
+    }
+
+    /// The file behind the source, where there is one.
+    fn path(&self) -> Result<Option<PathBuf>> {
+        match &self.source {
+            PinSource::File(path) => Ok(Some(path.clone())),
+            PinSource::Credential(name) => {
+                let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+                    Error::new(
+                        Code::TokenLocked,
+                        format!("the PIN of token {} is the systemd credential {name}, and this process was given none", self.token),
+                    )
+                    .fix(format!("run it from a unit with LoadCredential={name}:PATH, or set another pin-source"))
+                })?;
+                Ok(Some(Path::new(&folder).join(name)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn mark(&self) -> Option<Refused> {
+        let metadata = std::fs::metadata(self.path().ok()??).ok()?;
+        Some(Refused {
+            source: self.source.text(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    fn check_not_refused(&self) -> Result<()> {
+        let Some(bytes) = read_private(&self.memory, 1 << 16)? else {
+            return Ok(());
+        };
+        let refused: Option<Refused> = serde_json::from_slice(&bytes).ok();
+        if refused.is_none() || refused == self.mark() {
+            return Err(Error::new(
+                Code::WrongPin,
+                format!("the token refused the PIN in {} before, and it has not changed since; it was not tried again", self.source.text()),
+            )
+            .fix(format!("put the right PIN there; or, if it is right after all: hsmsign token retry-pin {}", self.token)));
+        }
+        remove_file(&self.memory)
+    }
+
+    fn read(&self, path: &Path) -> Result<Secret> {
+        let locked = |message: String, fix: String| Error::new(Code::TokenLocked, message).fix(fix);
+        let file = if matches!(self.source, PinSource::Credential(_)) {
+            std::fs::File::open(path).ok()
+        } else {
+            open_private(path).map_err(|error| {
+                let fix = error
+                    .remedy()
+                    .unwrap_or("make it readable for you alone")
+                    .to_owned();
+                locked(
+                    format!("the PIN of token {} was not read: {error}", self.token),
+                    fix,
+                )
+            })?
+        };
+        let file = file.ok_or_else(|| {
+            locked(
+                format!(
+                    "the PIN of token {} should be in {}, which is not there",
+                    self.token,
+                    path.display()
+                ),
+                format!(
+                    "write the PIN into it, mode 0600, or set another pin-source for [token.{}]",
+                    self.token
+                ),
+            )
+        })?;
+        let mut pin = read_secret_line(std::os::fd::AsFd::as_fd(&file)).map_err(|_| {
+            locked(
+                format!("{} holds no PIN", path.display()),
+                "write the PIN into it".to_owned(),
+            )
+        })?;
+        pin.truncate(LONGEST_SECRET);
+        Ok(pin)
+    }
+}
+
+impl PinProvider for ConfiguredPin {
+    fn pin(&self, request: &PinRequest) -> Result<Secret> {
+        let what = format!(
+            "PIN of token {} ({}, serial {})",
+            self.token, request.label, request.serial
+        );
+        let left = request
+            .tries_left
+            .map(|left| format!(", {left} tries left"))
+            .unwrap_or_default();
+        let warning = if request.final_try {
+            ": the last try before it locks"
+        } else if request.count_low {
+            ": a wrong PIN was given before"
+        } else {
+            ""
+        };
+        match &self.source {
+            PinSource::Terminal if !self.ask.present() => Err(Error::new(
+                Code::TokenLocked,
+                format!(
+                    "token {} needs its PIN, and there is no terminal to ask at",
+                    self.token
+                ),
+            )
+            .fix(format!(
+                "set pin-source for [token.{}] in config.toml to file:PATH, fd:N or credential:NAME",
+                self.token
+            ))),
+            PinSource::Terminal => self.ask.secret(&format!("{what}{left}{warning}: ")),
+            PinSource::Pinentry => pinentry(&format!("{what}{left}{warning}")),
+            PinSource::Fd(number) => read_fd(*number),
+            PinSource::File(_) | PinSource::Credential(_) => {
+                self.check_not_refused()?;
+                let path = self
+                    .path()?
+                    .ok_or_else(|| failed("a pin-source without a file"))?;
+                self.read(&path)
+            }
+        }
+    }
+
+    fn refused(&self, _tries_left: Option<u32>) {
+        if let Some(mark) = self.mark()
+            && let Ok(text) = serde_json::to_vec(&mark)
+        {
+            let written = self
+                .memory
+                .parent()
+                .map_or(Ok(()), create_folder)
+                .and_then(|()| write_private(&self.memory, &text));
+            if let Err(error) = written {
+                self.ask.tell(&format!(
+                    "hsmsign: the refused PIN could not be remembered ({error}): do not run this again before the PIN in {} is right",
+                    self.source.text()
+                ));
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.source.text()
+    }
+
+    fn interactive(&self) -> bool {
+        self.source.interactive()
+    }
+}
+
+/// Forgets that the PIN of a token was refused, because the user says that it is right.
+///
+/// # Errors
+/// When the memory cannot be removed.
+pub fn forget_refused(home: &Home, token: &str) -> Result<()> {
+    remove_file(&memory(home, token))
+}
+
+fn memory(home: &Home, token: &str) -> PathBuf {
+    home.state("pins").join(format!("{token}.refused"))
+}
+
+#[allow(unsafe_code)]
+fn read_fd(number: i32) -> Result<Secret> {
+    let told = || {
+        Error::new(
+            Code::TokenLocked,
+            format!("the PIN should be on file descriptor {number}, which is not open"),
+        )
+        .fix(format!(
+            "open it for this process, as in: hsmsign … {number}<pin-file"
+        ))
+    };
+    // SAFETY: the number names a descriptor that whoever started this process opened for this purpose; it is only
+    // borrowed for the read, and the kernel answers EBADF where it is not open.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_getfd(borrowed).map_err(|_| told())?;
+    read_secret_line(borrowed).map_err(|_| told())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    struct Nobody;
+    impl Ask for Nobody {
+        fn present(&self) -> bool {
+            false
+        }
+        fn secret(&self, _: &str) -> Result<Secret> {
+            Err(failed("nobody"))
+        }
+        fn line(&self, _: &str) -> Result<String> {
+            Err(failed("nobody"))
+        }
+        fn tell(&self, _: &str) {}
+    }
+
+    #[test]
+    fn sources_are_what_the_contract_names_and_a_pin_is_none() {
+        for text in ["terminal", "pinentry", "file:/p/in", "fd:7", "credential:pin"] {
+            assert_eq!(text.parse::<PinSource>().unwrap().text(), text);
+        }
+        for text in [
+            "1234",
+            "pin:1234",
+            "file:",
+            "fd:x",
+            "fd:-1",
+            "credential:../x",
+            "",
+        ] {
+            let error = text.parse::<PinSource>().unwrap_err();
+            assert!(text.len() < 4 || !error.message().contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_file_is_not_used_again_until_it_changes_or_the_user_says_so() {
+        let folder = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .unwrap();
+        let home = Home::at(folder.path());
+        let file = folder.path().join("pin");
+        write_private(&file, b"1234\n").unwrap();
+        let pin = ConfiguredPin::new(&home, "t", PinSource::File(file.clone()), Arc::new(Nobody));
+        let request = PinRequest::default();
+        assert_eq!(pin.pin(&request).unwrap().expose(), b"1234");
+        pin.refused(None);
+        assert_eq!(pin.pin(&request).unwrap_err().code(), Code::WrongPin);
+        forget_refused(&home, "t").unwrap();
+        assert!(pin.pin(&request).is_ok());
+        pin.refused(None);
+        write_private(&file, b"5678\n").unwrap();
+        assert_eq!(pin.pin(&request).unwrap().expose(), b"5678");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let error = pin.pin(&request).unwrap_err();
+        assert_eq!(error.code(), Code::TokenLocked);
+        assert!(error.remedy().unwrap().starts_with("chmod 600"));
+    }
+}
