@@ -59,11 +59,11 @@ impl Ask for Terminal {
     }
 
     fn secret(&self, prompt: &str) -> Result<Secret> {
-        let mut terminal = Self::open()?;
+        let terminal = Self::open()?;
         let quiet = Quiet::begin(terminal.as_fd())?;
-        let _ = write!(terminal, "{prompt}");
+        let _ = write!(&terminal, "{prompt}");
         let read = read_keys(terminal.as_fd());
-        let _ = writeln!(terminal);
+        let _ = writeln!(&terminal);
         drop(quiet);
         read
     }

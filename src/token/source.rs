@@ -4,7 +4,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,8 @@ pub struct ConfiguredPin {
     token: String,
     memory: PathBuf,
     ask: Arc<dyn Ask>,
+    /// A PIN that came once, in locked memory, for the time when the token must be opened again.
+    given: Mutex<Option<Secret>>,
 }
 
 impl ConfiguredPin {
@@ -196,6 +198,23 @@ impl ConfiguredPin {
     }
 }
 
+impl ConfiguredPin {
+    fn once(&self, get: impl FnOnce() -> Result<Secret>) -> Result<Secret> {
+        let mut given = lock(&self.given);
+        let pin = match given.take() {
+            Some(pin) => pin,
+            None => get()?,
+        };
+        let copy = pin.duplicate()?;
+        *given = Some(copy);
+        Ok(pin)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl PinProvider for ConfiguredPin {
     fn pin(&self, request: &PinRequest) -> Result<Secret> {
         let what = format!(
@@ -214,7 +233,7 @@ impl PinProvider for ConfiguredPin {
             ""
         };
         match &self.source {
-            PinSource::Terminal if !self.ask.present() => Err(Error::new(
+            PinSource::Terminal if !self.ask.present() && lock(&self.given).is_none() => Err(Error::new(
                 Code::TokenLocked,
                 format!(
                     "token {} needs its PIN, and there is no terminal to ask at",
@@ -225,9 +244,9 @@ impl PinProvider for ConfiguredPin {
                 "set pin-source for [token.{}] in config.toml to file:PATH, fd:N or credential:NAME",
                 self.token
             ))),
-            PinSource::Terminal => self.ask.secret(&format!("{what}{left}{warning}: ")),
-            PinSource::Pinentry => pinentry(&format!("{what}{left}{warning}")),
-            PinSource::Fd(number) => read_fd(*number),
+            PinSource::Terminal => self.once(|| self.ask.secret(&format!("{what}{left}{warning}: "))),
+            PinSource::Pinentry => self.once(|| pinentry(&format!("{what}{left}{warning}"))),
+            PinSource::Fd(number) => self.once(|| read_fd(*number)),
             PinSource::File(_) | PinSource::Credential(_) => {
                 self.check_not_refused()?;
                 let path = self
@@ -239,6 +258,7 @@ impl PinProvider for ConfiguredPin {
     }
 
     fn refused(&self, _tries_left: Option<u32>) {
+        *lock(&self.given) = None;
         if let Some(mark) = self.mark()
             && let Ok(text) = serde_json::to_vec(&mark)
         {
