@@ -3,6 +3,9 @@
 //! A token knows no exchange. What it is asked is a MAC or a signature of bytes; what it is given is a key, once.
 
 mod error;
+mod lock;
+mod pin;
+pub mod pkcs11;
 
 use std::fmt;
 
@@ -14,6 +17,8 @@ use crate::{
 };
 
 pub use error::{Result, TokenError};
+pub use lock::ProcessLock;
+pub use pin::{PinProvider, PinRequest};
 
 /// A place where keys live and are used, but are not read back.
 pub trait Token: Send + Sync {
