@@ -3,7 +3,9 @@
 //! A token knows no exchange. What it is asked is a MAC or a signature of bytes; what it is given is a key, once.
 
 mod error;
+mod lock;
 mod pin;
+pub mod pkcs11;
 mod source;
 
 use std::fmt;
@@ -16,6 +18,7 @@ use crate::{
 };
 
 pub use error::{Result, TokenError};
+pub use lock::ProcessLock;
 pub use pin::{PinProvider, PinRequest};
 pub use source::{ConfiguredPin, PinSource, forget_refused};
 

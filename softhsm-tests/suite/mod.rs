@@ -1,0 +1,239 @@
+//! What any backend must do. Each function is one promise, and gets what it needs from a [`Bench`].
+#![allow(dead_code)] // Each test target uses its part.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use hsmsign::{
+    algorithm::MacAlgorithm,
+    error::Result,
+    secret::{BlockKey, Secret},
+    token::{KeyMeta, KeyRef, ObjectId, PinProvider, PinRequest, Token, TokenError},
+};
+
+/// A kind of token under test.
+pub trait Bench: Sync {
+    /// Opens the token with a provider of the PIN.
+    fn open_with(&self, pin: Arc<dyn PinProvider>) -> Result<Box<dyn Token>, TokenError>;
+    /// The right PIN.
+    fn pin(&self) -> &str;
+    /// Opens the token with the right PIN.
+    fn open(&self) -> Box<dyn Token> {
+        self.open_with(Pin::new(self.pin())).expect("the token opens")
+    }
+}
+
+/// A provider with one PIN, which counts what happens to it and does not give a refused one again.
+pub struct Pin {
+    text: String,
+    pub given: AtomicUsize,
+    pub refused: AtomicUsize,
+}
+
+impl Pin {
+    pub fn new(text: &str) -> Arc<Self> {
+        Arc::new(Self {
+            text: text.to_owned(),
+            given: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+        })
+    }
+}
+
+impl PinProvider for Pin {
+    fn pin(&self, _: &PinRequest) -> Result<Secret> {
+        if self.refused.load(Ordering::SeqCst) > 0 {
+            return Err(hsmsign::error::Error::new(
+                hsmsign::error::Code::TokenLocked,
+                "the PIN was refused before",
+            ));
+        }
+        self.given.fetch_add(1, Ordering::SeqCst);
+        Secret::take(&mut self.text.clone().into_bytes())
+    }
+
+    fn refused(&self, _: Option<u32>) {
+        self.refused.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn describe(&self) -> String {
+        "the test".to_owned()
+    }
+}
+
+/// A secret of `len` bytes that differs by `seed`.
+pub fn bytes(len: usize, seed: u8) -> Vec<u8> {
+    (0..len)
+        .map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed))
+        .collect()
+}
+
+/// A new object's name.
+pub fn meta(label: &str) -> KeyMeta {
+    KeyMeta {
+        id: ObjectId::random().unwrap(),
+        label: format!("hsmsign:{label}"),
+    }
+}
+
+/// The MAC as software computes it.
+pub fn software(algorithm: MacAlgorithm, secret: &[u8], message: &[u8]) -> Vec<u8> {
+    macro_rules! mac {
+        ($hash:ty) => {
+            Hmac::<$hash>::new_from_slice(secret)
+                .unwrap()
+                .chain_update(message)
+                .finalize()
+                .into_bytes()
+                .to_vec()
+        };
+    }
+    match algorithm {
+        MacAlgorithm::HmacSha256 => mac!(sha2::Sha256),
+        MacAlgorithm::HmacSha384 => mac!(sha2::Sha384),
+        MacAlgorithm::HmacSha512 => mac!(sha2::Sha512),
+    }
+}
+
+/// Imports a secret under a new id.
+pub fn import(token: &dyn Token, algorithm: MacAlgorithm, secret: &[u8]) -> KeyRef {
+    let secret = Secret::take(&mut secret.to_vec()).unwrap();
+    let key = BlockKey::new(algorithm, &secret).unwrap();
+    token.import_mac(&key, &meta("suite")).unwrap().key
+}
+
+/// MACs of secrets of every length that matters agree with software.
+pub fn macs_agree_with_software(bench: &dyn Bench) {
+    let token = bench.open();
+    for algorithm in MacAlgorithm::ALL {
+        for len in [
+            1, 2, 16, 31, 32, 43, 47, 48, 63, 64, 65, 100, 127, 128, 129, 200, 300,
+        ] {
+            let secret = bytes(len, 7);
+            let key = import(&*token, algorithm, &secret);
+            let mac = token.mac(&key, algorithm, b"message").unwrap();
+            assert_eq!(
+                mac.as_bytes(),
+                software(algorithm, &secret, b"message"),
+                "{algorithm:?} of {len} bytes"
+            );
+            token.delete(&key).unwrap();
+        }
+    }
+}
+
+/// A message may be empty or long.
+pub fn messages_may_be_empty_or_long(bench: &dyn Bench) {
+    let token = bench.open();
+    for algorithm in MacAlgorithm::ALL {
+        let secret = bytes(40, 9);
+        let key = import(&*token, algorithm, &secret);
+        for len in [0, 1, 64 * 1024, 1024 * 1024] {
+            let message = bytes(len, 3);
+            let mac = token.mac(&key, algorithm, &message).unwrap();
+            assert_eq!(
+                mac.as_bytes(),
+                software(algorithm, &secret, &message),
+                "{algorithm:?}, {len} bytes"
+            );
+        }
+        token.delete(&key).unwrap();
+    }
+}
+
+/// The value of a key cannot be read.
+pub fn keys_are_unreadable(bench: &dyn Bench) {
+    let token = bench.open();
+    for algorithm in MacAlgorithm::ALL {
+        let key = import(&*token, algorithm, &bytes(40, 1));
+        assert!(!token.readable(&key).unwrap(), "{algorithm:?}");
+        token.delete(&key).unwrap();
+    }
+}
+
+/// An id in use is refused, and the key that has it stays as it is.
+pub fn ids_are_not_used_twice(bench: &dyn Bench) {
+    let token = bench.open();
+    let algorithm = MacAlgorithm::HmacSha256;
+    let key = |seed| BlockKey::new(algorithm, &Secret::take(&mut bytes(40, seed)).unwrap()).unwrap();
+    let meta = meta("twice");
+    let imported = token.import_mac(&key(1), &meta).unwrap();
+    assert!(matches!(
+        token.import_mac(&key(2), &meta),
+        Err(TokenError::Exists(_))
+    ));
+    let mac = token.mac(&imported.key, algorithm, b"m").unwrap();
+    assert_eq!(mac.as_bytes(), software(algorithm, &bytes(40, 1), b"m"));
+}
+
+/// A deleted key is not found, and deleting it again is no error.
+pub fn deleted_keys_are_gone(bench: &dyn Bench) {
+    let token = bench.open();
+    let algorithm = MacAlgorithm::HmacSha512;
+    let key = import(&*token, algorithm, &bytes(40, 1));
+    token.mac(&key, algorithm, b"m").unwrap();
+    token.delete(&key).unwrap();
+    let missing = token.mac(&key, algorithm, b"m").unwrap_err();
+    assert!(matches!(missing, TokenError::NotFound(_)), "{missing:?}");
+    token.delete(&key).unwrap();
+}
+
+/// Keys are listed with their ids and labels.
+pub fn keys_are_listed(bench: &dyn Bench) {
+    let token = bench.open();
+    let key = import(&*token, MacAlgorithm::HmacSha256, &bytes(40, 1));
+    let listed = token.list().unwrap();
+    let info = listed
+        .iter()
+        .find(|info| info.key.as_ref() == Some(&key))
+        .expect("the key is listed");
+    assert_eq!(info.label, "hsmsign:suite");
+    token.delete(&key).unwrap();
+    assert!(
+        token
+            .list()
+            .unwrap()
+            .iter()
+            .all(|info| info.key.as_ref() != Some(&key))
+    );
+}
+
+/// Threads sign at the same time, each its own key.
+pub fn threads_do_not_mix(bench: &dyn Bench) {
+    let token = bench.open();
+    let token = &*token;
+    thread::scope(|scope| {
+        for seed in 0..8 {
+            scope.spawn(move || {
+                let algorithm = MacAlgorithm::ALL[usize::from(seed) % 3];
+                let secret = bytes(50, seed);
+                let key = import(token, algorithm, &secret);
+                for round in 0..200_u32 {
+                    let message = [&round.to_be_bytes()[..], &[seed]].concat();
+                    let mac = token.mac(&key, algorithm, &message).unwrap();
+                    assert_eq!(mac.as_bytes(), software(algorithm, &secret, &message));
+                }
+                token.delete(&key).unwrap();
+            });
+        }
+    });
+}
+
+/// A wrong PIN is tried once and told as such; the provider hears of it.
+pub fn wrong_pins_are_spent_once(bench: &dyn Bench) {
+    let pin = Pin::new("0000-not-this");
+    let refused = bench.open_with(pin.clone()).err().expect("the token refuses");
+    assert!(
+        matches!(&refused, TokenError::WrongPin { from, .. } if from == "the test"),
+        "{refused:?}"
+    );
+    assert_eq!(pin.given.load(Ordering::SeqCst), 1);
+    assert_eq!(pin.refused.load(Ordering::SeqCst), 1);
+    bench.open();
+}

@@ -1,0 +1,29 @@
+//! The suite on SoftHSM.
+
+mod isolation;
+mod softhsm;
+mod suite;
+
+macro_rules! promises {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            isolation::alone(stringify!($name), softhsm::environment, |folder| {
+                if let Some(bench) = softhsm::Bench::new(folder) {
+                    suite::$name(&bench);
+                }
+            });
+        }
+    )*};
+}
+
+promises! {
+    macs_agree_with_software
+    messages_may_be_empty_or_long
+    keys_are_unreadable
+    ids_are_not_used_twice
+    deleted_keys_are_gone
+    keys_are_listed
+    threads_do_not_mix
+    wrong_pins_are_spent_once
+}

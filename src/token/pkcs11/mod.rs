@@ -1,0 +1,271 @@
+//! Tokens behind a PKCS #11 module (v2.40): smart cards, HSMs, SoftHSM.
+//!
+//! [`Pkcs11Token`] keeps one login. A call takes a session of the pool, finds the key's handle once and works; a handle
+//! that became void is found again once, a token that went away is opened again once.
+
+mod choose;
+mod codes;
+mod find;
+mod init;
+mod ladder;
+mod loaded;
+mod module;
+mod open;
+mod session;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+};
+
+use cryptoki_sys::*;
+use zeroize::Zeroize as _;
+
+pub use self::init::{Found, initialise, scan};
+use self::{
+    loaded::Loaded,
+    session::{Fault, Opened},
+};
+use super::{
+    Capabilities, Identity, Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinProvider, PublicKey,
+    Result, SignInput, Token, TokenError,
+};
+use crate::{
+    algorithm::{MacAlgorithm, SignatureAlgorithm},
+    secret::{BlockKey, Secret},
+};
+
+/// Which token, and how to reach it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The module's library.
+    pub module: PathBuf,
+    /// The token's label. Without label and serial number, the one token that is there.
+    pub label: Option<String>,
+    /// The token's serial number.
+    pub serial: Option<String>,
+    /// What the module wants at its initialisation, as NSS its folder.
+    pub module_args: Option<String>,
+    /// Whether processes take turns at opening; yes if not said.
+    pub process_lock: Option<bool>,
+    /// The file that is locked meanwhile; made (0600) if absent.
+    pub lock_file: PathBuf,
+}
+
+/// A token behind a PKCS #11 module, logged in.
+pub struct Pkcs11Token {
+    settings: Settings,
+    loaded: Arc<Loaded>,
+    pin: Arc<dyn PinProvider>,
+    identity: Identity,
+    capabilities: OnceLock<Capabilities>,
+    opened: RwLock<Option<Opened>>,
+}
+
+impl Pkcs11Token {
+    /// Loads the module, finds the token and logs in.
+    ///
+    /// # Errors
+    /// [`TokenError::Missing`] for a module or token that is not there, [`TokenError::WrongPin`] after one try,
+    /// [`TokenError::Locked`] without any where none is left, [`TokenError::Busy`] where others do not give way.
+    pub fn open(settings: Settings, pin: Arc<dyn PinProvider>) -> Result<Self> {
+        let loaded = Loaded::load(&settings.module, settings.module_args.as_deref())?;
+        loaded.enter_alone().users += 1;
+        let mut token = Self {
+            settings,
+            loaded,
+            pin,
+            identity: Identity::default(),
+            capabilities: OnceLock::new(),
+            opened: RwLock::new(None),
+        };
+        token.renew(None)?;
+        let opened = token.opened.get_mut().unwrap_or_else(PoisonError::into_inner);
+        token.identity = opened
+            .as_ref()
+            .map(|opened| opened.identity.clone())
+            .unwrap_or_default();
+        Ok(token)
+    }
+
+    /// Stores or makes a MAC key under an id that is not in use.
+    fn create_mac(
+        &self,
+        algorithm: MacAlgorithm,
+        key: Option<&BlockKey>,
+        meta: &KeyMeta,
+    ) -> Result<Imported> {
+        self.run_in_turn(|opened| {
+            opened.writing(|session| {
+                refuse_existing(opened, session, &meta.id)?;
+                ladder::climb(
+                    &opened.module,
+                    session,
+                    algorithm,
+                    key.map(BlockKey::expose),
+                    meta,
+                )
+            })
+        })
+    }
+}
+
+impl Drop for Pkcs11Token {
+    fn drop(&mut self) {
+        let mut gate = self.loaded.enter_alone();
+        let opened = self
+            .opened
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(opened) = opened.filter(|opened| opened.epoch == gate.epoch) {
+            opened.close();
+        }
+        gate.users -= 1;
+        if gate.users == 0 {
+            self.loaded.stop(&mut gate);
+        }
+    }
+}
+
+/// NSS silently replaces a key whose id is stored again.
+fn refuse_existing(opened: &Opened, session: CK_SESSION_HANDLE, id: &ObjectId) -> Result<(), Fault> {
+    if find::all_by_id(&opened.module, session, id)?.is_empty() {
+        return Ok(());
+    }
+    Err(TokenError::Exists(id.to_string()).into())
+}
+
+impl Token for Pkcs11Token {
+    fn capabilities(&self) -> &Capabilities {
+        self.capabilities.get_or_init(Capabilities::default)
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn import_mac(&self, key: &BlockKey, meta: &KeyMeta) -> Result<Imported> {
+        self.create_mac(key.algorithm(), Some(key), meta)
+    }
+
+    fn generate_mac(&self, algorithm: MacAlgorithm, meta: &KeyMeta) -> Result<Imported> {
+        self.create_mac(algorithm, None, meta)
+    }
+
+    fn import_private(
+        &self,
+        algorithm: SignatureAlgorithm,
+        _key: &Secret,
+        _meta: &KeyMeta,
+    ) -> Result<(Imported, PublicKey)> {
+        Err(TokenError::Unsupported(format!(
+            "{} keys cannot be imported into a PKCS#11 token yet",
+            algorithm.name()
+        )))
+    }
+
+    fn generate(&self, algorithm: SignatureAlgorithm, _meta: &KeyMeta) -> Result<(Imported, PublicKey)> {
+        Err(TokenError::Unsupported(format!(
+            "{} keys cannot be made on a PKCS#11 token yet",
+            algorithm.name()
+        )))
+    }
+
+    fn mac(&self, key: &KeyRef, algorithm: MacAlgorithm, message: &[u8]) -> Result<Mac> {
+        self.run(|opened| {
+            opened.reading(|session| {
+                let object = find::handle(opened, session, key)?;
+                let mut answer = [0; 64];
+                let mechanism = ladder::mechanism(algorithm);
+                let len = opened
+                    .module
+                    .sign(session, mechanism, object, message, &mut answer)?;
+                if len != algorithm.output_len() {
+                    return Err(TokenError::Failed(format!("the token made a MAC of {len} bytes")).into());
+                }
+                Mac::new(&answer[..len]).ok_or_else(|| TokenError::Failed("a MAC is too long".into()).into())
+            })
+        })
+    }
+
+    fn sign(&self, _key: &KeyRef, algorithm: SignatureAlgorithm, _input: SignInput<'_>) -> Result<Vec<u8>> {
+        Err(TokenError::Unsupported(format!(
+            "{} on a PKCS#11 token is not supported yet",
+            algorithm.name()
+        )))
+    }
+
+    fn put_data(&self, _data: &Secret, _meta: &KeyMeta) -> Result<KeyRef> {
+        Err(TokenError::Unsupported("no data objects yet".into()))
+    }
+
+    fn get_data(&self, _key: &KeyRef) -> Result<Secret> {
+        Err(TokenError::Unsupported("no data objects yet".into()))
+    }
+
+    fn readable(&self, key: &KeyRef) -> Result<bool> {
+        self.run(|opened| {
+            opened.reading(|session| {
+                let object = find::handle(opened, session, key)?;
+                // An honest length of nothing is no proof either way, so the value itself is asked for as well.
+                let length = opened.module.attribute_len(session, object, CKA_VALUE)?;
+                let mut value = [0; 512];
+                let read = opened
+                    .module
+                    .read_attribute(session, object, CKA_VALUE, &mut value);
+                value.zeroize();
+                Ok(length.is_some() || !matches!(read, Ok(None)))
+            })
+        })
+    }
+
+    fn list(&self) -> Result<Vec<KeyInfo>> {
+        self.run(|opened| {
+            opened.reading(|session| {
+                let objects = opened.module.find_objects(session, &[], 100_000)?;
+                let all = objects
+                    .into_iter()
+                    .map(|object| find::describe(&opened.module, session, object));
+                Ok(all.collect::<Result<_, _>>()?)
+            })
+        })
+    }
+
+    fn delete(&self, key: &KeyRef) -> Result<()> {
+        let KeyRef::Object { class, id } = key;
+        self.run_in_turn(|opened| {
+            opened.forget(key);
+            opened.writing(|session| {
+                for object in find::by_id(&opened.module, session, *class, id, 16)? {
+                    opened.module.destroy_object(session, object)?;
+                }
+                Ok(())
+            })
+        })
+    }
+
+    fn sweep(&self, id: &ObjectId) -> Result<usize> {
+        self.run_in_turn(|opened| {
+            opened.forget_all();
+            opened.writing(|session| {
+                let mut gone = 0;
+                for object in find::all_by_id(&opened.module, session, id)? {
+                    opened.module.destroy_object(session, object)?;
+                    gone += 1;
+                }
+                Ok(gone)
+            })
+        })
+    }
+
+    fn reopen(&self) -> Result<()> {
+        let seen = self
+            .opened
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(|now| now.number);
+        self.renew(seen.or(Some(0)))
+    }
+}

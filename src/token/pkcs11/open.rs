@@ -1,0 +1,313 @@
+//! Opening a token: lock, initialise, choose, log in once; and the same again when it was lost.
+
+use std::{sync::PoisonError, thread::sleep, time::Duration};
+
+use cryptoki_sys::*;
+
+use super::{
+    Pkcs11Token,
+    choose::{Present, choose, present},
+    codes::{Kind, Refused},
+    loaded::State,
+    session::{Fault, Opened},
+};
+use crate::{
+    error::{Code, Error},
+    secret::Secret,
+    token::{
+        PinRequest, Result, TokenError,
+        lock::{ProcessLock, WAIT},
+    },
+};
+
+/// Pauses before opening is tried again, for what another program's login disturbed.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(10),
+    Duration::from_millis(30),
+    Duration::from_millis(80),
+    Duration::from_millis(160),
+];
+
+/// Why opening stopped.
+enum Stop {
+    /// It may work in a moment; no PIN was refused.
+    Again(TokenError),
+    /// A person has to give the PIN first.
+    Ask(PinRequest),
+    /// Nothing helps.
+    Final(TokenError),
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Self {
+        match refused.kind() {
+            Kind::Unsupported => Self::Final(refused.into()),
+            _ => Self::Again(refused.into()),
+        }
+    }
+}
+
+impl Pkcs11Token {
+    /// Does the work, finding handles again once and opening the token again once.
+    pub(super) fn run<T>(&self, work: impl Fn(&Opened) -> Result<T, Fault>) -> Result<T> {
+        self.run_with(|| Ok(None), work)
+    }
+
+    /// The same for work that changes the token, which processes do in turn.
+    pub(super) fn run_in_turn<T>(&self, work: impl Fn(&Opened) -> Result<T, Fault>) -> Result<T> {
+        self.run_with(|| self.process_lock(), work)
+    }
+
+    /// The lock is taken before the gate and given back before the token is opened again, which takes it too.
+    fn run_with<T>(
+        &self,
+        lock: impl Fn() -> Result<Option<ProcessLock>>,
+        work: impl Fn(&Opened) -> Result<T, Fault>,
+    ) -> Result<T> {
+        let (mut found_again, mut opened_again) = (false, false);
+        loop {
+            let held = lock()?;
+            let (seen, outcome) = self.attempt(&work);
+            drop(held);
+            match outcome {
+                Ok(done) => return Ok(done),
+                Err(Fault::Final(error)) => return Err(error),
+                Err(Fault::Handle(_)) if !found_again => found_again = true,
+                Err(Fault::Handle(_) | Fault::Session(_)) if !opened_again => {
+                    opened_again = true;
+                    self.renew(seen)?;
+                }
+                Err(Fault::Handle(refused) | Fault::Session(refused)) => return Err(refused.into()),
+            }
+        }
+    }
+
+    /// Does the work with the login at hand; answers which login that was.
+    fn attempt<T>(&self, work: impl Fn(&Opened) -> Result<T, Fault>) -> (Option<u64>, Result<T, Fault>) {
+        let gate = self.loaded.enter();
+        let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+        match &*opened {
+            Some(opened) if opened.epoch == gate.epoch => {
+                let _turn = self.loaded.turn(&gate);
+                let outcome = work(opened);
+                if matches!(outcome, Err(Fault::Handle(_))) {
+                    opened.forget_all();
+                }
+                (Some(opened.number), outcome)
+            }
+            _ => {
+                let lost = Refused {
+                    call: "the last call",
+                    code: CKR_CRYPTOKI_NOT_INITIALIZED,
+                };
+                (None, Err(Fault::Session(lost)))
+            }
+        }
+    }
+
+    /// Opens the token anew unless another thread did so since the login `seen`.
+    pub(super) fn renew(&self, seen: Option<u64>) -> Result<()> {
+        let mut pin = None;
+        let mut pauses = PAUSES.iter();
+        let mut start_over = seen.is_some();
+        loop {
+            let stop = {
+                let _lock = self.process_lock()?;
+                let mut gate = self.loaded.enter_alone();
+                let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+                if let Some(now) = &*opened {
+                    if now.epoch == gate.epoch && Some(now.number) != seen {
+                        return Ok(());
+                    }
+                }
+                // Where another token of this process started the module over already, a new login is enough.
+                let current = opened.take().filter(|lost| lost.epoch == gate.epoch);
+                if let Some(lost) = &current {
+                    lost.close();
+                }
+                if start_over && (current.is_some() || seen.is_none()) {
+                    self.loaded.stop(&mut gate);
+                }
+                match self.open_once(&mut gate, &mut pin) {
+                    Ok(new) => {
+                        *opened = Some(new);
+                        return Ok(());
+                    }
+                    Err(stop) => stop,
+                }
+            };
+            match stop {
+                Stop::Final(error) => return Err(error),
+                Stop::Ask(request) => pin = Some(self.ask(&request)?),
+                Stop::Again(error) => {
+                    sleep(*pauses.next().ok_or(error)?);
+                    // Alone, starting over costs nobody; with other tokens behind the module, once is enough.
+                    start_over = self.loaded.enter().users <= 1 || pauses.len() == PAUSES.len() - 1;
+                }
+            }
+        }
+    }
+
+    /// The lock under which processes take turns; none where the settings say that the module needs none.
+    fn process_lock(&self) -> Result<Option<ProcessLock>> {
+        let wanted = self.settings.process_lock.unwrap_or(true);
+        wanted
+            .then(|| ProcessLock::acquire(&self.settings.lock_file, WAIT))
+            .transpose()
+    }
+
+    fn open_once(&self, gate: &mut State, pin: &mut Option<Secret>) -> Result<Opened, Stop> {
+        self.loaded.start(gate)?;
+        let module = self.loaded.module;
+        let settings = &self.settings;
+        let token = choose(
+            present(&module)?,
+            settings.label.as_deref(),
+            settings.serial.as_deref(),
+        )
+        .map_err(Stop::Again)?;
+        let anchor = module.open_session(token.slot, false)?;
+        match self.login(&token, anchor, pin) {
+            Ok(()) => Ok(Opened::new(
+                module,
+                token.slot,
+                token.identity,
+                gate.epoch,
+                anchor,
+            )),
+            Err(stop) => {
+                let _ = module.close_session(anchor);
+                Err(stop)
+            }
+        }
+    }
+
+    fn login(
+        &self,
+        token: &Present,
+        session: CK_SESSION_HANDLE,
+        pin: &mut Option<Secret>,
+    ) -> Result<(), Stop> {
+        if !token.has(CKF_LOGIN_REQUIRED) {
+            return Ok(());
+        }
+        let label = &token.identity.label;
+        let locked = |what: String, fix: &str| {
+            Stop::Final(TokenError::Locked {
+                what,
+                fix: fix.to_owned(),
+            })
+        };
+        if token.has(CKF_USER_PIN_LOCKED) {
+            return Err(locked(
+                format!("the token {label:?} has locked its user PIN after wrong ones"),
+                "set a new user PIN with the security officer's PIN, with the token's own tool",
+            ));
+        }
+        if !token.has(CKF_USER_PIN_INITIALIZED) {
+            return Err(locked(
+                format!("the token {label:?} has no user PIN yet"),
+                "set one with the security officer's PIN, with the token's own tool",
+            ));
+        }
+        let keypad = token.has(CKF_PROTECTED_AUTHENTICATION_PATH);
+        if !keypad && pin.is_none() {
+            let request = PinRequest {
+                label: label.clone(),
+                serial: token.identity.serial.clone(),
+                count_low: token.has(CKF_USER_PIN_COUNT_LOW),
+                final_try: token.has(CKF_USER_PIN_FINAL_TRY),
+                tries_left: token.has(CKF_USER_PIN_FINAL_TRY).then_some(1),
+            };
+            if self.pin.interactive() {
+                return Err(Stop::Ask(request));
+            }
+            if request.final_try {
+                return Err(locked(
+                    format!(
+                        "the token {label:?} has one try left before it locks the user PIN, and hsmsign does not spend it by itself"
+                    ),
+                    "log in once with the right PIN, typed at the terminal or with the token's own tool; that restores the tries",
+                ));
+            }
+            *pin = Some(self.ask(&request).map_err(Stop::Final)?);
+        }
+        let answer = self
+            .loaded
+            .module
+            .login(session, CKU_USER, pin.as_ref().map(Secret::expose));
+        match answer {
+            Ok(()) => Ok(()),
+            Err(refused) if refused.code == CKR_USER_ALREADY_LOGGED_IN => Ok(()),
+            Err(refused) => Err(self.login_failed(token, refused)),
+        }
+    }
+
+    /// What a failed login means. A PIN that was sent is sent again only where the module is known to fail by itself.
+    fn login_failed(&self, token: &Present, refused: Refused) -> Stop {
+        let flags = self
+            .loaded
+            .module
+            .token_info(token.slot)
+            .map_or(0, |info| info.flags);
+        let tries_left = (flags & CKF_USER_PIN_FINAL_TRY != 0).then_some(1);
+        let label = &token.identity.label;
+        match refused.code {
+            CKR_PIN_INCORRECT | CKR_PIN_LEN_RANGE | CKR_PIN_INVALID => {
+                self.pin.refused(tries_left);
+                if flags & CKF_USER_PIN_LOCKED != 0 {
+                    return Stop::Final(TokenError::Locked {
+                        what: format!(
+                            "the token {label:?} refused the PIN from {} and has locked it",
+                            self.pin.describe()
+                        ),
+                        fix: "set a new user PIN with the security officer's PIN, with the token's own tool"
+                            .into(),
+                    });
+                }
+                Stop::Final(TokenError::WrongPin {
+                    tries_left,
+                    from: self.pin.describe(),
+                })
+            }
+            CKR_PIN_LOCKED | CKR_PIN_EXPIRED => Stop::Final(TokenError::Locked {
+                what: format!("the token {label:?} does not let the user in: {refused}"),
+                fix: "set a new user PIN with the token's own tool".into(),
+            }),
+            CKR_USER_ANOTHER_ALREADY_LOGGED_IN => Stop::Final(TokenError::Busy(format!(
+                "the security officer is logged in to the token {label:?}"
+            ))),
+            _ if breaks_when_shared(&token.identity.module) => Stop::Again(refused.into()),
+            _ => Stop::Final(refused.into()),
+        }
+    }
+
+    fn ask(&self, request: &PinRequest) -> Result<Secret> {
+        self.pin
+            .pin(request)
+            .map_err(|error| keep_code(&error, &self.pin.describe()))
+    }
+}
+
+/// Whether the module's login is known to fail when another process logs in at that moment.
+fn breaks_when_shared(module: &str) -> bool {
+    ["softhsm", "opencryptoki", "ibm"]
+        .iter()
+        .any(|name| module.to_lowercase().contains(name))
+}
+
+/// An error of a PIN provider as a token's, with its meaning kept.
+fn keep_code(error: &Error, from: &str) -> TokenError {
+    let fix = error.remedy().unwrap_or("see `hsmsign token`").to_owned();
+    match error.code() {
+        Code::WrongPin => TokenError::WrongPin {
+            tries_left: None,
+            from: from.to_owned(),
+        },
+        Code::Failed => TokenError::Failed(error.message().to_owned()),
+        _ => TokenError::Locked {
+            what: error.message().to_owned(),
+            fix,
+        },
+    }
+}
