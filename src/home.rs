@@ -78,6 +78,16 @@ impl Home {
         self.state.join(name)
     }
 
+    /// Reads the user's own scheme files, `schemes/ID.toml` of the configuration.
+    pub fn user_schemes(&self) -> Box<dyn Fn(&str) -> Result<Option<String>> + Send + Sync> {
+        let folder = self.config("schemes");
+        Box::new(move |id| {
+            let path = folder.join(format!("{id}.toml"));
+            let Some(bytes) = read_private(&path, 1 << 20)? else { return Ok(None) };
+            String::from_utf8(bytes).map(Some).map_err(|_| bad_input(format!("{} is not UTF-8", path.display())))
+        })
+    }
+
     /// Makes the folders, mode 0700, where they are missing.
     ///
     /// # Errors

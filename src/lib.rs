@@ -7,13 +7,17 @@
 pub mod algorithm;
 pub mod ask;
 pub mod config;
+pub mod enrol;
 pub mod error;
 pub mod exchange;
 pub mod home;
 pub mod json;
 pub mod keyring;
 pub mod nonce;
+pub mod policy;
 pub mod process;
 pub mod request;
 pub mod secret;
+pub mod setup;
+pub mod signer;
 pub mod token;

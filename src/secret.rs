@@ -7,6 +7,7 @@
 use std::{fmt, ptr::NonNull};
 
 use base64ct::Encoding as _;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use zeroize::Zeroize as _;
 
@@ -117,6 +118,16 @@ impl Secret {
         }
     }
 
+    /// Drops the first `count` bytes, wiped.
+    pub fn remove_front(&mut self, count: usize) {
+        let count = count.min(self.len);
+        let len = self.len;
+        self.len = 0;
+        self.spare_mut().copy_within(count..len, 0);
+        self.len = len;
+        self.truncate(len - count);
+    }
+
     /// Appends as many of the bytes as there is room for, and says how many that were.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         let spare = self.spare_mut();
@@ -215,6 +226,22 @@ impl BlockKey {
         self.algorithm
     }
 
+    /// The MAC of a message, computed in software: the proof that a token holds the same key.
+    ///
+    /// # Errors
+    /// Never for a block key; the type of the library asks for it.
+    pub fn mac(&self, message: &[u8]) -> Result<Vec<u8>> {
+        fn compute<M: KeyInit + Mac>(key: &[u8], message: &[u8]) -> Result<Vec<u8>> {
+            let mac = <M as KeyInit>::new_from_slice(key).map_err(sized)?;
+            Ok(mac.chain_update(message).finalize().into_bytes().to_vec())
+        }
+        match self.algorithm {
+            MacAlgorithm::HmacSha256 => compute::<Hmac<Sha256>>(self.expose(), message),
+            MacAlgorithm::HmacSha384 => compute::<Hmac<Sha384>>(self.expose(), message),
+            MacAlgorithm::HmacSha512 => compute::<Hmac<Sha512>>(self.expose(), message),
+        }
+    }
+
     /// The padded key, exactly one block.
     pub fn expose(&self) -> &[u8] {
         &self.bytes.expose()[..self.algorithm.block_len()]
@@ -229,4 +256,74 @@ impl fmt::Debug for BlockKey {
 
 fn sized<E>(_: E) -> crate::error::Error {
     failed("a hash of unexpected size")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(bytes: &[u8]) -> Secret {
+        Secret::take(&mut bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_secret_shows_nothing_and_is_taken_from_its_source() {
+        let mut source = *b"hush";
+        let taken = Secret::take(&mut source).unwrap();
+        assert_eq!(source, [0; 4]);
+        assert_eq!(taken.expose(), b"hush");
+        assert_eq!(format!("{taken:?}"), "Secret(…)");
+    }
+
+    #[test]
+    fn it_holds_no_more_than_its_room() {
+        let mut room = Secret::with_capacity(4).unwrap();
+        assert_eq!(room.push(b"abc"), 3);
+        assert_eq!(room.push(b"def"), 1);
+        assert_eq!(room.expose(), b"abcd");
+        room.truncate(1);
+        assert_eq!((room.expose(), room.spare_mut()), (&b"a"[..], &mut [0, 0, 0][..]));
+    }
+
+    #[test]
+    fn base64_is_decoded_and_a_fault_is_not_shown() {
+        assert_eq!(secret(b"aHVzaA==").decode_base64().unwrap().expose(), b"hush");
+        for wrong in [&b"aHVzaA"[..], b"aHVz aA=", b"a-_="] {
+            let error = secret(wrong).decode_base64().unwrap_err();
+            assert!(!error.message().contains(std::str::from_utf8(wrong).unwrap()));
+        }
+    }
+
+    /// RFC 4231, test cases 2 (a short key) and 6 (a key longer than the block).
+    #[test]
+    fn block_keys_make_the_macs_of_rfc_4231() {
+        let cases: [(&[u8], &[u8], [&str; 3]); 2] = [
+            (
+                b"Jefe",
+                b"what do ya want for nothing?",
+                [
+                    "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+                    "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649",
+                    "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
+                ],
+            ),
+            (
+                &[0xaa; 131],
+                b"Test Using Larger Than Block-Size Key - Hash Key First",
+                [
+                    "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+                    "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c60c2ef6ab4030fe8296248df163f44952",
+                    "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f3526b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598",
+                ],
+            ),
+        ];
+        for (key, message, macs) in cases {
+            for (algorithm, mac) in MacAlgorithm::ALL.into_iter().zip(macs) {
+                let block = BlockKey::new(algorithm, &secret(key)).unwrap();
+                assert_eq!(block.expose().len(), algorithm.block_len());
+                assert_eq!(base16ct::lower::encode_string(&block.mac(message).unwrap()), mac);
+            }
+        }
+        assert!(BlockKey::new(MacAlgorithm::HmacSha256, &secret(b"")).is_err());
+    }
 }

@@ -1,9 +1,9 @@
-use std::path::PathBuf;
+use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
-use super::{KeyName, Keyring, Record, record::VERSION};
+use super::{KeyName, Keyring, Record, Stamp, record::VERSION};
 use crate::{
     error::{Code, Error, Result, failed},
-    home::{Home, create_folder, list_folder, read_private, remove_file, write_private},
+    home::{Home, create_folder, io_error, list_folder, read_private, remove_file, write_private},
 };
 
 const LIMIT: u64 = 1 << 20;
@@ -48,6 +48,15 @@ impl Keyring for FileKeyring {
         let path = self.path(name);
         let bytes = read_private(&path, LIMIT)?.ok_or_else(|| self.unknown(name))?;
         parse(&bytes).map_err(|error| error.within(path.display()))
+    }
+
+    fn stamp(&self, name: &KeyName) -> Result<Option<Stamp>> {
+        let path = self.path(name);
+        match std::fs::metadata(&path) {
+            Ok(file) => Ok(Some((file.dev(), file.ino(), file.size(), file.ctime(), file.ctime_nsec()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("", &path, "be looked at", &error)),
+        }
     }
 
     fn contains(&self, name: &KeyName) -> Result<bool> {

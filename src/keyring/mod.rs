@@ -10,6 +10,9 @@ pub use record::{Allow, Copy, KeyName, Material, Pair, Proof, Record, VERSION};
 
 use crate::error::Result;
 
+/// The state of a record's file: device, inode, size, and when it was last changed in seconds and nanoseconds.
+pub type Stamp = (u64, u64, u64, i64, i64);
+
 /// Names to records. Reading one record reads no other; writing one rewrites no other.
 pub trait Keyring: Send + Sync {
     /// The record of a key.
@@ -17,6 +20,11 @@ pub trait Keyring: Send + Sync {
     /// # Errors
     /// `unknown-key`, naming what is close; or the store cannot be read.
     fn get(&self, name: &KeyName) -> Result<Record>;
+    /// A mark that changes whenever the record does, cheaper than reading it; none where there is no such key.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn stamp(&self, name: &KeyName) -> Result<Option<Stamp>>;
     /// Whether there is such a key.
     ///
     /// # Errors

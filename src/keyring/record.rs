@@ -145,6 +145,12 @@ pub struct Pair {
 pub struct Copy {
     /// The token's name in `config.toml`.
     pub token: String,
+    /// The token's serial number at import.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub serial: String,
+    /// Whether the token is hardware; false where its keys are in the memory of the process that uses it.
+    #[serde(default)]
+    pub hardware: bool,
     /// The objects, by what they are to the scheme: `secret`, `passphrase`, `partner_secret`.
     pub objects: BTreeMap<String, Material>,
 }

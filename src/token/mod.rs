@@ -2,11 +2,14 @@
 //!
 //! A token knows no exchange. What it is asked is a MAC or a signature of bytes; what it is given is a key, once.
 
+pub mod discover;
 mod error;
 mod lock;
 mod pin;
 pub mod pkcs11;
 mod source;
+mod tokens;
+pub mod uri;
 
 use std::fmt;
 
@@ -19,6 +22,7 @@ use crate::{
 
 pub use error::{Result, TokenError};
 pub use lock::ProcessLock;
+pub use tokens::{Tokens, pin_source, settings, softhsm_module};
 pub use pin::{PinProvider, PinRequest};
 pub use source::{ConfiguredPin, PinSource, forget_refused};
 

@@ -110,6 +110,7 @@ impl ConfiguredPin {
             token: token.to_owned(),
             memory: memory(home, token),
             ask,
+            given: Mutex::default(),
         }
     }
 

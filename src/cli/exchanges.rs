@@ -1,0 +1,117 @@
+use std::{path::PathBuf, process::ExitCode};
+
+use hsmsign::{
+    error::{Result, bad_input},
+    exchange::{Scheme, builtin, builtin_ids},
+    home::list_folder,
+};
+use serde_json::{Value, json};
+
+use super::{Around, output};
+
+/// List the exchanges, show one's scheme, or check a scheme file of your own.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hsmsign exchanges
+  hsmsign exchanges show kraken
+  hsmsign exchanges check my-exchange.toml")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// As an array of objects
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print an exchange's scheme file
+    Show {
+        /// The exchange, by id or alias
+        exchange: String,
+    },
+    /// Read a scheme file and say what it signs
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        None => list(args.json),
+        Some(Command::Show { exchange }) => show(&exchange),
+        Some(Command::Check { file }) => check(&file),
+    }
+}
+
+fn list(json: bool) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let mut schemes = Vec::new();
+    for id in builtin_ids() {
+        if let Some(text) = builtin(id) {
+            schemes.push((Scheme::parse(text, id)?, "built in"));
+        }
+    }
+    let read = around.home.user_schemes();
+    for file in list_folder(&around.home.config("schemes"))? {
+        let Some(id) = file.strip_suffix(".toml") else { continue };
+        if builtin(id).is_some() {
+            output::warn(&format!("schemes/{file} is not used: {id} is built in; give yours another id"));
+            continue;
+        }
+        match read(id).and_then(|text| Scheme::parse(&text.unwrap_or_default(), &file)) {
+            Ok(scheme) => schemes.push((scheme, "yours")),
+            Err(error) => output::warn(&format!("schemes/{file} is not used: {error}")),
+        }
+    }
+    if json {
+        return output::json(&Value::Array(schemes.iter().map(|(scheme, from)| facts(scheme, from)).collect()));
+    }
+    let rows = schemes.iter().map(|(scheme, from)| {
+        let algorithms: Vec<_> = scheme.algorithms().iter().map(|algorithm| algorithm.name()).collect();
+        let remark = scheme.note().map_or_else(|| (*from).to_owned(), |note| format!("{from}; {note}"));
+        [
+            scheme.id().to_owned(),
+            scheme.name().to_owned(),
+            algorithms.join(", "),
+            if scheme.has_websocket() { "yes" } else { "-" }.to_owned(),
+            remark,
+        ]
+    });
+    output::table(["EXCHANGE", "NAME", "ALGORITHMS", "WEBSOCKET", ""], rows)
+}
+
+fn facts(scheme: &Scheme, from: &str) -> Value {
+    json!({
+        "exchange": scheme.id(),
+        "name": scheme.name(),
+        "aliases": scheme.aliases(),
+        "docs": scheme.docs(),
+        "hosts": scheme.hosts(),
+        "algorithms": scheme.algorithms().iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>(),
+        "passphrase": scheme.needs_passphrase(),
+        "websocket": scheme.has_websocket(),
+        "path_signed": scheme.signs_path(),
+        "note": scheme.note(),
+        "from": from,
+    })
+}
+
+fn show(name: &str) -> Result<ExitCode> {
+    if let Some(text) = builtin(name) {
+        return output::write(text.as_bytes());
+    }
+    let around = Around::find()?;
+    let scheme = around.signer()?.catalogue().get(name)?;
+    let text = (around.home.user_schemes())(scheme.id())?.unwrap_or_default();
+    output::write(text.as_bytes())
+}
+
+fn check(file: &PathBuf) -> Result<ExitCode> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| bad_input(format!("{} cannot be read: {error}", file.display())))?;
+    let scheme = Scheme::parse(&text, &file.display().to_string())?;
+    output::line(&format!("{} ({})\n{}", scheme.id(), scheme.name(), scheme.report().trim_end()))
+}

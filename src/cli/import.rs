@@ -1,0 +1,199 @@
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _},
+    os::fd::AsFd as _,
+    process::ExitCode,
+};
+
+use hsmsign::{
+    algorithm::Algorithm,
+    ask::{Ask, has_more, read_secret_line},
+    enrol::{Enrolled, NewKey, Plan, RAW_CONSENT, Secrets},
+    error::{Code, Error, Result, bad_input},
+    keyring::{Allow, KeyName},
+};
+use serde_json::json;
+
+use super::{Around, lines, output};
+
+/// Bring an exchange's secret onto a token, once.
+///
+/// The secret is asked for without echo, or read from standard input: the secret's line (or PEM block), then the
+/// passphrase's and the partner secret's where the exchange has one. It is never taken from an argument.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hsmsign import --exchange kraken --api-key KEY
+  pass show kraken | hsmsign import --exchange kraken --key kraken-main --api-key KEY
+  hsmsign import --json < keys.jsonl      one object a line: exchange, key, api_key, secret, passphrase …")]
+pub struct Args {
+    /// The exchange, by id or alias (`hsmsign exchanges`); `generic` for any other service
+    #[arg(long, short, required_unless_present = "json")]
+    exchange: Option<String>,
+    /// The key's name; the exchange's id where none is given
+    #[arg(long, short)]
+    key: Option<KeyName>,
+    /// The token to use; give it again to write the secret to several
+    #[arg(long, short)]
+    token: Vec<String>,
+    /// The API key, which names the key to the exchange
+    #[arg(long)]
+    api_key: Option<String>,
+    /// The algorithm, where the exchange has several: hmac-sha256, hmac-sha384, hmac-sha512 …
+    #[arg(long)]
+    algorithm: Option<Algorithm>,
+    /// The user or customer id, where the exchange signs one
+    #[arg(long)]
+    user_id: Option<String>,
+    /// The partner's name, where the key belongs to one
+    #[arg(long)]
+    partner: Option<String>,
+    /// Allow more than reading and trading: `withdrawals`, or `raw` MACs of bytes that hsmsign did not compose
+    #[arg(long)]
+    allow: Vec<Allow>,
+    /// The last nonce that another program used with this key: hsmsign's lie above it
+    #[arg(long, value_name = "N")]
+    nonce_above: Option<u64>,
+    /// The host to use in place of the exchange's, as https://api.example.com
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// How the secret of a generic key is written: ascii, base64 or hex
+    #[arg(long)]
+    encoding: Option<String>,
+    /// Read one key a line from standard input, and answer a line each
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    fn new_key(&self) -> NewKey {
+        let mut extra = BTreeMap::new();
+        for (name, text) in [("user_id", &self.user_id), ("partner", &self.partner)] {
+            if let Some(text) = text {
+                extra.insert(name.to_owned(), text.clone());
+            }
+        }
+        NewKey {
+            exchange: self.exchange.clone().unwrap_or_default(),
+            name: self.key.clone(),
+            tokens: self.token.clone(),
+            algorithm: self.algorithm,
+            api_key: self.api_key.clone(),
+            extra,
+            allow: self.allow.clone(),
+            nonce_above: self.nonce_above,
+            base_url: self.base_url.clone(),
+            encoding: self.encoding.clone(),
+        }
+    }
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    let around = Around::find()?;
+    around.home.create()?;
+    let enrol = around.enrol()?;
+    if args.json {
+        return lines::import(&enrol, &args.new_key());
+    }
+    let mut new = args.new_key();
+    let asked = io::stdin().is_terminal();
+    if asked && new.allow.contains(&Allow::Raw) {
+        consent(around.ask.as_ref())?;
+    }
+    if asked && new.api_key.is_none() && new.exchange != hsmsign::enrol::GENERIC {
+        let typed = around.ask.line("API key (Enter to give it later): ")?;
+        new.api_key = Some(typed.trim().to_owned()).filter(|typed| !typed.is_empty());
+    }
+    let plan = enrol.plan(new)?;
+    let secrets = read_secrets(&plan, around.ask.as_ref())?;
+    let enrolled = enrol.import(plan, &secrets)?;
+    drop(secrets);
+    tell(&enrolled, "imported")
+}
+
+/// Reads what the exchange issues, from the terminal or from standard input.
+pub fn read_secrets(plan: &Plan, ask: &dyn Ask) -> Result<Secrets> {
+    let stdin = io::stdin();
+    let asked = stdin.is_terminal();
+    let read = |what: &str| {
+        if asked { ask.secret(&format!("{} {what} (not shown): ", plan.exchange())) } else { read_secret_line(stdin.as_fd()) }
+    };
+    let wanted = |wanted: bool, what: &str| wanted.then(|| read(what)).transpose();
+    let secrets = Secrets {
+        secret: read("secret")?,
+        passphrase: wanted(plan.needs_passphrase(), "passphrase").map_err(|error| missing(error, plan, "passphrase"))?,
+        partner_secret: wanted(plan.needs_partner_secret(), "partner secret")
+            .map_err(|error| missing(error, plan, "partner secret"))?,
+    };
+    if !asked && has_more(stdin.as_fd())? {
+        return Err(bad_input("standard input has more lines than the exchange's secrets have").fix(
+            "give the secret on one line, the passphrase on the next where the exchange wants one, and nothing else",
+        ));
+    }
+    Ok(secrets)
+}
+
+fn missing(error: Error, plan: &Plan, what: &str) -> Error {
+    if error.code() == Code::BadInput {
+        return bad_input(format!("{} wants a {what} beside the secret, and standard input ended", plan.exchange()))
+            .fix(format!("give the {what} on the next line"));
+    }
+    error
+}
+
+fn consent(ask: &dyn Ask) -> Result<()> {
+    let answer = ask.line(&format!("{RAW_CONSENT}. Type yes to allow it: "))?;
+    if answer.trim() == "yes" {
+        return Ok(());
+    }
+    Err(Error::new(Code::Denied, "raw MACs were not consented to; nothing was imported").fix("leave --allow raw out"))
+}
+
+/// Tells a person what was done, and what took effect.
+pub fn tell(enrolled: &Enrolled, deed: &str) -> Result<ExitCode> {
+    for warning in &enrolled.warnings {
+        output::warn(warning);
+    }
+    let record = &enrolled.record;
+    let copies: Vec<_> = record
+        .current
+        .copies
+        .iter()
+        .map(|copy| {
+            let secret = copy.objects.get("secret");
+            let hardening = secret.map(|secret| secret.hardening.join(", ")).unwrap_or_default();
+            let kind = if copy.hardware { "" } else { " (in software: for development)" };
+            format!("  on token {}{kind}: {hardening}", copy.token)
+        })
+        .collect();
+    output::line(&format!(
+        "{deed} {} ({}, {}), proved by a signature on the token\n{}",
+        record.name,
+        record.exchange,
+        record.algorithm,
+        copies.join("\n")
+    ))
+}
+
+/// The answer line of `import --json` for a key that is whole.
+pub fn answer(enrolled: &Enrolled) -> String {
+    let record = &enrolled.record;
+    let tokens: Vec<_> = record.current.copies.iter().map(|copy| copy.token.as_str()).collect();
+    let hardening: Vec<_> = record
+        .current
+        .copies
+        .iter()
+        .filter_map(|copy| copy.objects.get("secret"))
+        .map(|secret| secret.hardening.clone())
+        .collect();
+    json!({
+        "ok": true,
+        "key": record.name.as_str(),
+        "exchange": record.exchange,
+        "algorithm": record.algorithm.name(),
+        "tokens": tokens,
+        "hardening": hardening.first(),
+        "warnings": enrolled.warnings,
+    })
+    .to_string()
+}

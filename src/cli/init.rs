@@ -1,0 +1,118 @@
+use std::{path::PathBuf, process::ExitCode};
+
+use hsmsign::{
+    error::{Code, Error, Result, bad_input},
+    setup::{self, Wanted},
+    token::{Token, discover, pkcs11},
+};
+
+use super::{Around, output};
+
+/// Set up a token: one that is there, or a development token in software.
+///
+/// Without --softhsm or --pkcs11, the modules that p11-kit knows and that lie in the usual folders are looked through,
+/// and what is found is offered.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hsmsign init                                        find what is there, and ask
+  hsmsign init --softhsm                              a development token, with a random PIN in a file
+  hsmsign init --pkcs11 /usr/lib/vendor/pkcs11.so --label trading --pin-source pinentry
+  hsmsign init --pkcs11 MODULE --serial 0123 --token hsm --pin-source credential:hsm-pin")]
+pub struct Args {
+    /// Make a SoftHSM token in hsmsign's own folders; no root needed
+    #[arg(long, conflicts_with_all = ["pkcs11", "label", "serial", "module_args", "pin_source"])]
+    softhsm: bool,
+    /// Use a token of this PKCS#11 module
+    #[arg(long, value_name = "MODULE")]
+    pkcs11: Option<PathBuf>,
+    /// The token's label
+    #[arg(long)]
+    label: Option<String>,
+    /// The token's serial number
+    #[arg(long)]
+    serial: Option<String>,
+    /// What the module wants at its initialisation, in its own form
+    #[arg(long)]
+    module_args: Option<String>,
+    /// The token's name for hsmsign
+    #[arg(long, value_name = "NAME")]
+    token: Option<String>,
+    /// Where the PIN comes from: terminal, pinentry, file:PATH, fd:N, credential:NAME
+    #[arg(long, value_name = "SRC")]
+    pin_source: Option<String>,
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    let around = Around::find()?;
+    if args.softhsm {
+        let (name, token) = setup::softhsm(&around.home, args.token.as_deref(), &around.ask)?;
+        output::warn("SoftHSM keeps its keys in files and in the memory of the process that signs: for development and tests, not for money");
+        return tell(&name, token.as_ref());
+    }
+    let mut wanted = Wanted {
+        module: args.pkcs11.clone().unwrap_or_default(),
+        label: args.label,
+        serial: args.serial,
+        module_args: args.module_args,
+        name: args.token,
+        pin_source: args.pin_source,
+    };
+    if args.pkcs11.is_none() {
+        choose(&around, &mut wanted)?;
+    }
+    let (name, token) = setup::pkcs11(&around.home, &wanted, &around.ask)?;
+    tell(&name, token.as_ref())
+}
+
+fn tell(name: &str, token: &dyn Token) -> Result<ExitCode> {
+    let identity = token.identity();
+    output::line(&format!(
+        "token {name} is set up: {} (serial {}), {}\nnext: hsmsign import --exchange EXCHANGE",
+        identity.label, identity.serial, identity.module
+    ))
+}
+
+/// Looks for tokens, shows them, and asks which.
+fn choose(around: &Around, wanted: &mut Wanted) -> Result<()> {
+    let mut found = Vec::new();
+    for module in discover::modules() {
+        match pkcs11::scan(&module, None) {
+            Ok(tokens) => found.extend(
+                tokens.into_iter().filter(|token| token.initialised && token.pin_set).map(|token| (module.clone(), token)),
+            ),
+            Err(error) => output::warn(&format!("{} was passed over: {error}", module.display())),
+        }
+    }
+    found.retain(|(_, token)| {
+        wanted.label.as_ref().is_none_or(|label| *label == token.identity.label)
+            && wanted.serial.as_ref().is_none_or(|serial| *serial == token.identity.serial)
+    });
+    let offers: Vec<_> = found
+        .iter()
+        .enumerate()
+        .map(|(index, (module, token))| {
+            let identity = &token.identity;
+            format!("  {}  {} (serial {}), {}, {}", index + 1, identity.label, identity.serial, identity.model, module.display())
+        })
+        .collect();
+    if found.is_empty() {
+        return Err(Error::new(Code::TokenMissing, "no initialised PKCS#11 token was found").fix(
+            "plug it in, or name its module: hsmsign init --pkcs11 MODULE; for development: hsmsign init --softhsm",
+        ));
+    }
+    if !around.ask.present() {
+        return Err(bad_input(format!("tokens were found, and there is no terminal to ask which:\n{}", offers.join("\n")))
+            .fix("name one: hsmsign init --pkcs11 MODULE --serial SERIAL"));
+    }
+    around.ask.tell(&format!("tokens found:\n{}", offers.join("\n")));
+    let answer = around.ask.line("which one (number): ")?;
+    let index = answer.trim().parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let (module, token) = index.and_then(|index| found.get(index)).ok_or_else(|| {
+        bad_input(format!("{:?} is none of the numbers; nothing was set up", answer.trim()))
+    })?;
+    wanted.module.clone_from(module);
+    wanted.serial = Some(token.identity.serial.clone());
+    wanted.label = Some(token.identity.label.clone());
+    Ok(())
+}

@@ -1,0 +1,40 @@
+use std::process::ExitCode;
+
+use hsmsign::{error::Result, keyring::Keyring as _};
+use serde_json::Value;
+
+use super::{Around, output, show};
+
+/// List the keys.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hsmsign list\n  hsmsign list --json | jq -r '.[].key'")]
+pub struct Args {
+    /// An array of objects, one a key
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let keyring = around.keyring();
+    let records = keyring.names()?.iter().map(|name| keyring.get(name)).collect::<Result<Vec<_>>>()?;
+    if args.json {
+        return output::json(&Value::Array(records.iter().map(show::facts).collect()));
+    }
+    if records.is_empty() {
+        return output::line("no keys yet; import one: hsmsign import --exchange EXCHANGE");
+    }
+    let rows = records.iter().map(|record| {
+        let tokens: Vec<_> = record.current.copies.iter().map(|copy| copy.token.as_str()).collect();
+        let allowed: Vec<_> = record.allow.iter().map(|allow| allow.name()).collect();
+        [
+            record.name.to_string(),
+            record.exchange.clone(),
+            record.algorithm.to_string(),
+            tokens.join(", "),
+            record.current.api_key.clone().unwrap_or_else(|| "-".to_owned()),
+            if allowed.is_empty() { "-".to_owned() } else { allowed.join(", ") },
+        ]
+    });
+    output::table(["KEY", "EXCHANGE", "ALGORITHM", "TOKEN", "API KEY", "ALLOWED"], rows)
+}

@@ -1,0 +1,127 @@
+//! The command line: one file a command, each arguments in, one call of the library, output.
+
+mod exchanges;
+mod hmac;
+mod import;
+mod init;
+mod key;
+mod lines;
+mod list;
+mod nonce;
+pub mod output;
+mod pages;
+mod rotate;
+mod set;
+mod show;
+mod sign;
+mod test;
+mod token;
+mod websocket;
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::{Parser, Subcommand};
+use hsmsign::{
+    ask::{Ask, Terminal},
+    config::Config,
+    enrol::Enrol,
+    error::Result,
+    home::Home,
+    keyring::FileKeyring,
+    signer::Signer,
+    token::Tokens,
+};
+
+/// Sign exchange API requests on a hardware token: the secret is imported once and never read back.
+#[derive(Debug, Parser)]
+#[command(name = "hsmsign", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hsmsign init --softhsm                            a development token, in software
+  hsmsign import --exchange kraken --api-key KEY    asks for the secret, once
+  hsmsign sign kraken POST /0/private/Balance       the headers and body to send
+  hsmsign doctor                                    what is set up, and what is wrong
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 denied by the key's owner, 4 token or agent, 5 bad input.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    Import(import::Args),
+    List(list::Args),
+    Show(show::Args),
+    Set(set::Args),
+    Rotate(rotate::Args),
+    Remove(key::RemoveArgs),
+    Test(test::Args),
+    Nonce(nonce::Args),
+    Sign(sign::Args),
+    Hmac(hmac::Args),
+    Websocket(websocket::Args),
+    Exchanges(exchanges::Args),
+    Token(token::Args),
+    Completions(pages::CompletionArgs),
+    Man(pages::ManArgs),
+}
+
+/// What a command finds around it.
+struct Around {
+    home: Home,
+    ask: Arc<dyn Ask>,
+}
+
+impl Around {
+    fn find() -> Result<Self> {
+        Ok(Self { home: Home::from_env()?, ask: Arc::new(Terminal) })
+    }
+
+    fn tokens(&self) -> Result<Arc<Tokens>> {
+        Ok(Arc::new(Tokens::new(&self.home, Config::load(&self.home)?, Arc::clone(&self.ask))))
+    }
+
+    fn keyring(&self) -> FileKeyring {
+        FileKeyring::new(&self.home)
+    }
+
+    fn enrol(&self) -> Result<Enrol> {
+        Ok(Enrol::new(&self.home, self.tokens()?))
+    }
+
+    /// A signer; what an earlier process left half-done is finished first.
+    fn signer(&self) -> Result<Signer> {
+        let tokens = self.tokens()?;
+        Enrol::new(&self.home, Arc::clone(&tokens)).sweep()?;
+        Ok(Signer::new(&self.home, tokens))
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Init(args) => init::run(args),
+        Command::Import(args) => import::run(args),
+        Command::List(args) => list::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Set(args) => set::run(args),
+        Command::Rotate(args) => rotate::run(args),
+        Command::Remove(args) => key::remove(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Nonce(args) => nonce::run(&args),
+        Command::Sign(args) => sign::run(args),
+        Command::Hmac(args) => hmac::run(&args),
+        Command::Websocket(args) => websocket::run(args),
+        Command::Exchanges(args) => exchanges::run(args),
+        Command::Token(args) => token::run(args),
+        Command::Completions(args) => pages::completions::<Cli>(&args),
+        Command::Man(args) => pages::man::<Cli>(&args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => output::report(&error),
+    }
+}

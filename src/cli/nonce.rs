@@ -1,0 +1,41 @@
+use std::process::ExitCode;
+
+use hsmsign::{
+    error::Result,
+    keyring::{KeyName, Keyring as _},
+    nonce::{self, Nonces},
+};
+use serde_json::json;
+
+use super::{Around, output};
+
+/// Show the greatest nonce that a key may have used, or let the next one be greater than another program's.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hsmsign nonce kraken
+  hsmsign nonce kraken --set-above 1700000000123000000")]
+pub struct Args {
+    /// The key
+    key: KeyName,
+    /// The last nonce that another program used; the sequence is raised, never lowered
+    #[arg(long, value_name = "N")]
+    set_above: Option<u64>,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let record = around.keyring().get(&args.key)?;
+    let nonces = Nonces::new(&around.home);
+    if let Some(above) = args.set_above {
+        nonces.set_above(&record.name, above, nonce::now())?;
+    }
+    let mark = nonces.high_water(&record.name)?;
+    if args.json {
+        return output::json(&json!({"key": record.name.as_str(), "above": mark}));
+    }
+    output::line(&mark.to_string())
+}

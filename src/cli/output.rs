@@ -1,0 +1,76 @@
+//! How commands answer: results on standard output, everything else on standard error.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use anstyle::{AnsiColor, Style};
+use hsmsign::error::{Code, Error, Result, failed};
+use serde_json::Value;
+
+/// Tells an error: what happened, then what to do. Answers its exit code.
+pub fn report(error: &Error) -> ExitCode {
+    let mut stderr = io::stderr().lock();
+    let (bold, reset) = paint(Style::new().bold().fg_color(Some(AnsiColor::Red.into())));
+    let _ = writeln!(stderr, "{bold}hsmsign:{reset} {}", error.message());
+    if let Some(fix) = error.remedy() {
+        let _ = writeln!(stderr, "  {fix}");
+    }
+    ExitCode::from(error.code().exit())
+}
+
+/// As [`report`], and as a JSON line on standard output where that was asked for.
+pub fn report_json(error: &Error, json: bool) -> ExitCode {
+    if json {
+        let _ = line(&hsmsign::request::error_line(None, error));
+    }
+    report(error)
+}
+
+/// Tells something beside the result.
+pub fn warn(text: &str) {
+    let (yellow, reset) = paint(Style::new().fg_color(Some(AnsiColor::Yellow.into())));
+    let _ = writeln!(io::stderr(), "{yellow}note:{reset} {text}");
+}
+
+fn paint(style: Style) -> (String, String) {
+    let plain = std::env::var_os("NO_COLOR").is_some() || !io::stderr().is_terminal();
+    if plain { Default::default() } else { (style.render().to_string(), style.render_reset().to_string()) }
+}
+
+/// Writes a line of the result.
+pub fn line(text: &str) -> Result<ExitCode> {
+    write(format!("{text}\n").as_bytes())
+}
+
+/// Writes JSON: in one line for programs, indented on a terminal.
+pub fn json(value: &Value) -> Result<ExitCode> {
+    let text = if io::stdout().is_terminal() {
+        serde_json::to_string_pretty(value)
+    } else {
+        serde_json::to_string(value)
+    };
+    line(&text.map_err(|error| failed(format!("the answer cannot be written: {error}")))?)
+}
+
+/// Writes bytes of the result. A reader that went away ends the work quietly.
+pub fn write(bytes: &[u8]) -> Result<ExitCode> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::from(Code::Failed.exit())),
+        Err(error) => Err(failed(format!("standard output cannot be written: {error}"))),
+    }
+}
+
+/// A table without frames, as `ls -l` has none.
+pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> Result<ExitCode> {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    let text: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    line(&text.join("\n"))
+}

@@ -1,0 +1,35 @@
+use std::process::ExitCode;
+
+use hsmsign::{
+    error::{Code, Error, Result},
+    keyring::KeyName,
+};
+
+use super::{Around, output};
+
+/// Change the API key or the base-url of a key.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hsmsign set kraken --api-key KEY
+  hsmsign set kraken --base-url https://api.example.com
+  hsmsign set kraken --base-url ''        back to the exchange's own host")]
+pub struct Args {
+    /// The key
+    key: KeyName,
+    /// The API key that the exchange shows for this secret
+    #[arg(long)]
+    api_key: Option<String>,
+    /// The host to use in place of the exchange's; empty for the exchange's own
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    if args.api_key.is_none() && args.base_url.is_none() {
+        return Err(Error::new(Code::Usage, "nothing to set was given").fix("give --api-key or --base-url"));
+    }
+    let around = Around::find()?;
+    let record = around.enrol()?.set(&args.key, args.api_key, args.base_url)?;
+    output::line(&format!("set {}", record.name))
+}

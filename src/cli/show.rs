@@ -1,0 +1,118 @@
+use std::process::ExitCode;
+
+use hsmsign::{
+    enrol::RAW_CONSENT,
+    error::Result,
+    keyring::{Allow, KeyName, Keyring as _, Pair, Record},
+};
+use serde_json::{Value, json};
+
+use super::{Around, output};
+
+/// Show what is known of a key. The secret is not: it is on the token.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hsmsign show kraken\n  hsmsign show kraken --json")]
+pub struct Args {
+    /// The key
+    key: KeyName,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let record = around.keyring().get(&args.key)?;
+    if args.json {
+        return output::json(&facts(&record));
+    }
+    let mut text = format!("{}\n  exchange   {}\n  algorithm  {}\n", record.name, record.exchange, record.algorithm);
+    text.push_str(&pair(&record.current));
+    if let Some(url) = &record.base_url {
+        text.push_str(&format!("  base-url   {url}\n"));
+    }
+    let allowed: Vec<_> = record.allow.iter().map(|allow| allow.name()).collect();
+    let allowed = if allowed.is_empty() { "withdrawals and raw MACs are refused".to_owned() } else { allowed.join(", ") };
+    text.push_str(&format!("  allowed    {allowed}\n"));
+    if let Some(previous) = &record.previous {
+        text.push_str("the pair before the last rotation, kept until --commit:\n");
+        text.push_str(&pair(previous));
+    }
+    for note in notes(&record) {
+        output::warn(&note);
+    }
+    output::line(text.trim_end())
+}
+
+fn pair(pair: &Pair) -> String {
+    let mut text = format!("  API key    {}\n  since      {}\n", pair.api_key.as_deref().unwrap_or("none yet"), pair.created);
+    for (name, value) in &pair.extra {
+        text.push_str(&format!("  {name:10} {value}\n"));
+    }
+    for copy in &pair.copies {
+        let kind = if copy.hardware { "hardware" } else { "software" };
+        text.push_str(&format!("  on token   {} ({kind}, serial {})\n", copy.token, copy.serial));
+        for (slot, material) in &copy.objects {
+            let hsmsign::token::KeyRef::Object { id, .. } = &material.key;
+            text.push_str(&format!("    {slot:10} id {id}"));
+            if !material.hardening.is_empty() {
+                text.push_str(&format!("; {}", material.hardening.join(", ")));
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// What an owner should be reminded of whenever the key is shown.
+pub fn notes(record: &Record) -> Vec<String> {
+    let mut notes = Vec::new();
+    if record.allow.contains(&Allow::Raw) {
+        notes.push(RAW_CONSENT.to_owned());
+    }
+    if record.current.copies.iter().any(|copy| !copy.hardware) {
+        notes.push("a software token keeps its keys in files and in the memory of the process that signs: for development and tests, not for money".to_owned());
+    }
+    if record.previous.is_some() {
+        let name = &record.name;
+        notes.push(format!("the last rotation is open: hsmsign rotate {name} --commit, or --undo"));
+    }
+    notes
+}
+
+/// A key for programs, as `list --json` and `show --json` give it.
+pub fn facts(record: &Record) -> Value {
+    let pair = |pair: &Pair| {
+        let copies: Vec<_> = pair
+            .copies
+            .iter()
+            .map(|copy| {
+                let objects: serde_json::Map<_, _> = copy
+                    .objects
+                    .iter()
+                    .map(|(slot, material)| {
+                        let hsmsign::token::KeyRef::Object { id, .. } = &material.key;
+                        (slot.clone(), json!({"id": id.to_string(), "hardening": material.hardening, "rung": material.rung}))
+                    })
+                    .collect();
+                json!({"token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "objects": objects})
+            })
+            .collect();
+        json!({"api_key": pair.api_key, "extra": pair.extra, "created": pair.created, "copies": copies})
+    };
+    let mut facts = json!({
+        "key": record.name.as_str(),
+        "exchange": record.exchange,
+        "algorithm": record.algorithm.name(),
+        "api_key": record.current.api_key,
+        "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
+        "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
+        "base_url": record.base_url,
+        "current": pair(&record.current),
+        "notes": notes(record),
+    });
+    if let Some(previous) = &record.previous {
+        facts["previous"] = pair(previous);
+    }
+    facts
+}

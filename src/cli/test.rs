@@ -1,0 +1,56 @@
+use std::process::ExitCode;
+
+use hsmsign::{
+    enrol::{Checked, Finding},
+    error::Result,
+    keyring::KeyName,
+};
+use serde_json::json;
+
+use super::{Around, output};
+
+/// Compare a signature on the token with what was recorded when the key was imported.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hsmsign test kraken\n  hsmsign test kraken --json")]
+pub struct Args {
+    /// The key
+    key: KeyName,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let checked = match around.enrol().and_then(|enrol| enrol.test(&args.key)) {
+        Ok(checked) => checked,
+        Err(error) => return Ok(output::report_json(&error, args.json)),
+    };
+    let failed = checked.iter().find_map(|checked| checked.finding.as_ref().err());
+    if args.json {
+        let objects: Vec<_> = checked
+            .iter()
+            .map(|checked| {
+                json!({
+                    "token": checked.token, "object": checked.slot, "previous": checked.previous,
+                    "ok": checked.finding.is_ok(), "finding": words(checked),
+                })
+            })
+            .collect();
+        output::json(&json!({"ok": failed.is_none(), "key": args.key.as_str(), "objects": objects}))?;
+    } else {
+        for checked in &checked {
+            let previous = if checked.previous { " (before the last rotation)" } else { "" };
+            output::line(&format!("{} on {}{previous}: {}", checked.slot, checked.token, words(checked)))?;
+        }
+    }
+    Ok(failed.map_or(ExitCode::SUCCESS, output::report))
+}
+
+fn words(checked: &Checked) -> String {
+    match &checked.finding {
+        Ok(Finding::Proved) => "makes the MAC recorded at import, and does not give its value out".to_owned(),
+        Ok(Finding::Present) => "is there".to_owned(),
+        Err(error) => error.message().to_owned(),
+    }
+}

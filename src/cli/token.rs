@@ -1,0 +1,141 @@
+use std::process::ExitCode;
+
+use hsmsign::{
+    config::{self, Config},
+    error::{Result, bad_input},
+    keyring::Keyring as _,
+    token::{forget_refused, pin_source},
+};
+use serde_json::{Value, json};
+
+use super::{Around, output};
+
+/// List the tokens, show what one can do, or forget one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hsmsign token
+  hsmsign token show softhsm
+  hsmsign token retry-pin softhsm     the PIN that was refused is right after all")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// As an array of objects
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List the tokens of config.toml
+    List,
+    /// Open a token and show what it says of itself and can do
+    Show {
+        /// The token's name
+        token: String,
+    },
+    /// Use a PIN again that the token refused: its file was not changed, but the PIN is right
+    RetryPin {
+        /// The token's name
+        token: String,
+    },
+    /// Take a token out of config.toml; the keys on it are not touched
+    Remove {
+        /// The token's name
+        token: String,
+    },
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    let around = Around::find()?;
+    match args.command.unwrap_or(Command::List) {
+        Command::List => list(&around, args.json),
+        Command::Show { token } => show(&around, &token, args.json),
+        Command::RetryPin { token } => {
+            Config::load(&around.home)?.token(&token)?;
+            forget_refused(&around.home, &token)?;
+            output::line(&format!("the PIN of {token} will be tried once more"))
+        }
+        Command::Remove { token } => remove(&around, &token),
+    }
+}
+
+fn list(around: &Around, json: bool) -> Result<ExitCode> {
+    let config = Config::load(&around.home)?;
+    if json {
+        let tokens = config.tokens.iter().map(|(name, token)| {
+            json!({
+                "token": name,
+                "module": token.module,
+                "label": token.label,
+                "serial": token.serial,
+                "uri": token.uri,
+                "softhsm": token.softhsm,
+                "pin_source": pin_source(token).map(|source| source.text()).ok(),
+                "default": config.usual_token().is_ok_and(|usual| usual == name),
+            })
+        });
+        return output::json(&Value::Array(tokens.collect()));
+    }
+    if config.tokens.is_empty() {
+        return output::line("no token is set up; set one up: hsmsign init");
+    }
+    let rows = config.tokens.iter().map(|(name, token)| {
+        [
+            name.clone(),
+            token.label.clone().unwrap_or_default(),
+            token.serial.clone().unwrap_or_default(),
+            token.module.as_ref().map(|module| module.display().to_string()).or_else(|| token.uri.clone()).unwrap_or_default(),
+            pin_source(token).map_or_else(|error| error.to_string(), |source| source.text()),
+        ]
+    });
+    output::table(["TOKEN", "LABEL", "SERIAL", "MODULE", "PIN FROM"], rows)
+}
+
+fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
+    let token = match around.tokens().and_then(|tokens| tokens.get(name)) {
+        Ok(token) => token,
+        Err(error) => return Ok(output::report_json(&error, json)),
+    };
+    let (identity, can) = (token.identity(), token.capabilities());
+    let algorithms: Vec<_> = can.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+    if json {
+        return output::json(&json!({
+            "token": name, "module": identity.module, "label": identity.label, "serial": identity.serial,
+            "model": identity.model, "kind": identity.kind, "algorithms": algorithms, "hardware": can.hardware,
+            "longest_message": can.longest_message, "parallel": can.parallel, "process_lock": can.process_lock,
+            "data_objects": can.data_objects, "wrong_pin": can.wrong_pin, "pin_tries_left": can.pin_tries_left,
+        }));
+    }
+    let kind = if can.hardware { "hardware" } else { "software: its keys are in files and in the memory of the process that signs; for development and tests" };
+    let yes = |yes: bool| if yes { "yes" } else { "no" };
+    output::line(&format!(
+        "{name}\n  module       {}\n  label        {}\n  serial       {}\n  model        {}\n  kind         {kind}\n  algorithms   {}\n  in parallel  {}\n  passphrases  {}\n  wrong PIN    {}",
+        identity.module,
+        identity.label,
+        identity.serial,
+        identity.model,
+        algorithms.join(", "),
+        yes(can.parallel),
+        yes(can.data_objects),
+        can.wrong_pin,
+    ))
+}
+
+fn remove(around: &Around, name: &str) -> Result<ExitCode> {
+    Config::load(&around.home)?.token(name)?;
+    let keyring = around.keyring();
+    for key in keyring.names()? {
+        let record = keyring.get(&key)?;
+        let on_it = std::iter::once(&record.current)
+            .chain(&record.previous)
+            .flat_map(|pair| &pair.copies)
+            .any(|copy| copy.token == name);
+        if on_it {
+            return Err(bad_input(format!("the key {key} is on token {name}"))
+                .fix(format!("remove the key first: hsmsign remove {key}")));
+        }
+    }
+    config::remove_token(&around.home, name)?;
+    output::line(&format!("{name} is no longer set up; what is on the token was not touched"))
+}

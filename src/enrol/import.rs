@@ -1,0 +1,408 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Enrol, Enrolled, GENERIC, Secrets, prove::prove};
+use crate::{
+    algorithm::Algorithm,
+    error::{Code, Error, Result, bad_input},
+    exchange::Scheme,
+    keyring::{Allow, Copy, KeyName, Material, Pair, Record, VERSION},
+    nonce,
+    secret::{BlockKey, Secret},
+    token::{KeyMeta, KeyRef, ObjectId, Token},
+};
+
+/// What the owner says of a key that is to be imported.
+#[derive(Debug, Clone, Default)]
+pub struct NewKey {
+    /// The exchange, by id or alias.
+    pub exchange: String,
+    /// The key's name; the exchange's id where none is given.
+    pub name: Option<KeyName>,
+    /// The tokens, by name; the usual one where none is given.
+    pub tokens: Vec<String>,
+    /// The algorithm; the exchange's usual one where none is given.
+    pub algorithm: Option<Algorithm>,
+    /// The API key.
+    pub api_key: Option<String>,
+    /// Further values that are not secret, as `user_id` and `partner`.
+    pub extra: BTreeMap<String, String>,
+    /// What the owner allows.
+    pub allow: Vec<Allow>,
+    /// The last nonce that another program used with this key.
+    pub nonce_above: Option<u64>,
+    /// The host that stands in for the scheme's.
+    pub base_url: Option<String>,
+    /// How a generic secret is written: `ascii`, `base64` or `hex`.
+    pub encoding: Option<String>,
+}
+
+/// An import whose every condition but the secret was looked at: the name is free, the tokens are open.
+pub struct Plan {
+    new: NewKey,
+    name: KeyName,
+    scheme: Option<Arc<Scheme>>,
+    algorithm: Algorithm,
+    tokens: Vec<(String, Arc<dyn Token>)>,
+}
+
+impl Plan {
+    /// The key's name.
+    pub const fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// The exchange's name, for a prompt.
+    pub fn exchange(&self) -> &str {
+        self.scheme.as_ref().map_or(GENERIC, |scheme| scheme.name())
+    }
+
+    /// What the key will compute.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Whether the exchange wants a passphrase with the secret.
+    pub fn needs_passphrase(&self) -> bool {
+        self.scheme.as_ref().is_some_and(|scheme| scheme.needs_passphrase())
+    }
+
+    /// Whether a partner's secret goes with the key.
+    pub fn needs_partner_secret(&self) -> bool {
+        self.new.extra.contains_key("partner")
+    }
+
+    /// Whether the exchange's requests carry an API key.
+    pub fn needs_api_key(&self) -> bool {
+        self.scheme.as_ref().is_some_and(|scheme| scheme.needs_api_key())
+    }
+}
+
+impl Enrol {
+    /// Looks at everything that can be known before the secret is there, and opens the tokens.
+    ///
+    /// # Errors
+    /// When the name is taken or none, the exchange, algorithm or token is not known, or a token cannot be opened.
+    pub fn plan(&self, new: NewKey) -> Result<Plan> {
+        let scheme =
+            if new.exchange == GENERIC { None } else { Some(self.catalogue.get(&new.exchange)?) };
+        let name = match &new.name {
+            Some(name) => name.clone(),
+            None => scheme.as_ref().map_or(GENERIC, |scheme| scheme.id()).parse()?,
+        };
+        if self.keyring.contains(&name)? {
+            return Err(bad_input(format!("there is a key named {name} already"))
+                .fix(format!("choose another name with --key; to replace its secret: hsmsign rotate {name}")));
+        }
+        let algorithm = self.algorithm(scheme.as_deref(), &new)?;
+        check_values(scheme.as_deref(), &new)?;
+        let tokens = self.open_tokens(&new.tokens)?;
+        for (token_name, token) in &tokens {
+            if !token.capabilities().algorithms.contains(&algorithm) {
+                return Err(Error::new(
+                    Code::Unsupported,
+                    format!("token {token_name} does not compute {algorithm}"),
+                )
+                .fix(format!("see what it can do: hsmsign token show {token_name}")));
+            }
+        }
+        Ok(Plan { new, name, scheme, algorithm, tokens })
+    }
+
+    /// Puts the secrets on the tokens, proves each, and writes the key down: whole, or not at all.
+    ///
+    /// # Errors
+    /// When a secret is not what the exchange issues, or a token does not take or keep it. Nothing is left then.
+    pub fn import(&self, plan: Plan, secrets: &Secrets) -> Result<Enrolled> {
+        let (read, mut warnings) = read_secrets(&plan, secrets)?;
+        let _lock = self.lock()?;
+        if self.keyring.contains(&plan.name)? {
+            return Err(bad_input(format!("there is a key named {} already", plan.name)));
+        }
+        self.sweep_locked()?;
+        if let Some(above) = plan.new.nonce_above {
+            self.nonces.set_above(&plan.name, above, nonce::now())?;
+        }
+        let exchange = plan.scheme.as_ref().map_or(GENERIC, |scheme| scheme.id()).to_owned();
+        let enrolled = self.place(&plan, &read, |current| Record {
+            version: VERSION,
+            name: plan.name.clone(),
+            exchange,
+            algorithm: plan.algorithm,
+            encoding: plan.new.encoding.clone(),
+            allow: sorted(&plan.new.allow),
+            base_url: plan.new.base_url.clone(),
+            current,
+            previous: None,
+        })?;
+        if plan.new.allow.contains(&Allow::Raw) {
+            warnings.push(RAW_CONSENT.to_owned());
+        }
+        if plan.new.api_key.is_none() && plan.needs_api_key() {
+            warnings.push(format!(
+                "no API key was given; before the first request: hsmsign set {} --api-key KEY",
+                plan.name
+            ));
+        }
+        Ok(Enrolled { record: enrolled, warnings })
+    }
+
+    /// Journal, create, prove, write down, strike out. On any error what was created is taken away again.
+    pub(super) fn place(
+        &self,
+        plan: &Plan,
+        read: &BTreeMap<&'static str, Read>,
+        record: impl FnOnce(Pair) -> Record,
+    ) -> Result<Record> {
+        let mut objects = Vec::new();
+        for (token, _) in &plan.tokens {
+            for slot in read.keys() {
+                objects.push((token.clone(), *slot, ObjectId::random()?));
+            }
+        }
+        let pending = self.journal.begin(
+            &plan.name,
+            objects.iter().map(|(token, _, id)| (token.clone(), id.clone())).collect(),
+        )?;
+        let made = (|| {
+            let mut copies = Vec::new();
+            for (name, token) in &plan.tokens {
+                let mut materials = BTreeMap::new();
+                for (_, slot, id) in objects.iter().filter(|(token, _, _)| token == name) {
+                    let meta = KeyMeta { id: id.clone(), label: label(&plan.name, slot) };
+                    if let Some(read) = read.get(slot) {
+                        materials.insert((*slot).to_owned(), create(token.as_ref(), read, &meta)?);
+                    }
+                }
+                copies.push(Copy {
+                    token: name.clone(),
+                    serial: token.identity().serial.clone(),
+                    hardware: token.capabilities().hardware,
+                    objects: materials,
+                });
+            }
+            let record = record(Pair {
+                api_key: plan.new.api_key.clone(),
+                extra: plan.new.extra.clone(),
+                created: now_text(),
+                copies,
+            });
+            self.keyring.put(&record)?;
+            Ok(record)
+        })();
+        if made.is_err() {
+            // What cannot be taken away now stays in the journal for the next start.
+            let _later = self.settle_pending(&pending);
+            return made;
+        }
+        self.journal.end(&pending)?;
+        made
+    }
+
+    pub(super) fn open_tokens(&self, names: &[String]) -> Result<Vec<(String, Arc<dyn Token>)>> {
+        let usual;
+        let names = if names.is_empty() {
+            usual = [self.tokens.config().usual_token()?.to_owned()];
+            &usual[..]
+        } else {
+            names
+        };
+        let mut open: Vec<(String, Arc<dyn Token>)> = Vec::new();
+        for name in names {
+            if open.iter().any(|(other, _)| other == name) {
+                return Err(bad_input(format!("the token {name} is named twice")));
+            }
+            open.push((name.clone(), self.tokens.get(name)?));
+        }
+        Ok(open)
+    }
+
+    fn algorithm(&self, scheme: Option<&Scheme>, new: &NewKey) -> Result<Algorithm> {
+        if let Some(scheme) = scheme {
+            if new.encoding.is_some() {
+                return Err(bad_input("--encoding is for --exchange generic; this exchange's scheme says how its secret is written"));
+            }
+            return Ok(scheme.kind(new.algorithm)?.algorithm());
+        }
+        match new.algorithm {
+            Some(algorithm @ Algorithm::Mac(_)) => Ok(algorithm),
+            Some(other) => Err(Error::new(Code::Unsupported, format!("a generic key makes MACs, and {other} is none"))
+                .fix("use --algorithm hmac-sha256, hmac-sha384 or hmac-sha512")),
+            None => Err(bad_input("a generic key needs its algorithm")
+                .fix("add --algorithm hmac-sha256, hmac-sha384 or hmac-sha512")),
+        }
+    }
+
+    pub(super) fn plan_again(&self, record: &Record, new: NewKey) -> Result<Plan> {
+        let scheme =
+            if record.exchange == GENERIC { None } else { Some(self.catalogue.get(&record.exchange)?) };
+        check_values(scheme.as_deref(), &new)?;
+        let tokens = self.open_tokens(&new.tokens)?;
+        Ok(Plan { new, name: record.name.clone(), scheme, algorithm: record.algorithm, tokens })
+    }
+}
+
+/// What `raw` gives away, in the words in which it is asked for.
+pub const RAW_CONSENT: &str = "raw MACs are allowed for this key: where a message does not carry the path, a withdrawal cannot be told from an order";
+
+/// A secret in the form in which it goes to the token.
+pub(super) enum Read {
+    Mac(BlockKey),
+    Data(Secret),
+}
+
+/// Reads the secrets as their exchange writes them. What goes to the token is all that stays.
+pub(super) fn read_secrets(plan: &Plan, secrets: &Secrets) -> Result<(BTreeMap<&'static str, Read>, Vec<String>)> {
+    let Algorithm::Mac(algorithm) = plan.algorithm else {
+        return Err(Error::new(Code::Unsupported, format!("importing {} keys is not built yet", plan.algorithm))
+            .fix("use the exchange's HMAC keys for now"));
+    };
+    let decode = |text: &Secret| match &plan.scheme {
+        Some(scheme) => scheme.kind(Some(plan.algorithm))?.read_secret(text),
+        None => read_generic(text, plan.new.encoding.as_deref()).map(|secret| (secret, Vec::new())),
+    };
+    let mut read = BTreeMap::new();
+    let (secret, mut warnings) = decode(&secrets.secret)?;
+    read.insert("secret", Read::Mac(BlockKey::new(algorithm, &secret)?));
+    drop(secret);
+    match (&secrets.passphrase, plan.needs_passphrase()) {
+        (Some(passphrase), true) => {
+            check_passphrase(passphrase)?;
+            read.insert("passphrase", Read::Data(passphrase.duplicate()?));
+        }
+        (None, true) => {
+            return Err(bad_input(format!("{} wants a passphrase beside the secret", plan.exchange()))
+                .fix("give it on the line after the secret"));
+        }
+        (Some(_), false) => {
+            return Err(bad_input(format!("{} has no passphrase, and one was given", plan.exchange()))
+                .fix("give the secret alone, on one line"));
+        }
+        (None, false) => {}
+    }
+    match (&secrets.partner_secret, plan.needs_partner_secret()) {
+        (Some(partner), true) => {
+            let (partner, more) = decode(partner)?;
+            warnings.extend(more);
+            read.insert("partner_secret", Read::Mac(BlockKey::new(algorithm, &partner)?));
+        }
+        (None, true) => return Err(bad_input("a partner was named, and its secret is missing")),
+        (Some(_), false) => return Err(bad_input("a partner's secret was given without the partner's name")),
+        (None, false) => {}
+    }
+    Ok((read, warnings))
+}
+
+fn read_generic(text: &Secret, encoding: Option<&str>) -> Result<Secret> {
+    let bytes = text.expose();
+    if bytes.iter().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
+        return Err(bad_input("the secret has a blank or control character in it")
+            .fix("give the secret alone, without quotes or blanks around it"));
+    }
+    match encoding.unwrap_or("ascii") {
+        "ascii" => text.duplicate(),
+        "base64" => text.decode_base64(),
+        "hex" => {
+            let mut decoded = Secret::with_capacity(bytes.len() / 2 + 1)?;
+            let len = base16ct::mixed::decode(bytes, decoded.spare_mut())
+                .map_err(|_| bad_input("the secret is not hex"))?
+                .len();
+            decoded.grow(len);
+            Ok(decoded)
+        }
+        other => Err(bad_input(format!("there is no encoding {other:?}")).fix("use ascii, base64 or hex")),
+    }
+}
+
+fn check_passphrase(passphrase: &Secret) -> Result<()> {
+    let bytes = passphrase.expose();
+    if bytes.is_empty() {
+        return Err(bad_input("the passphrase is empty"));
+    }
+    if bytes.len() > 1024 || bytes.iter().any(|byte| !(0x20..0x7f).contains(byte)) {
+        return Err(bad_input("the passphrase has characters that cannot stand in a request")
+            .fix("give it as the exchange has it: printable ASCII, at most 1024 characters"));
+    }
+    Ok(())
+}
+
+fn check_values(scheme: Option<&Scheme>, new: &NewKey) -> Result<()> {
+    if let Some(api_key) = &new.api_key {
+        check_api_key(api_key)?;
+    }
+    for (name, text) in &new.extra {
+        if !printable(text) {
+            return Err(bad_input(format!("the {name} has characters that cannot stand in a request")));
+        }
+        let known = scheme.is_some_and(|scheme| scheme.extra_credentials().iter().any(|extra| extra == name));
+        if !known {
+            let exchange = scheme.map_or(GENERIC, |scheme| scheme.id());
+            return Err(bad_input(format!("{exchange} has no {name}")));
+        }
+    }
+    if let Some(scheme) = scheme {
+        for name in scheme.required_credentials() {
+            if !new.extra.contains_key(name.as_str()) {
+                let flag = name.replace('_', "-");
+                return Err(bad_input(format!("{} wants a {name}", scheme.name())).fix(format!("add --{flag}")));
+            }
+        }
+    }
+    if let Some(url) = &new.base_url {
+        crate::exchange::check_base_url(url)?;
+    }
+    Ok(())
+}
+
+/// Whether text can stand in a header or query: 1 to 1024 printable ASCII characters without blanks.
+fn printable(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 1024 && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+pub(super) fn check_api_key(api_key: &str) -> Result<()> {
+    if printable(api_key) {
+        return Ok(());
+    }
+    Err(bad_input("the API key has blanks or characters that cannot stand in a request")
+        .fix("give it as the exchange shows it"))
+}
+
+fn create(token: &dyn Token, read: &Read, meta: &KeyMeta) -> Result<Material> {
+    match read {
+        Read::Mac(key) => {
+            let imported = token.import_mac(key, meta)?;
+            let proof = prove(token, &imported.key, key)?;
+            Ok(Material { key: imported.key, hardening: imported.hardening, rung: imported.rung, proof: Some(proof) })
+        }
+        Read::Data(data) => {
+            let key = token.put_data(data, meta).map_err(|error| {
+                Error::from(error).within("the passphrase, which the exchange wants in every request, cannot be kept on this token")
+            })?;
+            same_data(token, &key, data)?;
+            Ok(Material { key, hardening: Vec::new(), rung: 0, proof: None })
+        }
+    }
+}
+
+fn same_data(token: &dyn Token, key: &KeyRef, data: &Secret) -> Result<()> {
+    if token.get_data(key)?.expose() == data.expose() {
+        return Ok(());
+    }
+    Err(Error::new(Code::Failed, "the token gave back another passphrase than it was given").fix("use another token"))
+}
+
+fn label(name: &KeyName, slot: &str) -> String {
+    if slot == "secret" { format!("hsmsign:{name}") } else { format!("hsmsign:{name}:{slot}") }
+}
+
+fn sorted(allow: &[Allow]) -> Vec<Allow> {
+    let mut allow = allow.to_vec();
+    allow.sort_unstable();
+    allow.dedup();
+    allow
+}
+
+/// Now, RFC 3339 in UTC with seconds.
+pub(super) fn now_text() -> String {
+    let seconds = i64::try_from(nonce::now().as_secs()).unwrap_or(0);
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| String::new(), |now| now.to_string())
+}

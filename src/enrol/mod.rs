@@ -1,0 +1,152 @@
+//! The road of a secret: in, proved, and never back. Import, rotation, removal, and the sweep after a crash.
+
+mod import;
+mod line;
+mod prove;
+mod rotate;
+mod sweep;
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    error::{Error, Result},
+    exchange::Catalogue,
+    home::{FileLock, Home},
+    keyring::{Copy, FileKeyring, Journal, KeyName, Keyring, Pair, Record},
+    nonce::Nonces,
+    secret::Secret,
+    token::{KeyRef, ObjectId, Tokens},
+};
+
+pub use import::{NewKey, Plan, RAW_CONSENT};
+pub use line::ImportLine;
+pub use prove::{Checked, Finding};
+
+/// The exchange's id of a key that is for no exchange of the catalogue.
+pub const GENERIC: &str = "generic";
+
+/// How long one change of keys waits for another.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Brings secrets onto tokens and takes them off.
+pub struct Enrol {
+    home: Home,
+    keyring: Box<dyn Keyring>,
+    journal: Journal,
+    catalogue: Catalogue,
+    tokens: Arc<Tokens>,
+    nonces: Nonces,
+}
+
+/// The secrets of one key, at hand for the time of an import.
+#[derive(Debug)]
+pub struct Secrets {
+    /// The secret, as the exchange wrote it.
+    pub secret: Secret,
+    /// The passphrase, where the exchange wants one.
+    pub passphrase: Option<Secret>,
+    /// A partner's secret, where the key has one.
+    pub partner_secret: Option<Secret>,
+}
+
+/// A key that is whole on its tokens and in the keyring.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// Its record.
+    pub record: Record,
+    /// What the owner should know of it.
+    pub warnings: Vec<String>,
+}
+
+impl Enrol {
+    /// Over the keys of these folders.
+    pub fn new(home: &Home, tokens: Arc<Tokens>) -> Self {
+        Self {
+            home: home.clone(),
+            keyring: Box::new(FileKeyring::new(home)),
+            journal: Journal::new(home),
+            catalogue: Catalogue::new(home.user_schemes()),
+            tokens,
+            nonces: Nonces::new(home),
+        }
+    }
+
+    /// The schemes by name.
+    pub const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Changes a key's API key or base-url; an empty base-url is the exchange's own host again.
+    ///
+    /// # Errors
+    /// When there is no such key, a value cannot stand in a request, or the keyring cannot be written.
+    pub fn set(&self, name: &KeyName, api_key: Option<String>, base_url: Option<String>) -> Result<Record> {
+        let _lock = self.lock()?;
+        let mut record = self.keyring.get(name)?;
+        if let Some(api_key) = api_key {
+            import::check_api_key(&api_key)?;
+            record.current.api_key = Some(api_key);
+        }
+        if let Some(url) = base_url {
+            record.base_url = if url.is_empty() {
+                None
+            } else {
+                crate::exchange::check_base_url(&url)?;
+                Some(url)
+            };
+        }
+        self.keyring.put(&record)?;
+        Ok(record)
+    }
+
+    /// Takes a key off its tokens and out of the keyring.
+    ///
+    /// # Errors
+    /// When a token that holds it cannot be opened: then nothing is changed.
+    pub fn remove(&self, name: &KeyName) -> Result<()> {
+        let _lock = self.lock()?;
+        let record = self.keyring.get(name)?;
+        let pairs: Vec<&Pair> = std::iter::once(&record.current).chain(&record.previous).collect();
+        for copy in pairs.iter().flat_map(|pair| &pair.copies) {
+            self.tokens.get(&copy.token)?;
+        }
+        let pending = self.journal.begin(name, pairs.iter().flat_map(|pair| objects(pair)).collect())?;
+        self.keyring.remove(name)?;
+        for pair in pairs {
+            self.delete(pair)?;
+        }
+        self.journal.end(&pending)
+    }
+
+    fn delete(&self, pair: &Pair) -> Result<()> {
+        for Copy { token, objects, .. } in &pair.copies {
+            let token = self.tokens.get(token)?;
+            for material in objects.values() {
+                token.delete(&material.key).map_err(Error::from)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<FileLock> {
+        FileLock::acquire(
+            &self.home.state("keyring.lock"),
+            PATIENCE,
+            "another hsmsign process has been changing keys",
+        )
+    }
+}
+
+/// The objects of a pair, each with its token's name.
+fn objects(pair: &Pair) -> Vec<(String, ObjectId)> {
+    pair.copies
+        .iter()
+        .flat_map(|copy| copy.objects.values().map(|material| (copy.token.clone(), id(&material.key).clone())))
+        .collect()
+}
+
+const fn id(key: &KeyRef) -> &ObjectId {
+    match key {
+        KeyRef::Object { id, .. } => id,
+    }
+}

@@ -1,0 +1,92 @@
+use super::Enrol;
+use crate::{
+    algorithm::Algorithm,
+    error::{Code, Error, Result, failed},
+    keyring::{KeyName, Material, Proof},
+    secret::BlockKey,
+    token::{KeyRef, Token},
+};
+
+/// Proves that the token holds this very key and keeps it: it makes the MAC that software makes of a random message,
+/// found again by its id, and does not give the value out.
+pub(super) fn prove(token: &dyn Token, key: &KeyRef, block: &BlockKey) -> Result<Proof> {
+    let mut message = [0; 32];
+    getrandom::fill(&mut message).map_err(|_| failed("the system gave no random bytes"))?;
+    let wanted = block.mac(&message)?;
+    let answer = token.mac(key, block.algorithm(), &message)?;
+    if answer.as_bytes() != wanted {
+        return Err(Error::new(Code::Failed, "the token computes another MAC than the secret gives")
+            .fix("do not use this token for this algorithm; the key was taken away again"));
+    }
+    if token.readable(key)? {
+        return Err(Error::new(Code::Unsupported, "the token lets the key's value be read back")
+            .fix("use another token; the key was taken away again"));
+    }
+    Ok(Proof {
+        message: base16ct::lower::encode_string(&message),
+        mac: base16ct::lower::encode_string(&wanted),
+    })
+}
+
+/// What a check found of one object on one token.
+#[derive(Debug)]
+pub struct Checked {
+    /// The token's name.
+    pub token: String,
+    /// What the object is to the scheme: `secret`, `passphrase` …
+    pub slot: String,
+    /// Whether it is of the pair before the last rotation.
+    pub previous: bool,
+    /// What was found.
+    pub finding: Result<Finding>,
+}
+
+/// What was found of an object that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// It makes the MAC recorded at import, and its value is not given out.
+    Proved,
+    /// It is there; nothing was recorded to compare with.
+    Present,
+}
+
+impl Enrol {
+    /// Compares each object of a key with what was recorded at import.
+    ///
+    /// # Errors
+    /// When there is no such key. What is wrong with an object is in its finding.
+    pub fn test(&self, name: &KeyName) -> Result<Vec<Checked>> {
+        let record = self.keyring.get(name)?;
+        let mut all = Vec::new();
+        for (pair, previous) in [(Some(&record.current), false), (record.previous.as_ref(), true)] {
+            for copy in pair.map_or(&[][..], |pair| &pair.copies) {
+                for (slot, material) in &copy.objects {
+                    let finding = self
+                        .tokens
+                        .get(&copy.token)
+                        .and_then(|token| check(token.as_ref(), record.algorithm, material));
+                    all.push(Checked { token: copy.token.clone(), slot: slot.clone(), previous, finding });
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn check(token: &dyn Token, algorithm: Algorithm, material: &Material) -> Result<Finding> {
+    let (Some(proof), Algorithm::Mac(algorithm)) = (&material.proof, algorithm) else {
+        token.get_data(&material.key)?;
+        return Ok(Finding::Present);
+    };
+    let message = base16ct::lower::decode_vec(&proof.message).map_err(|_| failed("the recorded proof is damaged"))?;
+    let answer = token.mac(&material.key, algorithm, &message)?;
+    if base16ct::lower::encode_string(answer.as_bytes()) != proof.mac {
+        return Err(failed("the token makes another MAC than at import: the key is not the one that was imported")
+            .fix("stop using it; import the secret again, or issue a new one at the exchange"));
+    }
+    if token.readable(&material.key)? {
+        return Err(failed("the token gives the key's value out")
+            .fix("issue a new secret at the exchange, and use another token"));
+    }
+    Ok(Finding::Proved)
+}

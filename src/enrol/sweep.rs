@@ -1,0 +1,51 @@
+use super::{Enrol, objects};
+use crate::{
+    error::{Code, Error, Result},
+    home::FileLock,
+    keyring::Pending,
+};
+
+impl Enrol {
+    /// Finishes what a process left half-done when it ended, on the tokens that can be opened without asking.
+    /// Cheap where there is nothing. Answers how many entries of the journal were settled.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn sweep(&self) -> Result<usize> {
+        if self.journal.is_empty()? {
+            return Ok(0);
+        }
+        let Some(_lock) = FileLock::try_acquire(&self.home.state("keyring.lock"))? else { return Ok(0) };
+        let mut settled = 0;
+        for pending in self.journal.pending()? {
+            let silent = pending.objects.iter().all(|(token, _)| self.tokens.opens_silently(token));
+            if silent && self.settle_pending(&pending).is_ok() {
+                settled += 1;
+            }
+        }
+        Ok(settled)
+    }
+
+    /// The same under the lock, before a change of keys; what cannot be settled now stays for later.
+    pub(super) fn sweep_locked(&self) -> Result<()> {
+        for pending in self.journal.pending()? {
+            let _later = self.settle_pending(&pending);
+        }
+        Ok(())
+    }
+
+    pub(super) fn settle_pending(&self, pending: &Pending) -> Result<()> {
+        let named = match self.keyring.get(&pending.key) {
+            Ok(record) => std::iter::once(&record.current).chain(&record.previous).flat_map(objects).collect(),
+            Err(error) if error.code() == Code::UnknownKey => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        for object in &pending.objects {
+            let (token, id) = object;
+            if !named.contains(object) {
+                self.tokens.get(token)?.sweep(id).map_err(Error::from)?;
+            }
+        }
+        self.journal.end(pending)
+    }
+}

@@ -1,0 +1,69 @@
+//! The schemes by name: the built-in ones, and the user's own, whose texts somebody else reads.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{Scheme, builtin, builtin_ids};
+use crate::error::{Code, Error, Result};
+
+/// The text of the user's own scheme of this id, where there is one.
+pub type UserSchemes = Box<dyn Fn(&str) -> Result<Option<String>> + Send + Sync>;
+
+/// Schemes, each parsed once.
+pub struct Catalogue {
+    user: UserSchemes,
+    parsed: Mutex<HashMap<String, Arc<Scheme>>>,
+}
+
+impl Catalogue {
+    /// With the user's own behind the built-in ones: a user's file never stands in for a built-in scheme.
+    pub fn new(user: UserSchemes) -> Self {
+        Self { user, parsed: Mutex::default() }
+    }
+
+    /// The scheme of this id or alias.
+    ///
+    /// # Errors
+    /// `unknown-exchange`, naming what is close; or the file is not a scheme.
+    pub fn get(&self, name: &str) -> Result<Arc<Scheme>> {
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scheme) = parsed.get(name) {
+            return Ok(Arc::clone(scheme));
+        }
+        let scheme = if let Some(text) = builtin(name) {
+            Scheme::parse(text, name)?
+        } else if let Some(text) = is_id(name).then(|| (self.user)(name)).transpose()?.flatten() {
+            let origin = format!("schemes/{name}.toml");
+            let scheme = Scheme::parse(&text, &origin)?;
+            if scheme.id() != name {
+                return Err(Error::new(Code::BadInput, format!("{origin} has the id {:?}", scheme.id()))
+                    .fix("name the file as the id"));
+            }
+            scheme
+        } else {
+            return Err(unknown(name));
+        };
+        let scheme = Arc::new(scheme);
+        parsed.insert(name.to_owned(), Arc::clone(&scheme));
+        Ok(scheme)
+    }
+}
+
+fn is_id(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 63
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn unknown(name: &str) -> Error {
+    let shown: String = name.chars().take(80).collect();
+    let lower = name.to_ascii_lowercase();
+    let close = builtin_ids().iter().find(|id| lower.len() > 2 && (id.contains(&lower) || lower.contains(**id)));
+    let error = Error::new(Code::UnknownExchange, format!("there is no exchange {shown:?}"));
+    match close {
+        Some(close) => error.fix(format!("did you mean {close}? `hsmsign exchanges` lists all")),
+        None => error.fix("`hsmsign exchanges` lists all; docs/adding-an-exchange.md says how to add your own"),
+    }
+}

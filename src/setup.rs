@@ -1,0 +1,163 @@
+//! Setting up a token: finding it or making one, opening it once, and writing it into `config.toml`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    ask::Ask,
+    config::{self, Config, TokenConfig},
+    error::{Code, Error, Result, bad_input, failed},
+    home::{Home, write_private},
+    secret::Secret,
+    token::{PinSource, Token, Tokens, pkcs11, settings, softhsm_module},
+};
+
+/// The default name of the development token.
+pub const SOFTHSM: &str = "softhsm";
+
+/// How many characters a made PIN has; each one of 32, so that it has 120 bits.
+const PIN_LENGTH: usize = 24;
+
+/// A token that is there already, as the owner describes it.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The PKCS#11 module's file.
+    pub module: PathBuf,
+    /// The token's label.
+    pub label: Option<String>,
+    /// The token's serial number.
+    pub serial: Option<String>,
+    /// What the module wants at its initialisation.
+    pub module_args: Option<String>,
+    /// Its name in `config.toml`; made from its label where none is given.
+    pub name: Option<String>,
+    /// Where the PIN comes from; the terminal where nothing is given.
+    pub pin_source: Option<String>,
+}
+
+/// Makes a SoftHSM token in hsmsign's own folders, with a random PIN in a file of mode 0600. Answers its name.
+///
+/// # Errors
+/// When SoftHSM is not installed, the name is taken, or the token cannot be made.
+pub fn softhsm(home: &Home, name: Option<&str>, ask: &Arc<dyn Ask>) -> Result<(String, Arc<dyn Token>)> {
+    home.create()?;
+    let name = name.unwrap_or(SOFTHSM);
+    refuse_taken(home, name)?;
+    let module = softhsm_module()?;
+    let mut token = TokenConfig { module: Some(module), softhsm: true, ..TokenConfig::default() };
+    let settings = settings(home, name, &token)?;
+    let pin_file = home.state("softhsm").join(format!("{name}.pin"));
+    let (so_pin, user_pin) = (random_pin()?, random_pin()?);
+    let label = free_label(&settings.module, name)?;
+    write_private(&pin_file, user_pin.expose())?;
+    let identity = pkcs11::initialise(&settings, &label, &so_pin, &user_pin)
+        .map_err(|error| Error::from(error).within("the development token could not be made"))?;
+    token.label = Some(identity.label);
+    token.serial = Some(identity.serial);
+    token.pin_source = Some(PinSource::File(pin_file).text());
+    config::add_token(home, name, &token)?;
+    open(home, name, ask).map(|token| (name.to_owned(), token))
+}
+
+/// Sets up a token that a PKCS#11 module has. Answers its name.
+///
+/// # Errors
+/// When the module or token is not there, is not one, or does not open with its PIN. Nothing is written then.
+pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<(String, Arc<dyn Token>)> {
+    home.create()?;
+    let module = std::path::absolute(&wanted.module)
+        .map_err(|error| bad_input(format!("{} is no file's name: {error}", wanted.module.display())))?;
+    let pin_source = wanted.pin_source.as_deref().map(str::parse::<PinSource>).transpose()?;
+    let mut token = TokenConfig {
+        module: Some(module),
+        label: wanted.label.clone(),
+        serial: wanted.serial.clone(),
+        module_args: wanted.module_args.clone(),
+        pin_source: pin_source.as_ref().map(PinSource::text),
+        ..TokenConfig::default()
+    };
+    if let Some(conf) = std::env::var_os("SOFTHSM2_CONF") {
+        let conf = std::path::absolute(Path::new(&conf)).unwrap_or_else(|_| PathBuf::from(conf));
+        token.environment.insert("SOFTHSM2_CONF".to_owned(), conf.display().to_string());
+    }
+    let tried = match &wanted.name {
+        Some(name) => name.clone(),
+        None => "new".to_owned(),
+    };
+    if let Some(name) = &wanted.name {
+        refuse_taken(home, name)?;
+    }
+    let mut trial = Config::load(home)?;
+    trial.tokens.insert(tried.clone(), token.clone());
+    let opened = Tokens::new(home, trial, Arc::clone(ask)).get(&tried)?;
+    let identity = opened.identity();
+    if !identity.module.to_ascii_lowercase().contains("softhsm") {
+        token.environment.clear();
+    }
+    token.label = Some(identity.label.clone()).filter(|label| !label.is_empty());
+    token.serial = Some(identity.serial.clone()).filter(|serial| !serial.is_empty());
+    let name = match &wanted.name {
+        Some(name) => name.clone(),
+        None => free_name(home, &identity.label)?,
+    };
+    config::add_token(home, &name, &token)?;
+    Ok((name, opened))
+}
+
+fn open(home: &Home, name: &str, ask: &Arc<dyn Ask>) -> Result<Arc<dyn Token>> {
+    Tokens::new(home, Config::load(home)?, Arc::clone(ask)).get(name)
+}
+
+fn refuse_taken(home: &Home, name: &str) -> Result<()> {
+    name.parse::<crate::keyring::KeyName>().map_err(|_| {
+        bad_input(format!("{name:?} cannot be a token's name"))
+            .fix("use 1 to 63 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or digit")
+    })?;
+    if Config::load(home)?.tokens.contains_key(name) {
+        return Err(bad_input(format!("a token named {name} is set up already"))
+            .fix("use it as it is, or choose another name with --token"));
+    }
+    Ok(())
+}
+
+/// A label that no token of the module has: one left by a set-up that was cut off may be there.
+fn free_label(module: &Path, name: &str) -> Result<String> {
+    let taken: Vec<_> = pkcs11::scan(module, None)?.into_iter().map(|found| found.identity.label).collect();
+    let label: String = format!("hsmsign {name}").chars().take(28).collect();
+    (1..1000)
+        .map(|count| if count == 1 { label.clone() } else { format!("{label} {count}") })
+        .find(|label| !taken.contains(label))
+        .ok_or_else(|| failed("there are too many development tokens"))
+}
+
+fn free_name(home: &Home, label: &str) -> Result<String> {
+    let mut base: String = label
+        .to_ascii_lowercase()
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .take(32)
+        .collect();
+    base = base.trim_matches('-').to_owned();
+    if base.is_empty() {
+        base = "token".to_owned();
+    }
+    let config = Config::load(home)?;
+    (1..1000)
+        .map(|count| if count == 1 { base.clone() } else { format!("{base}-{count}") })
+        .find(|name| !config.tokens.contains_key(name))
+        .ok_or_else(|| Error::new(Code::BadInput, "there are too many tokens of that name").fix("give one with --token"))
+}
+
+fn random_pin() -> Result<Secret> {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut pin = Secret::with_capacity(PIN_LENGTH)?;
+    let room = &mut pin.spare_mut()[..PIN_LENGTH];
+    getrandom::fill(room).map_err(|_| failed("the system gave no random bytes"))?;
+    for byte in room {
+        *byte = ALPHABET[usize::from(*byte) % ALPHABET.len()];
+    }
+    pin.grow(PIN_LENGTH);
+    Ok(pin)
+}

@@ -1,0 +1,223 @@
+//! The road of a request: policy, nonce, composing, the token, and back.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    algorithm::Algorithm,
+    error::{Code, Error, Result, bad_input, failed},
+    exchange::{Catalogue, NonceNeed, Prepared, Scheme, Stamps},
+    home::Home,
+    keyring::{Copy, FileKeyring, KeyName, Keyring, Material, Record, Stamp},
+    nonce::{self, Nonces},
+    policy::{self, Caller, Question},
+    request::{Credentials, Request, SignedRequest},
+    token::{Mac, SignInput, Token, TokenError, Tokens},
+};
+
+/// Signs requests with the keys of a keyring, on their tokens.
+pub struct Signer {
+    keyring: Box<dyn Keyring>,
+    catalogue: Catalogue,
+    tokens: Arc<Tokens>,
+    nonces: Nonces,
+    ready: Mutex<HashMap<KeyName, (Stamp, Arc<ReadyKey>)>>,
+}
+
+/// A key with all that its signatures need beside the token.
+struct ReadyKey {
+    record: Record,
+    scheme: Option<Arc<Scheme>>,
+    credentials: Credentials,
+}
+
+/// What was put before the token, for a person to compare with the exchange's documentation.
+#[derive(Debug)]
+pub struct Explained {
+    /// The answer.
+    pub signed: SignedRequest,
+    /// Each message, with the name of the secret it was MACed or signed with; none where it holds a passphrase.
+    pub messages: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Signer {
+    /// A signer over the keys of these folders.
+    pub fn new(home: &Home, tokens: Arc<Tokens>) -> Self {
+        Self {
+            keyring: Box::new(FileKeyring::new(home)),
+            catalogue: Catalogue::new(home.user_schemes()),
+            tokens,
+            nonces: Nonces::new(home),
+            ready: Mutex::default(),
+        }
+    }
+
+    /// Signs one request.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with the request, the key, the policy or the token. Where the error comes before
+    /// the token was asked, no nonce was given out unless the policy had permitted the request.
+    pub fn sign(&self, request: &Request, caller: &Caller) -> Result<SignedRequest> {
+        self.explain(request, caller, false).map(|explained| explained.signed)
+    }
+
+    /// Signs one request, and keeps what was signed where `keep` says so.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    pub fn explain(&self, request: &Request, caller: &Caller, keep: bool) -> Result<Explained> {
+        let name = request.key.as_ref().ok_or_else(|| {
+            bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
+        })?;
+        let key = self.ready(name)?;
+        let scheme = key.scheme.as_ref().ok_or_else(|| {
+            Error::new(Code::Unsupported, format!("the key {name} is for no exchange, so there is no request to compose"))
+                .fix(format!("MAC your own bytes with it: hsmsign hmac {name}"))
+        })?;
+        let kind = scheme.kind(Some(key.record.algorithm))?;
+        let prepared = scheme.prepare(request, kind, key.record.base_url.as_deref())?;
+        let moves_money = prepared.moves_money();
+        policy::decide(&Question {
+            key: name,
+            allow: &key.record.allow,
+            caller,
+            moves_money: moves_money.as_deref(),
+            raw: false,
+        })?;
+        let stamps = self.stamps(name, &prepared)?;
+        let mut composed = prepared.compose(&key.credentials, &stamps)?;
+        let mut messages = Vec::new();
+        while let Some(part) = composed.next()? {
+            let signature = self.on_token(&key.record, &part.slot, &part.message)?;
+            if keep {
+                let shown = (!part.sensitive).then(|| part.message.clone());
+                messages.push((part.slot.clone(), shown));
+            }
+            composed.supply(&signature)?;
+        }
+        Ok(Explained { signed: composed.attach()?, messages })
+    }
+
+    /// The MAC of bytes that hsmsign did not compose, with the key's own algorithm; only where the owner allowed it.
+    ///
+    /// # Errors
+    /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
+    pub fn hmac(&self, name: &KeyName, message: &[u8], caller: &Caller) -> Result<Vec<u8>> {
+        let key = self.ready(name)?;
+        let moves_money = key.scheme.as_ref().and_then(|scheme| scheme.raw_moves_money(message));
+        policy::decide(&Question {
+            key: name,
+            allow: &key.record.allow,
+            caller,
+            moves_money: moves_money.as_deref(),
+            raw: true,
+        })?;
+        if !matches!(key.record.algorithm, Algorithm::Mac(_)) {
+            return Err(Error::new(
+                Code::Unsupported,
+                format!("the key {name} makes {} signatures, no MACs", key.record.algorithm),
+            ));
+        }
+        self.on_token(&key.record, "secret", message)
+    }
+
+    /// The schemes by name.
+    pub const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    fn stamps(&self, name: &KeyName, prepared: &Prepared) -> Result<Stamps> {
+        let now = nonce::now();
+        let nonce = match prepared.nonce() {
+            NonceNeed::None => None,
+            NonceNeed::Fresh { unit } => Some(self.nonces.next(name, unit, now)?),
+            NonceNeed::Brought { value } => {
+                self.nonces.raise(name, value, now)?;
+                None
+            }
+        };
+        Ok(Stamps { now, nonce })
+    }
+
+    fn ready(&self, name: &KeyName) -> Result<Arc<ReadyKey>> {
+        let stamp = self.keyring.stamp(name)?;
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(stamp), Some((known, key))) = (stamp, ready.get(name))
+            && stamp == *known
+        {
+            return Ok(Arc::clone(key));
+        }
+        ready.remove(name);
+        let key = Arc::new(self.load(name)?);
+        if let Some(stamp) = stamp {
+            ready.insert(name.clone(), (stamp, Arc::clone(&key)));
+        }
+        Ok(key)
+    }
+
+    fn load(&self, name: &KeyName) -> Result<ReadyKey> {
+        let record = self.keyring.get(name)?;
+        let generic = record.exchange == crate::enrol::GENERIC;
+        let scheme = if generic { None } else { Some(self.catalogue.get(&record.exchange)?) };
+        if let Some(scheme) = &scheme
+            && scheme.needs_api_key()
+            && record.current.api_key.is_none()
+        {
+            return Err(bad_input(format!("the key {name} has no API key yet"))
+                .fix(format!("add the one that the exchange shows: hsmsign set {name} --api-key KEY")));
+        }
+        let passphrase = match &scheme {
+            Some(scheme) if scheme.needs_passphrase() => {
+                Some(self.try_copies(&record, "passphrase", |token, material| token.get_data(&material.key))?)
+            }
+            _ => None,
+        };
+        let credentials = Credentials {
+            api_key: record.current.api_key.clone(),
+            passphrase,
+            extra: record.current.extra.clone().into_iter().collect(),
+        };
+        Ok(ReadyKey { record, scheme, credentials })
+    }
+
+    fn on_token(&self, record: &Record, slot: &str, message: &[u8]) -> Result<Vec<u8>> {
+        match record.algorithm {
+            Algorithm::Mac(algorithm) => self
+                .try_copies(record, slot, |token, material| token.mac(&material.key, algorithm, message))
+                .map(|mac: Mac| mac.as_bytes().to_vec()),
+            Algorithm::Signature(algorithm) => self.try_copies(record, slot, |token, material| {
+                token.sign(&material.key, algorithm, SignInput::Message(message))
+            }),
+        }
+    }
+
+    /// Asks the first token that holds the key, and the next where that one is not to be had.
+    fn try_copies<T>(
+        &self,
+        record: &Record,
+        slot: &str,
+        ask: impl Fn(&dyn Token, &Material) -> std::result::Result<T, TokenError>,
+    ) -> Result<T> {
+        let mut first = None;
+        for Copy { token: name, objects, .. } in &record.current.copies {
+            let Some(material) = objects.get(slot) else { continue };
+            let answer =
+                self.tokens.get(name).and_then(|token| ask(token.as_ref(), material).map_err(Error::from));
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) if elsewhere(error.code()) => first = first.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(first.unwrap_or_else(|| {
+            failed(format!("the key {} has no {slot} on any token", record.name)).fix("import it again")
+        }))
+    }
+}
+
+/// Whether another token may still do what one did not.
+const fn elsewhere(code: Code) -> bool {
+    matches!(code, Code::TokenMissing | Code::TokenBusy | Code::TokenLocked | Code::WrongPin)
+}

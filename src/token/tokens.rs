@@ -1,0 +1,146 @@
+//! Opening the tokens of `config.toml` by name.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{
+    ConfiguredPin, PinSource, Token,
+    pkcs11::{Pkcs11Token, Settings},
+    uri::Uri,
+};
+use crate::{
+    ask::Ask,
+    config::{Config, TokenConfig},
+    error::{Code, Error, Result, bad_input},
+    home::{Home, create_folder, read_private, write_private},
+};
+
+/// The tokens that are set up, each opened when it is first asked for.
+pub struct Tokens {
+    home: Home,
+    config: Config,
+    ask: Arc<dyn Ask>,
+    open: Mutex<HashMap<String, Arc<dyn Token>>>,
+}
+
+impl Tokens {
+    /// The tokens of a configuration, none open yet.
+    pub fn new(home: &Home, config: Config, ask: Arc<dyn Ask>) -> Self {
+        Self { home: home.clone(), config, ask, open: Mutex::default() }
+    }
+
+    /// The configuration.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether a token can be opened without asking a person.
+    pub fn opens_silently(&self, name: &str) -> bool {
+        self.config.token(name).and_then(|token| pin_source(token)).is_ok_and(|source| !source.interactive())
+    }
+
+    /// The token of this name, opened and logged in.
+    ///
+    /// # Errors
+    /// When it is not configured or cannot be opened; the error says which token.
+    pub fn get(&self, name: &str) -> Result<Arc<dyn Token>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = open.get(name) {
+            return Ok(Arc::clone(token));
+        }
+        let token = self.open(name).map_err(|error| error.within(format_args!("token {name}")))?;
+        open.insert(name.to_owned(), Arc::clone(&token));
+        Ok(token)
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Token>> {
+        let config = self.config.token(name)?;
+        let pin = ConfiguredPin::new(&self.home, name, pin_source(config)?, Arc::clone(&self.ask));
+        let settings = settings(&self.home, name, config)?;
+        Ok(Arc::new(Pkcs11Token::open(settings, Arc::new(pin))?))
+    }
+}
+
+/// Where the PIN of a token comes from; the terminal, where nothing is said.
+///
+/// # Errors
+/// When what is said is none of the forms there are.
+pub fn pin_source(token: &TokenConfig) -> Result<PinSource> {
+    let from_uri = match &token.uri {
+        Some(uri) => uri.parse::<Uri>()?.pin_source,
+        None => None,
+    };
+    token.pin_source.clone().or(from_uri).map_or(Ok(PinSource::Terminal), |text| text.parse())
+}
+
+/// What the PKCS#11 backend wants to know of a token; sets the environment that the module reads.
+///
+/// # Errors
+/// When the configuration names no module, or contradicts itself.
+pub fn settings(home: &Home, name: &str, config: &TokenConfig) -> Result<Settings> {
+    let uri = config.uri.as_deref().map(str::parse::<Uri>).transpose()?.unwrap_or_default();
+    let module = config.module.clone().or(uri.module_path).ok_or_else(|| {
+        bad_input(format!("[token.{name}] in config.toml names no module"))
+            .fix("add module = \"/path/to/the/vendor's/pkcs11.so\"")
+    })?;
+    for (variable, text) in &config.environment {
+        if std::env::var_os(variable).is_none() {
+            set_variable(variable, Path::new(text));
+        }
+    }
+    if config.softhsm {
+        set_variable("SOFTHSM2_CONF", &softhsm_conf(home)?);
+    }
+    Ok(Settings {
+        module,
+        label: config.label.clone().or(uri.token),
+        serial: config.serial.clone().or(uri.serial),
+        module_args: config.module_args.clone(),
+        process_lock: config.process_lock,
+        lock_file: {
+            let folder = home.state("locks");
+            create_folder(&folder)?;
+            folder.join(name)
+        },
+    })
+}
+
+/// The SoftHSM configuration of the development tokens, made or renewed so that it names the folder it lies in.
+fn softhsm_conf(home: &Home) -> Result<PathBuf> {
+    let folder = home.state("softhsm");
+    let tokens = folder.join("tokens");
+    let path = folder.join("softhsm2.conf");
+    let text = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
+    if read_private(&path, 1 << 16)?.as_deref() != Some(text.as_bytes()) {
+        if tokens.to_string_lossy().contains(['\n', '#']) {
+            return Err(bad_input(format!("SoftHSM cannot use a folder of that name: {}", tokens.display())));
+        }
+        create_folder(&tokens)?;
+        write_private(&path, text.as_bytes())?;
+    }
+    Ok(path)
+}
+
+#[allow(unsafe_code)]
+fn set_variable(name: &str, value: &Path) {
+    if std::env::var_os(name).is_some_and(|now| now == value.as_os_str()) {
+        return;
+    }
+    // SAFETY: done while a token is opened, before its module is loaded; hsmsign's own threads read no environment
+    // by C's getenv.
+    unsafe { std::env::set_var(name, value) };
+}
+
+/// The SoftHSM module of this machine.
+///
+/// # Errors
+/// `token-missing`, with how to install it.
+pub fn softhsm_module() -> Result<PathBuf> {
+    super::discover::softhsm().ok_or_else(|| {
+        Error::new(Code::TokenMissing, "the SoftHSM module libsofthsm2.so is not on this machine")
+            .fix("install it: apt install softhsm2 (Debian, Ubuntu), dnf install softhsm (Fedora), pacman -S softhsm (Arch)")
+    })
+}
