@@ -135,6 +135,7 @@ fn a_killed_import_is_swept() {
         let before = token.list().unwrap();
         let broken = before.iter().filter(|info| info.key.is_none()).count();
         let swept = token.sweep(&ObjectId::random().unwrap()).unwrap();
+        token.reopen().unwrap();
         let after = token.list().unwrap();
         eprintln!(
             "{} objects listed after the kills, {broken} of them broken, {swept} swept",

@@ -104,35 +104,3 @@ fn is_not_there(refused: Refused) -> bool {
         CKR_FUNCTION_NOT_SUPPORTED | CKR_ATTRIBUTE_READ_ONLY | CKR_TEMPLATE_INCOMPLETE
     )
 }
-
-/// Every object with the id, and what a kill in the middle of a creation left: SoftHSM then lists an object that has
-/// neither class nor label. Another program may be making such a one just now, so it is looked at twice.
-pub(super) fn sweep(
-    module: &Module,
-    session: SessionHandle,
-    id: &crate::token::ObjectId,
-) -> Result<usize, Fault> {
-    let mut gone = 0;
-    for object in find::all_by_id(module, session, id)? {
-        module.destroy_object(session, object)?;
-        gone += 1;
-    }
-    let half_written = |object: &ObjectHandle| {
-        find::number(module, session, *object, CKA_CLASS).is_none()
-            && matches!(
-                module.attribute_len(session, *object, CKA_LABEL),
-                Ok(None | Some(0))
-            )
-    };
-    let mut suspects = module.find_objects(session, &[], find::MOST)?;
-    suspects.retain(half_written);
-    if !suspects.is_empty() {
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        suspects.retain(half_written);
-    }
-    for object in suspects {
-        module.destroy_object(session, object)?;
-        gone += 1;
-    }
-    Ok(gone)
-}

@@ -3,6 +3,7 @@
 use cryptoki_sys::*;
 
 use super::{
+    codes::Kind,
     module::{Answer, Attribute, Module, ObjectHandle, SessionHandle},
     session::{Fault, Opened},
 };
@@ -138,17 +139,21 @@ pub(super) fn describe(module: &Module, session: SessionHandle, object: ObjectHa
         Some(CKO_DATA) => Some(Class::Data),
         _ => None,
     };
+    // What half a creation left answers CKR_ATTRIBUTE_VALUE_INVALID and other oddities.
+    let shown = |kind| match read(module, session, object, kind) {
+        Err(refused) if refused.kind() == Kind::Session => Err(refused),
+        answer => Ok(answer.ok().flatten()),
+    };
     let mut key = None;
     if let Some(class) = class {
-        let id = read(module, session, object, id_attribute(class))?;
-        key = id
+        key = shown(id_attribute(class))?
             .filter(|id| !id.is_empty() && id.len() <= 64)
             .map(|id| KeyRef::Object {
                 class,
                 id: ObjectId::from_bytes(&id),
             });
     }
-    let mut label = read(module, session, object, CKA_LABEL)?.unwrap_or_default();
+    let mut label = shown(CKA_LABEL)?.unwrap_or_default();
     label.truncate(LONGEST_LABEL);
     Ok(KeyInfo {
         key,

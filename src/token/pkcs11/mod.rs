@@ -15,6 +15,7 @@ mod open;
 mod pair;
 mod probe;
 mod session;
+mod sweep;
 
 use std::{
     path::PathBuf,
@@ -275,7 +276,7 @@ impl Token for Pkcs11Token {
     fn sweep(&self, id: &ObjectId) -> Result<usize> {
         self.run_in_turn(|opened| {
             opened.forget_all();
-            opened.writing(|session| data::sweep(&opened.module, session, id))
+            opened.writing(|session| sweep::sweep(&opened.module, session, id))
         })
     }
 
