@@ -3,6 +3,7 @@
 mod isolation;
 mod softhsm;
 mod suite;
+mod trouble;
 
 macro_rules! promises {
     ($($name:ident)*) => {$(
@@ -26,4 +27,10 @@ promises! {
     keys_are_listed
     threads_do_not_mix
     wrong_pins_are_spent_once
+    mac_keys_can_be_made
+    data_comes_back
+    sweeps_take_one_id
+    other_logins_are_noticed
+    opening_again_loses_nothing
+    pairs_sign
 }

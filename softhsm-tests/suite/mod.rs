@@ -1,6 +1,8 @@
 //! What any backend must do. Each function is one promise, and gets what it needs from a [`Bench`].
 #![allow(dead_code)] // Each test target uses its part.
 
+mod verify;
+
 use std::{
     sync::{
         Arc,
@@ -11,10 +13,10 @@ use std::{
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hsmsign::{
-    algorithm::MacAlgorithm,
+    algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
     error::Result,
     secret::{BlockKey, Secret},
-    token::{KeyMeta, KeyRef, ObjectId, PinProvider, PinRequest, Token, TokenError},
+    token::{Class, KeyMeta, KeyRef, ObjectId, PinProvider, PinRequest, SignInput, Token, TokenError},
 };
 
 /// A kind of token under test.
@@ -236,4 +238,147 @@ pub fn wrong_pins_are_spent_once(bench: &dyn Bench) {
     assert_eq!(pin.given.load(Ordering::SeqCst), 1);
     assert_eq!(pin.refused.load(Ordering::SeqCst), 1);
     bench.open();
+}
+
+/// A MAC key made on the token signs and cannot be read.
+pub fn mac_keys_can_be_made(bench: &dyn Bench) {
+    let token = bench.open();
+    for algorithm in MacAlgorithm::ALL {
+        let made = token.generate_mac(algorithm, &meta("made")).unwrap();
+        let mac = token.mac(&made.key, algorithm, b"m").unwrap();
+        assert_eq!(mac, token.mac(&made.key, algorithm, b"m").unwrap());
+        assert_eq!(mac.as_bytes().len(), algorithm.output_len());
+        assert!(!token.readable(&made.key).unwrap());
+        token.delete(&made.key).unwrap();
+    }
+}
+
+/// Private data comes back as it was, and is found by its id alone.
+pub fn data_comes_back(bench: &dyn Bench) {
+    let token = bench.open();
+    for len in [0, 1, 12, 4000] {
+        let data = bytes(len, 5);
+        let meta = meta("passphrase");
+        let key = token
+            .put_data(&Secret::take(&mut data.clone()).unwrap(), &meta)
+            .unwrap();
+        assert_eq!(
+            key,
+            KeyRef::Object {
+                class: Class::Data,
+                id: meta.id.clone()
+            }
+        );
+        assert_eq!(token.get_data(&key).unwrap().expose(), data);
+        assert_eq!(bench.open().get_data(&key).unwrap().expose(), data);
+        token.delete(&key).unwrap();
+        assert!(matches!(token.get_data(&key), Err(TokenError::NotFound(_))));
+    }
+}
+
+/// A sweep takes every object with the id and nothing else.
+pub fn sweeps_take_one_id(bench: &dyn Bench) {
+    let token = bench.open();
+    let (keep, go) = (meta("keep"), meta("go"));
+    let key = BlockKey::new(
+        MacAlgorithm::HmacSha256,
+        &Secret::take(&mut bytes(40, 1)).unwrap(),
+    )
+    .unwrap();
+    let kept = token.import_mac(&key, &keep).unwrap();
+    token.import_mac(&key, &go).unwrap();
+    assert_eq!(token.sweep(&go.id).unwrap(), 1);
+    assert_eq!(token.sweep(&go.id).unwrap(), 0);
+    token
+        .put_data(&Secret::take(&mut b"data".to_vec()).unwrap(), &go)
+        .unwrap();
+    assert_eq!(token.sweep(&go.id).unwrap(), 1);
+    token.mac(&kept.key, MacAlgorithm::HmacSha256, b"m").unwrap();
+    token.delete(&kept.key).unwrap();
+}
+
+/// A key that another login deleted is not found; one that it made is.
+pub fn other_logins_are_noticed(bench: &dyn Bench) {
+    let (ours, other) = (bench.open(), bench.open());
+    let algorithm = MacAlgorithm::HmacSha256;
+    let first = import(&*ours, algorithm, &bytes(40, 1));
+    ours.mac(&first, algorithm, b"m").unwrap();
+    other.delete(&first).unwrap();
+    let second = import(&*other, algorithm, &bytes(40, 2));
+    let gone = ours.mac(&first, algorithm, b"m").unwrap_err();
+    assert!(matches!(gone, TokenError::NotFound(_)), "{gone:?}");
+    let mac = ours.mac(&second, algorithm, b"m").unwrap();
+    assert_eq!(mac.as_bytes(), software(algorithm, &bytes(40, 2), b"m"));
+    ours.delete(&second).unwrap();
+}
+
+/// Opening again voids every handle; both logins of the process find their keys again, while threads sign.
+pub fn opening_again_loses_nothing(bench: &dyn Bench) {
+    let (one, two) = (bench.open(), bench.open());
+    let algorithm = MacAlgorithm::HmacSha256;
+    let keys = [
+        import(&*one, algorithm, &bytes(40, 1)),
+        import(&*one, algorithm, &bytes(40, 2)),
+    ];
+    thread::scope(|scope| {
+        for token in [&one, &two, &one, &two] {
+            for (key, seed) in keys.iter().zip([1, 2]) {
+                scope.spawn(move || {
+                    for _ in 0..100 {
+                        let mac = token.mac(key, algorithm, b"m").unwrap();
+                        assert_eq!(mac.as_bytes(), software(algorithm, &bytes(40, seed), b"m"));
+                    }
+                });
+            }
+        }
+        for _ in 0..5 {
+            one.reopen().unwrap();
+            two.reopen().unwrap();
+        }
+    });
+    for key in &keys {
+        two.delete(key).unwrap();
+    }
+}
+
+/// What the token claims works: key pairs sign, and the public key has the form of its kind.
+pub fn pairs_sign(bench: &dyn Bench) {
+    let token = bench.open();
+    for (algorithm, spki, signature) in [
+        (SignatureAlgorithm::Ed25519, 44, 64),
+        (SignatureAlgorithm::P256, 91, 64),
+        (SignatureAlgorithm::Rsa2048, 294, 256),
+    ] {
+        if !token
+            .capabilities()
+            .algorithms
+            .contains(&Algorithm::Signature(algorithm))
+        {
+            eprintln!("SKIPPED: the token makes no {} keys", algorithm.name());
+            continue;
+        }
+        let (made, public) = token.generate(algorithm, &meta("pair")).unwrap();
+        assert_eq!(public.0.len(), spki, "{algorithm:?}");
+        let message = SignInput::Message(b"m");
+        let first = token.sign(&made.key, algorithm, message).unwrap();
+        assert_eq!(first.len(), signature);
+        verify::check(algorithm, &public.0, b"m", &first);
+        if algorithm != SignatureAlgorithm::Ed25519 {
+            use sha2::Digest as _;
+            let digest: [u8; 32] = sha2::Sha256::digest(b"m").into();
+            let second = token
+                .sign(&made.key, algorithm, SignInput::Digest(&digest))
+                .unwrap();
+            verify::check(algorithm, &public.0, b"m", &second);
+        }
+        token.delete(&made.key).unwrap();
+        assert!(
+            token
+                .list()
+                .unwrap()
+                .iter()
+                .all(|info| info.label != "hsmsign:pair"),
+            "both halves are deleted"
+        );
+    }
 }

@@ -3,11 +3,14 @@
 use cryptoki_sys::*;
 
 use super::{
+    codes::Kind,
     module::{Answer, Attribute, Module, ObjectHandle, SessionHandle},
     session::{Fault, Opened},
 };
 use crate::token::{Class, KeyInfo, KeyRef, ObjectId, TokenError};
 
+/// More objects than a token is asked for.
+pub(super) const MOST: usize = 1 << 20;
 /// Longer labels are cut.
 const LONGEST_LABEL: usize = 255;
 
@@ -41,16 +44,15 @@ pub(super) fn handle(opened: &Opened, session: SessionHandle, key: &KeyRef) -> R
             opened.remember(key, object);
             Ok(object)
         }
-        [] => Err(not_found(opened, id).into()),
+        [] => Err(Fault::Gone {
+            error: TokenError::NotFound(format!(
+                "the token {:?} (serial {}) has no object with the id {id}",
+                opened.identity.label, opened.identity.serial
+            )),
+            old: opened.is_old(),
+        }),
         _ => Err(TokenError::Failed(format!("two objects on the token have the id {id}")).into()),
     }
-}
-
-pub(super) fn not_found(opened: &Opened, id: &ObjectId) -> TokenError {
-    TokenError::NotFound(format!(
-        "the token {:?} (serial {}) has no object with the id {id}",
-        opened.identity.label, opened.identity.serial
-    ))
 }
 
 /// The objects of a class that have this id.
@@ -67,6 +69,22 @@ pub(super) fn by_id(
         Attribute::bytes(id_attribute(class), id.as_bytes()),
     ];
     module.find_objects(session, &template, limit)
+}
+
+impl KeyRef {
+    /// The public half of a private key: the two share their id.
+    pub(super) fn partner(&self) -> Option<Self> {
+        match self {
+            Self::Object {
+                class: Class::Private,
+                id,
+            } => Some(Self::Object {
+                class: Class::Public,
+                id: id.clone(),
+            }),
+            Self::Object { .. } => None,
+        }
+    }
 }
 
 /// Every object of any class with this id.
@@ -121,17 +139,21 @@ pub(super) fn describe(module: &Module, session: SessionHandle, object: ObjectHa
         Some(CKO_DATA) => Some(Class::Data),
         _ => None,
     };
+    // What half a creation left answers CKR_ATTRIBUTE_VALUE_INVALID and other oddities.
+    let shown = |kind| match read(module, session, object, kind) {
+        Err(refused) if refused.kind() == Kind::Session => Err(refused),
+        answer => Ok(answer.ok().flatten()),
+    };
     let mut key = None;
     if let Some(class) = class {
-        let id = read(module, session, object, id_attribute(class))?;
-        key = id
+        key = shown(id_attribute(class))?
             .filter(|id| !id.is_empty() && id.len() <= 64)
             .map(|id| KeyRef::Object {
                 class,
                 id: ObjectId::from_bytes(&id),
             });
     }
-    let mut label = read(module, session, object, CKA_LABEL)?.unwrap_or_default();
+    let mut label = shown(CKA_LABEL)?.unwrap_or_default();
     label.truncate(LONGEST_LABEL);
     Ok(KeyInfo {
         key,

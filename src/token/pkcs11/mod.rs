@@ -5,13 +5,17 @@
 
 mod choose;
 mod codes;
+mod data;
 mod find;
 mod init;
 mod ladder;
 mod loaded;
 mod module;
 mod open;
+mod pair;
+mod probe;
 mod session;
+mod sweep;
 
 use std::{
     path::PathBuf,
@@ -138,7 +142,15 @@ fn refuse_existing(opened: &Opened, session: CK_SESSION_HANDLE, id: &ObjectId) -
 
 impl Token for Pkcs11Token {
     fn capabilities(&self) -> &Capabilities {
-        self.capabilities.get_or_init(Capabilities::default)
+        static UNKNOWN: OnceLock<Capabilities> = OnceLock::new();
+        if let Some(known) = self.capabilities.get() {
+            return known;
+        }
+        match self.probe() {
+            Ok(can) => self.capabilities.get_or_init(|| can),
+            // Asked again next time.
+            Err(_) => UNKNOWN.get_or_init(Capabilities::default),
+        }
     }
 
     fn identity(&self) -> &Identity {
@@ -165,11 +177,13 @@ impl Token for Pkcs11Token {
         )))
     }
 
-    fn generate(&self, algorithm: SignatureAlgorithm, _meta: &KeyMeta) -> Result<(Imported, PublicKey)> {
-        Err(TokenError::Unsupported(format!(
-            "{} keys cannot be made on a PKCS#11 token yet",
-            algorithm.name()
-        )))
+    fn generate(&self, algorithm: SignatureAlgorithm, meta: &KeyMeta) -> Result<(Imported, PublicKey)> {
+        self.run_in_turn(|opened| {
+            opened.writing(|session| {
+                refuse_existing(opened, session, &meta.id)?;
+                pair::generate(&opened.module, session, algorithm, meta)
+            })
+        })
     }
 
     fn mac(&self, key: &KeyRef, algorithm: MacAlgorithm, message: &[u8]) -> Result<Mac> {
@@ -189,19 +203,31 @@ impl Token for Pkcs11Token {
         })
     }
 
-    fn sign(&self, _key: &KeyRef, algorithm: SignatureAlgorithm, _input: SignInput<'_>) -> Result<Vec<u8>> {
-        Err(TokenError::Unsupported(format!(
-            "{} on a PKCS#11 token is not supported yet",
-            algorithm.name()
-        )))
+    fn sign(&self, key: &KeyRef, algorithm: SignatureAlgorithm, input: SignInput<'_>) -> Result<Vec<u8>> {
+        self.run(|opened| {
+            opened.reading(|session| {
+                let object = find::handle(opened, session, key)?;
+                pair::sign(&opened.module, session, object, algorithm, input)
+            })
+        })
     }
 
-    fn put_data(&self, _data: &Secret, _meta: &KeyMeta) -> Result<KeyRef> {
-        Err(TokenError::Unsupported("no data objects yet".into()))
+    fn put_data(&self, data: &Secret, meta: &KeyMeta) -> Result<KeyRef> {
+        self.run_in_turn(|opened| {
+            opened.writing(|session| {
+                refuse_existing(opened, session, &meta.id)?;
+                data::put(&opened.module, session, data, meta)
+            })
+        })
     }
 
-    fn get_data(&self, _key: &KeyRef) -> Result<Secret> {
-        Err(TokenError::Unsupported("no data objects yet".into()))
+    fn get_data(&self, key: &KeyRef) -> Result<Secret> {
+        self.run(|opened| {
+            opened.reading(|session| {
+                let object = find::handle(opened, session, key)?;
+                data::get(&opened.module, session, object)
+            })
+        })
     }
 
     fn readable(&self, key: &KeyRef) -> Result<bool> {
@@ -223,7 +249,7 @@ impl Token for Pkcs11Token {
     fn list(&self) -> Result<Vec<KeyInfo>> {
         self.run(|opened| {
             opened.reading(|session| {
-                let objects = opened.module.find_objects(session, &[], 100_000)?;
+                let objects = opened.module.find_objects(session, &[], find::MOST)?;
                 let all = objects
                     .into_iter()
                     .map(|object| find::describe(&opened.module, session, object));
@@ -233,12 +259,14 @@ impl Token for Pkcs11Token {
     }
 
     fn delete(&self, key: &KeyRef) -> Result<()> {
-        let KeyRef::Object { class, id } = key;
         self.run_in_turn(|opened| {
             opened.forget(key);
             opened.writing(|session| {
-                for object in find::by_id(&opened.module, session, *class, id, 16)? {
-                    opened.module.destroy_object(session, object)?;
+                // The public half of a pair goes with the private one.
+                for KeyRef::Object { class, id } in [Some(key.clone()), key.partner()].into_iter().flatten() {
+                    for object in find::by_id(&opened.module, session, class, &id, 16)? {
+                        opened.module.destroy_object(session, object)?;
+                    }
                 }
                 Ok(())
             })
@@ -248,14 +276,7 @@ impl Token for Pkcs11Token {
     fn sweep(&self, id: &ObjectId) -> Result<usize> {
         self.run_in_turn(|opened| {
             opened.forget_all();
-            opened.writing(|session| {
-                let mut gone = 0;
-                for object in find::all_by_id(&opened.module, session, id)? {
-                    opened.module.destroy_object(session, object)?;
-                    gone += 1;
-                }
-                Ok(gone)
-            })
+            opened.writing(|session| sweep::sweep(&opened.module, session, id))
         })
     }
 

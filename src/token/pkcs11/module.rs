@@ -44,11 +44,6 @@ impl<'a> Attribute<'a> {
         Self::raw(kind, value.as_ptr().cast(), size_of_val(value))
     }
 
-    /// What it is an attribute of.
-    pub fn kind(&self) -> CK_ATTRIBUTE_TYPE {
-        self.0.type_
-    }
-
     fn raw(kind: CK_ATTRIBUTE_TYPE, value: *const std::ffi::c_void, len: usize) -> Self {
         let attribute = CK_ATTRIBUTE {
             type_: kind,

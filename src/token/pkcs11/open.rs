@@ -77,7 +77,12 @@ impl Pkcs11Token {
                     opened_again = true;
                     self.renew(seen)?;
                 }
+                Err(Fault::Gone { old, .. }) if (old || found_again) && !opened_again => {
+                    opened_again = true;
+                    self.renew(seen)?;
+                }
                 Err(Fault::Handle(refused) | Fault::Session(refused)) => return Err(refused.into()),
+                Err(Fault::Gone { error, .. }) => return Err(error),
             }
         }
     }
@@ -157,9 +162,14 @@ impl Pkcs11Token {
     }
 
     fn open_once(&self, gate: &mut State, pin: &mut Option<Secret>) -> Result<Opened, Stop> {
-        self.loaded.start(gate)?;
-        let module = self.loaded.module;
         let settings = &self.settings;
+        self.loaded.start(gate).map_err(|refused| {
+            Stop::Again(TokenError::Missing {
+                what: format!("the module {} does not start: {refused}", settings.module.display()),
+                fix: "see that the token's device or folder is there and may be read (SoftHSM: directories.tokendir in the file that SOFTHSM2_CONF names)".to_owned(),
+            })
+        })?;
+        let module = self.loaded.module;
         let token = choose(
             present(&module)?,
             settings.label.as_deref(),

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use cryptoki_sys::{CK_SLOT_ID, CKR_SESSION_COUNT};
@@ -15,6 +16,8 @@ use crate::token::{Identity, KeyRef, TokenError};
 
 /// Sessions kept for the next call; more threads than this open and close theirs.
 const KEPT: usize = 64;
+/// What a login of this age does not find is not there.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// Why a piece of work on a token ended, sorted by what may help.
 #[derive(Debug)]
@@ -23,6 +26,9 @@ pub(super) enum Fault {
     Handle(Refused),
     /// The session, login or token is gone: open again.
     Session(Refused),
+    /// There is no such object. A login that is `old` may not see what is there: SoftHSM shows an empty token when its
+    /// folder was away meanwhile, until the module is started over.
+    Gone { error: TokenError, old: bool },
     /// Nothing helps.
     Final(TokenError),
 }
@@ -51,6 +57,7 @@ pub(super) struct Opened {
     pub epoch: u64,
     /// Tells this login from the ones before it.
     pub number: u64,
+    since: Instant,
     anchor: SessionHandle,
     /// Held while the anchor itself has to do the work.
     anchor_turn: Mutex<()>,
@@ -74,6 +81,7 @@ impl Opened {
             identity,
             epoch,
             number: COUNT.fetch_add(1, Relaxed),
+            since: Instant::now(),
             anchor,
             anchor_turn: Mutex::new(()),
             idle: Mutex::default(),
@@ -116,6 +124,11 @@ impl Opened {
         let done = work(session);
         let _ = self.module.close_session(session);
         done
+    }
+
+    /// Whether the login is so old that the token may have gone and come back behind it.
+    pub fn is_old(&self) -> bool {
+        self.since.elapsed() > FRESH
     }
 
     pub fn known(&self, key: &KeyRef) -> Option<ObjectHandle> {

@@ -1,0 +1,151 @@
+//! What goes wrong around SoftHSM: other processes, a folder that goes away, a kill.
+
+use std::{fs, path::Path, process::Stdio, thread::sleep, time::Duration};
+
+use hsmsign::{
+    algorithm::MacAlgorithm,
+    token::{KeyRef, ObjectId, Token, TokenError},
+};
+
+use crate::{
+    isolation::{alone, helper, role},
+    softhsm::{Bench, environment},
+    suite::{Bench as _, bytes, import, software},
+};
+
+const ALGORITHM: MacAlgorithm = MacAlgorithm::HmacSha256;
+
+fn rounds(default: usize) -> usize {
+    std::env::var("HSMSIGN_TEST_ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+fn write_key(folder: &Path, key: &KeyRef) {
+    fs::write(folder.join("key"), serde_json::to_string(key).unwrap()).unwrap();
+}
+
+fn read_key(folder: &Path) -> KeyRef {
+    serde_json::from_str(&fs::read_to_string(folder.join("key")).unwrap()).unwrap()
+}
+
+fn sign_and_check(token: &dyn Token, key: &KeyRef) -> Result<(), TokenError> {
+    let mac = token.mac(key, ALGORITHM, b"message")?;
+    assert_eq!(mac.as_bytes(), software(ALGORITHM, &bytes(40, 1), b"message"));
+    Ok(())
+}
+
+/// Processes that open the token at the same time take turns; one that stays open signs meanwhile.
+#[test]
+fn processes_take_turns() {
+    const TEST: &str = "trouble::processes_take_turns";
+    alone(TEST, environment, |folder| {
+        let Some(bench) = Bench::new(folder) else { return };
+        if role().is_some() {
+            let token = bench.open();
+            sign_and_check(&*token, &read_key(folder)).unwrap();
+            return;
+        }
+        let token = bench.open();
+        let key = import(&*token, ALGORITHM, &bytes(40, 1));
+        write_key(folder, &key);
+        let mut failures = Vec::new();
+        for _ in 0..rounds(2) {
+            let mut running: Vec<_> = (0..32)
+                .map(|_| {
+                    helper(TEST, "sign")
+                        .stdout(Stdio::null())
+                        .stderr(Stdio::piped())
+                        .spawn()
+                        .unwrap()
+                })
+                .collect();
+            while running
+                .iter_mut()
+                .any(|child| child.try_wait().unwrap().is_none())
+            {
+                if let Err(error) = sign_and_check(&*token, &key) {
+                    failures.push(format!("the long-lived one: {error:?}"));
+                }
+            }
+            for child in running {
+                let output = child.wait_with_output().unwrap();
+                if !output.status.success() {
+                    failures.push(String::from_utf8_lossy(&output.stderr).into_owned());
+                }
+            }
+        }
+        assert!(failures.is_empty(), "{} failed: {}", failures.len(), failures[0]);
+    });
+}
+
+/// A token's folder that goes away is missed, and found again when it comes back.
+#[test]
+fn a_token_that_went_away_is_missed_and_found_again() {
+    alone(
+        "trouble::a_token_that_went_away_is_missed_and_found_again",
+        environment,
+        |folder| {
+            let Some(bench) = Bench::new(folder) else { return };
+            let token = bench.open();
+            let key = import(&*token, ALGORITHM, &bytes(40, 1));
+            sign_and_check(&*token, &key).unwrap();
+            let (here, away) = (folder.join("tokens"), folder.join("away"));
+            fs::rename(&here, &away).unwrap();
+            for _ in 0..2 {
+                let missed = sign_and_check(&*token, &key).unwrap_err();
+                assert!(matches!(missed, TokenError::Missing { .. }), "{missed:?}");
+            }
+            fs::rename(&away, &here).unwrap();
+            sign_and_check(&*token, &key).unwrap();
+            // Away and back while nobody looked.
+            fs::rename(&here, &away).unwrap();
+            fs::rename(&away, &here).unwrap();
+            sign_and_check(&*token, &key).unwrap();
+        },
+    );
+}
+
+/// A kill in the middle of an import leaves the key whole or something that a sweep removes; the token still works.
+#[test]
+fn a_killed_import_is_swept() {
+    const TEST: &str = "trouble::a_killed_import_is_swept";
+    alone(TEST, environment, |folder| {
+        let Some(bench) = Bench::new(folder) else { return };
+        if role().is_some() {
+            let token = bench.open();
+            fs::write(folder.join("ready"), "").unwrap();
+            for _ in 0..1000 {
+                import(&*token, ALGORITHM, &bytes(40, 1));
+            }
+            return;
+        }
+        for round in 0..rounds(6) {
+            let _ = fs::remove_file(folder.join("ready"));
+            let mut child = helper(TEST, "import").stdout(Stdio::null()).spawn().unwrap();
+            while !folder.join("ready").exists() {
+                sleep(Duration::from_micros(200));
+            }
+            sleep(Duration::from_micros(1000 + 733 * round as u64));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        let token = bench.open();
+        let before = token.list().unwrap();
+        let broken = before.iter().filter(|info| info.key.is_none()).count();
+        let swept = token.sweep(&ObjectId::random().unwrap()).unwrap();
+        token.reopen().unwrap();
+        let after = token.list().unwrap();
+        eprintln!(
+            "{} objects listed after the kills, {broken} of them broken, {swept} swept",
+            before.len()
+        );
+        assert_eq!(swept, broken);
+        assert_eq!(after.len(), before.len() - broken);
+        for info in after {
+            assert_eq!(info.label, "hsmsign:suite");
+            sign_and_check(&*token, &info.key.expect("a whole key has an id")).unwrap();
+        }
+    });
+}
