@@ -41,7 +41,7 @@ need_packages() {
         die "needs the packages: ${missing[*]}. Install them as root (apt-get install ${missing[*]}), then run this again"
     say "Installing ${missing[*]}"
     log=$(mktemp)
-    if { [ -n "$apt_updated" ] || apt_get update; } >"$log" 2>&1 &&
+    if { [ -n "$apt_updated" ] || apt_get update || true; } >"$log" 2>&1 &&
         apt_get install -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
         apt_updated=yes
         rm -f "$log"

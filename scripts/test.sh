@@ -29,10 +29,17 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 failed=()
+skipped=77
 # check NAME COMMAND…: a step that fails does not hide what the next ones find.
 check() {
     step "$1"
-    "${@:2}" || failed+=("$1")
+    local status=0
+    "${@:2}" || status=$?
+    case $status in
+    0) say "ok" ;;
+    "$skipped") ;;
+    *) failed+=("$1") ;;
+    esac
 }
 
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked; }
@@ -42,7 +49,9 @@ advisories() {
     if timeout 60 cargo deny fetch db >"$log" 2>&1; then
         cargo deny --offline --locked check --hide-inclusion-graph advisories
     else
-        say "SKIPPED: the advisory database could not be had ($(tail -n 1 "$log"))"
+        say "SKIPPED: the advisory database could not be had"
+        grep -m 1 -i fatal "$log" || tail -n 3 "$log"
+        return "$skipped"
     fi
 }
 
@@ -65,7 +74,6 @@ quickstart() {
             return 1
         }
     done
-    grep '^ok:' "$scratch/quickstart"
 }
 
 # Whether it runs; a debug binary's figures say nothing.
@@ -74,7 +82,6 @@ bench() {
         cat "$scratch/bench"
         return 1
     }
-    say "ok"
 }
 
 check "formatting" cargo fmt --check
