@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# What the other scripts share. It is sourced, not run, by scripts that have set -euo pipefail.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tools=$root/.cache/tools
+PATH=$tools/bin:$PATH
+
+say() { printf '%s\n' "$*"; }
+step() { printf '\n== %s\n' "$*"; }
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Prints the comment block at the top of the calling script.
+usage() { sed -n '2,/^[^#]/{s/^# \{0,1\}//p;}' "$0"; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif [ -n "${CI:-}" ]; then
+        sudo -n "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@"; }
+
+apt_updated=
+# need_packages PKG…: installs those Debian packages that are missing; with none missing it asks for nothing.
+need_packages() {
+    local package log missing=()
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    have apt-get || die "needs what Debian packages as: ${missing[*]}. This system has no apt-get: install them its way, then run this again"
+    [ "$(id -u)" -eq 0 ] || have sudo ||
+        die "needs the packages: ${missing[*]}. Install them as root (apt-get install ${missing[*]}), then run this again"
+    say "Installing ${missing[*]}"
+    log=$(mktemp)
+    if { [ -n "$apt_updated" ] || apt_get update || true; } >"$log" 2>&1 &&
+        apt_get install -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
+        apt_updated=yes
+        rm -f "$log"
+    else
+        cat "$log" >&2
+        rm -f "$log"
+        die "apt-get could not install ${missing[*]}; its messages are above"
+    fi
+}
+
+# A linker for cargo, whichever it is.
+need_linker() { have cc || need_packages gcc libc6-dev; }
+
+# SoftHSM's PKCS#11 module.
+softhsm_module() {
+    local module
+    for module in /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so /usr/lib64/libsofthsm2.so \
+        /usr/lib64/pkcs11/libsofthsm2.so /usr/local/lib/softhsm/libsofthsm2.so; do
+        [ -e "$module" ] && say "$module" && return
+    done
+    return 1
+}
+need_softhsm() { softhsm_module >/dev/null || need_packages softhsm2; }
+
+need_cargo() {
+    have cargo || PATH=$PATH:${CARGO_HOME:-${HOME:-/nonexistent}/.cargo}/bin
+    have cargo || die "needs Rust, which is not on PATH nor in ~/.cargo/bin. Install it from https://rustup.rs; if your own user has it, run this without sudo"
+}
+
+# need_cargo_tool NAME VERSION: the one on PATH, else NAME@VERSION built once into .cache/tools.
+need_cargo_tool() {
+    have "$1" && return
+    say "Building $1 $2 into ${tools#"$root"/} (once; takes some minutes)"
+    cargo install --quiet --locked --root "$tools" "$1@$2"
+}
+
+# Where cargo puts what it builds with a profile.
+built() {
+    local folder=$1
+    [ "$folder" = dev ] && folder=debug
+    say "${CARGO_TARGET_DIR:-$root/target}/$folder"
+}

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Checks everything: scripts/test.sh
+#
+# Formatting, lints, dependencies, documentation, the scripts themselves, then all tests against the debug binary and
+# real SoftHSM tokens. Installs what is missing. Ends with the test runner's summary; any failure fails the whole.
+
+# shellcheck disable=SC2317  # the checks are functions that check() calls
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+case ${1:-} in
+'') ;;
+-h | --help) usage && exit ;;
+*) die "takes no arguments; see --help" ;;
+esac
+cd "$root"
+
+need_softhsm
+need_linker
+have pkcs11-tool || need_packages opensc
+have shellcheck || need_packages shellcheck
+need_cargo
+need_cargo_tool cargo-deny 0.20.2
+
+# The tests bring their own folders; what the user has set up must not show through.
+unset HSMSIGN_HOME HSMSIGN_SOCKET SOFTHSM2_CONF
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+failed=()
+skipped=77
+# check NAME COMMAND…: a step that fails does not hide what the next ones find.
+check() {
+    step "$1"
+    local status=0
+    "${@:2}" || status=$?
+    case $status in
+    0) say "ok" ;;
+    "$skipped") ;;
+    *) failed+=("$1") ;;
+    esac
+}
+
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --locked; }
+
+advisories() {
+    local log=$scratch/advisories
+    if timeout 60 cargo deny fetch db >"$log" 2>&1; then
+        cargo deny --offline --locked check --hide-inclusion-graph advisories
+    else
+        say "SKIPPED: the advisory database could not be had"
+        grep -m 1 -i fatal "$log" || tail -n 3 "$log"
+        return "$skipped"
+    fi
+}
+
+scripts_parse() { shellcheck --external-sources scripts/*.sh .ci/run; }
+
+scripts_explain_themselves() {
+    local script
+    for script in scripts/*.sh; do
+        [ "$script" = scripts/lib.sh ] || "$script" --help >/dev/null || return 1
+    done
+}
+
+# Twice: the second run finds its token and key.
+quickstart() {
+    local run
+    for run in first second; do
+        HSMSIGN_HOME=$scratch/home scripts/quickstart.sh --profile dev >"$scratch/quickstart" 2>&1 || {
+            say "the $run run failed:"
+            cat "$scratch/quickstart"
+            return 1
+        }
+    done
+}
+
+# Whether it runs; a debug binary's figures say nothing.
+bench() {
+    scripts/bench.sh --quick --profile dev >"$scratch/bench" 2>&1 || {
+        cat "$scratch/bench"
+        return 1
+    }
+}
+
+check "formatting" cargo fmt --check
+check "lints" cargo clippy --quiet --all-targets --locked -- -D warnings
+check "licences, bans, sources" cargo deny --locked --log-level error check --hide-inclusion-graph licenses bans sources
+check "advisories" advisories
+check "documentation" docs
+check "shellcheck" scripts_parse
+check "the scripts' own help" scripts_explain_themselves
+check "build" cargo build --quiet --locked --all-targets
+check "quickstart" quickstart
+check "benchmark" bench
+check "documentation tests" cargo test --quiet --doc --locked
+
+step "tests"
+tests=0
+if (need_cargo_tool cargo-nextest 0.9.143); then
+    cargo nextest run --locked ${CI:+--profile ci} 2>&1 || tests=$?
+else
+    say "cargo-nextest cannot be had here; running cargo test instead"
+    cargo test --locked --all-targets 2>&1 || tests=$?
+fi
+if [ ${#failed[@]} -gt 0 ]; then
+    printf '\nfailed before the tests: %s\n' "$(printf '%s; ' "${failed[@]}" | sed 's/; $//')"
+    exit 1
+fi
+exit "$tests"
