@@ -6,7 +6,9 @@
 
 pub mod algorithm;
 pub mod ask;
+pub mod backup;
 pub mod config;
+pub mod doctor;
 pub mod enrol;
 pub mod error;
 pub mod exchange;

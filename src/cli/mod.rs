@@ -1,5 +1,7 @@
 //! The command line: one file a command, each arguments in, one call of the library, output.
 
+mod backup;
+mod doctor;
 mod exchanges;
 mod hmac;
 mod import;
@@ -65,6 +67,9 @@ enum Command {
     Websocket(websocket::Args),
     Exchanges(exchanges::Args),
     Token(token::Args),
+    Doctor(doctor::Args),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Completions(pages::CompletionArgs),
     Man(pages::ManArgs),
 }
@@ -117,6 +122,9 @@ pub fn run() -> ExitCode {
         Command::Websocket(args) => websocket::run(args),
         Command::Exchanges(args) => exchanges::run(args),
         Command::Token(args) => token::run(args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Completions(args) => pages::completions::<Cli>(&args),
         Command::Man(args) => pages::man::<Cli>(&args),
     };

@@ -1,0 +1,98 @@
+//! Every HMAC vector of the exchanges that are shipped, through the command line and a real token.
+
+mod bench;
+
+use std::collections::BTreeMap;
+
+use bench::Place;
+use serde_json::{Value, json};
+
+fn rows() -> Vec<Value> {
+    let shipped: Vec<_> = hsmsign::exchange::builtin_ids().to_vec();
+    include_str!("data/vectors.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|row| shipped.contains(&row["exchange"].as_str().unwrap()))
+        .filter(|row| row["algorithm"].as_str().unwrap().starts_with("hmac"))
+        .collect()
+}
+
+fn import_line(key: &str, row: &Value) -> Value {
+    let mut line = row["credentials"].clone();
+    line["exchange"] = row["exchange"].clone();
+    line["algorithm"] = row["algorithm"].clone();
+    line["key"] = json!(key);
+    line["allow"] = json!(["withdrawals"]);
+    line
+}
+
+fn request_line(key: &str, row: &Value) -> Value {
+    let mut line = row["request"].clone();
+    line["key"] = json!(key);
+    line["id"] = row["id"].clone();
+    line
+}
+
+#[test]
+fn every_hmac_vector_comes_out_of_the_token() {
+    let Some(place) = Place::with_token() else { return };
+    let rows = rows();
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
+    let mut imports = String::new();
+    let mut requests = String::new();
+    let mut judged = Vec::new();
+    for row in &rows {
+        let next = format!("k{}", keys.len());
+        let key = keys.entry(row["credentials"].to_string() + &row["exchange"].to_string()).or_insert_with(|| {
+            imports.push_str(&format!("{}\n", import_line(&next, row)));
+            next
+        });
+        if row["compare"] == "informative" {
+            continue;
+        }
+        requests.push_str(&format!("{}\n", request_line(key, row)));
+        judged.push(row);
+    }
+    let imported = place.run(&["import", "--json"], &imports);
+    assert_eq!(imported.code, 0, "{imported:?}");
+    assert_eq!(imported.stdout.lines().count(), keys.len());
+    let signed = place.run(&["sign", "--json"], &requests);
+    assert_eq!(signed.code, 0, "{signed:?}");
+    let answers: Vec<Value> = signed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), judged.len());
+    for (row, answer) in judged.iter().zip(&answers) {
+        assert_eq!(row["id"], answer["id"], "answers come in order");
+        judge(row, answer);
+    }
+    assert!(judged.len() >= 35, "{}", judged.len());
+    eprintln!("{} vectors of {} keys", judged.len(), keys.len());
+}
+
+fn judge(row: &Value, answer: &Value) {
+    let expected = &row["expected"];
+    match row["compare"].as_str().unwrap() {
+        "exact" => {
+            for part in ["method", "url", "body"] {
+                let ignored = row["ignore"].as_array().is_some_and(|list| list.contains(&json!(part)));
+                assert!(ignored || answer[part] == expected[part], "{part} of {}: {answer} {expected}", row["id"]);
+            }
+            for (name, value) in expected["headers"].as_object().unwrap() {
+                assert_eq!(header(answer, name), value.as_str(), "{name} of {}", row["id"]);
+            }
+            if !answer["body"].is_null() {
+                assert!(header(answer, "Content-Type").is_some(), "a body has its type: {answer}");
+            }
+        }
+        "contains-signature" => {
+            let signature = row["signature"].as_str().unwrap();
+            let all = answer.to_string();
+            assert!(all.contains(signature), "{}: {answer}", row["id"]);
+        }
+        other => panic!("no rule for {other}"),
+    }
+}
+
+fn header<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
+    let headers = answer["headers"].as_object()?;
+    headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1.as_str()
+}

@@ -1,0 +1,181 @@
+//! Backup and restore of everything but secrets: keys' records, tokens' settings, own schemes, marks of nonces.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{self, Config},
+    error::{Result, bad_input, failed},
+    home::{FileLock, Home, create_folder, list_folder, read_private, write_private},
+    keyring::{FileKeyring, KeyName, Keyring, Record},
+    nonce::{self, Nonces},
+};
+
+/// The version of the format; a newer one is refused.
+pub const VERSION: u32 = 1;
+const LIMIT: u64 = 64 << 20;
+
+/// A snapshot. It holds API keys, and nothing that signs.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    version: u32,
+    /// When it was made, microseconds since 1970.
+    made: u64,
+    config: String,
+    schemes: BTreeMap<String, String>,
+    keys: Vec<Record>,
+    nonces: BTreeMap<String, u64>,
+}
+
+/// What a restore did.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Keys that were put back.
+    pub keys: Vec<KeyName>,
+    /// Keys that were there already, the same.
+    pub same: usize,
+    /// Tokens that were put back into `config.toml`.
+    pub tokens: Vec<String>,
+    /// Schemes that were put back.
+    pub schemes: Vec<String>,
+}
+
+/// Takes a snapshot.
+///
+/// # Errors
+/// When something cannot be read.
+pub fn take(home: &Home) -> Result<Snapshot> {
+    let _lock = lock(home)?;
+    let text = |name: &str| -> Result<String> {
+        let path = home.config(name);
+        let bytes = read_private(&path, LIMIT)?.unwrap_or_default();
+        String::from_utf8(bytes).map_err(|_| failed(format!("{} is not UTF-8", path.display())))
+    };
+    let keyring = FileKeyring::new(home);
+    let nonces = Nonces::new(home);
+    let mut snapshot = Snapshot {
+        version: VERSION,
+        made: micros(nonce::now()),
+        config: text("config.toml")?,
+        schemes: BTreeMap::new(),
+        keys: Vec::new(),
+        nonces: BTreeMap::new(),
+    };
+    for file in list_folder(&home.config("schemes"))? {
+        snapshot.schemes.insert(file.clone(), text(&format!("schemes/{file}"))?);
+    }
+    for name in keyring.names()? {
+        snapshot.keys.push(keyring.get(&name)?);
+        snapshot.nonces.insert(name.to_string(), nonces.high_water(&name)?);
+    }
+    Ok(snapshot)
+}
+
+impl Snapshot {
+    /// As text, to be kept.
+    ///
+    /// # Errors
+    /// Never for a snapshot that was taken.
+    pub fn to_text(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).map_err(|error| failed(format!("the backup cannot be written: {error}")))
+    }
+
+    /// From text that was kept.
+    ///
+    /// # Errors
+    /// When it is no snapshot, or of a newer version.
+    pub fn parse(text: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let told = |error: serde_json::Error| bad_input(format!("this is not a backup of hsmsign: {error}"));
+        let version = serde_json::from_str::<Version>(text).map_err(told)?.version;
+        if version > VERSION {
+            return Err(bad_input(format!("the backup has version {version}, and this hsmsign knows up to {VERSION}"))
+                .fix("use the newer hsmsign that wrote it"));
+        }
+        serde_json::from_str(text).map_err(told)
+    }
+
+    /// Puts back what is missing. What is there is never overwritten; nonces are only raised, above every one that
+    /// may have been given out since the snapshot.
+    ///
+    /// # Errors
+    /// When a key, token or scheme of the same name is there and differs: then nothing is changed.
+    pub fn restore(&self, home: &Home) -> Result<Restored> {
+        home.create()?;
+        let _lock = lock(home)?;
+        let keyring = FileKeyring::new(home);
+        let mut restored = Restored::default();
+        let mut missing = Vec::new();
+        for record in &self.keys {
+            if !keyring.contains(&record.name)? {
+                missing.push(record);
+            } else if same(&keyring.get(&record.name)?, record)? {
+                restored.same += 1;
+            } else {
+                return Err(bad_input(format!("the key {} is here already, and differs from the backup's", record.name))
+                    .fix("restore into another HSMSIGN_HOME, or remove the key that is not wanted; nothing was changed"));
+            }
+        }
+        let theirs: Config = toml::from_str(&self.config)
+            .map_err(|error| bad_input(format!("the backup's config.toml is wrong: {}", error.to_string().trim_end())))?;
+        let folder = home.config("schemes");
+        for (file, text) in &self.schemes {
+            if file.contains('/') || file.starts_with('.') {
+                return Err(bad_input(format!("the backup names a scheme {file:?}, which is no plain file's name")));
+            }
+            match read_private(&folder.join(file), LIMIT)? {
+                Some(here) if here == text.as_bytes() => {}
+                Some(_) => {
+                    return Err(bad_input(format!("schemes/{file} is here already, and differs from the backup's"))
+                        .fix("move it away first; nothing was changed"));
+                }
+                None => restored.schemes.push(file.clone()),
+            }
+        }
+        let ours = Config::load(home)?;
+        for file in &restored.schemes {
+            create_folder(&folder)?;
+            write_private(&folder.join(file), self.schemes[file].as_bytes())?;
+        }
+        for (name, token) in &theirs.tokens {
+            if !ours.tokens.contains_key(name) {
+                config::add_token(home, name, token)?;
+                restored.tokens.push(name.clone());
+            }
+        }
+        // Nonces first: a key that is there must never find a mark that is too low.
+        let nonces = Nonces::new(home);
+        let then = Duration::from_micros(self.made);
+        for (name, mark) in &self.nonces {
+            let mark = Nonces::mark_after(*mark, then, nonce::now());
+            nonces.restore(&name.parse()?, mark)?;
+        }
+        for record in missing {
+            keyring.put(record)?;
+            restored.keys.push(record.name.clone());
+        }
+        Ok(restored)
+    }
+}
+
+fn same(one: &Record, other: &Record) -> Result<bool> {
+    let value = |record| serde_json::to_value(record).map_err(|error| failed(format!("a record cannot be read: {error}")));
+    Ok(value(one)? == value(other)?)
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn lock(home: &Home) -> Result<FileLock> {
+    FileLock::acquire(
+        &home.state("keyring.lock"),
+        Duration::from_secs(60),
+        "another hsmsign process has been changing keys",
+    )
+}

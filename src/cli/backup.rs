@@ -1,0 +1,66 @@
+use std::{
+    io::{self, IsTerminal as _, Read as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use hsmsign::{
+    backup::{self, Snapshot},
+    error::{Result, bad_input, failed},
+    home::write_private,
+};
+
+use super::{Around, output};
+
+/// Write everything but secrets to a file: keys' records, API keys, tokens' settings, own schemes, nonces.
+///
+/// The secrets are on the token and cannot be written anywhere: back them up by importing each to two tokens.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hsmsign backup hsmsign.backup\n  hsmsign backup - | age -r RECIPIENT > hsmsign.age")]
+pub struct BackupArgs {
+    /// The file, written with mode 0600; `-` for standard output
+    file: PathBuf,
+}
+
+pub fn backup(args: &BackupArgs) -> Result<ExitCode> {
+    let snapshot = backup::take(&Around::find()?.home)?.to_text()?;
+    if args.file == Path::new("-") {
+        if io::stdout().is_terminal() {
+            output::warn("a backup holds your API keys");
+        }
+        return output::line(&snapshot);
+    }
+    let file = std::path::absolute(&args.file)
+        .map_err(|error| bad_input(format!("{} is no file's name: {error}", args.file.display())))?;
+    write_private(&file, format!("{snapshot}\n").as_bytes())?;
+    output::line(&format!("backed up to {}: all but the secrets, which are on the token", args.file.display()))
+}
+
+/// Put back what a backup has and is missing here; nothing that is here is overwritten.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hsmsign restore hsmsign.backup\n  age -d hsmsign.age | hsmsign restore -")]
+pub struct RestoreArgs {
+    /// The file; `-` for standard input
+    file: PathBuf,
+}
+
+pub fn restore(args: &RestoreArgs) -> Result<ExitCode> {
+    let text = if args.file == Path::new("-") {
+        let mut text = String::new();
+        io::stdin()
+            .read_to_string(&mut text)
+            .map(|_| text)
+            .map_err(|error| failed(format!("standard input cannot be read: {error}")))?
+    } else {
+        std::fs::read_to_string(&args.file)
+            .map_err(|error| bad_input(format!("{} cannot be read: {error}", args.file.display())))?
+    };
+    let restored = Snapshot::parse(&text)?.restore(&Around::find()?.home)?;
+    output::line(&format!(
+        "restored {} keys ({} were here already), {} tokens, {} schemes; nonces go on above all that were used\nthe secrets are on the tokens: `hsmsign doctor` says whether each is there",
+        restored.keys.len(),
+        restored.same,
+        restored.tokens.len(),
+        restored.schemes.len()
+    ))
+}

@@ -1,0 +1,211 @@
+//! What is set up, what works and what does not, each with what to do.
+
+use std::sync::Arc;
+
+use crate::{
+    algorithm::Algorithm,
+    ask::Ask,
+    config::Config,
+    enrol::{Enrol, Finding, RAW_CONSENT},
+    error::{Error, Result},
+    exchange::{Catalogue, Scheme, builtin},
+    home::{Home, list_folder},
+    keyring::{Allow, FileKeyring, Journal, Keyring},
+    nonce::Nonces,
+    secret::Secret,
+    token::Tokens,
+};
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// As it should be.
+    Good,
+    /// To be known.
+    Note,
+    /// Something does not work.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone)]
+pub struct Diagnosis {
+    /// How bad.
+    pub level: Level,
+    /// What was found.
+    pub text: String,
+    /// What to do.
+    pub fix: Option<String>,
+}
+
+/// Looks at everything. Tokens are opened, with their PIN.
+pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
+    let mut report = Report(Vec::new());
+    report.memory();
+    let config = match Config::load(home) {
+        Ok(config) => config,
+        Err(error) => {
+            report.bad(&error);
+            return report.0;
+        }
+    };
+    if config.tokens.is_empty() {
+        report.note("no token is set up", Some("hsmsign init"));
+    }
+    let tokens = Arc::new(Tokens::new(home, config.clone(), Arc::clone(ask)));
+    for name in config.tokens.keys() {
+        report.token(&tokens, name);
+    }
+    let enrol = Enrol::new(home, Arc::clone(&tokens));
+    report.journal(home, &enrol);
+    report.schemes(home);
+    report.keys(home, &enrol);
+    report.0
+}
+
+struct Report(Vec<Diagnosis>);
+
+impl Report {
+    fn good(&mut self, text: impl Into<String>) {
+        self.0.push(Diagnosis { level: Level::Good, text: text.into(), fix: None });
+    }
+
+    fn note(&mut self, text: impl Into<String>, fix: Option<&str>) {
+        self.0.push(Diagnosis { level: Level::Note, text: text.into(), fix: fix.map(str::to_owned) });
+    }
+
+    fn bad(&mut self, error: &Error) {
+        let fix = error.remedy().map(str::to_owned);
+        self.0.push(Diagnosis { level: Level::Bad, text: error.message().to_owned(), fix });
+    }
+
+    fn memory(&mut self) {
+        match Secret::with_capacity(1) {
+            Ok(secret) if secret.is_sealed() => {
+                self.good("secrets are read into memory that no other process and not the kernel's map reaches (memfd_secret)");
+            }
+            Ok(_) => self.note(
+                "secrets are read into locked memory; this kernel has no memfd_secret, so root can read them for the time of an import",
+                None,
+            ),
+            Err(error) => self.bad(&error),
+        }
+    }
+
+    fn token(&mut self, tokens: &Tokens, name: &str) {
+        let token = match tokens.get(name) {
+            Ok(token) => token,
+            Err(error) => return self.bad(&error),
+        };
+        let (identity, can) = (token.identity(), token.capabilities());
+        let algorithms: Vec<_> = can.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+        self.good(format!("token {name} opens: {} (serial {}), {}", identity.label, identity.serial, identity.module));
+        self.good(format!("token {name} computes {}", algorithms.join(", ")));
+        if !can.hardware {
+            self.note(
+                format!("token {name} is software: its keys are in files and in the memory of the process that signs"),
+                Some("for money, use a hardware token: hsmsign init --pkcs11 MODULE"),
+            );
+        }
+    }
+
+    fn journal(&mut self, home: &Home, enrol: &Enrol) {
+        match enrol.sweep() {
+            Ok(0) => {}
+            Ok(swept) => self.note(format!("{swept} changes that were cut off have been cleaned up"), None),
+            Err(error) => self.bad(&error),
+        }
+        match Journal::new(home).pending() {
+            Ok(pending) => {
+                for pending in pending {
+                    self.note(
+                        format!("a change of the key {} was cut off, and its token could not be cleaned up yet", pending.key),
+                        Some("plug the token in and run hsmsign doctor again"),
+                    );
+                }
+            }
+            Err(error) => self.bad(&error),
+        }
+    }
+
+    fn schemes(&mut self, home: &Home) {
+        let read = home.user_schemes();
+        for file in list_folder(&home.config("schemes")).unwrap_or_default() {
+            let Some(id) = file.strip_suffix(".toml") else { continue };
+            if builtin(id).is_some() {
+                self.note(format!("schemes/{file} is not used: {id} is built in"), Some("give yours another id"));
+            } else {
+                match read(id).and_then(|text| Scheme::parse(&text.unwrap_or_default(), &file)) {
+                    Ok(scheme) => self.good(format!("your scheme {} is read", scheme.id())),
+                    Err(error) => self.bad(&error),
+                }
+            }
+        }
+    }
+
+    fn keys(&mut self, home: &Home, enrol: &Enrol) {
+        let keyring = FileKeyring::new(home);
+        let names = match keyring.names() {
+            Ok(names) => names,
+            Err(error) => return self.bad(&error),
+        };
+        if names.is_empty() {
+            self.note("no key is imported", Some("hsmsign import --exchange EXCHANGE"));
+        }
+        let (catalogue, nonces) = (Catalogue::new(home.user_schemes()), Nonces::new(home));
+        for name in names {
+            if let Err(error) = self.key(&keyring, enrol, &catalogue, &nonces, &name) {
+                self.bad(&error.within(format_args!("key {name}")));
+            }
+        }
+    }
+
+    fn key(
+        &mut self,
+        keyring: &dyn Keyring,
+        enrol: &Enrol,
+        catalogue: &Catalogue,
+        nonces: &Nonces,
+        name: &crate::keyring::KeyName,
+    ) -> Result<()> {
+        let record = keyring.get(name)?;
+        let generic = record.exchange == crate::enrol::GENERIC;
+        if !generic {
+            let scheme = catalogue.get(&record.exchange)?;
+            if scheme.needs_api_key() && record.current.api_key.is_none() {
+                self.note(format!("key {name} has no API key yet"), Some(&format!("hsmsign set {name} --api-key KEY")));
+            }
+            if let Some(note) = scheme.note() {
+                self.note(format!("key {name}: {note}"), None);
+            }
+        }
+        nonces.high_water(name)?;
+        for checked in enrol.test(name)? {
+            let what = format!("key {name}: its {} on token {}", checked.slot, checked.token);
+            match checked.finding {
+                Ok(Finding::Proved) => self.good(format!("{what} makes the MAC recorded at import")),
+                Ok(Finding::Present) => self.good(format!("{what} is there")),
+                Err(error) => self.bad(&error.within(what)),
+            }
+        }
+        if record.allow.contains(&Allow::Raw) {
+            self.note(format!("key {name}: {RAW_CONSENT}"), None);
+        }
+        if record.allow.contains(&Allow::Withdrawals) {
+            self.note(format!("key {name} may move money out"), None);
+        }
+        if record.previous.is_some() {
+            self.note(
+                format!("key {name}: the last rotation is open"),
+                Some(&format!("hsmsign rotate {name} --commit, or --undo")),
+            );
+        }
+        if generic && matches!(record.algorithm, Algorithm::Mac(_)) && !record.allow.contains(&Allow::Raw) {
+            self.note(
+                format!("key {name} is for no exchange and allows no raw MACs, so it can sign nothing"),
+                Some("import it again with --allow raw"),
+            );
+        }
+        Ok(())
+    }
+}
