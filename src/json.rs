@@ -1,5 +1,18 @@
 //! JSON that keeps what it was given: numbers as they were spelt, members in their order, no name twice.
 
+use std::{collections::HashSet, fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::error::{Result, bad_input};
+
+/// How deep lists and objects may stand in each other; what is signed by exchanges stays under ten.
+const DEPTH: usize = 64;
+
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Json {
@@ -15,4 +28,258 @@ pub enum Json {
     List(Vec<Json>),
     /// An object, members in their order.
     Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// Reads one JSON text (RFC 8259), white space around it allowed.
+    ///
+    /// # Errors
+    /// When it is not JSON, names a member twice or is nested deeper than 64.
+    pub fn parse(text: &str) -> Result<Self> {
+        let raw: &RawValue = serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?;
+        Self::from_raw(raw, DEPTH)
+    }
+
+    /// As [`Json::parse`], of bytes that ought to be UTF-8.
+    ///
+    /// # Errors
+    /// As [`Json::parse`], and when the bytes are not UTF-8.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::parse(std::str::from_utf8(bytes).map_err(|_| bad_input("the JSON is not UTF-8"))?)
+    }
+
+    /// The value that stands in a raw piece of JSON.
+    pub(crate) fn of(raw: &RawValue) -> Result<Self> {
+        Self::from_raw(raw, DEPTH)
+    }
+
+    fn from_raw(raw: &RawValue, depth: usize) -> Result<Self> {
+        let text = raw.get();
+        let inner = || {
+            depth
+                .checked_sub(1)
+                .ok_or_else(|| bad_input(format!("the JSON is nested deeper than {DEPTH}")))
+        };
+        Ok(match text.as_bytes().first() {
+            Some(b'{') => {
+                let inner = inner()?;
+                let members = members(text)?;
+                let read = |(name, raw): (String, &RawValue)| Ok((name, Self::from_raw(raw, inner)?));
+                Self::Object(members.into_iter().map(read).collect::<Result<_>>()?)
+            }
+            Some(b'[') => {
+                let inner = inner()?;
+                let items: Vec<&RawValue> =
+                    serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?;
+                Self::List(
+                    items
+                        .into_iter()
+                        .map(|raw| Self::from_raw(raw, inner))
+                        .collect::<Result<_>>()?,
+                )
+            }
+            Some(b'"') => {
+                Self::String(serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?)
+            }
+            _ => match text {
+                "null" => Self::Null,
+                "true" => Self::Bool(true),
+                "false" => Self::Bool(false),
+                number => Self::Number(number.to_owned()),
+            },
+        })
+    }
+
+    /// The shortest text of the value: no white space, numbers as they were spelt, only what must be escaped escaped.
+    pub fn to_compact(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Number(number) => out.push_str(number),
+            Self::String(text) => quote(text, out),
+            Self::List(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    item.write(out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => {
+                out.push('{');
+                for (index, (name, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    quote(name, out);
+                    out.push(':');
+                    value.write(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A member of an object.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members
+                .iter()
+                .find(|(have, _)| have == name)
+                .map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// How the value stands in a query or form: a string's text, a number as it was spelt, `true` or `false`; nothing
+    /// for null, lists and objects.
+    pub fn scalar(&self) -> Option<&str> {
+        match self {
+            Self::String(text) | Self::Number(text) => Some(text),
+            Self::Bool(true) => Some("true"),
+            Self::Bool(false) => Some("false"),
+            Self::Null | Self::List(_) | Self::Object(_) => None,
+        }
+    }
+
+    /// What kind of value it is, as errors name it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "true or false",
+            Self::Number(_) => "a number",
+            Self::String(_) => "a string",
+            Self::List(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+/// Appends the text as a JSON string.
+pub(crate) fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    for char in text.chars() {
+        match char {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            control if control < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(control))),
+            char => out.push(char),
+        }
+    }
+    out.push('"');
+}
+
+/// The members of an object, each value's exact text.
+pub(crate) fn members(text: &str) -> Result<Vec<(String, &RawValue)>> {
+    let members: Members<'_> = serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?;
+    Ok(members.0)
+}
+
+fn describe(error: &serde_json::Error) -> String {
+    format!("this is not JSON that can be used: {error}")
+}
+
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Walk<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Walk<'a> {
+            type Value = Members<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Vec<(String, &'a RawValue)> = Vec::new();
+                let mut seen = HashSet::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    if !seen.insert(name.clone()) {
+                        return Err(A::Error::custom(format_args!("{name:?} is named twice")));
+                    }
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Walk(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_spelling() {
+        let text = r#"{"a":1.0,"b":0.10,"c":1e5,"d":123456789012345678901234567890,"e":-0}"#;
+        assert_eq!(Json::parse(text).unwrap().to_compact(), text);
+    }
+
+    #[test]
+    fn members_keep_their_order_and_white_space_goes() {
+        assert_eq!(
+            Json::parse(" { \"b\" : [ 1 , true , null ] , \"a\" : \"\\u00e9\\n\" } ")
+                .unwrap()
+                .to_compact(),
+            "{\"b\":[1,true,null],\"a\":\"é\\n\"}"
+        );
+    }
+
+    #[test]
+    fn a_name_may_not_stand_twice_however_it_is_spelt() {
+        for text in [r#"{"a":1,"a":2}"#, r#"{"x":[{"a":1,"\u0061":2}]}"#] {
+            let error = Json::parse(text).unwrap_err();
+            assert!(error.message().contains("\"a\" is named twice"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for text in [
+            "",
+            "{",
+            "{}x",
+            "{} {}",
+            "nul",
+            "01",
+            "\"\\ud800\"",
+            "{'a':1}",
+            "[1,]",
+            "\u{feff}{}",
+        ] {
+            assert!(Json::parse(text).is_err(), "{text:?}");
+        }
+        assert!(Json::parse_bytes(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Json::parse(&deep(64)).is_ok());
+        assert!(Json::parse(&deep(65)).is_err());
+        assert!(Json::parse(&deep(100_000)).is_err());
+    }
 }

@@ -1,6 +1,15 @@
 //! A request to be signed and what comes of it, as exact bytes that nothing re-serialises.
 
-use crate::{json::Json, keyring::KeyName, secret::Secret};
+mod line;
+
+use std::fmt::Write as _;
+
+use crate::{
+    error::Error,
+    json::{Json, quote},
+    keyring::KeyName,
+    secret::Secret,
+};
 
 /// What a caller asks to have signed, as read from a request line or the command line, before its exchange is known.
 #[derive(Debug, Clone, Default)]
@@ -91,4 +100,108 @@ pub struct Credentials {
     pub passphrase: Option<Secret>,
     /// Further values that a scheme names, as `user_id` or `partner`.
     pub extra: Vec<(String, String)>,
+}
+
+impl SignedRequest {
+    /// The answer line, without its line feed.
+    ///
+    /// A body that is not UTF-8 stands as `body_base64`, and `body` is null.
+    pub fn to_line(&self, id: Option<&Json>) -> String {
+        use base64ct::Encoding as _;
+
+        let mut line = String::with_capacity(256 + self.body.as_ref().map_or(0, Vec::len));
+        line.push_str("{\"ok\":true");
+        write_id(&mut line, id);
+        line.push_str(",\"method\":");
+        quote(&self.method, &mut line);
+        line.push_str(",\"url\":");
+        match &self.url {
+            Some(url) => quote(url, &mut line),
+            None => line.push_str("null"),
+        }
+        line.push_str(",\"headers\":{");
+        for (index, (name, value)) in self.headers.iter().enumerate() {
+            if index > 0 {
+                line.push(',');
+            }
+            quote(name, &mut line);
+            line.push(':');
+            quote(value, &mut line);
+        }
+        line.push_str("},\"body\":");
+        match self.body.as_deref().map(std::str::from_utf8) {
+            None => line.push_str("null"),
+            Some(Ok(body)) => quote(body, &mut line),
+            Some(Err(_)) => {
+                let body = self.body.as_deref().unwrap_or_default();
+                let _ = write!(
+                    line,
+                    "null,\"body_base64\":\"{}\"",
+                    base64ct::Base64::encode_string(body)
+                );
+            }
+        }
+        line.push('}');
+        line
+    }
+}
+
+/// The answer to a line that could not be done, without its line feed.
+pub fn error_line(id: Option<&Json>, error: &Error) -> String {
+    let mut line = String::from("{\"ok\":false");
+    write_id(&mut line, id);
+    line.push_str(",\"error\":{\"code\":");
+    quote(error.code().name(), &mut line);
+    line.push_str(",\"message\":");
+    quote(error.message(), &mut line);
+    if let Some(fix) = error.remedy() {
+        line.push_str(",\"fix\":");
+        quote(fix, &mut line);
+    }
+    line.push_str("}}");
+    line
+}
+
+fn write_id(line: &mut String, id: Option<&Json>) {
+    if let Some(id) = id {
+        line.push_str(",\"id\":");
+        line.push_str(&id.to_compact());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::bad_input;
+
+    #[test]
+    fn an_answer_is_the_line_of_the_contract() {
+        let mut signed = SignedRequest {
+            method: "POST".into(),
+            url: Some("https://api.kraken.com/0/private/Balance".into()),
+            headers: vec![("API-Key".into(), "k".into()), ("API-Sign".into(), "a+/=".into())],
+            body: Some(b"nonce=1".to_vec()),
+        };
+        let id = Json::Number("1.0".into());
+        assert_eq!(
+            signed.to_line(Some(&id)),
+            r#"{"ok":true,"id":1.0,"method":"POST","url":"https://api.kraken.com/0/private/Balance","headers":{"API-Key":"k","API-Sign":"a+/="},"body":"nonce=1"}"#
+        );
+        signed.body = Some(vec![0xff]);
+        signed.url = None;
+        signed.headers.clear();
+        assert_eq!(
+            signed.to_line(None),
+            r#"{"ok":true,"method":"POST","url":null,"headers":{},"body":null,"body_base64":"/w=="}"#
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_the_line_of_the_contract() {
+        let error = bad_input("no").fix("say \"yes\"");
+        assert_eq!(
+            error_line(Some(&Json::Null), &error),
+            r#"{"ok":false,"id":null,"error":{"code":"bad-input","message":"no","fix":"say \"yes\""}}"#
+        );
+    }
 }

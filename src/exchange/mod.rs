@@ -1,1 +1,35 @@
 //! What an exchange wants: scheme files, their language, composing and checking. Knows no token and does no I/O.
+//!
+//! A [`Scheme`] is read from a file. It prepares a request, which is the one place where requests are parsed and
+//! everything ambiguous is refused; the [`Prepared`] request says what rules must know. Composing gives the messages to
+//! be signed one after the other, and attaching puts the signatures in their places.
+//! `docs/adding-an-exchange.md` is the reference of the language.
+
+mod analyse;
+mod builtin;
+mod check;
+mod compose;
+mod context;
+mod endpoint;
+mod file;
+mod functions;
+mod glob;
+mod key;
+mod place;
+mod plan;
+mod prepare;
+mod scheme;
+mod secrets;
+mod stamps;
+mod target;
+mod template;
+mod withdrawal;
+
+pub use builtin::{builtin, builtin_ids};
+pub use check::Test;
+pub use compose::{Composed, Part};
+pub use endpoint::Endpoint;
+pub use key::KeyKind;
+pub use prepare::{NonceNeed, Prepared, Stamps};
+pub use scheme::Scheme;
+pub use stamps::Unit;

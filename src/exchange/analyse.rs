@@ -1,0 +1,200 @@
+//! What a plan's messages cover and where their parts run into each other, read off the templates.
+
+use std::collections::HashSet;
+
+use super::{
+    functions::Function,
+    plan::{Place, Plan},
+    stamps::{Clock, Series},
+    template::{Expr, Name, Template},
+};
+
+/// What can be known of a plan without a request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    /// Every name that some template of the plan uses.
+    pub uses: HashSet<Name>,
+    /// Whether a changed path changes the message.
+    pub signs_path: bool,
+    /// Whether a changed query changes the message.
+    pub signs_query: bool,
+    /// Whether a changed body changes the message.
+    pub signs_body: bool,
+    /// Where the path's end or beginning can shift against its neighbours without changing the message.
+    pub seams: Vec<Seam>,
+}
+
+/// A place in a message where the path meets a neighbour without anything that keeps them apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seam {
+    /// Digits follow: `/withdrawal1` and a nonce of `700` reads as `/withdrawal` and `1700`.
+    Digits,
+    /// The query follows without `?`.
+    Query,
+    /// A form follows.
+    Body,
+    /// Something follows that the request does not choose, so only a longer path can read as a shorter one.
+    Other,
+    /// Text that the request chooses stands in front, and the path without this prefix follows it.
+    Before {
+        /// What the file cuts from the path before it is signed.
+        cut: String,
+    },
+}
+
+/// One part of a message as a reader sees it.
+enum Leaf {
+    Text(char),
+    Name(Name, String),
+    /// Bytes of fixed length, or of an alphabet that reveals nothing.
+    Closed,
+}
+
+impl Facts {
+    /// Reads them off a plan whose templates are resolved.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let mut facts = Self::default();
+        plan.templates(&mut |template| {
+            template.names(&mut |name| {
+                facts.uses.insert(name);
+            })
+        });
+        let mut signed = HashSet::new();
+        for signature in &plan.signatures {
+            reach(plan, &signature.message, &mut signed);
+        }
+        facts.signs_query = [Name::Query, Name::Target, Name::Url]
+            .iter()
+            .any(|name| signed.contains(name));
+        facts.signs_body = [Name::Body, Name::GivenBody]
+            .iter()
+            .any(|name| signed.contains(name));
+        let in_added = |place: Place| match place {
+            Place::Query => facts.signs_query,
+            Place::Form | Place::Json => facts.signs_body,
+            Place::Params => facts.signs_query && facts.signs_body,
+        };
+        let added = plan.add.iter().any(|member| {
+            let mut has_path = false;
+            member
+                .value
+                .templates(&mut |template| template.names(&mut |name| has_path |= name == Name::Path));
+            has_path && in_added(member.place)
+        });
+        facts.signs_path = added
+            || [Name::Path, Name::Target, Name::Url, Name::Endpoint]
+                .iter()
+                .any(|name| signed.contains(name));
+        for signature in &plan.signatures {
+            seams(plan, &signature.message.0, &mut facts.seams);
+        }
+        facts
+    }
+}
+
+/// All names that a template depends on, through lets and JSON tables.
+fn reach(plan: &Plan, template: &Template, found: &mut HashSet<Name>) {
+    template.names(&mut |name| {
+        if !found.insert(name) {
+            return;
+        }
+        match name {
+            Name::Let(at) => reach(plan, &plan.lets[at].1, found),
+            Name::Json(at) => plan.jsons[at].1.templates(&mut |inner| reach(plan, inner, found)),
+            _ => {}
+        }
+    });
+}
+
+fn seams(plan: &Plan, parts: &[Expr], found: &mut Vec<Seam>) {
+    let mut leaves = Vec::new();
+    flatten(plan, parts, "", &mut leaves, found);
+    for (at, leaf) in leaves.iter().enumerate() {
+        let Leaf::Name(name @ (Name::Path | Name::Target), cut) = leaf else {
+            continue;
+        };
+        let chosen = |leaf: &Leaf| {
+            matches!(
+                leaf,
+                Leaf::Name(Name::Query | Name::Body | Name::GivenBody | Name::Challenge, _)
+            )
+        };
+        let mut add = |seam| {
+            if !found.contains(&seam) {
+                found.push(seam);
+            }
+        };
+        if leaves[..at].iter().any(chosen) {
+            add(Seam::Before { cut: cut.clone() });
+        }
+        for next in &leaves[at + 1..] {
+            match next {
+                Leaf::Text(char) if is_path_char(*char) => add(Seam::Other),
+                Leaf::Text(_) | Leaf::Closed => {}
+                Leaf::Name(Name::Nonce, _) if plan.nonce.is_some_and(is_counted) => add(Seam::Digits),
+                Leaf::Name(Name::Timestamp, _) if plan.clock.is_some_and(Clock::is_digits) => {
+                    add(Seam::Digits)
+                }
+                Leaf::Name(Name::Opt(_), _) => add(Seam::Digits),
+                Leaf::Name(Name::Query, _) if *name == Name::Path => {
+                    add(Seam::Query);
+                    // The query may be empty, so the part behind it counts too.
+                    continue;
+                }
+                Leaf::Name(Name::Query, _) => add(Seam::Query),
+                Leaf::Name(Name::Body | Name::GivenBody, _) => {
+                    if plan.takes_form || plan.body.is_some() {
+                        add(Seam::Body);
+                    }
+                    continue;
+                }
+                Leaf::Name(Name::ContentType, _) => {
+                    add(Seam::Other);
+                    continue;
+                }
+                Leaf::Name(..) => add(Seam::Other),
+            }
+            break;
+        }
+    }
+}
+
+fn is_counted(series: Series) -> bool {
+    matches!(series, Series::Count(_) | Series::Timestamp)
+}
+
+/// Whether the character can stand in a path as it is signed.
+fn is_path_char(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "-._~:@,+!$()*'/%".contains(char)
+}
+
+/// The parts one after the other as the message shows them; what meets inside a hash is looked at on its own.
+fn flatten(plan: &Plan, parts: &[Expr], cut: &str, leaves: &mut Vec<Leaf>, found: &mut Vec<Seam>) {
+    for part in parts {
+        match part {
+            Expr::Text(text) => leaves.extend(text.chars().next().map(Leaf::Text)),
+            Expr::Name(Name::Let(at)) => flatten(plan, &plan.lets[*at].1.0, cut, leaves, found),
+            Expr::Name(name) => leaves.push(Leaf::Name(*name, cut.to_owned())),
+            Expr::Call(Function::After, arguments) => {
+                let prefix = match arguments.first() {
+                    Some(Expr::Text(prefix)) => format!("{prefix}{cut}"),
+                    _ => cut.to_owned(),
+                };
+                flatten(plan, &arguments[1..], &prefix, leaves, found);
+            }
+            Expr::Call(Function::When, arguments) => flatten(plan, &arguments[1..], cut, leaves, found),
+            Expr::Call(Function::Sort | Function::RawForm | Function::Form | Function::Pairs, arguments) => {
+                flatten(plan, arguments, cut, leaves, found);
+            }
+            Expr::Call(function, arguments) if function.is_transparent() => {
+                flatten(plan, arguments, cut, leaves, found);
+            }
+            Expr::Call(function, arguments) => {
+                if function.is_hash() {
+                    seams(plan, arguments, found);
+                }
+                leaves.push(Leaf::Closed);
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The files that ship inside the program.
+
+/// Ids and aliases, with the file they name. Sorted by id; aliases stand behind their id.
+const FILES: [(&str, &[&str], &str); 7] = [
+    (
+        "binance",
+        &["binancecoinm", "binanceusdm"],
+        include_str!("schemes/binance.toml"),
+    ),
+    ("bitfinex", &["bitfinex2"], include_str!("schemes/bitfinex.toml")),
+    ("bittrex", &[], include_str!("schemes/bittrex.toml")),
+    (
+        "coinbaseexchange",
+        &["coinbase-exchange", "cbpro", "coinbasepro"],
+        include_str!("schemes/coinbaseexchange.toml"),
+    ),
+    ("kraken", &[], include_str!("schemes/kraken.toml")),
+    ("poloniex", &[], include_str!("schemes/poloniex.toml")),
+    (
+        "poloniex-legacy",
+        &[],
+        include_str!("schemes/poloniex-legacy.toml"),
+    ),
+];
+
+const IDS: [&str; FILES.len()] = {
+    let mut ids = [""; FILES.len()];
+    let mut at = 0;
+    while at < ids.len() {
+        ids[at] = FILES[at].0;
+        at += 1;
+    }
+    ids
+};
+
+/// The text of a built-in file, by its id or one of its aliases.
+pub fn builtin(id_or_alias: &str) -> Option<&'static str> {
+    let named =
+        |(id, aliases, _): &&(&str, &[&str], &str)| *id == id_or_alias || aliases.contains(&id_or_alias);
+    FILES.iter().find(named).map(|(_, _, text)| *text)
+}
+
+/// The ids of the built-in files, sorted.
+pub const fn builtin_ids() -> &'static [&'static str] {
+    &IDS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Scheme;
+
+    #[test]
+    fn ids_are_sorted_and_names_agree_with_the_files() {
+        assert!(builtin_ids().is_sorted());
+        for (id, aliases, text) in FILES {
+            let scheme = Scheme::parse(text, id).unwrap();
+            assert_eq!(
+                (scheme.id(), scheme.aliases()),
+                (id, aliases.map_to_strings().as_slice())
+            );
+        }
+        assert!(builtin("nowhere").is_none());
+    }
+
+    trait Strings {
+        fn map_to_strings(&self) -> Vec<String>;
+    }
+    impl Strings for &[&str] {
+        fn map_to_strings(&self) -> Vec<String> {
+            self.iter().map(|name| (*name).to_owned()).collect()
+        }
+    }
+
+    #[test]
+    fn every_file_reproduces_its_own_rows() {
+        for (id, _, text) in FILES {
+            let scheme = Scheme::parse(text, id).unwrap();
+            assert!(!scheme.tests().is_empty(), "{id} has no [[test]]");
+            for test in scheme.tests() {
+                test.run(&scheme).unwrap_or_else(|error| panic!("{id}: {error}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Where a request goes and what it carries, decoded: what rules look at.
+
+use percent_encoding::percent_decode_str;
+
+use super::place::decoded;
+use crate::json::Json;
+
+/// A request as rules see it.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoint {
+    /// The method; `WS` for a WebSocket login.
+    pub method: String,
+    /// The host, with a port where it is not the usual one.
+    pub host: String,
+    /// The path as it goes on the wire; empty for a WebSocket login that has none.
+    pub path: String,
+    /// The path percent-decoded, in lower case, without slashes at its end.
+    pub plain_path: String,
+    /// Names and values that query, form and JSON carry, decoded, at any depth. One stands here more than once where
+    /// it can be read in more than one way.
+    pub fields: Vec<(String, String)>,
+    /// Whether it is a WebSocket login.
+    pub websocket: bool,
+}
+
+/// The path as rules compare it.
+pub(crate) fn plain(path: &str) -> String {
+    let decoded = percent_decode_str(path).decode_utf8_lossy().to_lowercase();
+    let segments: Vec<&str> = decoded.split('/').filter(|segment| !segment.is_empty()).collect();
+    format!("/{}", segments.join("/"))
+}
+
+/// The fields of a query or form, and of the JSON that stands in it.
+///
+/// A piece is split at `&` and at `;`, since some servers do the latter; what begins as JSON anywhere is read as JSON
+/// too. Reading too much here only makes a rule see more.
+pub(crate) fn collect(text: &str, fields: &mut Vec<(String, String)>) {
+    if text.is_empty() {
+        return;
+    }
+    for piece in text.split(['&', ';']).filter(|piece| !piece.is_empty()) {
+        let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+        let (name, value) = (decoded(name), decoded(value));
+        if let Some(at) = value.find(['{', '[']) {
+            collect_json(&value[at..], fields);
+        }
+        fields.push((name, value));
+    }
+    if let Some(at) = text.find(['{', '[']) {
+        collect_json(&text[at..], fields);
+    }
+}
+
+/// The members of JSON at any depth; nothing where it is not JSON.
+pub(crate) fn collect_json(text: &str, fields: &mut Vec<(String, String)>) {
+    if let Ok(value) = Json::parse(text) {
+        walk(&value, fields);
+    }
+}
+
+fn walk(value: &Json, fields: &mut Vec<(String, String)>) {
+    match value {
+        Json::Object(members) => {
+            for (name, value) in members {
+                let text = value.scalar().map_or_else(|| value.to_compact(), str::to_owned);
+                if let Json::String(text) = value
+                    && text.trim_start().starts_with(['{', '['])
+                {
+                    collect_json(text, fields);
+                }
+                fields.push((name.clone(), text));
+                walk(value, fields);
+            }
+        }
+        Json::List(items) => items.iter().for_each(|item| walk(item, fields)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_wherever_they_hide() {
+        let mut fields = Vec::new();
+        collect(
+            "a=1&%61ddress=x;b=2&batch=%5B%7B%22c%22%3A%22%7B%5C%22d%5C%22%3A1%7D%22%7D%5D&{\"e\":[{\"f\":1}]}",
+            &mut fields,
+        );
+        for name in ["a", "address", "b", "c", "d", "e", "f"] {
+            assert!(fields.iter().any(|(have, _)| have == name), "{name}: {fields:?}");
+        }
+    }
+
+    #[test]
+    fn paths_are_compared_decoded_lowered_and_without_slashes_at_the_end() {
+        assert_eq!(plain("/0/Private/%57ithdraw/"), "/0/private/withdraw");
+    }
+}

@@ -1,0 +1,229 @@
+//! The kinds of key that a scheme takes: how the secret is written, and what is made of a signature.
+
+use base64ct::Encoding as _;
+use toml::{Table, Value};
+
+use super::file::KeyFile;
+use crate::{
+    algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
+    error::{Error, Result, bad_input},
+};
+
+/// One kind of key.
+#[derive(Debug, Clone)]
+pub struct KeyKind {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) secret: SecretForm,
+    pub(crate) length: Vec<usize>,
+    pub(crate) alphabet: Option<Alphabet>,
+    encoding: Vec<Encode>,
+    pub(crate) set: Vec<String>,
+}
+
+/// How an exchange writes a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecretForm {
+    /// The text's own bytes, even where it looks like hex.
+    Ascii,
+    /// Base64 of the key (RFC 4648, section 4, with padding).
+    Base64,
+    /// The text in upper case.
+    Upper,
+    /// The base64 of the text's bytes.
+    Base64Text,
+    /// The lower-case hex of the text's MD5.
+    Md5Hex,
+    /// A PEM block.
+    Pem,
+    /// Base64 of the 32-byte seed, or of seed and public key.
+    Base64Seed,
+    /// Base58 of the same.
+    Base58Seed,
+}
+
+/// The characters of a secret's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alphabet {
+    Alphanumeric,
+    Hex,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encode {
+    Hex,
+    Base64,
+    Base64Url,
+    Upper,
+}
+
+impl KeyKind {
+    /// What a key of this kind computes.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// How the secret is written, in words for a prompt.
+    pub const fn secret_is(&self) -> &'static str {
+        match self.secret {
+            SecretForm::Ascii | SecretForm::Upper | SecretForm::Base64Text | SecretForm::Md5Hex => {
+                "the text as the exchange shows it"
+            }
+            SecretForm::Base64 => "base64 text as the exchange shows it",
+            SecretForm::Pem => "a PEM block",
+            SecretForm::Base64Seed => "base64 of the 32-byte seed",
+            SecretForm::Base58Seed => "base58 of the 32-byte seed",
+        }
+    }
+
+    /// Encodes a signature as the exchange wants it.
+    pub(crate) fn encode(&self, signature: &[u8]) -> String {
+        let mut steps = self.encoding.iter();
+        let first = |step: &Encode, bytes: &[u8]| match step {
+            Encode::Hex => base16ct::lower::encode_string(bytes),
+            Encode::Base64 => base64ct::Base64::encode_string(bytes),
+            Encode::Base64Url => base64ct::Base64UrlUnpadded::encode_string(bytes),
+            Encode::Upper => String::from_utf8_lossy(bytes).to_ascii_uppercase(),
+        };
+        let begin = steps
+            .next()
+            .map(|step| first(step, signature))
+            .unwrap_or_default();
+        steps.fold(begin, |text, step| first(step, text.as_bytes()))
+    }
+
+    /// The size in bytes that a signature must have; an error otherwise, since a short one would be sent as it is.
+    pub(crate) fn check_signature(&self, len: usize) -> Result<()> {
+        let wanted = match self.algorithm {
+            Algorithm::Mac(mac) => mac.output_len(),
+            Algorithm::Signature(SignatureAlgorithm::Ed25519 | SignatureAlgorithm::P256) => 64,
+            Algorithm::Signature(SignatureAlgorithm::Rsa2048) => 256,
+            Algorithm::Signature(SignatureAlgorithm::Rsa3072) => 384,
+            Algorithm::Signature(SignatureAlgorithm::Rsa4096) => 512,
+        };
+        if len == wanted {
+            return Ok(());
+        }
+        Err(crate::error::failed(format!(
+            "the token's {} signature has {len} bytes, and must have {wanted}",
+            self.algorithm
+        )))
+    }
+}
+
+/// Reads `key = { … }` or `key.hmac = { … }`: the kinds in the file's order, with the names that `set` gives.
+pub(crate) fn read(table: &Table) -> Result<(Vec<KeyKind>, Vec<String>)> {
+    let single = table.contains_key("algorithm");
+    let entries: Vec<(&str, &Value)> = table.iter().map(|(name, value)| (name.as_str(), value)).collect();
+    let mut files = Vec::new();
+    if single {
+        files.push(("key", entry(&Value::Table(table.clone()))?));
+    } else {
+        for (name, value) in entries {
+            files.push((name, entry(value).map_err(|error| error.within(name))?));
+        }
+    }
+    let Some((_, first)) = files.first() else {
+        return Err(bad_input("`key` is empty").fix("add algorithm, secret and encoding"));
+    };
+    let sets: Vec<String> = first.set.keys().cloned().collect();
+    let mut kinds = Vec::new();
+    for (name, file) in &files {
+        kinds.extend(kinds_of(file, &sets).map_err(|error| error.within(name))?);
+    }
+    for (index, kind) in kinds.iter().enumerate() {
+        if kinds[..index]
+            .iter()
+            .any(|other: &KeyKind| other.algorithm == kind.algorithm)
+        {
+            return Err(bad_input(format!(
+                "two kinds of key have the algorithm {}",
+                kind.algorithm
+            )));
+        }
+    }
+    Ok((kinds, sets))
+}
+
+fn entry(value: &Value) -> Result<KeyFile> {
+    value
+        .clone()
+        .try_into()
+        .map_err(|error: toml::de::Error| bad_input(error.message().to_owned()))
+}
+
+fn kinds_of(file: &KeyFile, sets: &[String]) -> Result<Vec<KeyKind>> {
+    let unknown = |what: &str, given: &str, known: &str| -> Error {
+        bad_input(format!("there is no {what} {given:?}")).fix(format!("use {known}"))
+    };
+    let algorithms = match file.algorithm.as_str() {
+        "hmac-sha256" => vec![Algorithm::Mac(MacAlgorithm::HmacSha256)],
+        "hmac-sha384" => vec![Algorithm::Mac(MacAlgorithm::HmacSha384)],
+        "hmac-sha512" => vec![Algorithm::Mac(MacAlgorithm::HmacSha512)],
+        "ed25519" => vec![Algorithm::Signature(SignatureAlgorithm::Ed25519)],
+        "p256" => vec![Algorithm::Signature(SignatureAlgorithm::P256)],
+        "rsa-pkcs1-sha256" => [
+            SignatureAlgorithm::Rsa2048,
+            SignatureAlgorithm::Rsa3072,
+            SignatureAlgorithm::Rsa4096,
+        ]
+        .map(Algorithm::Signature)
+        .to_vec(),
+        other => {
+            return Err(unknown(
+                "algorithm",
+                other,
+                "hmac-sha256, hmac-sha384, hmac-sha512, ed25519, p256 or rsa-pkcs1-sha256",
+            ));
+        }
+    };
+    let secret = match file.secret.as_str() {
+        "ascii" => SecretForm::Ascii,
+        "base64" => SecretForm::Base64,
+        "upper" => SecretForm::Upper,
+        "base64-text" => SecretForm::Base64Text,
+        "md5-hex" => SecretForm::Md5Hex,
+        "pem" => SecretForm::Pem,
+        "base64-seed" => SecretForm::Base64Seed,
+        "base58-seed" => SecretForm::Base58Seed,
+        other => {
+            return Err(unknown(
+                "way to write a secret",
+                other,
+                "ascii, base64, upper, base64-text, md5-hex, pem, base64-seed or base58-seed",
+            ));
+        }
+    };
+    let step = |name: &str| match name {
+        "hex" => Ok(Encode::Hex),
+        "base64" => Ok(Encode::Base64),
+        "base64url" => Ok(Encode::Base64Url),
+        "upper" => Ok(Encode::Upper),
+        other => Err(unknown(
+            "encoding",
+            other,
+            "hex, base64 or base64url, chained as in hex|upper",
+        )),
+    };
+    let encoding = file.encoding.split('|').map(step).collect::<Result<Vec<_>>>()?;
+    if encoding.first() == Some(&Encode::Upper) {
+        return Err(bad_input("an encoding cannot begin with `upper`").fix("write hex|upper"));
+    }
+    let alphabet = match file.alphabet.as_deref() {
+        None => None,
+        Some("alphanumeric") => Some(Alphabet::Alphanumeric),
+        Some("hex") => Some(Alphabet::Hex),
+        Some(other) => return Err(unknown("alphabet", other, "alphanumeric or hex")),
+    };
+    if !file.set.keys().eq(sets) {
+        return Err(bad_input("every kind of key must `set` the same names"));
+    }
+    let kind = |algorithm| KeyKind {
+        algorithm,
+        secret,
+        length: file.length.clone(),
+        alphabet,
+        encoding: encoding.clone(),
+        set: file.set.values().cloned().collect(),
+    };
+    Ok(algorithms.into_iter().map(kind).collect())
+}

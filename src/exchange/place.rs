@@ -1,0 +1,277 @@
+//! Encoding fields and putting them where the exchange wants them, with the bytes that were given left as they are.
+
+use std::fmt::Write as _;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use super::{
+    functions::form_decode,
+    plan::{AddAt, Params, Place},
+};
+use crate::{
+    error::{Result, bad_input},
+    json::{Json, members, quote},
+};
+
+/// All but the unreserved characters of RFC 3986, section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Percent-encodes as RFC 3986 does, or with `+` for a space.
+pub(crate) fn encode(text: &[u8], plus: bool) -> String {
+    let encoded = percent_encode(text, RESERVED).to_string();
+    if plus {
+        encoded.replace("%20", "+")
+    } else {
+        encoded
+    }
+}
+
+/// Names and values as a query or form.
+pub(crate) fn form(pairs: &[(String, Json)], params: Option<&Params>) -> Result<String> {
+    let plus = params.is_some_and(|params| params.plus_for_space);
+    let brackets = params.is_some_and(|params| params.brackets);
+    let mut out = String::new();
+    let mut push = |name: &str, value: &str| {
+        if !out.is_empty() {
+            out.push('&');
+        }
+        let _ = write!(
+            out,
+            "{}={}",
+            encode(name.as_bytes(), plus),
+            encode(value.as_bytes(), plus)
+        );
+    };
+    for (name, value) in pairs {
+        match value {
+            Json::List(items) if brackets => {
+                let items: Vec<_> = items
+                    .iter()
+                    .map(|item| scalar(name, item))
+                    .collect::<Result<_>>()?;
+                push(name, &format!("[{}]", items.join(",")));
+            }
+            Json::List(items) => {
+                for item in items {
+                    push(name, scalar(name, item)?);
+                }
+            }
+            value => push(name, scalar(name, value)?),
+        }
+    }
+    Ok(out)
+}
+
+fn scalar<'a>(name: &str, value: &'a Json) -> Result<&'a str> {
+    value.scalar().ok_or_else(|| {
+        let error = bad_input(format!(
+            "`{name}` is {}, which a query or form cannot hold",
+            value.kind()
+        ));
+        match value {
+            Json::Null => error.fix("leave the field out, or give \"\""),
+            _ => error.fix("give its JSON as a string, where the exchange wants that"),
+        }
+    })
+}
+
+/// The call's parameters as they go into a place.
+pub(crate) fn params(pairs: &[(String, Json)], place: Place, params: &Params) -> Result<String> {
+    let mut sorted;
+    let mut pairs = pairs;
+    if params.sorted.contains(&place) {
+        sorted = pairs.to_vec();
+        sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+        pairs = &sorted;
+    }
+    if place != Place::Json {
+        return form(pairs, Some(params));
+    }
+    if let Some((name, _)) = pairs.iter().enumerate().find_map(|(index, pair)| {
+        pairs[..index]
+            .iter()
+            .any(|(other, _)| *other == pair.0)
+            .then_some(pair)
+    }) {
+        return Err(bad_input(format!(
+            "`params` names {name:?} twice, which JSON cannot hold"
+        )));
+    }
+    Ok(Json::Object(pairs.to_vec()).to_compact())
+}
+
+/// The fields of a query or form with their exact text; empty ones, as behind a last `&`, are passed over.
+pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split('&')
+        .filter(|piece| !piece.is_empty())
+        .map(|piece| piece.split_once('=').unwrap_or((piece, "")))
+}
+
+/// A name or value of a query or form as a server reads it.
+pub(crate) fn decoded(text: &str) -> String {
+    String::from_utf8_lossy(&form_decode(text.as_bytes())).into_owned()
+}
+
+/// Puts fields, already encoded, into a query or form.
+pub(crate) fn insert(text: &str, added: &[(String, String)], at: AddAt, before: Option<&str>) -> String {
+    if added.is_empty() {
+        return text.to_owned();
+    }
+    let joined = |added: &[(String, String)]| {
+        added
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join("&")
+    };
+    if let Some(before) = before {
+        let mut start = 0;
+        for piece in text.split('&') {
+            if piece.split('=').next() == Some(before) {
+                return format!("{}{}&{}", &text[..start], joined(added), &text[start..]);
+            }
+            start += piece.len() + 1;
+        }
+    }
+    if text.is_empty() {
+        return joined(added);
+    }
+    match at {
+        AddAt::First => format!("{}&{text}", joined(added)),
+        AddAt::Last if text.ends_with('&') => format!("{text}{}", joined(added)),
+        AddAt::Last => format!("{text}&{}", joined(added)),
+        AddAt::Sorted => {
+            let mut text = text.to_owned();
+            for (name, value) in added {
+                let mut start = 0;
+                let mut at = None;
+                for piece in text.split('&') {
+                    if piece.split('=').next().is_some_and(|have| have > name.as_str()) {
+                        at = Some(start);
+                        break;
+                    }
+                    start += piece.len() + 1;
+                }
+                match at {
+                    Some(at) => text.insert_str(at, &format!("{name}={value}&")),
+                    None => text = insert(&text, &[(name.clone(), value.clone())], AddAt::Last, None),
+                }
+            }
+            text
+        }
+    }
+}
+
+/// Puts members, their values already JSON, into an object. The object's other characters stay as they are, except
+/// where one is put before a named member: then the space between the members goes.
+pub(crate) fn insert_json(
+    text: &str,
+    added: &[(String, String)],
+    at: AddAt,
+    before: Option<&str>,
+) -> Result<String> {
+    if added.is_empty() {
+        return Ok(text.to_owned());
+    }
+    let mut new = String::new();
+    for (index, (name, value)) in added.iter().enumerate() {
+        if index > 0 {
+            new.push(',');
+        }
+        quote(name, &mut new);
+        new.push(':');
+        new.push_str(value);
+    }
+    let text = text.trim_matches([' ', '\t', '\r', '\n']);
+    let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+        return Err(bad_input(
+            "the exchange wants fields added to the body, and a JSON list cannot take them",
+        )
+        .fix("give the body as a JSON object"));
+    };
+    if inner.trim_matches([' ', '\t', '\r', '\n']).is_empty() {
+        return Ok(format!("{{{new}}}"));
+    }
+    if let Some(before) = before {
+        let all = members(text)?;
+        if all.iter().any(|(name, _)| name == before) {
+            let mut out = String::from("{");
+            for (index, (name, value)) in all.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                if name == before {
+                    out.push_str(&new);
+                    out.push(',');
+                }
+                quote(name, &mut out);
+                out.push(':');
+                out.push_str(value.get());
+            }
+            out.push('}');
+            return Ok(out);
+        }
+    }
+    Ok(match at {
+        AddAt::First => format!("{{{new},{inner}}}"),
+        AddAt::Last | AddAt::Sorted => format!("{{{inner},{new}}}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect()
+    }
+
+    #[test]
+    fn given_bytes_stay_and_the_added_stand_where_they_should() {
+        let new = added(&[("n", "1")]);
+        assert_eq!(insert("", &new, AddAt::First, None), "n=1");
+        assert_eq!(insert("a=%2f&", &new, AddAt::Last, None), "a=%2f&n=1");
+        assert_eq!(insert("a=1", &new, AddAt::First, None), "n=1&a=1");
+        assert_eq!(insert("a=1&z=2", &new, AddAt::Sorted, None), "a=1&n=1&z=2");
+        assert_eq!(insert("a=1&b=2", &new, AddAt::Sorted, None), "a=1&b=2&n=1");
+        assert_eq!(insert("a=1&b=2", &new, AddAt::Last, Some("b")), "a=1&n=1&b=2");
+        let new = added(&[("n", "\"1\"")]);
+        let json = |text, at, before| insert_json(text, &new, at, before).unwrap();
+        assert_eq!(json("{}", AddAt::First, None), r#"{"n":"1"}"#);
+        assert_eq!(
+            json(" {\"a\": 1.0 }", AddAt::First, None),
+            r#"{"n":"1","a": 1.0 }"#
+        );
+        assert_eq!(json("{\"a\": 1.0 }", AddAt::Last, None), r#"{"a": 1.0 ,"n":"1"}"#);
+        assert_eq!(
+            json(r#"{"a":1, "b":2}"#, AddAt::Last, Some("b")),
+            r#"{"a":1,"n":"1","b":2}"#
+        );
+        assert!(insert_json("[]", &new, AddAt::First, None).is_err());
+    }
+
+    #[test]
+    fn fields_are_encoded_as_rfc_3986_says() {
+        let pairs = [
+            ("a b".to_owned(), Json::String("x+y&z é".into())),
+            ("n".to_owned(), Json::Number("0.10".into())),
+            (
+                "l".to_owned(),
+                Json::List(vec![Json::Bool(true), Json::Number("1".into())]),
+            ),
+        ];
+        assert_eq!(
+            form(&pairs, None).unwrap(),
+            "a%20b=x%2By%26z%20%C3%A9&n=0.10&l=true&l=1"
+        );
+        assert!(form(&[("n".to_owned(), Json::Null)], None).is_err());
+        assert!(form(&[("n".to_owned(), Json::Object(vec![]))], None).is_err());
+    }
+}

@@ -1,0 +1,321 @@
+//! Timestamps and nonces: made in the exchange's form, or brought in exactly that form.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result, bad_input, failed};
+
+/// What a counting nonce counts: how many to a second it starts from the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+    /// Nanoseconds.
+    Nanos,
+}
+
+impl Unit {
+    /// How many of them there are in a second.
+    pub const fn per_second(self) -> u64 {
+        match self {
+            Self::Seconds => 1,
+            Self::Millis => 1_000,
+            Self::Micros => 1_000_000,
+            Self::Nanos => 1_000_000_000,
+        }
+    }
+
+    /// A time since 1970 in this unit.
+    pub fn of(self, time: Duration) -> u64 {
+        let count = match self {
+            Self::Seconds => u128::from(time.as_secs()),
+            Self::Millis => time.as_millis(),
+            Self::Micros => time.as_micros(),
+            Self::Nanos => time.as_nanos(),
+        };
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "s" => Self::Seconds,
+            "ms" => Self::Millis,
+            "us" => Self::Micros,
+            "ns" => Self::Nanos,
+            _ => return None,
+        })
+    }
+}
+
+/// The form of a timestamp on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A whole number of a unit since 1970; brought seconds may have a fraction.
+    Count(Unit),
+    /// `2023-11-14T22:13:20`, UTC.
+    Iso,
+    /// `2023-11-14T22:13:20.000Z`.
+    IsoMillis,
+}
+
+/// An exchange's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Clock {
+    pub form: Form,
+    /// How far ahead of now the timestamp lies, for exchanges that want an expiry.
+    pub ahead: Duration,
+}
+
+impl Clock {
+    pub(crate) fn new(unit: &str, ahead: u32) -> Result<Self> {
+        let form = match unit {
+            "iso" => Form::Iso,
+            "iso-ms" => Form::IsoMillis,
+            unit => Form::Count(Unit::parse(unit).ok_or_else(|| {
+                bad_input(format!("there is no clock unit {unit:?}")).fix("use s, ms, us, ns, iso or iso-ms")
+            })?),
+        };
+        Ok(Self {
+            form,
+            ahead: Duration::from_secs(ahead.into()),
+        })
+    }
+
+    /// Whether it is written in digits, so that it can meet a path's own digits.
+    pub(crate) const fn is_digits(self) -> bool {
+        matches!(self.form, Form::Count(_))
+    }
+
+    /// The timestamp for a time since 1970.
+    pub(crate) fn make(self, now: Duration) -> Result<String> {
+        let time = now.saturating_add(self.ahead);
+        let pattern = match self.form {
+            Form::Count(unit) => return Ok(unit.of(time).to_string()),
+            Form::Iso => "%Y-%m-%dT%H:%M:%S",
+            Form::IsoMillis => "%Y-%m-%dT%H:%M:%S.%3fZ",
+        };
+        let seconds = i64::try_from(time.as_secs()).ok();
+        let nanos = i32::try_from(time.subsec_nanos()).unwrap_or(0);
+        let stamp = seconds.and_then(|seconds| jiff::Timestamp::new(seconds, nanos).ok());
+        stamp
+            .map(|stamp| stamp.strftime(pattern).to_string())
+            .ok_or_else(|| failed("the clock is beyond the years that a timestamp can hold"))
+    }
+
+    /// Refuses a timestamp that is not exactly of the form.
+    pub(crate) fn check(self, stamp: &str) -> Result<()> {
+        let (fits, form) = match self.form {
+            Form::Count(Unit::Seconds) => (seconds(stamp), "seconds since 1970: 10 digits, as 1700000000"),
+            Form::Count(Unit::Millis) => (digits(stamp, 13), "milliseconds since 1970: 13 digits"),
+            Form::Count(Unit::Micros) => (digits(stamp, 16), "microseconds since 1970: 16 digits"),
+            Form::Count(Unit::Nanos) => (digits(stamp, 19), "nanoseconds since 1970: 19 digits"),
+            Form::Iso => (shaped(stamp, "0000-00-00T00:00:00"), "UTC as 2023-11-14T22:13:20"),
+            Form::IsoMillis => (
+                shaped(stamp, "0000-00-00T00:00:00.000Z"),
+                "UTC as 2023-11-14T22:13:20.000Z",
+            ),
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(misshapen("timestamp", stamp).fix(format!("this exchange wants {form}")))
+        }
+    }
+}
+
+/// How a scheme's nonce is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Series {
+    /// A number that counts up.
+    Count(Unit),
+    /// A random UUID (RFC 9562, version 4), lower case.
+    Uuid,
+    /// 16 random bytes in lower-case hex.
+    Hex,
+    /// The timestamp again.
+    Timestamp,
+}
+
+impl Series {
+    pub(crate) fn new(unit: Option<&str>, random: Option<&str>, like: Option<&str>) -> Result<Self> {
+        match (unit, random, like) {
+            (Some(unit), None, None) => Unit::parse(unit).map(Self::Count).ok_or_else(|| {
+                bad_input(format!("there is no nonce unit {unit:?}")).fix("use s, ms, us or ns")
+            }),
+            (None, Some("uuid"), None) => Ok(Self::Uuid),
+            (None, Some("hex32"), None) => Ok(Self::Hex),
+            (None, None, Some("timestamp")) => Ok(Self::Timestamp),
+            _ => Err(bad_input("`nonce` must have one of unit, random and like")
+                .fix("write unit = \"ms\", random = \"uuid\" or \"hex32\", or like = \"timestamp\"")),
+        }
+    }
+
+    /// Refuses a nonce that is not of the form.
+    pub(crate) fn check(self, nonce: &str) -> Result<()> {
+        let (fits, form) = match self {
+            Self::Count(_) | Self::Timestamp => (
+                count(nonce).is_some(),
+                "a whole number of 1 to 20 digits below 2^64, without sign or leading zero",
+            ),
+            Self::Uuid => (is_uuid(nonce), "a UUID in lower case"),
+            Self::Hex => (
+                matches!(nonce.len(), 32 | 64) && nonce.bytes().all(is_lower_hex),
+                "32 or 64 hex digits in lower case",
+            ),
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(misshapen("nonce", nonce).fix(format!("this exchange wants {form}")))
+        }
+    }
+
+    /// A random nonce.
+    pub(crate) fn random(self) -> Result<String> {
+        let mut bytes = [0_u8; 16];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| failed(format!("the system gave no random bytes: {error}")))?;
+        if self != Self::Uuid {
+            return Ok(base16ct::lower::encode_string(&bytes));
+        }
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex = base16ct::lower::encode_string(&bytes);
+        Ok(format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        ))
+    }
+}
+
+/// The value of a brought nonce of digits.
+pub(crate) fn count(nonce: &str) -> Option<u64> {
+    let canonical = !nonce.is_empty()
+        && nonce.bytes().all(|byte| byte.is_ascii_digit())
+        && (nonce == "0" || !nonce.starts_with('0'));
+    if canonical { nonce.parse().ok() } else { None }
+}
+
+/// Whether it is a UUID in lower-case hex, of any version.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => is_lower_hex(byte),
+        })
+}
+
+fn is_lower_hex(byte: u8) -> bool {
+    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
+}
+
+fn digits(text: &str, len: usize) -> bool {
+    text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn seconds(text: &str) -> bool {
+    match text.split_once('.') {
+        None => digits(text, 10),
+        Some((whole, part)) => {
+            digits(whole, 10)
+                && (1..=9).contains(&part.len())
+                && part.bytes().all(|byte| byte.is_ascii_digit())
+        }
+    }
+}
+
+/// Whether it has digits where the shape has them, and the shape's own characters elsewhere.
+fn shaped(text: &str, shape: &str) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(byte, wanted)| {
+            if wanted == b'0' {
+                byte.is_ascii_digit()
+            } else {
+                byte == wanted
+            }
+        })
+}
+
+fn misshapen(what: &str, text: &str) -> Error {
+    let shown: String = text.chars().take(40).collect();
+    bad_input(format!("the {what} {shown:?} does not have the exchange's form"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_made_in_every_form() {
+        let now = Duration::new(1_700_000_000, 123_456_789);
+        for (unit, ahead, wanted) in [
+            ("s", 0, "1700000000"),
+            ("s", 5, "1700000005"),
+            ("ms", 0, "1700000000123"),
+            ("us", 0, "1700000000123456"),
+            ("ns", 0, "1700000000123456789"),
+            ("iso", 0, "2023-11-14T22:13:20"),
+            ("iso-ms", 0, "2023-11-14T22:13:20.123Z"),
+        ] {
+            let clock = Clock::new(unit, ahead).unwrap();
+            assert_eq!(clock.make(now).unwrap(), wanted);
+            clock.check(wanted).unwrap();
+        }
+    }
+
+    #[test]
+    fn brought_timestamps_must_have_the_exact_form() {
+        let check = |unit: &str, stamp: &str| Clock::new(unit, 0).unwrap().check(stamp);
+        check("s", "1700000000.123").unwrap();
+        for (unit, stamp) in [
+            ("s", "170000000"),
+            ("s", "1700000000."),
+            ("s", "1700000000.1234567890"),
+            ("s", "17000000001"),
+            ("ms", "1700000000"),
+            ("ms", "1700000000123 "),
+            ("ms", "+170000000012"),
+            ("iso", "2023-11-14T22:13:20Z"),
+            ("iso-ms", "2023-11-14T22:13:20Z"),
+            ("iso-ms", "2023-11-14 22:13:20.000Z"),
+        ] {
+            assert!(check(unit, stamp).is_err(), "{unit} {stamp}");
+        }
+    }
+
+    #[test]
+    fn brought_nonces_must_have_the_form() {
+        let counted = Series::Count(Unit::Millis);
+        for good in ["0", "1", "18446744073709551615"] {
+            counted.check(good).unwrap();
+        }
+        for bad in ["", "01", "-1", "+1", "1.0", " 1", "18446744073709551616", "1a"] {
+            assert!(counted.check(bad).is_err(), "{bad:?}");
+        }
+        Series::Uuid
+            .check("5685d624-04fc-d555-5daf-106db8dee081")
+            .unwrap();
+        assert!(
+            Series::Uuid
+                .check("5685D624-04fc-d555-5daf-106db8dee081")
+                .is_err()
+        );
+        assert!(Series::Hex.check("xyz").is_err());
+    }
+
+    #[test]
+    fn random_nonces_fit_their_own_check() {
+        for series in [Series::Uuid, Series::Hex] {
+            let (a, b) = (series.random().unwrap(), series.random().unwrap());
+            series.check(&a).unwrap();
+            assert_ne!(a, b);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Reading a request line: one JSON object, every field known, none twice.
+
+use base64ct::Encoding as _;
+use serde_json::value::RawValue;
+
+use super::{Body, Fields, Nonce, Request};
+use crate::{
+    error::{Error, Result, bad_input},
+    json::{Json, members},
+};
+
+const KNOWN: &str = "key, id, websocket, method, path, url, host, query, body, body_base64, form, json, params, \
+                     timestamp, nonce, window, challenge, content_type";
+
+impl Request {
+    /// Reads a request line.
+    ///
+    /// # Errors
+    /// When it is not one JSON object of the known fields; the line's `id` comes along where it could be read, so that
+    /// the answer can carry it.
+    pub fn parse_line(line: &str) -> Result<Self, (Option<Json>, Error)> {
+        let line = line.trim_ascii();
+        let members = members(line).map_err(|error| (None, error.within("the request line")))?;
+        let id = match members.iter().find(|(name, _)| name == "id") {
+            Some((_, raw)) => Some(Json::of(raw).map_err(|error| (None, error.within("`id`")))?),
+            None => None,
+        };
+        let mut request = Self {
+            id,
+            ..Self::default()
+        };
+        for (name, raw) in members {
+            if name == "id" {
+                continue;
+            }
+            if let Err(error) = request.take(&name, raw) {
+                return Err((request.id, error));
+            }
+        }
+        Ok(request)
+    }
+
+    fn take(&mut self, name: &str, raw: &RawValue) -> Result<()> {
+        if raw.get() == "null" {
+            if name == "nonce" {
+                self.nonce = Nonce::Without;
+                return Ok(());
+            }
+            return match KNOWN.split(", ").any(|known| known == name) {
+                true => Ok(()),
+                false => Err(unknown(name)),
+            };
+        }
+        match name {
+            "key" => self.key = Some(text(name, raw)?.parse()?),
+            "websocket" => {
+                self.websocket = match raw.get() {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err(bad_input("`websocket` must be true or false")),
+                }
+            }
+            "method" => self.method = Some(text(name, raw)?),
+            "path" => self.path = Some(text(name, raw)?),
+            "url" => self.url = Some(text(name, raw)?),
+            "host" => self.host = Some(text(name, raw)?),
+            "challenge" => self.challenge = Some(text(name, raw)?),
+            "content_type" => self.content_type = Some(text(name, raw)?),
+            "timestamp" => self.timestamp = Some(stamp(name, raw)?),
+            "window" => self.window = Some(stamp(name, raw)?),
+            "nonce" => self.nonce = Nonce::Brought(stamp(name, raw)?),
+            "query" => self.query = Some(fields(name, raw)?),
+            "params" => match fields(name, raw)? {
+                Fields::Pairs(pairs) => self.params = Some(pairs),
+                Fields::Text(_) => {
+                    return Err(bad_input("`params` must be an object or a list of pairs")
+                        .fix("give finished text as `query` or `body`"));
+                }
+            },
+            "body" => {
+                let body = text(name, raw).map_err(|error| {
+                    error.fix("give the body as a string; use `json` or `form` for a body of parts")
+                })?;
+                self.set_body(Body::Bytes(body.into_bytes()))?;
+            }
+            "body_base64" => {
+                let body = base64ct::Base64::decode_vec(&text(name, raw)?)
+                    .map_err(|_| bad_input("`body_base64` is not base64"))?;
+                self.set_body(Body::Bytes(body))?;
+            }
+            "form" => self.set_body(Body::Form(fields(name, raw)?))?,
+            "json" => self.set_body(Body::Json(raw.get().to_owned()))?,
+            _ => return Err(unknown(name)),
+        }
+        Ok(())
+    }
+
+    fn set_body(&mut self, body: Body) -> Result<()> {
+        if self.body.is_some() {
+            return Err(bad_input("the request has more than one body")
+                .fix("give one of `body`, `body_base64`, `form` and `json`"));
+        }
+        self.body = Some(body);
+        Ok(())
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let shown: String = name.chars().take(60).collect();
+    bad_input(format!("a request has no field {shown:?}")).fix(format!("the fields are {KNOWN}"))
+}
+
+fn text(name: &str, raw: &RawValue) -> Result<String> {
+    match Json::of(raw)? {
+        Json::String(text) => Ok(text),
+        other => Err(bad_input(format!(
+            "`{name}` must be a string, and is {}",
+            other.kind()
+        ))),
+    }
+}
+
+/// A string, or a number as it was spelt.
+fn stamp(name: &str, raw: &RawValue) -> Result<String> {
+    match Json::of(raw)? {
+        Json::String(text) | Json::Number(text) => Ok(text),
+        other => Err(bad_input(format!(
+            "`{name}` must be a string, and is {}",
+            other.kind()
+        ))),
+    }
+}
+
+fn fields(name: &str, raw: &RawValue) -> Result<Fields> {
+    match Json::of(raw)? {
+        Json::String(text) => Ok(Fields::Text(text)),
+        Json::Object(members) => Ok(Fields::Pairs(members)),
+        Json::List(items) => items
+            .into_iter()
+            .map(|item| match item {
+                Json::List(pair) => match <[Json; 2]>::try_from(pair) {
+                    Ok([Json::String(name), value]) => Ok((name, value)),
+                    _ => Err(pairs(name)),
+                },
+                _ => Err(pairs(name)),
+            })
+            .collect::<Result<_>>()
+            .map(Fields::Pairs),
+        other => Err(bad_input(format!(
+            "`{name}` must be text, an object or a list of pairs, and is {}",
+            other.kind()
+        ))),
+    }
+}
+
+fn pairs(name: &str) -> Error {
+    bad_input(format!(
+        "`{name}` as a list must hold pairs of a name and a value"
+    ))
+    .fix("write it as [[\"symbol\", \"BTCUSD\"], [\"limit\", 5]]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(line: &str) -> String {
+        Request::parse_line(line).unwrap_err().1.message().to_owned()
+    }
+
+    #[test]
+    fn every_field_of_the_contract_is_read() {
+        let request = Request::parse_line(
+            r#"{"key":"kraken","id":[1,"x"],"websocket":false,"method":"POST","path":"/p","host":"h","query":[["a",1.0]],
+               "json":{"a": 0.10},"params":{"p":"q"},"timestamp":"1","nonce":null,"window":5000,"challenge":"c","content_type":"t"}"#,
+        )
+        .unwrap();
+        assert_eq!(request.key.unwrap().as_str(), "kraken");
+        assert_eq!(request.id.unwrap().to_compact(), r#"[1,"x"]"#);
+        assert!(matches!(request.body, Some(Body::Json(text)) if text == r#"{"a": 0.10}"#));
+        assert!(
+            matches!(request.query, Some(Fields::Pairs(pairs)) if pairs[0].1 == Json::Number("1.0".into()))
+        );
+        assert_eq!(
+            (request.nonce, request.window.as_deref()),
+            (Nonce::Without, Some("5000"))
+        );
+    }
+
+    #[test]
+    fn unknown_and_doubled_fields_are_refused_with_the_id_kept() {
+        let (id, error) = Request::parse_line(r#"{"id":7,"key":"k","passphrase":"x"}"#).unwrap_err();
+        assert_eq!(id, Some(Json::Number("7".into())));
+        assert!(error.message().contains("passphrase"));
+        assert!(refused(r#"{"key":"a","key":"b"}"#).contains("twice"));
+        assert!(refused(r#"{"key":"a","body":"x","form":"y"}"#).contains("more than one body"));
+        assert!(refused(r#"{"signature":null}"#).contains("signature"));
+    }
+
+    #[test]
+    fn a_line_that_is_no_object_is_refused() {
+        for line in ["", "[]", "1", "{", "{} {}"] {
+            assert!(Request::parse_line(line).is_err(), "{line:?}");
+        }
+    }
+}
