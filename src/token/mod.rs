@@ -2,10 +2,12 @@
 //!
 //! A token knows no exchange. What it is asked is a MAC or a signature of bytes; what it is given is a key, once.
 
+pub mod discover;
 mod error;
 mod lock;
 mod pin;
 pub mod pkcs11;
+pub mod uri;
 
 use std::fmt;
 
