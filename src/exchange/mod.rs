@@ -7,6 +7,7 @@
 
 mod analyse;
 mod builtin;
+mod catalogue;
 mod check;
 mod compose;
 mod context;
@@ -26,6 +27,7 @@ mod template;
 mod withdrawal;
 
 pub use builtin::{builtin, builtin_ids};
+pub use catalogue::{Catalogue, UserSchemes};
 pub use check::Test;
 pub use compose::{Composed, Part};
 pub use endpoint::Endpoint;

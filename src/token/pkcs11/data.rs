@@ -4,7 +4,6 @@ use cryptoki_sys::*;
 
 use super::{
     codes::Refused,
-    find,
     module::{Attribute, Module, ObjectHandle, SessionHandle},
     session::Fault,
 };

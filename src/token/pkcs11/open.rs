@@ -215,10 +215,11 @@ impl Pkcs11Token {
             ));
         }
         if !token.has(CKF_USER_PIN_INITIALIZED) {
-            return Err(locked(
-                format!("the token {label:?} has no user PIN yet"),
-                "set one with the security officer's PIN, with the token's own tool",
-            ));
+            // Where another program is just logging in to SoftHSM, it looks like this too.
+            return Err(Stop::Again(TokenError::Locked {
+                what: format!("the token {label:?} has no user PIN yet"),
+                fix: "set one with the security officer's PIN, with the token's own tool".to_owned(),
+            }));
         }
         let keypad = token.has(CKF_PROTECTED_AUTHENTICATION_PATH);
         if !keypad && pin.is_none() {
