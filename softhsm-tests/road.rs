@@ -7,7 +7,14 @@ use bench::{KRAKEN_BODY, KRAKEN_SECRET, KRAKEN_SIGN, Place};
 #[test]
 fn krakens_documented_example_is_signed_on_the_token() {
     let Some(place) = Place::with_kraken() else { return };
-    let answer = place.json(&["sign", "kraken", "POST", "/0/private/AddOrder", "--data", KRAKEN_BODY]);
+    let answer = place.json(&[
+        "sign",
+        "kraken",
+        "POST",
+        "/0/private/AddOrder",
+        "--data",
+        KRAKEN_BODY,
+    ]);
     assert_eq!(answer["ok"], true);
     assert_eq!(answer["url"], "https://api.kraken.com/0/private/AddOrder");
     assert_eq!(answer["headers"]["API-Sign"], KRAKEN_SIGN);
@@ -19,7 +26,16 @@ fn krakens_documented_example_is_signed_on_the_token() {
 fn the_outputs_carry_one_request() {
     let Some(place) = Place::with_kraken() else { return };
     let sign = |form: &str| {
-        place.ok(&["sign", "kraken", "POST", "/0/private/AddOrder", "--data", KRAKEN_BODY, "--output", form])
+        place.ok(&[
+            "sign",
+            "kraken",
+            "POST",
+            "/0/private/AddOrder",
+            "--data",
+            KRAKEN_BODY,
+            "--output",
+            form,
+        ])
     };
     assert!(sign("headers").contains(&format!("API-Sign: {KRAKEN_SIGN}\n")));
     assert_eq!(sign("url"), "https://api.kraken.com/0/private/AddOrder\n");
@@ -47,29 +63,71 @@ fn a_made_nonce_increases_from_one_process_to_the_next() {
     let above = first + 3_600_000_000;
     place.ok(&["nonce", "kraken", "--set-above", &above.to_string()]);
     assert_eq!(nonce(), above + 1);
-    place.refused(&["nonce", "kraken", "--set-above", "9999999999999999999"], "", 5, "more than a day ahead");
+    place.refused(
+        &["nonce", "kraken", "--set-above", "9999999999999999999"],
+        "",
+        5,
+        "more than a day ahead",
+    );
 }
 
 #[test]
 fn withdrawals_and_raw_macs_are_denied_unless_allowed() {
     let Some(place) = Place::with_kraken() else { return };
-    place.refused(&["sign", "kraken", "POST", "/0/private/Withdraw"], "", 3, "move money out");
+    place.refused(
+        &["sign", "kraken", "POST", "/0/private/Withdraw"],
+        "",
+        3,
+        "move money out",
+    );
     place.refused(&["hmac", "kraken"], "message", 3, "raw");
-    place.import(&["--exchange", "kraken", "--key", "all", "--api-key", "a", "--allow", "withdrawals"], KRAKEN_SECRET);
+    place.import(
+        &[
+            "--exchange",
+            "kraken",
+            "--key",
+            "all",
+            "--api-key",
+            "a",
+            "--allow",
+            "withdrawals",
+        ],
+        KRAKEN_SECRET,
+    );
     place.ok(&["sign", "all", "POST", "/0/private/Withdraw"]);
     place.import(
-        &["--exchange", "generic", "--key", "raw", "--algorithm", "hmac-sha256", "--allow", "raw"],
+        &[
+            "--exchange",
+            "generic",
+            "--key",
+            "raw",
+            "--algorithm",
+            "hmac-sha256",
+            "--allow",
+            "raw",
+        ],
         "key",
     );
     let mac = place.run(&["hmac", "raw"], "The quick brown fox jumps over the lazy dog");
-    assert_eq!(mac.stdout.trim(), "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8");
+    assert_eq!(
+        mac.stdout.trim(),
+        "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8"
+    );
 }
 
 #[test]
 fn a_raw_mac_that_carries_a_withdrawals_path_wants_both_consents() {
     let Some(place) = Place::with_token() else { return };
-    place.import(&["--exchange", "kraken", "--api-key", "a", "--allow", "raw"], KRAKEN_SECRET);
-    place.refused(&["hmac", "kraken"], "/0/private/Withdraw0123456789abcdef0123456789abcdef", 3, "move money out");
+    place.import(
+        &["--exchange", "kraken", "--api-key", "a", "--allow", "raw"],
+        KRAKEN_SECRET,
+    );
+    place.refused(
+        &["hmac", "kraken"],
+        "/0/private/Withdraw0123456789abcdef0123456789abcdef",
+        3,
+        "move money out",
+    );
     assert_eq!(place.run(&["hmac", "kraken"], "/0/private/Balance0123").code, 0);
 }
 
@@ -77,8 +135,18 @@ fn a_raw_mac_that_carries_a_withdrawals_path_wants_both_consents() {
 fn a_rotation_switches_both_and_goes_back() {
     let Some(place) = Place::with_kraken() else { return };
     let sign = || {
-        let answer = place.json(&["sign", "kraken", "POST", "/0/private/AddOrder", "--data", KRAKEN_BODY]);
-        (answer["headers"]["API-Key"].to_string(), answer["headers"]["API-Sign"].to_string())
+        let answer = place.json(&[
+            "sign",
+            "kraken",
+            "POST",
+            "/0/private/AddOrder",
+            "--data",
+            KRAKEN_BODY,
+        ]);
+        (
+            answer["headers"]["API-Key"].to_string(),
+            answer["headers"]["API-Sign"].to_string(),
+        )
     };
     let old = sign();
     let other = KRAKEN_SECRET.replace("kQH5", "AAAA");
@@ -87,14 +155,22 @@ fn a_rotation_switches_both_and_goes_back() {
     let new = sign();
     assert_ne!(new.0, old.0);
     assert_ne!(new.1, old.1);
-    place.refused(&["rotate", "kraken", "--api-key", "newer"], "x\n", 5, "neither committed nor undone");
+    place.refused(
+        &["rotate", "kraken", "--api-key", "newer"],
+        "x\n",
+        5,
+        "neither committed nor undone",
+    );
     place.ok(&["rotate", "kraken", "--undo"]);
     assert_eq!(sign(), old);
     place.refused(&["rotate", "kraken", "--undo"], "", 5, "no rotation");
     place.run(&["rotate", "kraken", "--api-key", "new"], &format!("{other}\n"));
     place.ok(&["rotate", "kraken", "--commit"]);
     assert_eq!(sign(), new);
-    assert_eq!(place.json(&["show", "kraken", "--json"])["previous"], serde_json::Value::Null);
+    assert_eq!(
+        place.json(&["show", "kraken", "--json"])["previous"],
+        serde_json::Value::Null
+    );
     place.ok(&["test", "kraken"]);
 }
 
@@ -103,10 +179,15 @@ fn a_key_that_was_removed_is_gone_from_the_token_too() {
     let Some(place) = Place::with_kraken() else { return };
     place.ok(&["test", "kraken"]);
     place.ok(&["remove", "kraken"]);
-    place.refused(&["sign", "kraken", "POST", "/0/private/Balance"], "", 5, "no key named kraken");
-    let objects = walk(&place.token_folder()).into_iter().filter(|name| {
-        name.ends_with(".object") && !name.ends_with("token.object")
-    });
+    place.refused(
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+        "",
+        5,
+        "no key named kraken",
+    );
+    let objects = walk(&place.token_folder())
+        .into_iter()
+        .filter(|name| name.ends_with(".object") && !name.ends_with("token.object"));
     assert_eq!(objects.count(), 0);
     place.import(&["--exchange", "kraken", "--api-key", "example"], KRAKEN_SECRET);
 }
@@ -116,7 +197,11 @@ fn walk(folder: &std::path::Path) -> Vec<String> {
         .unwrap()
         .flat_map(|entry| {
             let path = entry.unwrap().path();
-            if path.is_dir() { walk(&path) } else { vec![path.display().to_string()] }
+            if path.is_dir() {
+                walk(&path)
+            } else {
+                vec![path.display().to_string()]
+            }
         })
         .collect()
 }
@@ -135,12 +220,26 @@ fn a_stream_answers_each_line_in_order_and_goes_on_after_a_bad_one() {
     ];
     let done = place.run(&["sign", "--json"], &lines.join("\n"));
     assert_eq!(done.code, 1);
-    let answers: Vec<serde_json::Value> =
-        done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let codes: Vec<_> = answers.iter().map(|answer| answer["error"]["code"].as_str().unwrap_or("ok")).collect();
-    assert_eq!(codes, ["ok", "denied", "bad-input", "unknown-key", "bad-input", "ok"]);
+    let answers: Vec<serde_json::Value> = done
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let codes: Vec<_> = answers
+        .iter()
+        .map(|answer| answer["error"]["code"].as_str().unwrap_or("ok"))
+        .collect();
+    assert_eq!(
+        codes,
+        ["ok", "denied", "bad-input", "unknown-key", "bad-input", "ok"]
+    );
     assert_eq!(answers[5]["id"], 6);
-    assert!(answers.iter().all(|answer| answer["ok"] == true || answer["error"]["fix"].is_string()), "{answers:?}");
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer["ok"] == true || answer["error"]["fix"].is_string()),
+        "{answers:?}"
+    );
 }
 
 #[test]
@@ -154,7 +253,10 @@ fn passphrases_live_on_the_token_and_stand_in_the_request() {
     assert_eq!(answer["headers"]["CB-ACCESS-PASSPHRASE"], "open sesame");
     for file in walk(&place.home()) {
         let bytes = std::fs::read(&file).unwrap();
-        assert!(!bytes.windows(11).any(|window| window == b"open sesame"), "{file}");
+        assert!(
+            !bytes.windows(11).any(|window| window == b"open sesame"),
+            "{file}"
+        );
     }
 }
 
@@ -175,7 +277,12 @@ fn a_backup_restores_the_keys_and_repeats_no_nonce() {
     for folder in ["keys", "nonces"] {
         std::fs::remove_dir_all(place.home().join(folder)).unwrap();
     }
-    place.refused(&["sign", "kraken", "POST", "/0/private/Balance"], "", 5, "no key named kraken");
+    place.refused(
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+        "",
+        5,
+        "no key named kraken",
+    );
     place.ok(&["restore", "b.json"]);
     assert!(nonce() > given);
     place.ok(&["test", "kraken"]);

@@ -43,10 +43,12 @@ fn every_hmac_vector_comes_out_of_the_token() {
     let mut judged = Vec::new();
     for row in &rows {
         let next = format!("k{}", keys.len());
-        let key = keys.entry(row["credentials"].to_string() + &row["exchange"].to_string()).or_insert_with(|| {
-            imports.push_str(&format!("{}\n", import_line(&next, row)));
-            next
-        });
+        let key = keys
+            .entry(row["credentials"].to_string() + &row["exchange"].to_string())
+            .or_insert_with(|| {
+                imports.push_str(&format!("{}\n", import_line(&next, row)));
+                next
+            });
         if row["compare"] == "informative" {
             continue;
         }
@@ -58,7 +60,11 @@ fn every_hmac_vector_comes_out_of_the_token() {
     assert_eq!(imported.stdout.lines().count(), keys.len());
     let signed = place.run(&["sign", "--json"], &requests);
     assert_eq!(signed.code, 0, "{signed:?}");
-    let answers: Vec<Value> = signed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<Value> = signed
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(answers.len(), judged.len());
     for (row, answer) in judged.iter().zip(&answers) {
         assert_eq!(row["id"], answer["id"], "answers come in order");
@@ -73,14 +79,23 @@ fn judge(row: &Value, answer: &Value) {
     match row["compare"].as_str().unwrap() {
         "exact" => {
             for part in ["method", "url", "body"] {
-                let ignored = row["ignore"].as_array().is_some_and(|list| list.contains(&json!(part)));
-                assert!(ignored || answer[part] == expected[part], "{part} of {}: {answer} {expected}", row["id"]);
+                let ignored = row["ignore"]
+                    .as_array()
+                    .is_some_and(|list| list.contains(&json!(part)));
+                assert!(
+                    ignored || answer[part] == expected[part],
+                    "{part} of {}: {answer} {expected}",
+                    row["id"]
+                );
             }
             for (name, value) in expected["headers"].as_object().unwrap() {
                 assert_eq!(header(answer, name), value.as_str(), "{name} of {}", row["id"]);
             }
             if !answer["body"].is_null() {
-                assert!(header(answer, "Content-Type").is_some(), "a body has its type: {answer}");
+                assert!(
+                    header(answer, "Content-Type").is_some(),
+                    "a body has its type: {answer}"
+                );
             }
         }
         "contains-signature" => {
@@ -94,5 +109,9 @@ fn judge(row: &Value, answer: &Value) {
 
 fn header<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
     let headers = answer["headers"].as_object()?;
-    headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1.as_str()
+    headers
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))?
+        .1
+        .as_str()
 }

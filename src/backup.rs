@@ -64,11 +64,15 @@ pub fn take(home: &Home) -> Result<Snapshot> {
         nonces: BTreeMap::new(),
     };
     for file in list_folder(&home.config("schemes"))? {
-        snapshot.schemes.insert(file.clone(), text(&format!("schemes/{file}"))?);
+        snapshot
+            .schemes
+            .insert(file.clone(), text(&format!("schemes/{file}"))?);
     }
     for name in keyring.names()? {
         snapshot.keys.push(keyring.get(&name)?);
-        snapshot.nonces.insert(name.to_string(), nonces.high_water(&name)?);
+        snapshot
+            .nonces
+            .insert(name.to_string(), nonces.high_water(&name)?);
     }
     Ok(snapshot)
 }
@@ -79,7 +83,8 @@ impl Snapshot {
     /// # Errors
     /// Never for a snapshot that was taken.
     pub fn to_text(&self) -> Result<String> {
-        serde_json::to_string_pretty(self).map_err(|error| failed(format!("the backup cannot be written: {error}")))
+        serde_json::to_string_pretty(self)
+            .map_err(|error| failed(format!("the backup cannot be written: {error}")))
     }
 
     /// From text that was kept.
@@ -94,8 +99,10 @@ impl Snapshot {
         let told = |error: serde_json::Error| bad_input(format!("this is not a backup of hsmsign: {error}"));
         let version = serde_json::from_str::<Version>(text).map_err(told)?.version;
         if version > VERSION {
-            return Err(bad_input(format!("the backup has version {version}, and this hsmsign knows up to {VERSION}"))
-                .fix("use the newer hsmsign that wrote it"));
+            return Err(bad_input(format!(
+                "the backup has version {version}, and this hsmsign knows up to {VERSION}"
+            ))
+            .fix("use the newer hsmsign that wrote it"));
         }
         serde_json::from_str(text).map_err(told)
     }
@@ -121,18 +128,26 @@ impl Snapshot {
                     .fix("restore into another HSMSIGN_HOME, or remove the key that is not wanted; nothing was changed"));
             }
         }
-        let theirs: Config = toml::from_str(&self.config)
-            .map_err(|error| bad_input(format!("the backup's config.toml is wrong: {}", error.to_string().trim_end())))?;
+        let theirs: Config = toml::from_str(&self.config).map_err(|error| {
+            bad_input(format!(
+                "the backup's config.toml is wrong: {}",
+                error.to_string().trim_end()
+            ))
+        })?;
         let folder = home.config("schemes");
         for (file, text) in &self.schemes {
             if file.contains('/') || file.starts_with('.') {
-                return Err(bad_input(format!("the backup names a scheme {file:?}, which is no plain file's name")));
+                return Err(bad_input(format!(
+                    "the backup names a scheme {file:?}, which is no plain file's name"
+                )));
             }
             match read_private(&folder.join(file), LIMIT)? {
                 Some(here) if here == text.as_bytes() => {}
                 Some(_) => {
-                    return Err(bad_input(format!("schemes/{file} is here already, and differs from the backup's"))
-                        .fix("move it away first; nothing was changed"));
+                    return Err(bad_input(format!(
+                        "schemes/{file} is here already, and differs from the backup's"
+                    ))
+                    .fix("move it away first; nothing was changed"));
                 }
                 None => restored.schemes.push(file.clone()),
             }
@@ -164,7 +179,9 @@ impl Snapshot {
 }
 
 fn same(one: &Record, other: &Record) -> Result<bool> {
-    let value = |record| serde_json::to_value(record).map_err(|error| failed(format!("a record cannot be read: {error}")));
+    let value = |record| {
+        serde_json::to_value(record).map_err(|error| failed(format!("a record cannot be read: {error}")))
+    };
     Ok(value(one)? == value(other)?)
 }
 

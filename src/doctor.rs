@@ -67,16 +67,28 @@ struct Report(Vec<Diagnosis>);
 
 impl Report {
     fn good(&mut self, text: impl Into<String>) {
-        self.0.push(Diagnosis { level: Level::Good, text: text.into(), fix: None });
+        self.0.push(Diagnosis {
+            level: Level::Good,
+            text: text.into(),
+            fix: None,
+        });
     }
 
     fn note(&mut self, text: impl Into<String>, fix: Option<&str>) {
-        self.0.push(Diagnosis { level: Level::Note, text: text.into(), fix: fix.map(str::to_owned) });
+        self.0.push(Diagnosis {
+            level: Level::Note,
+            text: text.into(),
+            fix: fix.map(str::to_owned),
+        });
     }
 
     fn bad(&mut self, error: &Error) {
         let fix = error.remedy().map(str::to_owned);
-        self.0.push(Diagnosis { level: Level::Bad, text: error.message().to_owned(), fix });
+        self.0.push(Diagnosis {
+            level: Level::Bad,
+            text: error.message().to_owned(),
+            fix,
+        });
     }
 
     fn memory(&mut self) {
@@ -99,7 +111,10 @@ impl Report {
         };
         let (identity, can) = (token.identity(), token.capabilities());
         let algorithms: Vec<_> = can.algorithms.iter().map(|algorithm| algorithm.name()).collect();
-        self.good(format!("token {name} opens: {} (serial {}), {}", identity.label, identity.serial, identity.module));
+        self.good(format!(
+            "token {name} opens: {} (serial {}), {}",
+            identity.label, identity.serial, identity.module
+        ));
         self.good(format!("token {name} computes {}", algorithms.join(", ")));
         if !can.hardware {
             self.note(
@@ -112,14 +127,20 @@ impl Report {
     fn journal(&mut self, home: &Home, enrol: &Enrol) {
         match enrol.sweep() {
             Ok(0) => {}
-            Ok(swept) => self.note(format!("{swept} changes that were cut off have been cleaned up"), None),
+            Ok(swept) => self.note(
+                format!("{swept} changes that were cut off have been cleaned up"),
+                None,
+            ),
             Err(error) => self.bad(&error),
         }
         match Journal::new(home).pending() {
             Ok(pending) => {
                 for pending in pending {
                     self.note(
-                        format!("a change of the key {} was cut off, and its token could not be cleaned up yet", pending.key),
+                        format!(
+                            "a change of the key {} was cut off, and its token could not be cleaned up yet",
+                            pending.key
+                        ),
                         Some("plug the token in and run hsmsign doctor again"),
                     );
                 }
@@ -131,9 +152,14 @@ impl Report {
     fn schemes(&mut self, home: &Home) {
         let read = home.user_schemes();
         for file in list_folder(&home.config("schemes")).unwrap_or_default() {
-            let Some(id) = file.strip_suffix(".toml") else { continue };
+            let Some(id) = file.strip_suffix(".toml") else {
+                continue;
+            };
             if builtin(id).is_some() {
-                self.note(format!("schemes/{file} is not used: {id} is built in"), Some("give yours another id"));
+                self.note(
+                    format!("schemes/{file} is not used: {id} is built in"),
+                    Some("give yours another id"),
+                );
             } else {
                 match read(id).and_then(|text| Scheme::parse(&text.unwrap_or_default(), &file)) {
                     Ok(scheme) => self.good(format!("your scheme {} is read", scheme.id())),
@@ -173,7 +199,10 @@ impl Report {
         if !generic {
             let scheme = catalogue.get(&record.exchange)?;
             if scheme.needs_api_key() && record.current.api_key.is_none() {
-                self.note(format!("key {name} has no API key yet"), Some(&format!("hsmsign set {name} --api-key KEY")));
+                self.note(
+                    format!("key {name} has no API key yet"),
+                    Some(&format!("hsmsign set {name} --api-key KEY")),
+                );
             }
             if let Some(note) = scheme.note() {
                 self.note(format!("key {name}: {note}"), None);

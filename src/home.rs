@@ -83,8 +83,12 @@ impl Home {
         let folder = self.config("schemes");
         Box::new(move |id| {
             let path = folder.join(format!("{id}.toml"));
-            let Some(bytes) = read_private(&path, 1 << 20)? else { return Ok(None) };
-            String::from_utf8(bytes).map(Some).map_err(|_| bad_input(format!("{} is not UTF-8", path.display())))
+            let Some(bytes) = read_private(&path, 1 << 20)? else {
+                return Ok(None);
+            };
+            String::from_utf8(bytes)
+                .map(Some)
+                .map_err(|_| bad_input(format!("{} is not UTF-8", path.display())))
         })
     }
 

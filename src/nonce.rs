@@ -27,32 +27,6 @@ const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 const SLOT: usize = 128;
 const VERSION: &str = "1";
 
-/// What one step of a nonce is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Unit {
-    /// Seconds since 1970.
-    Seconds,
-    /// Milliseconds since 1970.
-    Millis,
-    /// Microseconds since 1970.
-    Micros,
-    /// Nanoseconds since 1970.
-    Nanos,
-}
-
-impl Unit {
-    /// A span in this unit, rounded down.
-    pub fn count(self, span: Duration) -> u64 {
-        let count = match self {
-            Self::Seconds => u128::from(span.as_secs()),
-            Self::Millis => span.as_millis(),
-            Self::Micros => span.as_micros(),
-            Self::Nanos => span.as_nanos(),
-        };
-        u64::try_from(count).unwrap_or(u64::MAX)
-    }
-}
-
 /// Steps a second of a nonce, as its length implies: ten digits are seconds since 1970, each further one a tenth.
 fn implied_rate(nonce: u64) -> u64 {
     let digits = nonce.checked_ilog10().map_or(1, |log| log + 1);
@@ -76,14 +50,16 @@ impl Nonces {
         }
     }
 
-    /// A nonce greater than any before: the clock in `unit`, or one more than the last where the clock is behind.
+    /// A nonce greater than any before: the clock, or one more than the last where the clock is behind.
+    ///
+    /// `clock` is the time since 1970 in the nonce's own unit, of which a second has `per_second`.
     ///
     /// # Errors
     /// When the file cannot be read or written: then nothing may be signed.
-    pub fn next(&self, key: &KeyName, unit: Unit, now: Duration) -> Result<u64> {
+    pub fn next(&self, key: &KeyName, clock: u64, per_second: u64) -> Result<u64> {
         let mut state = self.open(key)?;
-        let nonce = unit.count(now).max(state.after()?);
-        state.advance(nonce, unit.count(AHEAD).max(1000))?;
+        let nonce = clock.max(state.after()?);
+        state.advance(nonce, per_second.saturating_mul(AHEAD.as_secs()).max(1000))?;
         Ok(nonce)
     }
 
@@ -338,12 +314,16 @@ mod tests {
         (folder, nonces, "k".parse().unwrap())
     }
 
+    fn next(nonces: &Nonces, key: &KeyName, per_second: u64, now: Duration) -> Result<u64> {
+        nonces.next(key, now.as_secs() * per_second, per_second)
+    }
+
     #[test]
     fn they_follow_the_clock_and_increase_when_it_jumps_back() {
         let (_folder, nonces, key) = nonces();
-        let first = nonces.next(&key, Unit::Micros, NOW).unwrap();
+        let first = next(&nonces, &key, 1_000_000, NOW).unwrap();
         assert_eq!(first, 1_790_000_000_000_000);
-        assert_eq!(nonces.next(&key, Unit::Micros, NOW).unwrap(), first + 1);
+        assert_eq!(next(&nonces, &key, 1_000_000, NOW).unwrap(), first + 1);
         assert_eq!(
             nonces
                 .next(&key, Unit::Micros, NOW - Duration::from_secs(3600))
@@ -359,12 +339,12 @@ mod tests {
     #[test]
     fn after_a_power_cut_they_go_on_behind_the_reservation() {
         let (_folder, mut nonces, key) = nonces();
-        let first = nonces.next(&key, Unit::Millis, NOW).unwrap();
+        let first = next(&nonces, &key, 1000, NOW).unwrap();
         nonces.boot = Some("0".repeat(36));
-        let next = nonces.next(&key, Unit::Millis, NOW).unwrap();
-        assert_eq!(next, first + Unit::Millis.count(AHEAD) + 1);
+        let next = next(&nonces, &key, 1000, NOW).unwrap();
+        assert_eq!(next, first + 60_000 + 1);
         assert_eq!(
-            nonces.next(&key, Unit::Millis, NOW).unwrap(),
+            next(&nonces, &key, 1000, NOW).unwrap(),
             next + 1,
             "exact again within the boot"
         );
@@ -373,8 +353,8 @@ mod tests {
     #[test]
     fn a_torn_slot_is_passed_over_and_two_are_an_error() {
         let (folder, nonces, key) = nonces();
-        let first = nonces.next(&key, Unit::Millis, NOW).unwrap();
-        let second = nonces.next(&key, Unit::Millis, NOW).unwrap();
+        let first = next(&nonces, &key, 1000, NOW).unwrap();
+        let second = next(&nonces, &key, 1000, NOW).unwrap();
         let path = folder.path().join("nonces/k");
         let whole = fs::read(&path).unwrap();
         let newest = if Slot::parse(&whole[..SLOT]).unwrap().0.last == second {
@@ -387,7 +367,7 @@ mod tests {
         fs::write(&path, &torn).unwrap();
         let mut after_cut = nonces.clone();
         after_cut.boot = Some("0".repeat(36));
-        assert!(after_cut.next(&key, Unit::Millis, NOW).unwrap() > second);
+        assert!(next(&after_cut, &key, 1000, NOW).unwrap() > second);
         fs::write(&path, "x".repeat(2 * SLOT)).unwrap();
         assert!(
             nonces
@@ -405,12 +385,12 @@ mod tests {
         // A library that counts in hundredths of microseconds.
         nonces.raise(&key, 179_000_000_000_000_000, NOW).unwrap();
         assert_eq!(
-            nonces.next(&key, Unit::Micros, NOW).unwrap(),
+            next(&nonces, &key, 1_000_000, NOW).unwrap(),
             179_000_000_000_000_001
         );
         nonces.raise(&key, 5, NOW).unwrap();
         assert_eq!(
-            nonces.next(&key, Unit::Micros, NOW).unwrap(),
+            next(&nonces, &key, 1_000_000, NOW).unwrap(),
             179_000_000_000_000_002
         );
         for far in [
@@ -433,7 +413,7 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         (0..200)
-                            .map(|_| nonces.next(&key, Unit::Seconds, NOW).unwrap())
+                            .map(|_| next(&nonces, &key, 1, NOW).unwrap())
                             .collect::<Vec<_>>()
                     })
                 })

@@ -46,7 +46,11 @@ pub fn softhsm(home: &Home, name: Option<&str>, ask: &Arc<dyn Ask>) -> Result<(S
     let name = name.unwrap_or(SOFTHSM);
     refuse_taken(home, name)?;
     let module = softhsm_module()?;
-    let mut token = TokenConfig { module: Some(module), softhsm: true, ..TokenConfig::default() };
+    let mut token = TokenConfig {
+        module: Some(module),
+        softhsm: true,
+        ..TokenConfig::default()
+    };
     let settings = settings(home, name, &token)?;
     let pin_file = home.state("softhsm").join(format!("{name}.pin"));
     let (so_pin, user_pin) = (random_pin()?, random_pin()?);
@@ -69,7 +73,11 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<(Strin
     home.create()?;
     let module = std::path::absolute(&wanted.module)
         .map_err(|error| bad_input(format!("{} is no file's name: {error}", wanted.module.display())))?;
-    let pin_source = wanted.pin_source.as_deref().map(str::parse::<PinSource>).transpose()?;
+    let pin_source = wanted
+        .pin_source
+        .as_deref()
+        .map(str::parse::<PinSource>)
+        .transpose()?;
     let mut token = TokenConfig {
         module: Some(module),
         label: wanted.label.clone(),
@@ -80,7 +88,9 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<(Strin
     };
     if let Some(conf) = std::env::var_os("SOFTHSM2_CONF") {
         let conf = std::path::absolute(Path::new(&conf)).unwrap_or_else(|_| PathBuf::from(conf));
-        token.environment.insert("SOFTHSM2_CONF".to_owned(), conf.display().to_string());
+        token
+            .environment
+            .insert("SOFTHSM2_CONF".to_owned(), conf.display().to_string());
     }
     let tried = match &wanted.name {
         Some(name) => name.clone(),
@@ -124,10 +134,19 @@ fn refuse_taken(home: &Home, name: &str) -> Result<()> {
 
 /// A label that no token of the module has: one left by a set-up that was cut off may be there.
 fn free_label(module: &Path, name: &str) -> Result<String> {
-    let taken: Vec<_> = pkcs11::scan(module, None)?.into_iter().map(|found| found.identity.label).collect();
+    let taken: Vec<_> = pkcs11::scan(module, None)?
+        .into_iter()
+        .map(|found| found.identity.label)
+        .collect();
     let label: String = format!("hsmsign {name}").chars().take(28).collect();
     (1..1000)
-        .map(|count| if count == 1 { label.clone() } else { format!("{label} {count}") })
+        .map(|count| {
+            if count == 1 {
+                label.clone()
+            } else {
+                format!("{label} {count}")
+            }
+        })
         .find(|label| !taken.contains(label))
         .ok_or_else(|| failed("there are too many development tokens"))
 }
@@ -136,7 +155,13 @@ fn free_name(home: &Home, label: &str) -> Result<String> {
     let mut base: String = label
         .to_ascii_lowercase()
         .chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        })
         .take(32)
         .collect();
     base = base.trim_matches('-').to_owned();
@@ -145,9 +170,17 @@ fn free_name(home: &Home, label: &str) -> Result<String> {
     }
     let config = Config::load(home)?;
     (1..1000)
-        .map(|count| if count == 1 { base.clone() } else { format!("{base}-{count}") })
+        .map(|count| {
+            if count == 1 {
+                base.clone()
+            } else {
+                format!("{base}-{count}")
+            }
+        })
         .find(|name| !config.tokens.contains_key(name))
-        .ok_or_else(|| Error::new(Code::BadInput, "there are too many tokens of that name").fix("give one with --token"))
+        .ok_or_else(|| {
+            Error::new(Code::BadInput, "there are too many tokens of that name").fix("give one with --token")
+        })
 }
 
 fn random_pin() -> Result<Secret> {

@@ -60,7 +60,8 @@ impl Signer {
     /// Everything that can be wrong with the request, the key, the policy or the token. Where the error comes before
     /// the token was asked, no nonce was given out unless the policy had permitted the request.
     pub fn sign(&self, request: &Request, caller: &Caller) -> Result<SignedRequest> {
-        self.explain(request, caller, false).map(|explained| explained.signed)
+        self.explain(request, caller, false)
+            .map(|explained| explained.signed)
     }
 
     /// Signs one request, and keeps what was signed where `keep` says so.
@@ -73,8 +74,11 @@ impl Signer {
         })?;
         let key = self.ready(name)?;
         let scheme = key.scheme.as_ref().ok_or_else(|| {
-            Error::new(Code::Unsupported, format!("the key {name} is for no exchange, so there is no request to compose"))
-                .fix(format!("MAC your own bytes with it: hsmsign hmac {name}"))
+            Error::new(
+                Code::Unsupported,
+                format!("the key {name} is for no exchange, so there is no request to compose"),
+            )
+            .fix(format!("MAC your own bytes with it: hsmsign hmac {name}"))
         })?;
         let kind = scheme.kind(Some(key.record.algorithm))?;
         let prepared = scheme.prepare(request, kind, key.record.base_url.as_deref())?;
@@ -97,7 +101,10 @@ impl Signer {
             }
             composed.supply(&signature)?;
         }
-        Ok(Explained { signed: composed.attach()?, messages })
+        Ok(Explained {
+            signed: composed.attach()?,
+            messages,
+        })
     }
 
     /// The MAC of bytes that hsmsign did not compose, with the key's own algorithm; only where the owner allowed it.
@@ -106,7 +113,10 @@ impl Signer {
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     pub fn hmac(&self, name: &KeyName, message: &[u8], caller: &Caller) -> Result<Vec<u8>> {
         let key = self.ready(name)?;
-        let moves_money = key.scheme.as_ref().and_then(|scheme| scheme.raw_moves_money(message));
+        let moves_money = key
+            .scheme
+            .as_ref()
+            .and_then(|scheme| scheme.raw_moves_money(message));
         policy::decide(&Question {
             key: name,
             allow: &key.record.allow,
@@ -117,7 +127,10 @@ impl Signer {
         if !matches!(key.record.algorithm, Algorithm::Mac(_)) {
             return Err(Error::new(
                 Code::Unsupported,
-                format!("the key {name} makes {} signatures, no MACs", key.record.algorithm),
+                format!(
+                    "the key {name} makes {} signatures, no MACs",
+                    key.record.algorithm
+                ),
             ));
         }
         self.on_token(&key.record, "secret", message)
@@ -128,11 +141,11 @@ impl Signer {
         &self.catalogue
     }
 
-    fn stamps(&self, name: &KeyName, prepared: &Prepared) -> Result<Stamps> {
+    fn stamps(&self, name: &KeyName, prepared: &Prepared<'_>) -> Result<Stamps> {
         let now = nonce::now();
         let nonce = match prepared.nonce() {
             NonceNeed::None => None,
-            NonceNeed::Fresh { unit } => Some(self.nonces.next(name, unit, now)?),
+            NonceNeed::Fresh { unit } => Some(self.nonces.next(name, unit.of(now), unit.per_second())?),
             NonceNeed::Brought { value } => {
                 self.nonces.raise(name, value, now)?;
                 None
@@ -160,17 +173,26 @@ impl Signer {
     fn load(&self, name: &KeyName) -> Result<ReadyKey> {
         let record = self.keyring.get(name)?;
         let generic = record.exchange == crate::enrol::GENERIC;
-        let scheme = if generic { None } else { Some(self.catalogue.get(&record.exchange)?) };
+        let scheme = if generic {
+            None
+        } else {
+            Some(self.catalogue.get(&record.exchange)?)
+        };
         if let Some(scheme) = &scheme
             && scheme.needs_api_key()
             && record.current.api_key.is_none()
         {
-            return Err(bad_input(format!("the key {name} has no API key yet"))
-                .fix(format!("add the one that the exchange shows: hsmsign set {name} --api-key KEY")));
+            return Err(
+                bad_input(format!("the key {name} has no API key yet")).fix(format!(
+                    "add the one that the exchange shows: hsmsign set {name} --api-key KEY"
+                )),
+            );
         }
         let passphrase = match &scheme {
             Some(scheme) if scheme.needs_passphrase() => {
-                Some(self.try_copies(&record, "passphrase", |token, material| token.get_data(&material.key))?)
+                Some(self.try_copies(&record, "passphrase", |token, material| {
+                    token.get_data(&material.key)
+                })?)
             }
             _ => None,
         };
@@ -179,13 +201,19 @@ impl Signer {
             passphrase,
             extra: record.current.extra.clone().into_iter().collect(),
         };
-        Ok(ReadyKey { record, scheme, credentials })
+        Ok(ReadyKey {
+            record,
+            scheme,
+            credentials,
+        })
     }
 
     fn on_token(&self, record: &Record, slot: &str, message: &[u8]) -> Result<Vec<u8>> {
         match record.algorithm {
             Algorithm::Mac(algorithm) => self
-                .try_copies(record, slot, |token, material| token.mac(&material.key, algorithm, message))
+                .try_copies(record, slot, |token, material| {
+                    token.mac(&material.key, algorithm, message)
+                })
                 .map(|mac: Mac| mac.as_bytes().to_vec()),
             Algorithm::Signature(algorithm) => self.try_copies(record, slot, |token, material| {
                 token.sign(&material.key, algorithm, SignInput::Message(message))
@@ -201,10 +229,17 @@ impl Signer {
         ask: impl Fn(&dyn Token, &Material) -> std::result::Result<T, TokenError>,
     ) -> Result<T> {
         let mut first = None;
-        for Copy { token: name, objects, .. } in &record.current.copies {
-            let Some(material) = objects.get(slot) else { continue };
-            let answer =
-                self.tokens.get(name).and_then(|token| ask(token.as_ref(), material).map_err(Error::from));
+        for Copy {
+            token: name, objects, ..
+        } in &record.current.copies
+        {
+            let Some(material) = objects.get(slot) else {
+                continue;
+            };
+            let answer = self
+                .tokens
+                .get(name)
+                .and_then(|token| ask(token.as_ref(), material).map_err(Error::from));
             match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) if elsewhere(error.code()) => first = first.or(Some(error)),
@@ -219,5 +254,8 @@ impl Signer {
 
 /// Whether another token may still do what one did not.
 const fn elsewhere(code: Code) -> bool {
-    matches!(code, Code::TokenMissing | Code::TokenBusy | Code::TokenLocked | Code::WrongPin)
+    matches!(
+        code,
+        Code::TokenMissing | Code::TokenBusy | Code::TokenLocked | Code::WrongPin
+    )
 }

@@ -37,8 +37,10 @@ pub struct Done {
 impl Place {
     /// Empty folders.
     pub fn new() -> Self {
-        let folder =
-            tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .unwrap();
         Self { folder }
     }
 
@@ -96,7 +98,10 @@ impl Place {
     /// Starts a command whose standard input and output are pipes.
     pub fn start(&self, args: &[&str]) -> Child {
         let mut command = self.command(args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command.spawn().unwrap()
     }
 
@@ -123,7 +128,10 @@ impl Place {
     pub fn refused(&self, args: &[&str], input: &str, code: i32, words: &str) {
         let done = self.run(args, input);
         assert_eq!(done.code, code, "{args:?}: {done:?}");
-        assert!(done.stderr.contains(words), "{args:?} should say {words:?}: {done:?}");
+        assert!(
+            done.stderr.contains(words),
+            "{args:?} should say {words:?}: {done:?}"
+        );
         assert!(done.stderr.starts_with("hsmsign: "), "{done:?}");
     }
 }
@@ -136,7 +144,11 @@ pub fn finish(mut child: Child, input: &[u8]) -> Done {
         // A child that refuses early reads no further.
         let _ = stdin.write_all(&input);
     });
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
     feeder.join().unwrap();
     Done {
         code: status.code().unwrap_or(-1),

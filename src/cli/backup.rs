@@ -16,7 +16,9 @@ use super::{Around, output};
 ///
 /// The secrets are on the token and cannot be written anywhere: back them up by importing each to two tokens.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hsmsign backup hsmsign.backup\n  hsmsign backup - | age -r RECIPIENT > hsmsign.age")]
+#[command(
+    after_help = "Examples:\n  hsmsign backup hsmsign.backup\n  hsmsign backup - | age -r RECIPIENT > hsmsign.age"
+)]
 pub struct BackupArgs {
     /// The file, written with mode 0600; `-` for standard output
     file: PathBuf,
@@ -33,12 +35,17 @@ pub fn backup(args: &BackupArgs) -> Result<ExitCode> {
     let file = std::path::absolute(&args.file)
         .map_err(|error| bad_input(format!("{} is no file's name: {error}", args.file.display())))?;
     write_private(&file, format!("{snapshot}\n").as_bytes())?;
-    output::line(&format!("backed up to {}: all but the secrets, which are on the token", args.file.display()))
+    output::line(&format!(
+        "backed up to {}: all but the secrets, which are on the token",
+        args.file.display()
+    ))
 }
 
 /// Put back what a backup has and is missing here; nothing that is here is overwritten.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hsmsign restore hsmsign.backup\n  age -d hsmsign.age | hsmsign restore -")]
+#[command(
+    after_help = "Examples:\n  hsmsign restore hsmsign.backup\n  age -d hsmsign.age | hsmsign restore -"
+)]
 pub struct RestoreArgs {
     /// The file; `-` for standard input
     file: PathBuf,

@@ -10,7 +10,9 @@ use super::{Around, output};
 
 /// Look at the folders, tokens and keys, and say what is wrong and what to do.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hsmsign doctor\n  hsmsign doctor --json\n\nExit code 1 where something does not work.")]
+#[command(
+    after_help = "Examples:\n  hsmsign doctor\n  hsmsign doctor --json\n\nExit code 1 where something does not work."
+)]
 pub struct Args {
     /// As one JSON object
     #[arg(long)]
@@ -37,9 +39,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         output::json(&json!({"ok": well, "findings": found}))?;
     } else {
         for diagnosis in &found {
-            let fix = diagnosis.fix.as_ref().map(|fix| format!("\n      {fix}")).unwrap_or_default();
+            let fix = diagnosis
+                .fix
+                .as_ref()
+                .map(|fix| format!("\n      {fix}"))
+                .unwrap_or_default();
             output::line(&format!("{:4}  {}{fix}", word(diagnosis.level), diagnosis.text))?;
         }
     }
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(Code::Failed.exit()) })
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Code::Failed.exit())
+    })
 }

@@ -31,7 +31,7 @@ enum Command {
         /// The exchange, by id or alias
         exchange: String,
     },
-    /// Read a scheme file and say what it signs
+    /// Read a scheme file and run its tests
     Check {
         /// The file
         file: PathBuf,
@@ -56,9 +56,13 @@ fn list(json: bool) -> Result<ExitCode> {
     }
     let read = around.home.user_schemes();
     for file in list_folder(&around.home.config("schemes"))? {
-        let Some(id) = file.strip_suffix(".toml") else { continue };
+        let Some(id) = file.strip_suffix(".toml") else {
+            continue;
+        };
         if builtin(id).is_some() {
-            output::warn(&format!("schemes/{file} is not used: {id} is built in; give yours another id"));
+            output::warn(&format!(
+                "schemes/{file} is not used: {id} is built in; give yours another id"
+            ));
             continue;
         }
         match read(id).and_then(|text| Scheme::parse(&text.unwrap_or_default(), &file)) {
@@ -67,11 +71,19 @@ fn list(json: bool) -> Result<ExitCode> {
         }
     }
     if json {
-        return output::json(&Value::Array(schemes.iter().map(|(scheme, from)| facts(scheme, from)).collect()));
+        return output::json(&Value::Array(
+            schemes.iter().map(|(scheme, from)| facts(scheme, from)).collect(),
+        ));
     }
     let rows = schemes.iter().map(|(scheme, from)| {
-        let algorithms: Vec<_> = scheme.algorithms().iter().map(|algorithm| algorithm.name()).collect();
-        let remark = scheme.note().map_or_else(|| (*from).to_owned(), |note| format!("{from}; {note}"));
+        let algorithms: Vec<_> = scheme
+            .kinds()
+            .iter()
+            .map(|kind| kind.algorithm().name())
+            .collect();
+        let remark = scheme
+            .note()
+            .map_or_else(|| (*from).to_owned(), |note| format!("{from}; {note}"));
         [
             scheme.id().to_owned(),
             scheme.name().to_owned(),
@@ -90,10 +102,9 @@ fn facts(scheme: &Scheme, from: &str) -> Value {
         "aliases": scheme.aliases(),
         "docs": scheme.docs(),
         "hosts": scheme.hosts(),
-        "algorithms": scheme.algorithms().iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>(),
+        "algorithms": scheme.kinds().iter().map(|kind| kind.algorithm().name()).collect::<Vec<_>>(),
         "passphrase": scheme.needs_passphrase(),
         "websocket": scheme.has_websocket(),
-        "path_signed": scheme.signs_path(),
         "note": scheme.note(),
         "from": from,
     })
@@ -113,5 +124,14 @@ fn check(file: &PathBuf) -> Result<ExitCode> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| bad_input(format!("{} cannot be read: {error}", file.display())))?;
     let scheme = Scheme::parse(&text, &file.display().to_string())?;
-    output::line(&format!("{} ({})\n{}", scheme.id(), scheme.name(), scheme.report().trim_end()))
+    for test in scheme.tests() {
+        test.run(&scheme)
+            .map_err(|error| error.within(format_args!("the test {:?}", test.name())))?;
+    }
+    output::line(&format!(
+        "{} ({}) is read, and its {} tests pass",
+        scheme.id(),
+        scheme.name(),
+        scheme.tests().len()
+    ))
 }

@@ -50,7 +50,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .read_to_end(&mut message)
         .map_err(|error| failed(format!("standard input cannot be read: {error}")))?;
     if message.len() as u64 > LIMIT {
-        return Err(Error::new(Code::TooLarge, format!("the message is longer than {LIMIT} bytes")));
+        return Err(Error::new(
+            Code::TooLarge,
+            format!("the message is longer than {LIMIT} bytes"),
+        ));
     }
     let mac = signer.hmac(&args.key, &message, &Caller::this_process())?;
     match args.output {

@@ -116,12 +116,17 @@ pub fn read_secrets(plan: &Plan, ask: &dyn Ask) -> Result<Secrets> {
     let stdin = io::stdin();
     let asked = stdin.is_terminal();
     let read = |what: &str| {
-        if asked { ask.secret(&format!("{} {what} (not shown): ", plan.exchange())) } else { read_secret_line(stdin.as_fd()) }
+        if asked {
+            ask.secret(&format!("{} {what} (not shown): ", plan.exchange()))
+        } else {
+            read_secret_line(stdin.as_fd())
+        }
     };
     let wanted = |wanted: bool, what: &str| wanted.then(|| read(what)).transpose();
     let secrets = Secrets {
         secret: read("secret")?,
-        passphrase: wanted(plan.needs_passphrase(), "passphrase").map_err(|error| missing(error, plan, "passphrase"))?,
+        passphrase: wanted(plan.needs_passphrase(), "passphrase")
+            .map_err(|error| missing(error, plan, "passphrase"))?,
         partner_secret: wanted(plan.needs_partner_secret(), "partner secret")
             .map_err(|error| missing(error, plan, "partner secret"))?,
     };
@@ -135,8 +140,11 @@ pub fn read_secrets(plan: &Plan, ask: &dyn Ask) -> Result<Secrets> {
 
 fn missing(error: Error, plan: &Plan, what: &str) -> Error {
     if error.code() == Code::BadInput {
-        return bad_input(format!("{} wants a {what} beside the secret, and standard input ended", plan.exchange()))
-            .fix(format!("give the {what} on the next line"));
+        return bad_input(format!(
+            "{} wants a {what} beside the secret, and standard input ended",
+            plan.exchange()
+        ))
+        .fix(format!("give the {what} on the next line"));
     }
     error
 }
@@ -146,7 +154,11 @@ fn consent(ask: &dyn Ask) -> Result<()> {
     if answer.trim() == "yes" {
         return Ok(());
     }
-    Err(Error::new(Code::Denied, "raw MACs were not consented to; nothing was imported").fix("leave --allow raw out"))
+    Err(Error::new(
+        Code::Denied,
+        "raw MACs were not consented to; nothing was imported",
+    )
+    .fix("leave --allow raw out"))
 }
 
 /// Tells a person what was done, and what took effect.
@@ -161,8 +173,14 @@ pub fn tell(enrolled: &Enrolled, deed: &str) -> Result<ExitCode> {
         .iter()
         .map(|copy| {
             let secret = copy.objects.get("secret");
-            let hardening = secret.map(|secret| secret.hardening.join(", ")).unwrap_or_default();
-            let kind = if copy.hardware { "" } else { " (in software: for development)" };
+            let hardening = secret
+                .map(|secret| secret.hardening.join(", "))
+                .unwrap_or_default();
+            let kind = if copy.hardware {
+                ""
+            } else {
+                " (in software: for development)"
+            };
             format!("  on token {}{kind}: {hardening}", copy.token)
         })
         .collect();
@@ -178,7 +196,12 @@ pub fn tell(enrolled: &Enrolled, deed: &str) -> Result<ExitCode> {
 /// The answer line of `import --json` for a key that is whole.
 pub fn answer(enrolled: &Enrolled) -> String {
     let record = &enrolled.record;
-    let tokens: Vec<_> = record.current.copies.iter().map(|copy| copy.token.as_str()).collect();
+    let tokens: Vec<_> = record
+        .current
+        .copies
+        .iter()
+        .map(|copy| copy.token.as_str())
+        .collect();
     let hardening: Vec<_> = record
         .current
         .copies

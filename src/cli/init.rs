@@ -47,7 +47,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let around = Around::find()?;
     if args.softhsm {
         let (name, token) = setup::softhsm(&around.home, args.token.as_deref(), &around.ask)?;
-        output::warn("SoftHSM keeps its keys in files and in the memory of the process that signs: for development and tests, not for money");
+        output::warn(
+            "SoftHSM keeps its keys in files and in the memory of the process that signs: for development and tests, not for money",
+        );
         return tell(&name, token.as_ref());
     }
     let mut wanted = Wanted {
@@ -76,24 +78,41 @@ fn tell(name: &str, token: &dyn Token) -> Result<ExitCode> {
 /// Looks for tokens, shows them, and asks which.
 fn choose(around: &Around, wanted: &mut Wanted) -> Result<()> {
     let mut found = Vec::new();
-    for module in discover::modules() {
+    for known in discover::modules() {
+        let module = known.path;
         match pkcs11::scan(&module, None) {
             Ok(tokens) => found.extend(
-                tokens.into_iter().filter(|token| token.initialised && token.pin_set).map(|token| (module.clone(), token)),
+                tokens
+                    .into_iter()
+                    .filter(|token| token.initialised && token.pin_set)
+                    .map(|token| (module.clone(), token)),
             ),
             Err(error) => output::warn(&format!("{} was passed over: {error}", module.display())),
         }
     }
     found.retain(|(_, token)| {
-        wanted.label.as_ref().is_none_or(|label| *label == token.identity.label)
-            && wanted.serial.as_ref().is_none_or(|serial| *serial == token.identity.serial)
+        wanted
+            .label
+            .as_ref()
+            .is_none_or(|label| *label == token.identity.label)
+            && wanted
+                .serial
+                .as_ref()
+                .is_none_or(|serial| *serial == token.identity.serial)
     });
     let offers: Vec<_> = found
         .iter()
         .enumerate()
         .map(|(index, (module, token))| {
             let identity = &token.identity;
-            format!("  {}  {} (serial {}), {}, {}", index + 1, identity.label, identity.serial, identity.model, module.display())
+            format!(
+                "  {}  {} (serial {}), {}, {}",
+                index + 1,
+                identity.label,
+                identity.serial,
+                identity.model,
+                module.display()
+            )
         })
         .collect();
     if found.is_empty() {
@@ -102,14 +121,24 @@ fn choose(around: &Around, wanted: &mut Wanted) -> Result<()> {
         ));
     }
     if !around.ask.present() {
-        return Err(bad_input(format!("tokens were found, and there is no terminal to ask which:\n{}", offers.join("\n")))
-            .fix("name one: hsmsign init --pkcs11 MODULE --serial SERIAL"));
+        return Err(bad_input(format!(
+            "tokens were found, and there is no terminal to ask which:\n{}",
+            offers.join("\n")
+        ))
+        .fix("name one: hsmsign init --pkcs11 MODULE --serial SERIAL"));
     }
     around.ask.tell(&format!("tokens found:\n{}", offers.join("\n")));
     let answer = around.ask.line("which one (number): ")?;
-    let index = answer.trim().parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let index = answer
+        .trim()
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_sub(1));
     let (module, token) = index.and_then(|index| found.get(index)).ok_or_else(|| {
-        bad_input(format!("{:?} is none of the numbers; nothing was set up", answer.trim()))
+        bad_input(format!(
+            "{:?} is none of the numbers; nothing was set up",
+            answer.trim()
+        ))
     })?;
     wanted.module.clone_from(module);
     wanted.serial = Some(token.identity.serial.clone());

@@ -12,7 +12,9 @@ use super::{Around, output};
 
 /// Delete a key from its tokens and the keyring.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hsmsign remove kraken\n  hsmsign remove kraken --yes     without being asked")]
+#[command(
+    after_help = "Examples:\n  hsmsign remove kraken\n  hsmsign remove kraken --yes     without being asked"
+)]
 pub struct RemoveArgs {
     /// The key
     key: KeyName,

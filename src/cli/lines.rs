@@ -54,8 +54,13 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
 type Refusal = (Option<hsmsign::json::Json>, Error);
 
 fn answer(signer: &Signer, line: &[u8], caller: &Caller) -> Result<String, Refusal> {
-    let text = std::str::from_utf8(line)
-        .map_err(|_| (None, hsmsign::error::bad_input("the line is not UTF-8").fix("send a body that is no text as body_base64")))?;
+    let text = std::str::from_utf8(line).map_err(|_| {
+        (
+            None,
+            hsmsign::error::bad_input("the line is not UTF-8")
+                .fix("send a body that is no text as body_base64"),
+        )
+    })?;
     let request = Request::parse_line(text)?;
     match signer.sign(&request, caller) {
         Ok(signed) => Ok(signed.to_line(request.id.as_ref())),
@@ -165,7 +170,10 @@ fn read(input: std::os::fd::BorrowedFd<'_>, room: &mut [u8]) -> Result<usize> {
 fn waiting() -> bool {
     let stdin = io::stdin();
     let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
-    let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let now = rustix::time::Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
 }
 
@@ -179,7 +187,12 @@ struct Lines {
 
 impl Lines {
     const fn new() -> Self {
-        Self { buffer: Vec::new(), begin: 0, scanned: 0, ended: false }
+        Self {
+            buffer: Vec::new(),
+            begin: 0,
+            scanned: 0,
+            ended: false,
+        }
     }
 
     /// Whether [`Lines::next`] would not wait for input.
@@ -205,7 +218,11 @@ impl Lines {
             if let Some(end) = self.find() {
                 let begin = std::mem::replace(&mut self.begin, end + 1);
                 self.scanned = end + 1;
-                let line = if skipping { Err(too_long(LONGEST)) } else { Ok(&self.buffer[begin..end]) };
+                let line = if skipping {
+                    Err(too_long(LONGEST))
+                } else {
+                    Ok(&self.buffer[begin..end])
+                };
                 return Ok(Some(line));
             }
             if self.ended {
@@ -240,7 +257,11 @@ struct Output {
 
 impl Output {
     const fn new() -> Self {
-        Self { pending: Vec::new(), failed: false, gone: false }
+        Self {
+            pending: Vec::new(),
+            failed: false,
+            gone: false,
+        }
     }
 
     fn push(&mut self, line: &str) {
@@ -267,6 +288,10 @@ impl Output {
 
     fn end(mut self) -> Result<ExitCode> {
         let read = self.flush()?;
-        Ok(if self.failed || !read { ExitCode::from(Code::Failed.exit()) } else { ExitCode::SUCCESS })
+        Ok(if self.failed || !read {
+            ExitCode::from(Code::Failed.exit())
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }

@@ -17,7 +17,11 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let around = Around::find()?;
     let keyring = around.keyring();
-    let records = keyring.names()?.iter().map(|name| keyring.get(name)).collect::<Result<Vec<_>>>()?;
+    let records = keyring
+        .names()?
+        .iter()
+        .map(|name| keyring.get(name))
+        .collect::<Result<Vec<_>>>()?;
     if args.json {
         return output::json(&Value::Array(records.iter().map(show::facts).collect()));
     }
@@ -25,7 +29,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return output::line("no keys yet; import one: hsmsign import --exchange EXCHANGE");
     }
     let rows = records.iter().map(|record| {
-        let tokens: Vec<_> = record.current.copies.iter().map(|copy| copy.token.as_str()).collect();
+        let tokens: Vec<_> = record
+            .current
+            .copies
+            .iter()
+            .map(|copy| copy.token.as_str())
+            .collect();
         let allowed: Vec<_> = record.allow.iter().map(|allow| allow.name()).collect();
         [
             record.name.to_string(),
@@ -33,8 +42,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             record.algorithm.to_string(),
             tokens.join(", "),
             record.current.api_key.clone().unwrap_or_else(|| "-".to_owned()),
-            if allowed.is_empty() { "-".to_owned() } else { allowed.join(", ") },
+            if allowed.is_empty() {
+                "-".to_owned()
+            } else {
+                allowed.join(", ")
+            },
         ]
     });
-    output::table(["KEY", "EXCHANGE", "ALGORITHM", "TOKEN", "API KEY", "ALLOWED"], rows)
+    output::table(
+        ["KEY", "EXCHANGE", "ALGORITHM", "TOKEN", "API KEY", "ALLOWED"],
+        rows,
+    )
 }

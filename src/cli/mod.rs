@@ -82,11 +82,18 @@ struct Around {
 
 impl Around {
     fn find() -> Result<Self> {
-        Ok(Self { home: Home::from_env()?, ask: Arc::new(Terminal) })
+        Ok(Self {
+            home: Home::from_env()?,
+            ask: Arc::new(Terminal),
+        })
     }
 
     fn tokens(&self) -> Result<Arc<Tokens>> {
-        Ok(Arc::new(Tokens::new(&self.home, Config::load(&self.home)?, Arc::clone(&self.ask))))
+        Ok(Arc::new(Tokens::new(
+            &self.home,
+            Config::load(&self.home)?,
+            Arc::clone(&self.ask),
+        )))
     }
 
     fn keyring(&self) -> FileKeyring {

@@ -36,7 +36,11 @@ pub fn warn(text: &str) {
 
 fn paint(style: Style) -> (String, String) {
     let plain = std::env::var_os("NO_COLOR").is_some() || !io::stderr().is_terminal();
-    if plain { Default::default() } else { (style.render().to_string(), style.render_reset().to_string()) }
+    if plain {
+        Default::default()
+    } else {
+        (style.render().to_string(), style.render_reset().to_string())
+    }
 }
 
 /// Writes a line of the result.
@@ -65,9 +69,12 @@ pub fn write(bytes: &[u8]) -> Result<ExitCode> {
 }
 
 /// A table without frames, as `ls -l` has none.
-pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> Result<ExitCode> {
+pub fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Result<ExitCode> {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_header(header);
+    table.load_style(comfy_table::presets::NOTHING).set_header(header);
     for row in rows {
         table.add_row(row);
     }

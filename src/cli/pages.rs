@@ -7,7 +7,9 @@ use super::output;
 
 /// Print the completions for a shell.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hsmsign completions bash > ~/.local/share/bash-completion/completions/hsmsign")]
+#[command(
+    after_help = "Examples:\n  hsmsign completions bash > ~/.local/share/bash-completion/completions/hsmsign"
+)]
 pub struct CompletionArgs {
     /// The shell
     shell: clap_complete::Shell,
@@ -36,7 +38,12 @@ pub fn man<C: CommandFactory>(args: &ManArgs) -> Result<ExitCode> {
             .get_subcommands()
             .find(|sub| sub.get_name() == name)
             .cloned()
-            .ok_or_else(|| hsmsign::error::Error::new(hsmsign::error::Code::Usage, format!("there is no command {name:?}")))?
+            .ok_or_else(|| {
+                hsmsign::error::Error::new(
+                    hsmsign::error::Code::Usage,
+                    format!("there is no command {name:?}"),
+                )
+            })?
             .name(format!("hsmsign-{name}")),
     };
     let mut text = Vec::new();

@@ -40,7 +40,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     if args.undo {
         enrol.undo(&args.key)?;
-        return output::line(&format!("undone: {} has its old pair again, and the new one is deleted", args.key));
+        return output::line(&format!(
+            "undone: {} has its old pair again, and the new one is deleted",
+            args.key
+        ));
     }
     let mut api_key = args.api_key;
     if api_key.is_none() && io::stdin().is_terminal() {

@@ -26,13 +26,20 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.json {
         return output::json(&facts(&record));
     }
-    let mut text = format!("{}\n  exchange   {}\n  algorithm  {}\n", record.name, record.exchange, record.algorithm);
+    let mut text = format!(
+        "{}\n  exchange   {}\n  algorithm  {}\n",
+        record.name, record.exchange, record.algorithm
+    );
     text.push_str(&pair(&record.current));
     if let Some(url) = &record.base_url {
         text.push_str(&format!("  base-url   {url}\n"));
     }
     let allowed: Vec<_> = record.allow.iter().map(|allow| allow.name()).collect();
-    let allowed = if allowed.is_empty() { "withdrawals and raw MACs are refused".to_owned() } else { allowed.join(", ") };
+    let allowed = if allowed.is_empty() {
+        "withdrawals and raw MACs are refused".to_owned()
+    } else {
+        allowed.join(", ")
+    };
     text.push_str(&format!("  allowed    {allowed}\n"));
     if let Some(previous) = &record.previous {
         text.push_str("the pair before the last rotation, kept until --commit:\n");
@@ -45,13 +52,20 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn pair(pair: &Pair) -> String {
-    let mut text = format!("  API key    {}\n  since      {}\n", pair.api_key.as_deref().unwrap_or("none yet"), pair.created);
+    let mut text = format!(
+        "  API key    {}\n  since      {}\n",
+        pair.api_key.as_deref().unwrap_or("none yet"),
+        pair.created
+    );
     for (name, value) in &pair.extra {
         text.push_str(&format!("  {name:10} {value}\n"));
     }
     for copy in &pair.copies {
         let kind = if copy.hardware { "hardware" } else { "software" };
-        text.push_str(&format!("  on token   {} ({kind}, serial {})\n", copy.token, copy.serial));
+        text.push_str(&format!(
+            "  on token   {} ({kind}, serial {})\n",
+            copy.token, copy.serial
+        ));
         for (slot, material) in &copy.objects {
             let hsmsign::token::KeyRef::Object { id, .. } = &material.key;
             text.push_str(&format!("    {slot:10} id {id}"));
@@ -75,7 +89,9 @@ pub fn notes(record: &Record) -> Vec<String> {
     }
     if record.previous.is_some() {
         let name = &record.name;
-        notes.push(format!("the last rotation is open: hsmsign rotate {name} --commit, or --undo"));
+        notes.push(format!(
+            "the last rotation is open: hsmsign rotate {name} --commit, or --undo"
+        ));
     }
     notes
 }

@@ -120,9 +120,17 @@ fn request(args: Args) -> Result<Request> {
         path,
         url,
         host: args.host,
-        query: if args.query.is_empty() { None } else { Some(Fields::Pairs(pairs(&args.query, "--query")?)) },
+        query: if args.query.is_empty() {
+            None
+        } else {
+            Some(Fields::Pairs(pairs(&args.query, "--query")?))
+        },
         body,
-        params: if args.param.is_empty() { None } else { Some(pairs(&args.param, "--param")?) },
+        params: if args.param.is_empty() {
+            None
+        } else {
+            Some(pairs(&args.param, "--param")?)
+        },
         timestamp: args.timestamp,
         nonce: match args.nonce {
             None => Nonce::Made,
@@ -149,20 +157,26 @@ fn pairs(given: &[String], flag: &str) -> Result<Vec<(String, Json)>> {
 const LIMIT: u64 = 16 << 20;
 
 fn read_data(data: String) -> Result<Vec<u8>> {
-    let Some(source) = data.strip_prefix('@') else { return Ok(data.into_bytes()) };
+    let Some(source) = data.strip_prefix('@') else {
+        return Ok(data.into_bytes());
+    };
     let read = |input: &mut dyn Read| {
         let mut bytes = Vec::new();
         input.take(LIMIT + 1).read_to_end(&mut bytes).map(|_| bytes)
     };
     let bytes = if source == "-" {
-        read(&mut io::stdin().lock()).map_err(|error| failed(format!("standard input cannot be read: {error}")))?
+        read(&mut io::stdin().lock())
+            .map_err(|error| failed(format!("standard input cannot be read: {error}")))?
     } else {
         File::open(source)
             .and_then(|mut file| read(&mut file))
             .map_err(|error| bad_input(format!("the body's file {source} cannot be read: {error}")))?
     };
     if bytes.len() as u64 > LIMIT {
-        return Err(Error::new(Code::TooLarge, format!("the body is longer than {LIMIT} bytes")));
+        return Err(Error::new(
+            Code::TooLarge,
+            format!("the body is longer than {LIMIT} bytes"),
+        ));
     }
     Ok(bytes)
 }
@@ -171,7 +185,11 @@ fn print(signed: &SignedRequest, form: Form) -> Result<ExitCode> {
     match form {
         Form::Json => output::line(&signed.to_line(None)),
         Form::Headers => {
-            let lines: Vec<_> = signed.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            let lines: Vec<_> = signed
+                .headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect();
             output::line(&lines.join("\n"))
         }
         Form::Url => output::line(signed.url.as_deref().unwrap_or_default()),
@@ -190,18 +208,29 @@ fn curl(signed: &SignedRequest) -> Result<ExitCode> {
             .replace('\t', "\\t");
         format!("\"{escaped}\"")
     };
-    let url = signed.url.as_deref().ok_or_else(|| {
-        Error::new(Code::Unsupported, "a WebSocket login is no request for curl")
-    })?;
-    let mut text = format!("globoff\npath-as-is\nrequest = {}\nurl = {}\n", quote(&signed.method), quote(url));
+    let url = signed
+        .url
+        .as_deref()
+        .ok_or_else(|| Error::new(Code::Unsupported, "a WebSocket login is no request for curl"))?;
+    let mut text = format!(
+        "globoff\npath-as-is\nrequest = {}\nurl = {}\n",
+        quote(&signed.method),
+        quote(url)
+    );
     for (name, value) in &signed.headers {
         text.push_str(&format!("header = {}\n", quote(&format!("{name}: {value}"))));
     }
     if let Some(body) = &signed.body {
-        let body = std::str::from_utf8(body).ok().filter(|body| !body.contains('\0')).ok_or_else(|| {
-            Error::new(Code::Unsupported, "the body is no text, and curl's configuration carries only text")
+        let body = std::str::from_utf8(body)
+            .ok()
+            .filter(|body| !body.contains('\0'))
+            .ok_or_else(|| {
+                Error::new(
+                    Code::Unsupported,
+                    "the body is no text, and curl's configuration carries only text",
+                )
                 .fix("use --output json and send body_base64 decoded")
-        })?;
+            })?;
         text.push_str(&format!("data-raw = {}\n", quote(body)));
     }
     output::write(text.as_bytes())
@@ -211,10 +240,17 @@ fn tell(messages: &[(String, Option<Vec<u8>>)]) {
     let mut stderr = io::stderr().lock();
     for (slot, message) in messages {
         let Some(message) = message else {
-            let _ = writeln!(stderr, "signed with the {slot}: a message that holds the passphrase, not shown");
+            let _ = writeln!(
+                stderr,
+                "signed with the {slot}: a message that holds the passphrase, not shown"
+            );
             continue;
         };
-        let text: String = message.iter().flat_map(|byte| byte.escape_ascii()).map(char::from).collect();
+        let text: String = message
+            .iter()
+            .flat_map(|byte| byte.escape_ascii())
+            .map(char::from)
+            .collect();
         let _ = writeln!(stderr, "signed with the {slot}, {} bytes", message.len());
         let _ = writeln!(stderr, "  text {text}");
         let _ = writeln!(stderr, "  hex  {}", base16ct::lower::encode_string(message));

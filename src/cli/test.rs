@@ -40,8 +40,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         output::json(&json!({"ok": failed.is_none(), "key": args.key.as_str(), "objects": objects}))?;
     } else {
         for checked in &checked {
-            let previous = if checked.previous { " (before the last rotation)" } else { "" };
-            output::line(&format!("{} on {}{previous}: {}", checked.slot, checked.token, words(checked)))?;
+            let previous = if checked.previous {
+                " (before the last rotation)"
+            } else {
+                ""
+            };
+            output::line(&format!(
+                "{} on {}{previous}: {}",
+                checked.slot,
+                checked.token,
+                words(checked)
+            ))?;
         }
     }
     Ok(failed.map_or(ExitCode::SUCCESS, output::report))

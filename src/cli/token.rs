@@ -85,7 +85,12 @@ fn list(around: &Around, json: bool) -> Result<ExitCode> {
             name.clone(),
             token.label.clone().unwrap_or_default(),
             token.serial.clone().unwrap_or_default(),
-            token.module.as_ref().map(|module| module.display().to_string()).or_else(|| token.uri.clone()).unwrap_or_default(),
+            token
+                .module
+                .as_ref()
+                .map(|module| module.display().to_string())
+                .or_else(|| token.uri.clone())
+                .unwrap_or_default(),
             pin_source(token).map_or_else(|error| error.to_string(), |source| source.text()),
         ]
     });
@@ -107,7 +112,11 @@ fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
             "data_objects": can.data_objects, "wrong_pin": can.wrong_pin, "pin_tries_left": can.pin_tries_left,
         }));
     }
-    let kind = if can.hardware { "hardware" } else { "software: its keys are in files and in the memory of the process that signs; for development and tests" };
+    let kind = if can.hardware {
+        "hardware"
+    } else {
+        "software: its keys are in files and in the memory of the process that signs; for development and tests"
+    };
     let yes = |yes: bool| if yes { "yes" } else { "no" };
     output::line(&format!(
         "{name}\n  module       {}\n  label        {}\n  serial       {}\n  model        {}\n  kind         {kind}\n  algorithms   {}\n  in parallel  {}\n  passphrases  {}\n  wrong PIN    {}",
@@ -137,5 +146,7 @@ fn remove(around: &Around, name: &str) -> Result<ExitCode> {
         }
     }
     config::remove_token(&around.home, name)?;
-    output::line(&format!("{name} is no longer set up; what is on the token was not touched"))
+    output::line(&format!(
+        "{name} is no longer set up; what is on the token was not touched"
+    ))
 }

@@ -50,6 +50,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         nonce: args.nonce.map_or(Nonce::Made, Nonce::Brought),
         ..Request::default()
     };
-    let signed = Around::find()?.signer()?.sign(&request, &Caller::this_process())?;
+    let signed = Around::find()?
+        .signer()?
+        .sign(&request, &Caller::this_process())?;
     output::line(&signed.to_line(None))
 }

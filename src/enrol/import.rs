@@ -63,7 +63,9 @@ impl Plan {
 
     /// Whether the exchange wants a passphrase with the secret.
     pub fn needs_passphrase(&self) -> bool {
-        self.scheme.as_ref().is_some_and(|scheme| scheme.needs_passphrase())
+        self.scheme
+            .as_ref()
+            .is_some_and(|scheme| scheme.needs_passphrase())
     }
 
     /// Whether a partner's secret goes with the key.
@@ -83,15 +85,21 @@ impl Enrol {
     /// # Errors
     /// When the name is taken or none, the exchange, algorithm or token is not known, or a token cannot be opened.
     pub fn plan(&self, new: NewKey) -> Result<Plan> {
-        let scheme =
-            if new.exchange == GENERIC { None } else { Some(self.catalogue.get(&new.exchange)?) };
+        let scheme = if new.exchange == GENERIC {
+            None
+        } else {
+            Some(self.catalogue.get(&new.exchange)?)
+        };
         let name = match &new.name {
             Some(name) => name.clone(),
             None => scheme.as_ref().map_or(GENERIC, |scheme| scheme.id()).parse()?,
         };
         if self.keyring.contains(&name)? {
-            return Err(bad_input(format!("there is a key named {name} already"))
-                .fix(format!("choose another name with --key; to replace its secret: hsmsign rotate {name}")));
+            return Err(
+                bad_input(format!("there is a key named {name} already")).fix(format!(
+                    "choose another name with --key; to replace its secret: hsmsign rotate {name}"
+                )),
+            );
         }
         let algorithm = self.algorithm(scheme.as_deref(), &new)?;
         check_values(scheme.as_deref(), &new)?;
@@ -105,7 +113,13 @@ impl Enrol {
                 .fix(format!("see what it can do: hsmsign token show {token_name}")));
             }
         }
-        Ok(Plan { new, name, scheme, algorithm, tokens })
+        Ok(Plan {
+            new,
+            name,
+            scheme,
+            algorithm,
+            tokens,
+        })
     }
 
     /// Puts the secrets on the tokens, proves each, and writes the key down: whole, or not at all.
@@ -122,7 +136,11 @@ impl Enrol {
         if let Some(above) = plan.new.nonce_above {
             self.nonces.set_above(&plan.name, above, nonce::now())?;
         }
-        let exchange = plan.scheme.as_ref().map_or(GENERIC, |scheme| scheme.id()).to_owned();
+        let exchange = plan
+            .scheme
+            .as_ref()
+            .map_or(GENERIC, |scheme| scheme.id())
+            .to_owned();
         let enrolled = self.place(&plan, &read, |current| Record {
             version: VERSION,
             name: plan.name.clone(),
@@ -143,7 +161,10 @@ impl Enrol {
                 plan.name
             ));
         }
-        Ok(Enrolled { record: enrolled, warnings })
+        Ok(Enrolled {
+            record: enrolled,
+            warnings,
+        })
     }
 
     /// Journal, create, prove, write down, strike out. On any error what was created is taken away again.
@@ -161,14 +182,20 @@ impl Enrol {
         }
         let pending = self.journal.begin(
             &plan.name,
-            objects.iter().map(|(token, _, id)| (token.clone(), id.clone())).collect(),
+            objects
+                .iter()
+                .map(|(token, _, id)| (token.clone(), id.clone()))
+                .collect(),
         )?;
         let made = (|| {
             let mut copies = Vec::new();
             for (name, token) in &plan.tokens {
                 let mut materials = BTreeMap::new();
                 for (_, slot, id) in objects.iter().filter(|(token, _, _)| token == name) {
-                    let meta = KeyMeta { id: id.clone(), label: label(&plan.name, slot) };
+                    let meta = KeyMeta {
+                        id: id.clone(),
+                        label: label(&plan.name, slot),
+                    };
                     if let Some(read) = read.get(slot) {
                         materials.insert((*slot).to_owned(), create(token.as_ref(), read, &meta)?);
                     }
@@ -219,25 +246,39 @@ impl Enrol {
     fn algorithm(&self, scheme: Option<&Scheme>, new: &NewKey) -> Result<Algorithm> {
         if let Some(scheme) = scheme {
             if new.encoding.is_some() {
-                return Err(bad_input("--encoding is for --exchange generic; this exchange's scheme says how its secret is written"));
+                return Err(bad_input(
+                    "--encoding is for --exchange generic; this exchange's scheme says how its secret is written",
+                ));
             }
             return Ok(scheme.kind(new.algorithm)?.algorithm());
         }
         match new.algorithm {
             Some(algorithm @ Algorithm::Mac(_)) => Ok(algorithm),
-            Some(other) => Err(Error::new(Code::Unsupported, format!("a generic key makes MACs, and {other} is none"))
-                .fix("use --algorithm hmac-sha256, hmac-sha384 or hmac-sha512")),
+            Some(other) => Err(Error::new(
+                Code::Unsupported,
+                format!("a generic key makes MACs, and {other} is none"),
+            )
+            .fix("use --algorithm hmac-sha256, hmac-sha384 or hmac-sha512")),
             None => Err(bad_input("a generic key needs its algorithm")
                 .fix("add --algorithm hmac-sha256, hmac-sha384 or hmac-sha512")),
         }
     }
 
     pub(super) fn plan_again(&self, record: &Record, new: NewKey) -> Result<Plan> {
-        let scheme =
-            if record.exchange == GENERIC { None } else { Some(self.catalogue.get(&record.exchange)?) };
+        let scheme = if record.exchange == GENERIC {
+            None
+        } else {
+            Some(self.catalogue.get(&record.exchange)?)
+        };
         check_values(scheme.as_deref(), &new)?;
         let tokens = self.open_tokens(&new.tokens)?;
-        Ok(Plan { new, name: record.name.clone(), scheme, algorithm: record.algorithm, tokens })
+        Ok(Plan {
+            new,
+            name: record.name.clone(),
+            scheme,
+            algorithm: record.algorithm,
+            tokens,
+        })
     }
 }
 
@@ -251,10 +292,16 @@ pub(super) enum Read {
 }
 
 /// Reads the secrets as their exchange writes them. What goes to the token is all that stays.
-pub(super) fn read_secrets(plan: &Plan, secrets: &Secrets) -> Result<(BTreeMap<&'static str, Read>, Vec<String>)> {
+pub(super) fn read_secrets(
+    plan: &Plan,
+    secrets: &Secrets,
+) -> Result<(BTreeMap<&'static str, Read>, Vec<String>)> {
     let Algorithm::Mac(algorithm) = plan.algorithm else {
-        return Err(Error::new(Code::Unsupported, format!("importing {} keys is not built yet", plan.algorithm))
-            .fix("use the exchange's HMAC keys for now"));
+        return Err(Error::new(
+            Code::Unsupported,
+            format!("importing {} keys is not built yet", plan.algorithm),
+        )
+        .fix("use the exchange's HMAC keys for now"));
     };
     let decode = |text: &Secret| match &plan.scheme {
         Some(scheme) => scheme.kind(Some(plan.algorithm))?.read_secret(text),
@@ -270,12 +317,18 @@ pub(super) fn read_secrets(plan: &Plan, secrets: &Secrets) -> Result<(BTreeMap<&
             read.insert("passphrase", Read::Data(passphrase.duplicate()?));
         }
         (None, true) => {
-            return Err(bad_input(format!("{} wants a passphrase beside the secret", plan.exchange()))
-                .fix("give it on the line after the secret"));
+            return Err(bad_input(format!(
+                "{} wants a passphrase beside the secret",
+                plan.exchange()
+            ))
+            .fix("give it on the line after the secret"));
         }
         (Some(_), false) => {
-            return Err(bad_input(format!("{} has no passphrase, and one was given", plan.exchange()))
-                .fix("give the secret alone, on one line"));
+            return Err(bad_input(format!(
+                "{} has no passphrase, and one was given",
+                plan.exchange()
+            ))
+            .fix("give the secret alone, on one line"));
         }
         (None, false) => {}
     }
@@ -286,7 +339,11 @@ pub(super) fn read_secrets(plan: &Plan, secrets: &Secrets) -> Result<(BTreeMap<&
             read.insert("partner_secret", Read::Mac(BlockKey::new(algorithm, &partner)?));
         }
         (None, true) => return Err(bad_input("a partner was named, and its secret is missing")),
-        (Some(_), false) => return Err(bad_input("a partner's secret was given without the partner's name")),
+        (Some(_), false) => {
+            return Err(bad_input(
+                "a partner's secret was given without the partner's name",
+            ));
+        }
         (None, false) => {}
     }
     Ok((read, warnings))
@@ -294,7 +351,10 @@ pub(super) fn read_secrets(plan: &Plan, secrets: &Secrets) -> Result<(BTreeMap<&
 
 fn read_generic(text: &Secret, encoding: Option<&str>) -> Result<Secret> {
     let bytes = text.expose();
-    if bytes.iter().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
+    if bytes
+        .iter()
+        .any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
+    {
         return Err(bad_input("the secret has a blank or control character in it")
             .fix("give the secret alone, without quotes or blanks around it"));
     }
@@ -319,8 +379,10 @@ fn check_passphrase(passphrase: &Secret) -> Result<()> {
         return Err(bad_input("the passphrase is empty"));
     }
     if bytes.len() > 1024 || bytes.iter().any(|byte| !(0x20..0x7f).contains(byte)) {
-        return Err(bad_input("the passphrase has characters that cannot stand in a request")
-            .fix("give it as the exchange has it: printable ASCII, at most 1024 characters"));
+        return Err(
+            bad_input("the passphrase has characters that cannot stand in a request")
+                .fix("give it as the exchange has it: printable ASCII, at most 1024 characters"),
+        );
     }
     Ok(())
 }
@@ -331,19 +393,29 @@ fn check_values(scheme: Option<&Scheme>, new: &NewKey) -> Result<()> {
     }
     for (name, text) in &new.extra {
         if !printable(text) {
-            return Err(bad_input(format!("the {name} has characters that cannot stand in a request")));
+            return Err(bad_input(format!(
+                "the {name} has characters that cannot stand in a request"
+            )));
         }
-        let known = scheme.is_some_and(|scheme| scheme.extra_credentials().iter().any(|extra| extra == name));
+        let known = scheme.is_some_and(|scheme| {
+            scheme
+                .credentials()
+                .iter()
+                .chain(scheme.optional_credentials_names())
+                .any(|other| other == name)
+        });
         if !known {
             let exchange = scheme.map_or(GENERIC, |scheme| scheme.id());
             return Err(bad_input(format!("{exchange} has no {name}")));
         }
     }
     if let Some(scheme) = scheme {
-        for name in scheme.required_credentials() {
+        for name in scheme.credentials() {
             if !new.extra.contains_key(name.as_str()) {
                 let flag = name.replace('_', "-");
-                return Err(bad_input(format!("{} wants a {name}", scheme.name())).fix(format!("add --{flag}")));
+                return Err(
+                    bad_input(format!("{} wants a {name}", scheme.name())).fix(format!("add --{flag}"))
+                );
             }
         }
     }
@@ -362,8 +434,10 @@ pub(super) fn check_api_key(api_key: &str) -> Result<()> {
     if printable(api_key) {
         return Ok(());
     }
-    Err(bad_input("the API key has blanks or characters that cannot stand in a request")
-        .fix("give it as the exchange shows it"))
+    Err(
+        bad_input("the API key has blanks or characters that cannot stand in a request")
+            .fix("give it as the exchange shows it"),
+    )
 }
 
 fn create(token: &dyn Token, read: &Read, meta: &KeyMeta) -> Result<Material> {
@@ -371,14 +445,26 @@ fn create(token: &dyn Token, read: &Read, meta: &KeyMeta) -> Result<Material> {
         Read::Mac(key) => {
             let imported = token.import_mac(key, meta)?;
             let proof = prove(token, &imported.key, key)?;
-            Ok(Material { key: imported.key, hardening: imported.hardening, rung: imported.rung, proof: Some(proof) })
+            Ok(Material {
+                key: imported.key,
+                hardening: imported.hardening,
+                rung: imported.rung,
+                proof: Some(proof),
+            })
         }
         Read::Data(data) => {
             let key = token.put_data(data, meta).map_err(|error| {
-                Error::from(error).within("the passphrase, which the exchange wants in every request, cannot be kept on this token")
+                Error::from(error).within(
+                    "the passphrase, which the exchange wants in every request, cannot be kept on this token",
+                )
             })?;
             same_data(token, &key, data)?;
-            Ok(Material { key, hardening: Vec::new(), rung: 0, proof: None })
+            Ok(Material {
+                key,
+                hardening: Vec::new(),
+                rung: 0,
+                proof: None,
+            })
         }
     }
 }
@@ -387,11 +473,19 @@ fn same_data(token: &dyn Token, key: &KeyRef, data: &Secret) -> Result<()> {
     if token.get_data(key)?.expose() == data.expose() {
         return Ok(());
     }
-    Err(Error::new(Code::Failed, "the token gave back another passphrase than it was given").fix("use another token"))
+    Err(Error::new(
+        Code::Failed,
+        "the token gave back another passphrase than it was given",
+    )
+    .fix("use another token"))
 }
 
 fn label(name: &KeyName, slot: &str) -> String {
-    if slot == "secret" { format!("hsmsign:{name}") } else { format!("hsmsign:{name}:{slot}") }
+    if slot == "secret" {
+        format!("hsmsign:{name}")
+    } else {
+        format!("hsmsign:{name}:{slot}")
+    }
 }
 
 fn sorted(allow: &[Allow]) -> Vec<Allow> {

@@ -58,7 +58,10 @@ impl ImportLine {
             new.algorithm = Some(text(algorithm, "algorithm")?.parse()?);
         }
         if let Some(allow) = raw.allow {
-            new.allow = allow.iter().map(|allow| text(allow, "allow")?.parse()).collect::<Result<_>>()?;
+            new.allow = allow
+                .iter()
+                .map(|allow| text(allow, "allow")?.parse())
+                .collect::<Result<_>>()?;
         }
         let mut extra: BTreeMap<String, String> = new.extra.clone();
         for (name, value) in [("user_id", raw.user_id), ("partner", raw.partner)] {
@@ -67,20 +70,33 @@ impl ImportLine {
             }
         }
         new.extra = extra;
-        let wanted = raw.secret.ok_or_else(|| bad_input("the line has no secret").fix("add \"secret\""))?;
+        let wanted = raw
+            .secret
+            .ok_or_else(|| bad_input("the line has no secret").fix("add \"secret\""))?;
         Ok(Self {
             new,
             secrets: Secrets {
                 secret: secret(wanted, "secret")?,
-                passphrase: raw.passphrase.map(|value| secret(value, "passphrase")).transpose()?,
-                partner_secret: raw.partner_secret.map(|value| secret(value, "partner_secret")).transpose()?,
+                passphrase: raw
+                    .passphrase
+                    .map(|value| secret(value, "passphrase"))
+                    .transpose()?,
+                partner_secret: raw
+                    .partner_secret
+                    .map(|value| secret(value, "partner_secret"))
+                    .transpose()?,
             },
         })
     }
 
     /// The key's name as far as the line or the flags say it; else the exchange's.
     pub fn name(&self) -> Option<String> {
-        Some(self.new.name.as_ref().map_or_else(|| self.new.exchange.clone(), ToString::to_string))
+        Some(
+            self.new
+                .name
+                .as_ref()
+                .map_or_else(|| self.new.exchange.clone(), ToString::to_string),
+        )
     }
 }
 
@@ -99,8 +115,12 @@ impl Enrol {
 fn told(error: &serde_json::Error) -> crate::error::Error {
     let words = error.to_string();
     let at = format!("column {}", error.column());
-    let named = words.split_once("unknown field `").and_then(|(_, rest)| rest.split_once('`'));
-    let doubled = words.split_once("duplicate field `").and_then(|(_, rest)| rest.split_once('`'));
+    let named = words
+        .split_once("unknown field `")
+        .and_then(|(_, rest)| rest.split_once('`'));
+    let doubled = words
+        .split_once("duplicate field `")
+        .and_then(|(_, rest)| rest.split_once('`'));
     match (named, doubled) {
         (Some((field, _)), _) => bad_input(format!("there is no field {field:?} in a line of import")).fix(
             "the fields are exchange, key, api_key, secret, passphrase, algorithm, user_id, partner, partner_secret, allow",
@@ -118,7 +138,11 @@ fn text(value: &RawValue, field: &str) -> Result<String> {
 /// Unescapes a JSON string (RFC 8259, section 7) from locked memory into locked memory.
 fn secret(value: &RawValue, field: &str) -> Result<Secret> {
     let wrong = || bad_input(format!("{field} is not a string"));
-    let inner = value.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or_else(wrong)?;
+    let inner = value
+        .get()
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .ok_or_else(wrong)?;
     let mut out = Secret::with_capacity(inner.len())?;
     let mut rest = inner.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
@@ -152,11 +176,20 @@ fn secret(value: &RawValue, field: &str) -> Result<Secret> {
             rest = rest.strip_prefix(b"\\u").ok_or_else(wrong)?;
             let (digits, after) = rest.split_at_checked(4).ok_or_else(wrong)?;
             rest = after;
-            let low = std::str::from_utf8(digits).ok().and_then(|digits| u32::from_str_radix(digits, 16).ok());
-            code = 0x10000 + ((code - 0xd800) << 10) + low.and_then(|low| low.checked_sub(0xdc00)).ok_or_else(wrong)?;
+            let low = std::str::from_utf8(digits)
+                .ok()
+                .and_then(|digits| u32::from_str_radix(digits, 16).ok());
+            code = 0x10000
+                + ((code - 0xd800) << 10)
+                + low.and_then(|low| low.checked_sub(0xdc00)).ok_or_else(wrong)?;
         }
         let mut bytes = [0; 4];
-        out.push(char::from_u32(code).ok_or_else(wrong)?.encode_utf8(&mut bytes).as_bytes());
+        out.push(
+            char::from_u32(code)
+                .ok_or_else(wrong)?
+                .encode_utf8(&mut bytes)
+                .as_bytes(),
+        );
     }
     Ok(out)
 }
@@ -166,7 +199,10 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<ImportLine> {
-        ImportLine::parse(&Secret::take(&mut line.as_bytes().to_vec()).unwrap(), &NewKey::default())
+        ImportLine::parse(
+            &Secret::take(&mut line.as_bytes().to_vec()).unwrap(),
+            &NewKey::default(),
+        )
     }
 
     #[test]
@@ -191,11 +227,34 @@ mod tests {
             r#""hush""#,
         ] {
             let error = parse(line).unwrap_err();
-            assert!(!format!("{} {:?}", error.message(), error.remedy()).contains("hush"), "{line}: {error}");
+            assert!(
+                !format!("{} {:?}", error.message(), error.remedy()).contains("hush"),
+                "{line}: {error}"
+            );
         }
-        assert!(parse(r#"{"exchange":"kraken"}"#).unwrap_err().message().contains("no secret"));
-        assert!(parse(r#"{"secret":"x"}"#).unwrap_err().message().contains("no exchange"));
-        assert!(parse(r#"{"exchange":"k","secret":"x","new":1}"#).unwrap_err().message().contains("\"new\""));
-        assert!(parse(r#"{"exchange":"k","secret":"x","secret":"y"}"#).unwrap_err().message().contains("twice"));
+        assert!(
+            parse(r#"{"exchange":"kraken"}"#)
+                .unwrap_err()
+                .message()
+                .contains("no secret")
+        );
+        assert!(
+            parse(r#"{"secret":"x"}"#)
+                .unwrap_err()
+                .message()
+                .contains("no exchange")
+        );
+        assert!(
+            parse(r#"{"exchange":"k","secret":"x","new":1}"#)
+                .unwrap_err()
+                .message()
+                .contains("\"new\"")
+        );
+        assert!(
+            parse(r#"{"exchange":"k","secret":"x","secret":"y"}"#)
+                .unwrap_err()
+                .message()
+                .contains("twice")
+        );
     }
 }

@@ -110,7 +110,9 @@ impl Enrol {
         for copy in pairs.iter().flat_map(|pair| &pair.copies) {
             self.tokens.get(&copy.token)?;
         }
-        let pending = self.journal.begin(name, pairs.iter().flat_map(|pair| objects(pair)).collect())?;
+        let pending = self
+            .journal
+            .begin(name, pairs.iter().flat_map(|pair| objects(pair)).collect())?;
         self.keyring.remove(name)?;
         for pair in pairs {
             self.delete(pair)?;
@@ -141,7 +143,11 @@ impl Enrol {
 fn objects(pair: &Pair) -> Vec<(String, ObjectId)> {
     pair.copies
         .iter()
-        .flat_map(|copy| copy.objects.values().map(|material| (copy.token.clone(), id(&material.key).clone())))
+        .flat_map(|copy| {
+            copy.objects
+                .values()
+                .map(|material| (copy.token.clone(), id(&material.key).clone()))
+        })
         .collect()
 }
 

@@ -15,12 +15,17 @@ pub(super) fn prove(token: &dyn Token, key: &KeyRef, block: &BlockKey) -> Result
     let wanted = block.mac(&message)?;
     let answer = token.mac(key, block.algorithm(), &message)?;
     if answer.as_bytes() != wanted {
-        return Err(Error::new(Code::Failed, "the token computes another MAC than the secret gives")
-            .fix("do not use this token for this algorithm; the key was taken away again"));
+        return Err(Error::new(
+            Code::Failed,
+            "the token computes another MAC than the secret gives",
+        )
+        .fix("do not use this token for this algorithm; the key was taken away again"));
     }
     if token.readable(key)? {
-        return Err(Error::new(Code::Unsupported, "the token lets the key's value be read back")
-            .fix("use another token; the key was taken away again"));
+        return Err(
+            Error::new(Code::Unsupported, "the token lets the key's value be read back")
+                .fix("use another token; the key was taken away again"),
+        );
     }
     Ok(Proof {
         message: base16ct::lower::encode_string(&message),
@@ -65,7 +70,12 @@ impl Enrol {
                         .tokens
                         .get(&copy.token)
                         .and_then(|token| check(token.as_ref(), record.algorithm, material));
-                    all.push(Checked { token: copy.token.clone(), slot: slot.clone(), previous, finding });
+                    all.push(Checked {
+                        token: copy.token.clone(),
+                        slot: slot.clone(),
+                        previous,
+                        finding,
+                    });
                 }
             }
         }
@@ -78,11 +88,14 @@ fn check(token: &dyn Token, algorithm: Algorithm, material: &Material) -> Result
         token.get_data(&material.key)?;
         return Ok(Finding::Present);
     };
-    let message = base16ct::lower::decode_vec(&proof.message).map_err(|_| failed("the recorded proof is damaged"))?;
+    let message =
+        base16ct::lower::decode_vec(&proof.message).map_err(|_| failed("the recorded proof is damaged"))?;
     let answer = token.mac(&material.key, algorithm, &message)?;
     if base16ct::lower::encode_string(answer.as_bytes()) != proof.mac {
-        return Err(failed("the token makes another MAC than at import: the key is not the one that was imported")
-            .fix("stop using it; import the secret again, or issue a new one at the exchange"));
+        return Err(failed(
+            "the token makes another MAC than at import: the key is not the one that was imported",
+        )
+        .fix("stop using it; import the secret again, or issue a new one at the exchange"));
     }
     if token.readable(&material.key)? {
         return Err(failed("the token gives the key's value out")

@@ -1,8 +1,4 @@
-use super::{
-    Enrol, Enrolled, NewKey, Plan, Secrets,
-    import::read_secrets,
-    objects,
-};
+use super::{Enrol, Enrolled, NewKey, Plan, Secrets, import::read_secrets, objects};
 use crate::{
     error::{Result, bad_input},
     keyring::{KeyName, Record},
@@ -18,7 +14,12 @@ impl Enrol {
         refuse_unfinished(&record)?;
         let new = NewKey {
             exchange: record.exchange.clone(),
-            tokens: record.current.copies.iter().map(|copy| copy.token.clone()).collect(),
+            tokens: record
+                .current
+                .copies
+                .iter()
+                .map(|copy| copy.token.clone())
+                .collect(),
             api_key: api_key.or_else(|| record.current.api_key.clone()),
             extra: record.current.extra.clone(),
             encoding: record.encoding.clone(),
@@ -69,13 +70,19 @@ impl Enrol {
         let _lock = self.lock()?;
         let before = self.keyring.get(name)?;
         let Some(previous) = &before.previous else {
-            return Err(bad_input(format!("the key {name} has no rotation to commit or undo"))
-                .fix(format!("rotate it first: hsmsign rotate {name}")));
+            return Err(
+                bad_input(format!("the key {name} has no rotation to commit or undo"))
+                    .fix(format!("rotate it first: hsmsign rotate {name}")),
+            );
         };
         let mut after = before.clone();
         change(&mut after);
         let kept = objects(&after.current);
-        let gone = if objects(previous) == kept { &before.current } else { previous };
+        let gone = if objects(previous) == kept {
+            &before.current
+        } else {
+            previous
+        };
         for copy in &gone.copies {
             self.tokens.get(&copy.token)?;
         }
@@ -92,7 +99,10 @@ fn refuse_unfinished(record: &Record) -> Result<()> {
         return Ok(());
     }
     let name = &record.name;
-    Err(bad_input(format!("the last rotation of {name} is neither committed nor undone")).fix(format!(
+    Err(bad_input(format!(
+        "the last rotation of {name} is neither committed nor undone"
+    ))
+    .fix(format!(
         "when the new pair works: hsmsign rotate {name} --commit; to go back: hsmsign rotate {name} --undo"
     )))
 }

@@ -15,10 +15,15 @@ impl Enrol {
         if self.journal.is_empty()? {
             return Ok(0);
         }
-        let Some(_lock) = FileLock::try_acquire(&self.home.state("keyring.lock"))? else { return Ok(0) };
+        let Some(_lock) = FileLock::try_acquire(&self.home.state("keyring.lock"))? else {
+            return Ok(0);
+        };
         let mut settled = 0;
         for pending in self.journal.pending()? {
-            let silent = pending.objects.iter().all(|(token, _)| self.tokens.opens_silently(token));
+            let silent = pending
+                .objects
+                .iter()
+                .all(|(token, _)| self.tokens.opens_silently(token));
             if silent && self.settle_pending(&pending).is_ok() {
                 settled += 1;
             }
@@ -36,7 +41,10 @@ impl Enrol {
 
     pub(super) fn settle_pending(&self, pending: &Pending) -> Result<()> {
         let named = match self.keyring.get(&pending.key) {
-            Ok(record) => std::iter::once(&record.current).chain(&record.previous).flat_map(objects).collect(),
+            Ok(record) => std::iter::once(&record.current)
+                .chain(&record.previous)
+                .flat_map(objects)
+                .collect(),
             Err(error) if error.code() == Code::UnknownKey => Vec::new(),
             Err(error) => return Err(error),
         };

@@ -20,7 +20,10 @@ pub struct Catalogue {
 impl Catalogue {
     /// With the user's own behind the built-in ones: a user's file never stands in for a built-in scheme.
     pub fn new(user: UserSchemes) -> Self {
-        Self { user, parsed: Mutex::default() }
+        Self {
+            user,
+            parsed: Mutex::default(),
+        }
     }
 
     /// The scheme of this id or alias.
@@ -38,8 +41,10 @@ impl Catalogue {
             let origin = format!("schemes/{name}.toml");
             let scheme = Scheme::parse(&text, &origin)?;
             if scheme.id() != name {
-                return Err(Error::new(Code::BadInput, format!("{origin} has the id {:?}", scheme.id()))
-                    .fix("name the file as the id"));
+                return Err(
+                    Error::new(Code::BadInput, format!("{origin} has the id {:?}", scheme.id()))
+                        .fix("name the file as the id"),
+                );
             }
             scheme
         } else {
@@ -54,16 +59,22 @@ impl Catalogue {
 fn is_id(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 63
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 fn unknown(name: &str) -> Error {
     let shown: String = name.chars().take(80).collect();
     let lower = name.to_ascii_lowercase();
-    let close = builtin_ids().iter().find(|id| lower.len() > 2 && (id.contains(&lower) || lower.contains(**id)));
+    let close = builtin_ids()
+        .iter()
+        .find(|id| lower.len() > 2 && (id.contains(&lower) || lower.contains(**id)));
     let error = Error::new(Code::UnknownExchange, format!("there is no exchange {shown:?}"));
     match close {
         Some(close) => error.fix(format!("did you mean {close}? `hsmsign exchanges` lists all")),
-        None => error.fix("`hsmsign exchanges` lists all; docs/adding-an-exchange.md says how to add your own"),
+        None => {
+            error.fix("`hsmsign exchanges` lists all; docs/adding-an-exchange.md says how to add your own")
+        }
     }
 }

@@ -140,7 +140,7 @@ fn choose(
 }
 
 /// The protocol and host of `https://host[:port]`; plain http only within the machine.
-fn origin(url: &str) -> Result<(&'static str, String)> {
+pub(crate) fn origin(url: &str) -> Result<(&'static str, String)> {
     let (protocol, host) = url.split_once("://").unwrap_or(("", url));
     let host = host.strip_suffix('/').unwrap_or(host).to_ascii_lowercase();
     let (name, port) = match host.rfind(':') {

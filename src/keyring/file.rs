@@ -53,7 +53,13 @@ impl Keyring for FileKeyring {
     fn stamp(&self, name: &KeyName) -> Result<Option<Stamp>> {
         let path = self.path(name);
         match std::fs::metadata(&path) {
-            Ok(file) => Ok(Some((file.dev(), file.ino(), file.size(), file.ctime(), file.ctime_nsec()))),
+            Ok(file) => Ok(Some((
+                file.dev(),
+                file.ino(),
+                file.size(),
+                file.ctime(),
+                file.ctime_nsec(),
+            ))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error("", &path, "be looked at", &error)),
         }

@@ -53,10 +53,11 @@ pub fn decide(question: &Question<'_>) -> Result<()> {
             .fix("raw MACs are allowed at import, by the owner: --allow raw; where a message does not carry the path, a withdrawal cannot be told from an order then"));
     }
     match question.moves_money {
-        Some(rule) if !question.allow.contains(&Allow::Withdrawals) => {
-            Err(Error::new(Code::Denied, format!("the key {key} is not allowed to move money out: {rule}"))
-                .fix("if this key is to withdraw and transfer, its owner imports it with --allow withdrawals"))
-        }
+        Some(rule) if !question.allow.contains(&Allow::Withdrawals) => Err(Error::new(
+            Code::Denied,
+            format!("the key {key} is not allowed to move money out: {rule}"),
+        )
+        .fix("if this key is to withdraw and transfer, its owner imports it with --allow withdrawals")),
         _ => Ok(()),
     }
 }
@@ -67,15 +68,27 @@ mod tests {
 
     fn ask(allow: &[Allow], moves_money: Option<&str>, raw: bool) -> Result<()> {
         let key = "kraken".parse().unwrap();
-        decide(&Question { key: &key, allow, caller: &Caller::this_process(), moves_money, raw })
+        decide(&Question {
+            key: &key,
+            allow,
+            caller: &Caller::this_process(),
+            moves_money,
+            raw,
+        })
     }
 
     #[test]
     fn withdrawals_and_raw_are_each_denied_unless_allowed() {
         assert!(ask(&[], None, false).is_ok());
         assert_eq!(ask(&[], Some("r"), false).unwrap_err().code(), Code::Denied);
-        assert_eq!(ask(&[Allow::Raw], Some("r"), true).unwrap_err().code(), Code::Denied);
-        assert_eq!(ask(&[Allow::Withdrawals], Some("r"), true).unwrap_err().code(), Code::Denied);
+        assert_eq!(
+            ask(&[Allow::Raw], Some("r"), true).unwrap_err().code(),
+            Code::Denied
+        );
+        assert_eq!(
+            ask(&[Allow::Withdrawals], Some("r"), true).unwrap_err().code(),
+            Code::Denied
+        );
         assert!(ask(&[Allow::Withdrawals], Some("r"), false).is_ok());
         assert!(ask(&[Allow::Raw], None, true).is_ok());
         assert!(ask(&[Allow::Raw, Allow::Withdrawals], Some("r"), true).is_ok());

@@ -9,7 +9,7 @@ use std::{
 use super::{
     ConfiguredPin, PinSource, Token,
     pkcs11::{Pkcs11Token, Settings},
-    uri::Uri,
+    uri::TokenUri,
 };
 use crate::{
     ask::Ask,
@@ -29,7 +29,12 @@ pub struct Tokens {
 impl Tokens {
     /// The tokens of a configuration, none open yet.
     pub fn new(home: &Home, config: Config, ask: Arc<dyn Ask>) -> Self {
-        Self { home: home.clone(), config, ask, open: Mutex::default() }
+        Self {
+            home: home.clone(),
+            config,
+            ask,
+            open: Mutex::default(),
+        }
     }
 
     /// The configuration.
@@ -39,7 +44,10 @@ impl Tokens {
 
     /// Whether a token can be opened without asking a person.
     pub fn opens_silently(&self, name: &str) -> bool {
-        self.config.token(name).and_then(|token| pin_source(token)).is_ok_and(|source| !source.interactive())
+        self.config
+            .token(name)
+            .and_then(|token| pin_source(token))
+            .is_ok_and(|source| !source.interactive())
     }
 
     /// The token of this name, opened and logged in.
@@ -51,7 +59,9 @@ impl Tokens {
         if let Some(token) = open.get(name) {
             return Ok(Arc::clone(token));
         }
-        let token = self.open(name).map_err(|error| error.within(format_args!("token {name}")))?;
+        let token = self
+            .open(name)
+            .map_err(|error| error.within(format_args!("token {name}")))?;
         open.insert(name.to_owned(), Arc::clone(&token));
         Ok(token)
     }
@@ -60,7 +70,17 @@ impl Tokens {
         let config = self.config.token(name)?;
         let pin = ConfiguredPin::new(&self.home, name, pin_source(config)?, Arc::clone(&self.ask));
         let settings = settings(&self.home, name, config)?;
-        Ok(Arc::new(Pkcs11Token::open(settings, Arc::new(pin))?))
+        let token = Pkcs11Token::open(settings, Arc::new(pin))?;
+        if let Some(uri) = &config.uri
+            && !uri.parse::<TokenUri>()?.fits(token.identity())
+        {
+            return Err(Error::new(
+                Code::TokenMissing,
+                "the token that is there is not the one that the URI names",
+            )
+            .fix("plug in the one that is meant, or correct the uri in config.toml"));
+        }
+        Ok(Arc::new(token))
     }
 }
 
@@ -70,10 +90,14 @@ impl Tokens {
 /// When what is said is none of the forms there are.
 pub fn pin_source(token: &TokenConfig) -> Result<PinSource> {
     let from_uri = match &token.uri {
-        Some(uri) => uri.parse::<Uri>()?.pin_source,
+        Some(uri) => uri.parse::<TokenUri>()?.pin_source,
         None => None,
     };
-    token.pin_source.clone().or(from_uri).map_or(Ok(PinSource::Terminal), |text| text.parse())
+    token
+        .pin_source
+        .clone()
+        .or(from_uri)
+        .map_or(Ok(PinSource::Terminal), |text| text.parse())
 }
 
 /// What the PKCS#11 backend wants to know of a token; sets the environment that the module reads.
@@ -81,11 +105,18 @@ pub fn pin_source(token: &TokenConfig) -> Result<PinSource> {
 /// # Errors
 /// When the configuration names no module, or contradicts itself.
 pub fn settings(home: &Home, name: &str, config: &TokenConfig) -> Result<Settings> {
-    let uri = config.uri.as_deref().map(str::parse::<Uri>).transpose()?.unwrap_or_default();
-    let module = config.module.clone().or(uri.module_path).ok_or_else(|| {
-        bad_input(format!("[token.{name}] in config.toml names no module"))
-            .fix("add module = \"/path/to/the/vendor's/pkcs11.so\"")
-    })?;
+    let uri = config.uri.as_deref().map(str::parse::<TokenUri>).transpose()?;
+    let module = match (&config.module, &uri) {
+        (Some(module), _) => module.clone(),
+        (None, Some(uri)) => uri.module()?,
+        (None, None) => {
+            return Err(
+                bad_input(format!("[token.{name}] in config.toml names no module"))
+                    .fix("add module = \"/path/to/the/vendor's/pkcs11.so\""),
+            );
+        }
+    };
+    let uri = uri.unwrap_or_default();
     for (variable, text) in &config.environment {
         if std::env::var_os(variable).is_none() {
             set_variable(variable, Path::new(text));
@@ -113,10 +144,16 @@ fn softhsm_conf(home: &Home) -> Result<PathBuf> {
     let folder = home.state("softhsm");
     let tokens = folder.join("tokens");
     let path = folder.join("softhsm2.conf");
-    let text = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
+    let text = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+        tokens.display()
+    );
     if read_private(&path, 1 << 16)?.as_deref() != Some(text.as_bytes()) {
         if tokens.to_string_lossy().contains(['\n', '#']) {
-            return Err(bad_input(format!("SoftHSM cannot use a folder of that name: {}", tokens.display())));
+            return Err(bad_input(format!(
+                "SoftHSM cannot use a folder of that name: {}",
+                tokens.display()
+            )));
         }
         create_folder(&tokens)?;
         write_private(&path, text.as_bytes())?;
@@ -139,7 +176,7 @@ fn set_variable(name: &str, value: &Path) {
 /// # Errors
 /// `token-missing`, with how to install it.
 pub fn softhsm_module() -> Result<PathBuf> {
-    super::discover::softhsm().ok_or_else(|| {
+    super::discover::named("softhsm2").map(|known| known.path).ok_or_else(|| {
         Error::new(Code::TokenMissing, "the SoftHSM module libsofthsm2.so is not on this machine")
             .fix("install it: apt install softhsm2 (Debian, Ubuntu), dnf install softhsm (Fedora), pacman -S softhsm (Arch)")
     })
