@@ -1,5 +1,7 @@
 //! The road of a trader: a token, an import, requests, through the real binary.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod bench;
 
 use bench::{KRAKEN_BODY, KRAKEN_SECRET, KRAKEN_SIGN, Place};

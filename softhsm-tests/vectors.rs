@@ -1,5 +1,7 @@
 //! Every HMAC vector of the exchanges that are shipped, through the command line and a real token.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod bench;
 
 use std::collections::BTreeMap;

@@ -57,6 +57,25 @@ impl Code {
         }
     }
 
+    /// What usually helps.
+    pub const fn usual_fix(self) -> &'static str {
+        match self {
+            Self::Usage => "see `hsmsign --help`",
+            Self::BadInput => "correct what was given and try again",
+            Self::Denied => "ask the key's owner to allow it",
+            Self::TokenMissing | Self::TokenLocked | Self::TokenBusy | Self::WrongPin => {
+                "see what `hsmsign doctor` says of the token"
+            }
+            Self::AgentUnavailable => "start the agent, or leave HSMSIGN_SOCKET unset",
+            Self::UnknownKey => "`hsmsign list` shows the keys there are",
+            Self::UnknownExchange => "`hsmsign exchanges` lists the exchanges there are",
+            Self::TooLarge | Self::Unsupported => {
+                "use a key or token that can do it; `hsmsign token show` says what one can"
+            }
+            Self::Failed => "see what `hsmsign doctor` says",
+        }
+    }
+
     /// The exit code of a process that ends with it.
     pub const fn exit(self) -> u8 {
         match self {
@@ -119,9 +138,14 @@ impl Error {
         &self.message
     }
 
-    /// What to do, where there is something to do.
+    /// What to do, where something particular is known.
     pub fn remedy(&self) -> Option<&str> {
         self.fix.as_deref()
+    }
+
+    /// What to do: the remedy, or what usually helps with its kind.
+    pub fn advice(&self) -> &str {
+        self.remedy().unwrap_or_else(|| self.code.usual_fix())
     }
 }
 

@@ -13,6 +13,9 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Code, Error, Result, bad_input, failed};
 
+/// Reads the text of a user's own scheme by its id, if there is one.
+pub type ReadScheme = Box<dyn Fn(&str) -> Result<Option<String>> + Send + Sync>;
+
 /// Where configuration and state lie.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -79,7 +82,7 @@ impl Home {
     }
 
     /// Reads the user's own scheme files, `schemes/ID.toml` of the configuration.
-    pub fn user_schemes(&self) -> Box<dyn Fn(&str) -> Result<Option<String>> + Send + Sync> {
+    pub fn user_schemes(&self) -> ReadScheme {
         let folder = self.config("schemes");
         Box::new(move |id| {
             let path = folder.join(format!("{id}.toml"));

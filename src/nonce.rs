@@ -325,14 +325,10 @@ mod tests {
         assert_eq!(first, 1_790_000_000_000_000);
         assert_eq!(next(&nonces, &key, 1_000_000, NOW).unwrap(), first + 1);
         assert_eq!(
-            nonces
-                .next(&key, Unit::Micros, NOW - Duration::from_secs(3600))
-                .unwrap(),
+            next(&nonces, &key, 1_000_000, NOW - Duration::from_secs(3600)).unwrap(),
             first + 2
         );
-        let later = nonces
-            .next(&key, Unit::Micros, NOW + Duration::from_secs(1))
-            .unwrap();
+        let later = next(&nonces, &key, 1_000_000, NOW + Duration::from_secs(1)).unwrap();
         assert_eq!(later, first + 1_000_000);
     }
 
@@ -341,11 +337,11 @@ mod tests {
         let (_folder, mut nonces, key) = nonces();
         let first = next(&nonces, &key, 1000, NOW).unwrap();
         nonces.boot = Some("0".repeat(36));
-        let next = next(&nonces, &key, 1000, NOW).unwrap();
-        assert_eq!(next, first + 60_000 + 1);
+        let after = next(&nonces, &key, 1000, NOW).unwrap();
+        assert_eq!(after, first + 60_000 + 1);
         assert_eq!(
             next(&nonces, &key, 1000, NOW).unwrap(),
-            next + 1,
+            after + 1,
             "exact again within the boot"
         );
     }
@@ -370,8 +366,7 @@ mod tests {
         assert!(next(&after_cut, &key, 1000, NOW).unwrap() > second);
         fs::write(&path, "x".repeat(2 * SLOT)).unwrap();
         assert!(
-            nonces
-                .next(&key, Unit::Millis, NOW)
+            next(&nonces, &key, 1000, NOW)
                 .unwrap_err()
                 .message()
                 .contains("damaged")

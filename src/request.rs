@@ -154,10 +154,8 @@ pub fn error_line(id: Option<&Json>, error: &Error) -> String {
     quote(error.code().name(), &mut line);
     line.push_str(",\"message\":");
     quote(error.message(), &mut line);
-    if let Some(fix) = error.remedy() {
-        line.push_str(",\"fix\":");
-        quote(fix, &mut line);
-    }
+    line.push_str(",\"fix\":");
+    quote(error.advice(), &mut line);
     line.push_str("}}");
     line
 }

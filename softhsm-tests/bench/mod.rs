@@ -1,5 +1,5 @@
 //! A user's place for the command line: folders of its own, the real binary, a real SoftHSM token.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::{
     fs,

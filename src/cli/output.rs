@@ -14,9 +14,7 @@ pub fn report(error: &Error) -> ExitCode {
     let mut stderr = io::stderr().lock();
     let (bold, reset) = paint(Style::new().bold().fg_color(Some(AnsiColor::Red.into())));
     let _ = writeln!(stderr, "{bold}hsmsign:{reset} {}", error.message());
-    if let Some(fix) = error.remedy() {
-        let _ = writeln!(stderr, "  {fix}");
-    }
+    let _ = writeln!(stderr, "  {}", error.advice());
     ExitCode::from(error.code().exit())
 }
 

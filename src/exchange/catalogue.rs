@@ -6,20 +6,20 @@ use std::{
 };
 
 use super::{Scheme, builtin, builtin_ids};
-use crate::error::{Code, Error, Result};
-
-/// The text of the user's own scheme of this id, where there is one.
-pub type UserSchemes = Box<dyn Fn(&str) -> Result<Option<String>> + Send + Sync>;
+use crate::{
+    error::{Code, Error, Result},
+    home::ReadScheme,
+};
 
 /// Schemes, each parsed once.
 pub struct Catalogue {
-    user: UserSchemes,
+    user: ReadScheme,
     parsed: Mutex<HashMap<String, Arc<Scheme>>>,
 }
 
 impl Catalogue {
     /// With the user's own behind the built-in ones: a user's file never stands in for a built-in scheme.
-    pub fn new(user: UserSchemes) -> Self {
+    pub fn new(user: ReadScheme) -> Self {
         Self {
             user,
             parsed: Mutex::default(),

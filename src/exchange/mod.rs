@@ -28,7 +28,7 @@ mod template;
 mod withdrawal;
 
 pub use builtin::{builtin, builtin_ids};
-pub use catalogue::{Catalogue, UserSchemes};
+pub use catalogue::Catalogue;
 pub use check::Test;
 pub use compose::{Composed, Part};
 pub use endpoint::Endpoint;

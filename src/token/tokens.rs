@@ -46,7 +46,7 @@ impl Tokens {
     pub fn opens_silently(&self, name: &str) -> bool {
         self.config
             .token(name)
-            .and_then(|token| pin_source(token))
+            .and_then(pin_source)
             .is_ok_and(|source| !source.interactive())
     }
 
