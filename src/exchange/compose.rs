@@ -37,7 +37,9 @@ impl<'c> Composed<'c> {
         let uses = |name| plan.facts.uses.contains(&name);
         let timestamp = match (&prepared.timestamp, plan.clock) {
             (Some(timestamp), _) => timestamp.clone(),
-            (None, Some(clock)) if uses(Name::Timestamp) || plan.nonce.is_some() => clock.make(stamps.now)?,
+            (None, Some(clock)) if uses(Name::Timestamp) || prepared.nonce == NonceState::Timestamp => {
+                clock.make(stamps.now)?
+            }
             (None, _) => String::new(),
         };
         let nonce = match &prepared.nonce {

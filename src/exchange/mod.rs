@@ -6,10 +6,13 @@
 //! `docs/adding-an-exchange.md` is the reference of the language.
 
 mod analyse;
+#[cfg(test)]
+mod attacks;
 mod builtin;
 mod check;
 mod compose;
 mod context;
+mod coverage;
 mod endpoint;
 mod file;
 mod functions;
@@ -28,6 +31,7 @@ mod withdrawal;
 pub use builtin::{builtin, builtin_ids};
 pub use check::Test;
 pub use compose::{Composed, Part};
+pub use coverage::Coverage;
 pub use endpoint::Endpoint;
 pub use key::KeyKind;
 pub use prepare::{NonceNeed, Prepared, Stamps};

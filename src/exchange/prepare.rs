@@ -602,6 +602,10 @@ impl Prepared<'_> {
                 Err(bad_input("this exchange wants the body as a form"))
             }
             (Some(body), Place::Json) if !body.json => Err(bad_input("this exchange wants the body as JSON")),
+            (Some(body), Place::Json) if body.text.trim_start().starts_with('[') => Err(bad_input(
+                "the exchange wants fields added to the body, and a JSON list cannot take them",
+            )
+            .fix("give the body as a JSON object")),
             _ => Ok(wanted),
         }
     }

@@ -98,6 +98,12 @@ fn field_rule(
         // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
         collect(&format!("{query}{body}"), &mut more);
         collect(&format!("{body}{query}"), &mut more);
+        // A message may hold names and values that are not encoded: what reads as fields there is looked at as fields.
+        for (name, value) in &endpoint.fields {
+            if name.contains(['&', ';', '=']) || value.contains(['&', ';']) {
+                collect(&format!("{name}={value}"), &mut more);
+            }
+        }
     }
     let fields: Vec<(String, &str)> = endpoint
         .fields
