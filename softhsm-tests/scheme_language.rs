@@ -1,5 +1,6 @@
 //! The scheme language against 177 requests that the exchanges' own and common client libraries signed. HMACs are
 //! computed here in software; of other signatures the message is compared.
+#![allow(clippy::unwrap_used)]
 
 #[path = "scheme_language/properties.rs"]
 mod properties;

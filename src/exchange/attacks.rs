@@ -491,6 +491,24 @@ fn a_file_without_rules_lets_nothing_pass() {
 }
 
 #[test]
+fn a_raw_message_that_shows_a_withdrawal_is_seen() {
+    let raw = |exchange: &str, message: &[u8]| scheme(exchange).raw_moves_money(message);
+    assert!(raw("kraken", b"/0/private/Withdraw\x01\xff\x00").is_some());
+    assert!(raw("kraken", b"/0/private/AddOrder\x01\xff\x00").is_none());
+    assert!(raw("binance", b"coin=BTC&address=x&timestamp=1").is_some());
+    assert!(raw("binance", b"symbol=BTCUSDT&timestamp=1").is_none());
+    assert!(
+        raw(
+            "okx",
+            br#"2020-12-31T23:59:59.999ZPOST/api/v5/asset/withdrawal{"ccy":"BTC"}"#
+        )
+        .is_some()
+    );
+    assert!(raw("gemini", b"eyJyZXF1ZXN0IjoiL3YxL3dpdGhkcmF3L2J0YyJ9").is_some());
+    assert!(raw("poloniex-legacy", b"command=withdraw&nonce=1").is_some());
+}
+
+#[test]
 fn options_are_digits() {
     let with = |window: &str| format!(r#"{{"method":"GET","path":"/v5/x","window":"{window}"}}"#);
     harmless("bybit", &with("6000"));

@@ -65,6 +65,8 @@ impl<'c> Composed<'c> {
     ///
     /// # Errors
     /// When the key lacks a value that the message holds.
+    // No iterator: each message may need the signature before it.
+    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Part>> {
         loop {
             let at = self.context.signatures.len();

@@ -1,13 +1,54 @@
 //! Whether a request moves money out: the file's rules, looked at with everything in mind that a signature could also
 //! be used for.
 
+use base64ct::Encoding as _;
+use percent_encoding::percent_decode;
+
 use super::{
     analyse::Seam,
     endpoint::{Endpoint, collect},
     file::WithdrawalFile,
     glob::fits,
     plan::Plan,
+    scheme::Scheme,
 };
+
+impl Scheme {
+    /// The words of the rule by which a raw message looks like a withdrawal, if one does.
+    ///
+    /// It is looked at as text and, where it is base64, as what that stands for. Where a message does not show path or
+    /// fields, as behind a hash, nothing can be seen: nothing here does not mean that it is harmless.
+    pub fn raw_moves_money(&self, message: &[u8]) -> Option<String> {
+        let rules = self.withdrawal.as_ref()?;
+        let mut texts = vec![message.to_vec(), percent_decode(message).collect()];
+        for part in message.split(|byte| *byte == b'.') {
+            texts.extend(base64ct::Base64Unpadded::decode_vec(
+                &String::from_utf8_lossy(part).replace('=', ""),
+            ));
+            texts.extend(base64ct::Base64UrlUnpadded::decode_vec(&String::from_utf8_lossy(
+                part,
+            )));
+        }
+        texts
+            .iter()
+            .find_map(|text| raw(rules, &String::from_utf8_lossy(text)))
+    }
+}
+
+fn raw(rules: &WithdrawalFile, text: &str) -> Option<String> {
+    let lower = text.to_lowercase();
+    for pattern in &rules.paths {
+        if fits(
+            &format!("*{}*", pattern.to_lowercase().trim_end_matches('/')),
+            &lower,
+        ) {
+            return Some(format!("the path {pattern} moves money out"));
+        }
+    }
+    let mut fields = Vec::new();
+    collect(text, &mut fields);
+    named(rules, &fields)
+}
 
 /// The words of the rule that says so, if one does.
 pub(crate) fn moves_money(
@@ -105,10 +146,14 @@ fn field_rule(
             }
         }
     }
-    let fields: Vec<(String, &str)> = endpoint
-        .fields
+    more.extend(endpoint.fields.iter().cloned());
+    named(rules, &more)
+}
+
+/// The rule that one of these fields fits.
+fn named(rules: &WithdrawalFile, fields: &[(String, String)]) -> Option<String> {
+    let fields: Vec<(String, &str)> = fields
         .iter()
-        .chain(&more)
         .map(|(name, value)| (folded(name), value.as_str()))
         .collect();
     let has = |wanted: &str| {
