@@ -1,10 +1,11 @@
 //! From a prepared request to its messages, and from their signatures to the request that is sent.
 
 use super::{
+    bodies::Payload,
     context::Context,
     place::{encode, insert, insert_json},
     plan::{AddAt, Member, Place},
-    prepare::{NonceState, Payload, Prepared, Stamps},
+    prepare::{NonceState, Prepared, Stamps},
     template::Name,
 };
 pub use crate::request::Credentials;

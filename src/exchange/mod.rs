@@ -8,7 +8,9 @@
 mod analyse;
 #[cfg(test)]
 mod attacks;
+mod bodies;
 mod builtin;
+mod carried;
 mod check;
 mod compose;
 mod context;
@@ -18,9 +20,13 @@ mod file;
 mod functions;
 mod glob;
 mod key;
+mod names;
+mod nodes;
+mod params;
 mod place;
 mod plan;
 mod prepare;
+mod reading;
 mod scheme;
 mod secrets;
 mod stamps;
