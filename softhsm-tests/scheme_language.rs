@@ -396,3 +396,46 @@ fn calls_by_parts_come_out_as_the_libraries_sign_them() {
     });
     assert_eq!(done + NOT_BY_PARTS.len(), 100);
 }
+
+#[test]
+fn the_example_of_the_documentation_proves_itself() {
+    let page = include_str!("../docs/adding-an-exchange.md");
+    let file = page
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    let scheme = Scheme::parse(file, "docs/adding-an-exchange.md").unwrap();
+    assert!(
+        scheme.faults().is_empty() && scheme.warnings().is_empty(),
+        "{:?}",
+        scheme.warnings()
+    );
+    for test in scheme.tests() {
+        test.run(&scheme).unwrap();
+    }
+}
+
+#[test]
+fn the_secrets_that_exchanges_issue_are_not_unusual() {
+    for row in rows().iter().filter(|row| builtin(&row.exchange).is_some()) {
+        let scheme = scheme(&row.exchange);
+        let kind = scheme.kind(Some(row.algorithm)).unwrap();
+        if let (Algorithm::Mac(_), Some(text)) = (row.algorithm, member(&row.credentials, "secret")) {
+            let (_, warnings) = kind.read_secret(&secret(text)).unwrap();
+            assert!(warnings.is_empty(), "{}: {warnings:?}", row.id);
+        }
+    }
+}
+
+#[test]
+fn no_shipped_file_has_a_fault() {
+    for id in builtin_ids() {
+        let scheme = scheme(id);
+        assert!(scheme.faults().is_empty(), "{id}");
+        assert!(scheme.docs().is_some() || scheme.closed().is_some(), "{id}");
+        let unsigned = scheme.warnings();
+        let wanted = usize::from(matches!(*id, "binance" | "poloniex-legacy"));
+        assert_eq!(unsigned.len(), wanted, "{id}: {unsigned:?}");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! The messages are built a second time here, from the bytes of the answer alone and without the scheme language.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use hsmsign::{
     exchange::{Scheme, Stamps, builtin, builtin_ids},
@@ -15,6 +15,20 @@ use sha2::{Digest as _, Sha256};
 
 const NONCE: u64 = 1_700_000_000_123_456;
 const NOW: Duration = Duration::from_millis(1_700_000_000_123);
+
+/// Every file: those that ship and those that prove the language.
+fn files() -> &'static [Scheme] {
+    static FILES: OnceLock<Vec<Scheme>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/softhsm-tests/data/schemes");
+        let entries = std::fs::read_dir(folder).unwrap();
+        let data = entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        let shipped = builtin_ids().iter().map(|id| builtin(id).unwrap().to_owned());
+        data.chain(shipped)
+            .map(|text| Scheme::parse(&text, "x").unwrap())
+            .collect()
+    })
+}
 
 fn header<'a>(signed: &'a SignedRequest, name: &str) -> &'a str {
     signed
@@ -233,9 +247,9 @@ proptest! {
         method in prop_oneof![Just("POST".to_owned()), Just("GET".to_owned()), "\\PC{0,5}"],
         path in "/?\\PC{0,20}", query in prop::option::of("\\PC{0,20}"), body in prop::option::of("[{\\[]?\\PC{0,20}"),
         base in prop::option::of("(https?://)?\\PC{0,12}"), websocket in any::<bool>(), stamp in prop::option::of("[0-9:TZ.-]{0,24}"),
-        at in 0..builtin_ids().len(),
+        at in any::<prop::sample::Index>(),
     ) {
-        let scheme = Scheme::parse(builtin(builtin_ids()[at]).unwrap(), "x").unwrap();
+        let scheme = at.get(files());
         let request = Request {
             websocket, method: Some(method), path: Some(path), query: query.map(Fields::Text),
             body: body.map(|body| Body::Bytes(body.into_bytes())), timestamp: stamp, ..Request::default()
@@ -247,6 +261,23 @@ proptest! {
                 let _ = composed.next();
             }
         }
+    }
+
+    #[test]
+    fn no_whole_request_makes_it_panic(request in request(), at in any::<prop::sample::Index>()) {
+        let scheme = at.get(files());
+        let Ok(prepared) = scheme.prepare(&request, scheme.kind(None).unwrap(), None) else { return Ok(()) };
+        let _ = prepared.moves_money();
+        let mut credentials = credentials();
+        credentials.extra.extend(scheme.credentials().iter().map(|name| (name.clone(), "1".to_owned())));
+        let Ok(mut composed) = prepared.compose(&credentials, &Stamps { now: NOW, nonce: Some(NONCE) }) else { return Ok(()) };
+        while let Ok(Some(_)) = composed.next() {
+            let length = (32..=64).find(|length| composed.supply(&vec![7; *length]).is_ok());
+            if length.is_none() {
+                return Ok(());
+            }
+        }
+        let _ = composed.attach();
     }
 
     #[test]

@@ -99,13 +99,11 @@ pub(crate) fn read(request: &Request, plan: &Plan) -> Result<Option<Payload>> {
 }
 
 fn is_json_type(kind: &str) -> Result<bool> {
-    match kind
-        .to_ascii_lowercase()
-        .replace(' ', "")
-        .trim_end_matches(";charset=utf-8")
-    {
-        "application/json" => Ok(true),
-        "application/x-www-form-urlencoded" => Ok(false),
+    let lower = kind.to_ascii_lowercase();
+    let (name, charset) = lower.split_once(';').unwrap_or((&lower, ""));
+    match (name, charset.trim_matches(' ')) {
+        ("application/json", "" | "charset=utf-8") => Ok(true),
+        ("application/x-www-form-urlencoded", "" | "charset=utf-8") => Ok(false),
         _ => Err(bad_input(format!("`content_type` cannot be {kind:?}"))
             .fix("use application/json or application/x-www-form-urlencoded")),
     }

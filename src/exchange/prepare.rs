@@ -116,7 +116,11 @@ impl Scheme {
             return Err(bad_input(format!("{} has no path {path}", self.name()))
                 .fix(format!("its paths are {}", plan.paths.join(", "))));
         }
-        let (query, query_given) = match (&request.query, query) {
+        let given = request
+            .query
+            .as_ref()
+            .filter(|query| !matches!(query, Fields::Text(text) if text.is_empty()));
+        let (query, query_given) = match (given, query) {
             (Some(_), Some(_)) => {
                 return Err(
                     bad_input("the request has two queries: one in its path or URL, and `query`")

@@ -5,8 +5,8 @@ use base64ct::Encoding as _;
 use percent_encoding::percent_decode;
 
 use super::{
-    analyse::Seam,
-    endpoint::{Endpoint, collect},
+    analyse::{Seam, is_path_char},
+    endpoint::{self, Endpoint, collect},
     file::WithdrawalFile,
     glob::fits,
     plan::Plan,
@@ -105,6 +105,11 @@ fn path_rule(
 /// Whether the pattern is hit when path and neighbour are cut apart elsewhere.
 fn across(seam: &Seam, pattern: &str, path: &str, query: &str, body: &str) -> bool {
     let longer = format!("{pattern}*");
+    // What follows can belong to the path only as far as it could stand in one.
+    let joined = |next: &str| {
+        let end = next.find(|char| !is_path_char(char)).unwrap_or(next.len());
+        endpoint::plain(&format!("{path}{}", &next[..end]))
+    };
     match seam {
         Seam::Digits => fits(
             pattern,
@@ -112,11 +117,8 @@ fn across(seam: &Seam, pattern: &str, path: &str, query: &str, body: &str) -> bo
                 .trim_end_matches('/'),
         ),
         Seam::Other => fits(&longer, path),
-        Seam::Query => fits(
-            &longer,
-            &format!("{path}{}{}", query.to_lowercase(), body.to_lowercase()),
-        ),
-        Seam::Body => fits(&longer, &format!("{path}{}", body.to_lowercase())),
+        Seam::Query => fits(&longer, &joined(query)),
+        Seam::Body => fits(&longer, &joined(body)),
         Seam::Before { cut } => {
             let rest = pattern.strip_prefix(&cut.to_lowercase()).unwrap_or(pattern);
             fits(&format!("*{rest}"), path)

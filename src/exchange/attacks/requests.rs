@@ -191,6 +191,25 @@ fn binance_takes_its_window_as_recv_window() {
 }
 
 #[test]
+fn content_types_are_the_two_and_nothing_like_them() {
+    let with = |kind: &str| {
+        format!(r#"{{"method":"POST","path":"/0/private/X","body":"a=1","content_type":"{kind}"}}"#)
+    };
+    harmless(
+        "kraken",
+        &with("application/x-www-form-urlencoded; charset=UTF-8"),
+    );
+    for kind in [
+        "app lication/json",
+        "application/x-www-form-urlencoded\\r\\nX: y",
+        "application/x-www-form-urlencoded;x=y",
+        "",
+    ] {
+        refused("kraken", &with(kind), "content_type");
+    }
+}
+
+#[test]
 fn a_passphrase_never_comes_from_the_request() {
     refused(
         "okx",
