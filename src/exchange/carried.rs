@@ -105,6 +105,12 @@ impl Prepared<'_> {
                         member.name
                     )));
                 }
+                if value.len() > 14 || !value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+                    return Err(bad_input(format!(
+                        "the request's own `{}` is not a number",
+                        member.name
+                    )));
+                }
                 self.options[option] = value;
             } else if is_fixed(&member.value) {
                 self.expected.push((at, value));

@@ -174,6 +174,15 @@ fn options_are_digits() {
         r#"{"method":"POST","path":"/0/private/X","window":"5"}"#,
         "does not know",
     );
+    refused(
+        "binance",
+        r#"{"method":"GET","path":"/api/v3/account?recvWindow=5%26address%3Dx"}"#,
+        "not a number",
+    );
+    harmless(
+        "binance",
+        r#"{"method":"GET","path":"/api/v3/account?recvWindow=5000.5"}"#,
+    );
 }
 
 #[test]
