@@ -25,6 +25,10 @@ pub trait Bench: Sync {
     fn open_with(&self, pin: Arc<dyn PinProvider>) -> Result<Box<dyn Token>, TokenError>;
     /// The right PIN.
     fn pin(&self) -> &str;
+    /// Whether it keeps private data objects.
+    fn keeps_data(&self) -> bool {
+        true
+    }
     /// Opens the token with the right PIN.
     fn open(&self) -> Box<dyn Token> {
         self.open_with(Pin::new(self.pin())).expect("the token opens")
@@ -256,6 +260,11 @@ pub fn mac_keys_can_be_made(bench: &dyn Bench) {
 /// Private data comes back as it was, and is found by its id alone.
 pub fn data_comes_back(bench: &dyn Bench) {
     let token = bench.open();
+    if !bench.keeps_data() {
+        let refused = token.put_data(&Secret::take(&mut b"data".to_vec()).unwrap(), &meta("passphrase"));
+        assert!(matches!(refused, Err(TokenError::Unsupported(_))), "{refused:?}");
+        return;
+    }
     for len in [0, 1, 12, 4000] {
         let data = bytes(len, 5);
         let meta = meta("passphrase");
@@ -289,10 +298,12 @@ pub fn sweeps_take_one_id(bench: &dyn Bench) {
     token.import_mac(&key, &go).unwrap();
     assert_eq!(token.sweep(&go.id).unwrap(), 1);
     assert_eq!(token.sweep(&go.id).unwrap(), 0);
-    token
-        .put_data(&Secret::take(&mut b"data".to_vec()).unwrap(), &go)
-        .unwrap();
-    assert_eq!(token.sweep(&go.id).unwrap(), 1);
+    if bench.keeps_data() {
+        token
+            .put_data(&Secret::take(&mut b"data".to_vec()).unwrap(), &go)
+            .unwrap();
+        assert_eq!(token.sweep(&go.id).unwrap(), 1);
+    }
     token.mac(&kept.key, MacAlgorithm::HmacSha256, b"m").unwrap();
     token.delete(&kept.key).unwrap();
 }
@@ -381,4 +392,15 @@ pub fn pairs_sign(bench: &dyn Bench) {
             "both halves are deleted"
         );
     }
+}
+
+/// The rung that the token accepts, and the hardening that takes effect.
+pub fn hardening(bench: &dyn Bench) -> (u8, String) {
+    let key = BlockKey::new(
+        MacAlgorithm::HmacSha512,
+        &Secret::take(&mut bytes(40, 1)).unwrap(),
+    )
+    .unwrap();
+    let imported = bench.open().import_mac(&key, &meta("hard")).unwrap();
+    (imported.rung, imported.hardening.join(" "))
 }

@@ -4,8 +4,9 @@ use cryptoki_sys::*;
 
 use super::{
     codes::Refused,
-    module::{Attribute, Module, ObjectHandle, SessionHandle},
+    module::{Module, ObjectHandle, SessionHandle},
     session::Fault,
+    template::Attribute,
 };
 use crate::{
     secret::Secret,

@@ -4,8 +4,9 @@ use cryptoki_sys::*;
 
 use super::{
     codes::Kind,
-    module::{Answer, Attribute, Module, ObjectHandle, SessionHandle},
+    module::{Answer, Module, ObjectHandle, SessionHandle},
     session::{Fault, Opened},
+    template::Attribute,
 };
 use crate::token::{Class, KeyInfo, KeyRef, ObjectId, TokenError};
 
