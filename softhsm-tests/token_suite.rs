@@ -2,6 +2,7 @@
 
 mod isolation;
 mod nss;
+mod opencryptoki;
 mod softhsm;
 mod suite;
 mod trouble;
@@ -44,6 +45,23 @@ promises! { on_softhsm on softhsm:
 }
 
 promises! { on_nss on nss:
+    macs_agree_with_software
+    messages_may_be_empty_or_long
+    keys_are_unreadable
+    ids_are_not_used_twice
+    deleted_keys_are_gone
+    keys_are_listed
+    threads_do_not_mix
+    wrong_pins_are_spent_once
+    mac_keys_can_be_made
+    data_comes_back
+    sweeps_take_one_id
+    other_logins_are_noticed
+    opening_again_loses_nothing
+    pairs_sign
+}
+
+promises! { on_opencryptoki on opencryptoki:
     macs_agree_with_software
     messages_may_be_empty_or_long
     keys_are_unreadable
