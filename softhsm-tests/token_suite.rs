@@ -1,4 +1,5 @@
 //! The suite on every token that this machine has. One that it has not is a line on stderr that says SKIPPED.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod isolation;
 mod nss;

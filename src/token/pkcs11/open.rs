@@ -119,17 +119,18 @@ impl Pkcs11Token {
                 let _lock = self.process_lock()?;
                 let mut gate = self.loaded.enter_alone();
                 let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-                if let Some(now) = &*opened {
-                    if now.epoch == gate.epoch && Some(now.number) != seen {
-                        return Ok(());
-                    }
+                if let Some(now) = &*opened
+                    && now.epoch == gate.epoch
+                    && Some(now.number) != seen
+                {
+                    return Ok(());
                 }
                 // Where another token of this process started the module over already, a new login is enough.
                 let current = opened.take().filter(|lost| lost.epoch == gate.epoch);
                 if let Some(lost) = &current {
                     lost.close();
                 }
-                if start_over && (current.is_some() || seen.is_none()) {
+                if start_over && self.may_start_over() && (current.is_some() || seen.is_none()) {
                     self.loaded.stop(&mut gate);
                 }
                 match self.open_once(&mut gate, &mut pin) {
@@ -150,6 +151,13 @@ impl Pkcs11Token {
                 }
             }
         }
+    }
+
+    /// Whether the module survives C_Finalize and C_Initialize in a process that signed in several threads.
+    /// opencryptoki 3.8.1 dies or hangs now and then; with it a new login has to do.
+    fn may_start_over(&self) -> bool {
+        let module = self.identity.module.to_lowercase();
+        !module.contains("opencryptoki") && !module.starts_with("ibm")
     }
 
     /// The lock under which processes take turns; none where the settings say that the module needs none.
