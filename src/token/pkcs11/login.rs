@@ -2,7 +2,9 @@
 
 use cryptoki_sys::*;
 
-use super::{Pkcs11Token, choose::Present, codes::Refused, module::SessionHandle, open::Stop};
+use super::{
+    Pkcs11Token, choose::Present, codes::Refused, find::is_opencryptoki, module::SessionHandle, open::Stop,
+};
 use crate::{
     error::{Code, Error},
     secret::Secret,
@@ -120,9 +122,7 @@ impl Pkcs11Token {
 
 /// Whether the module's login is known to fail when another process logs in at that moment.
 fn breaks_when_shared(module: &str) -> bool {
-    ["softhsm", "opencryptoki", "ibm"]
-        .iter()
-        .any(|name| module.to_lowercase().contains(name))
+    is_opencryptoki(module) || module.to_lowercase().contains("softhsm")
 }
 
 /// An error of a PIN provider as a token's, with its meaning kept.

@@ -8,6 +8,7 @@ use super::{
     Pkcs11Token,
     choose::{choose, present},
     codes::{Kind, Refused},
+    find::is_opencryptoki,
     loaded::State,
     session::{Fault, Opened},
 };
@@ -156,8 +157,7 @@ impl Pkcs11Token {
     /// Whether the module survives C_Finalize and C_Initialize in a process that signed in several threads.
     /// opencryptoki 3.8.1 dies or hangs now and then; with it a new login has to do.
     fn may_start_over(&self) -> bool {
-        let module = self.identity.module.to_lowercase();
-        !module.contains("opencryptoki") && !module.starts_with("ibm")
+        !is_opencryptoki(&self.identity.module)
     }
 
     /// The lock under which processes take turns; none where the settings say that the module needs none.
