@@ -54,27 +54,38 @@ fn examples(lines: &[&str]) -> Vec<(String, String)> {
 
 /// The text with what differs from run to run replaced: ids and serial numbers, times and nonces, MACs.
 fn without_what_varies(text: &str) -> String {
-    let part_of_run = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '/');
-    let mut out = String::new();
+    runs(text, |letter| {
+        letter.is_ascii_alphanumeric() || matches!(letter, '+' | '/')
+    })
+    .map(|run| {
+        let all = |kind: fn(&u8) -> bool| run.bytes().all(|byte| kind(&byte));
+        match run.len() {
+            _ if run == KRAKEN_NONCE || run == KRAKEN_SIGN.trim_end_matches('=') => run.to_owned(),
+            16.. if all(u8::is_ascii_hexdigit) && !all(u8::is_ascii_digit) => "HEX".to_owned(),
+            40.. if all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')) => {
+                "BASE64".to_owned()
+            }
+            _ => runs(run, |letter| letter.is_ascii_digit())
+                .map(|run| match run.len() {
+                    10.. if run.bytes().all(|byte| byte.is_ascii_digit()) => "NUMBER",
+                    _ => run,
+                })
+                .collect(),
+        }
+    })
+    .collect()
+}
+
+/// The text cut where letters of a kind begin and end.
+fn runs(text: &str, kind: fn(char) -> bool) -> impl Iterator<Item = &str> {
     let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let end = rest
-            .find(|letter| part_of_run(letter) != part_of_run(first))
-            .unwrap_or(rest.len());
+    std::iter::from_fn(move || {
+        let first = kind(rest.chars().next()?);
+        let end = rest.find(|letter| kind(letter) != first).unwrap_or(rest.len());
         let (run, after) = rest.split_at(end);
         rest = after;
-        let all = |kind: fn(&u8) -> bool| run.bytes().all(|byte| kind(&byte));
-        out.push_str(match run.len() {
-            _ if !part_of_run(first) || run == KRAKEN_NONCE || run == KRAKEN_SIGN.trim_end_matches('=') => {
-                run
-            }
-            10.. if all(u8::is_ascii_digit) => "NUMBER",
-            16.. if all(u8::is_ascii_hexdigit) => "HEX",
-            40.. => "BASE64",
-            _ => run,
-        });
-    }
-    out
+        Some(run)
+    })
 }
 
 /// Runs a command with the program in front of the PATH, and answers all that it says.
@@ -93,11 +104,12 @@ fn run(place: &Place, command: &str) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-fn check(document: &str) {
-    let text = fs::read_to_string(root().join(document)).unwrap();
+/// Runs the examples of a document; answers the document with the output that they have.
+fn perform(text: &str) -> (String, Vec<String>) {
     let place = Place::new();
-    let mut count = 0;
-    for (mark, lines) in blocks(&text) {
+    let mut performed = text.to_owned();
+    let mut differ = Vec::new();
+    for (mark, lines) in blocks(text) {
         if let Some(name) = mark.strip_prefix("python ") {
             fs::write(place.path().join(name), lines.join("\n") + "\n").unwrap();
         }
@@ -110,24 +122,38 @@ fn check(document: &str) {
                 continue;
             }
             let said = run(&place, &command);
-            assert_eq!(
-                without_what_varies(&said),
-                without_what_varies(&shown),
-                "{document} shows another output of: {command}\nit was: {said}"
-            );
-            count += 1;
+            if without_what_varies(&said) != without_what_varies(&shown) {
+                let line = format!("$ {command}\n");
+                performed = performed.replacen(&format!("{line}{shown}"), &format!("{line}{said}"), 1);
+                differ.push(format!("{line}it is shown with\n{shown}and says\n{said}"));
+            }
         }
     }
-    assert!(count > 0, "{document} has no example");
-    eprintln!("{document}: {count} examples");
+    (performed, differ)
 }
 
+/// With `HSMSIGN_DOCS=write` the documents get the output that there is now, to be read before it is committed.
 #[test]
 fn the_examples_do_what_they_show() {
     if Place::with_token().is_none() {
         return;
     }
-    RUN.iter().for_each(|document| check(document));
+    let mut wrong = String::new();
+    for document in RUN {
+        let path = root().join(document);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("```console\n$ "), "{document} has no example");
+        let (performed, differ) = perform(&text);
+        if std::env::var("HSMSIGN_DOCS").is_ok_and(|wish| wish == "write") {
+            fs::write(&path, performed).unwrap();
+        } else if !differ.is_empty() {
+            wrong.push_str(&format!("{document}:\n{}", differ.join("\n")));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{wrong}\nif that is as it should be: HSMSIGN_DOCS=write cargo test --test readme"
+    );
 }
 
 /// README.md and the pages of docs/.
