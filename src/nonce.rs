@@ -6,17 +6,23 @@
 
 use std::{
     fs::File,
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
-    path::PathBuf,
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{FileExt as _, OpenOptionsExt as _},
+    },
+    path::{Path, PathBuf},
     time::Duration,
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat},
+    io::Errno,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Result, bad_input, failed},
-    home::{Home, beside, create_folder, io_error, open_private, write_private},
+    home::{Home, beside, check_folder, create_folder, io_error, open_private, sync_folder, write_private},
     keyring::KeyName,
 };
 
@@ -134,23 +140,15 @@ impl Nonces {
         let path = self.path(key);
         if open_private(&path)?.is_none() {
             create_folder(&self.folder)?;
-            // Another process may be here too: the link fails for the second, and both open the first one's.
-            let fresh = beside(&self.folder, key.as_str());
             let slot = Slot {
                 sequence: 0,
                 last: 0,
                 reserved: 0,
             }
             .render(self.boot.as_deref());
-            write_private(&fresh, &[slot, slot].concat())?;
-            let linked = std::fs::hard_link(&fresh, &path);
-            let _ = std::fs::remove_file(&fresh);
-            match linked {
-                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                    return Err(io_error("the nonce file", &path, "be made", &error));
-                }
-                _ => {}
-            }
+            make_whole(&self.folder, &path, &[slot, slot].concat())?;
+        } else {
+            check_folder(&self.folder)?;
         }
         let file = std::fs::OpenOptions::new()
             .read(true)
@@ -161,6 +159,40 @@ impl Nonces {
         flock(&file, FlockOperation::LockExclusive)
             .map_err(|error| failed(format!("{} could not be locked: {error}", path.display())))?;
         State::read(file, path, self.boot.as_deref())
+    }
+}
+
+/// Makes a file with these bytes that is there whole or not at all. Another process may do the same: the link fails
+/// for the second, and both open the first one's.
+fn make_whole(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+    let told = |error: std::io::Error| io_error("the nonce file", path, "be made", &error);
+    let nameless = rustix::fs::open(
+        folder,
+        OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC,
+        Mode::RUSR | Mode::WUSR,
+    );
+    let linked = match nameless {
+        Ok(file) => {
+            let file = File::from(file);
+            file.write_all_at(bytes, 0)
+                .and_then(|()| file.sync_all())
+                .map_err(told)?;
+            let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+            linkat(CWD, itself, CWD, path, AtFlags::SYMLINK_FOLLOW).map_err(std::io::Error::from)
+        }
+        // Where the file system has no files without a name.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+            let fresh = beside(folder, &path.file_name().unwrap_or_default().to_string_lossy());
+            write_private(&fresh, bytes)?;
+            let linked = std::fs::hard_link(&fresh, path);
+            let _ = std::fs::remove_file(&fresh);
+            linked
+        }
+        Err(error) => Err(error.into()),
+    };
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(told(error)),
+        _ => sync_folder(folder).map_err(told),
     }
 }
 
