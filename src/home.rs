@@ -218,8 +218,9 @@ pub fn open_private(path: &Path) -> Result<Option<File>> {
         .metadata()
         .map_err(|error| io_error("", path, "be looked at", &error))?;
     if !metadata.is_file() {
-        return Err(bad_input(format!("{} is not a plain file", path.display()))
-            .fix("put a file of mode 600 there"));
+        return Err(
+            bad_input(format!("{} is not a plain file", path.display())).fix("put a file of mode 600 there")
+        );
     }
     check_metadata(path, &metadata)?;
     Ok(Some(file))

@@ -20,18 +20,69 @@ fn requests_that_cannot_be_signed() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["sign", "krakn", "POST", path], 5, "no key named krakn"),
         (&["sign", "kraken", "FETCH", path], 5, "no method \"FETCH\""),
-        (&["sign", "kraken", "POST", "0/private/Balance"], 5, "does not begin with `/`"),
+        (
+            &["sign", "kraken", "POST", "0/private/Balance"],
+            5,
+            "does not begin with `/`",
+        ),
         (&["sign", "kraken", "POST", ""], 5, "does not begin with `/`"),
-        (&["sign", "kraken", "POST", path, "--data", "a=1", "--form", "b=2"], 5, "given twice"),
-        (&["sign", "kraken", "POST", "/0/private/Balance?a=1", "--query", "b=2"], 5, "two queries"),
-        (&["sign", "kraken", "POST", path, "--form", "b"], 5, "not NAME=VALUE"),
-        (&["sign", "kraken", "POST", path, "--data", "@/nowhere"], 5, "/nowhere cannot be read"),
-        (&["sign", "kraken", "POST", path, "--host", "evil.example"], 5, "evil.example"),
-        (&["sign", "kraken", "POST", "https://evil.example/0/private/Balance"], 5, "evil.example"),
-        (&["sign", "kraken", "POST", path, "--nonce", "99999999999999999999"], 5, "nonce"),
-        (&["sign", "kraken", "POST", path, "--nonce", "9999999999999999"], 5, "more than a day ahead"),
-        (&["sign", "kraken", "POST", "/0/private/Withdraw"], 3, "move money out"),
-        (&["sign", "kraken", "POST", "/0/private/../private/Withdraw"], 5, ".."),
+        (
+            &["sign", "kraken", "POST", path, "--data", "a=1", "--form", "b=2"],
+            5,
+            "given twice",
+        ),
+        (
+            &[
+                "sign",
+                "kraken",
+                "POST",
+                "/0/private/Balance?a=1",
+                "--query",
+                "b=2",
+            ],
+            5,
+            "two queries",
+        ),
+        (
+            &["sign", "kraken", "POST", path, "--form", "b"],
+            5,
+            "not NAME=VALUE",
+        ),
+        (
+            &["sign", "kraken", "POST", path, "--data", "@/nowhere"],
+            5,
+            "/nowhere cannot be read",
+        ),
+        (
+            &["sign", "kraken", "POST", path, "--host", "evil.example"],
+            5,
+            "evil.example",
+        ),
+        (
+            &["sign", "kraken", "POST", "https://evil.example/0/private/Balance"],
+            5,
+            "evil.example",
+        ),
+        (
+            &["sign", "kraken", "POST", path, "--nonce", "99999999999999999999"],
+            5,
+            "nonce",
+        ),
+        (
+            &["sign", "kraken", "POST", path, "--nonce", "9999999999999999"],
+            5,
+            "more than a day ahead",
+        ),
+        (
+            &["sign", "kraken", "POST", "/0/private/Withdraw"],
+            3,
+            "move money out",
+        ),
+        (
+            &["sign", "kraken", "POST", "/0/private/../private/Withdraw"],
+            5,
+            "..",
+        ),
         (&["hmac", "kraken"], 3, "raw"),
         (&["websocket", "krakn"], 5, "no key named krakn"),
         (&["show", "krakn"], 5, "no key named krakn"),
@@ -41,10 +92,26 @@ fn requests_that_cannot_be_signed() {
         (&["set", "krakn", "--api-key", "x"], 5, "no key named krakn"),
         (&["set", "kraken"], 2, "nothing to set"),
         (&["set", "kraken", "--api-key", "a b"], 5, "API key has blanks"),
-        (&["set", "kraken", "--api-key", "a\r\nX-Evil: 1"], 5, "API key has blanks"),
-        (&["set", "kraken", "--base-url", "http://example.com"], 5, "http without TLS"),
-        (&["set", "kraken", "--base-url", "https://example.com/v1"], 5, "no host that can be used"),
-        (&["set", "kraken", "--base-url", "https://u:p@example.com"], 5, "no host that can be used"),
+        (
+            &["set", "kraken", "--api-key", "a\r\nX-Evil: 1"],
+            5,
+            "API key has blanks",
+        ),
+        (
+            &["set", "kraken", "--base-url", "http://example.com"],
+            5,
+            "http without TLS",
+        ),
+        (
+            &["set", "kraken", "--base-url", "https://example.com/v1"],
+            5,
+            "no host that can be used",
+        ),
+        (
+            &["set", "kraken", "--base-url", "https://u:p@example.com"],
+            5,
+            "no host that can be used",
+        ),
         (&["rotate", "kraken", "--commit"], 5, "no rotation"),
         (&["exchanges", "show", "nope"], 5, "no exchange \"nope\""),
         (&["exchanges", "check", "/nowhere"], 5, "/nowhere cannot be read"),
@@ -113,7 +180,10 @@ fn secrets_that_no_exchange_issues() {
         assert_eq!(files(&place.home()), before, "{words} changed something");
     }
     // A secret of another length is taken, with a note.
-    let done = place.import(&["--exchange", "kraken", "--key", "short", "--api-key", "a"], "aHVzaGh1c2g=");
+    let done = place.import(
+        &["--exchange", "kraken", "--key", "short", "--api-key", "a"],
+        "aHVzaGh1c2g=",
+    );
     assert!(done.stderr.contains("note:"), "{done:?}");
 }
 
@@ -125,20 +195,72 @@ fn imports_that_are_refused_before_or_after_the_secret() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["--exchange", "nope"], 5, "no exchange \"nope\""),
         (&["--exchange", "kraken"], 5, "a key named kraken already"),
-        (&[&kraken[..], &["--algorithm", "hmac-md5"]].concat(), 2, "no algorithm \"hmac-md5\""),
-        (&[&kraken[..], &["--algorithm", "hmac-sha256"]].concat(), 5, "takes no hmac-sha256"),
-        (&[&kraken[..], &["--allow", "all"]].concat(), 2, "nothing named \"all\""),
-        (&[&kraken[..], &["--token", "none"]].concat(), 4, "no token named \"none\""),
-        (&[&kraken[..], &["--token", "softhsm", "--token", "softhsm"]].concat(), 5, "named twice"),
+        (
+            &[&kraken[..], &["--algorithm", "hmac-md5"]].concat(),
+            2,
+            "no algorithm \"hmac-md5\"",
+        ),
+        (
+            &[&kraken[..], &["--algorithm", "hmac-sha256"]].concat(),
+            5,
+            "takes no hmac-sha256",
+        ),
+        (
+            &[&kraken[..], &["--allow", "all"]].concat(),
+            2,
+            "nothing named \"all\"",
+        ),
+        (
+            &[&kraken[..], &["--token", "none"]].concat(),
+            4,
+            "no token named \"none\"",
+        ),
+        (
+            &[&kraken[..], &["--token", "softhsm", "--token", "softhsm"]].concat(),
+            5,
+            "named twice",
+        ),
         (&[&kraken[..], &["--user-id", "1"]].concat(), 5, "has no user_id"),
-        (&[&kraken[..], &["--api-key", "a b"]].concat(), 5, "API key has blanks"),
-        (&[&kraken[..], &["--base-url", "http://example.com"]].concat(), 5, "http without TLS"),
-        (&[&kraken[..], &["--base-url", "https://example.com/x"]].concat(), 5, "no host that can be used"),
-        (&[&kraken[..], &["--encoding", "hex"]].concat(), 5, "--exchange generic"),
-        (&[&kraken[..], &["--nonce-above", "9999999999999999999"]].concat(), 5, "more than a day ahead"),
-        (&["--exchange", "kraken", "--key", "A b"], 2, "cannot be a key's name"),
-        (&["--exchange", "kraken", "--key", "../x"], 2, "cannot be a key's name"),
-        (&["--exchange", "kraken", "--key", &"x".repeat(64)], 2, "cannot be a key's name"),
+        (
+            &[&kraken[..], &["--api-key", "a b"]].concat(),
+            5,
+            "API key has blanks",
+        ),
+        (
+            &[&kraken[..], &["--base-url", "http://example.com"]].concat(),
+            5,
+            "http without TLS",
+        ),
+        (
+            &[&kraken[..], &["--base-url", "https://example.com/x"]].concat(),
+            5,
+            "no host that can be used",
+        ),
+        (
+            &[&kraken[..], &["--encoding", "hex"]].concat(),
+            5,
+            "--exchange generic",
+        ),
+        (
+            &[&kraken[..], &["--nonce-above", "9999999999999999999"]].concat(),
+            5,
+            "more than a day ahead",
+        ),
+        (
+            &["--exchange", "kraken", "--key", "A b"],
+            2,
+            "cannot be a key's name",
+        ),
+        (
+            &["--exchange", "kraken", "--key", "../x"],
+            2,
+            "cannot be a key's name",
+        ),
+        (
+            &["--exchange", "kraken", "--key", &"x".repeat(64)],
+            2,
+            "cannot be a key's name",
+        ),
         (&["--exchange", "generic", "--key", "n"], 5, "needs its algorithm"),
         (&["--exchange", "cbpro", "--key", "n"], 5, "wants a passphrase"),
     ];
@@ -149,10 +271,26 @@ fn imports_that_are_refused_before_or_after_the_secret() {
     }
     for (args, input, words) in [
         (&kraken[..], format!("{KRAKEN_SECRET}\npass\n"), "more lines"),
-        (&["--exchange", "cbpro", "--key", "n"], format!("{KRAKEN_SECRET}\n\n"), "passphrase is empty"),
-        (&["--exchange", "cbpro", "--key", "n"], format!("{KRAKEN_SECRET}\np\u{e9}\n"), "cannot stand in a request"),
-        (&["--exchange", "cbpro", "--key", "n"], format!("{KRAKEN_SECRET}\npass\nmore\n"), "more lines"),
-        (&["--exchange", "kraken", "--key", "n"], String::new(), "ended before the secret"),
+        (
+            &["--exchange", "cbpro", "--key", "n"],
+            format!("{KRAKEN_SECRET}\n\n"),
+            "passphrase is empty",
+        ),
+        (
+            &["--exchange", "cbpro", "--key", "n"],
+            format!("{KRAKEN_SECRET}\np\u{e9}\n"),
+            "cannot stand in a request",
+        ),
+        (
+            &["--exchange", "cbpro", "--key", "n"],
+            format!("{KRAKEN_SECRET}\npass\nmore\n"),
+            "more lines",
+        ),
+        (
+            &["--exchange", "kraken", "--key", "n"],
+            String::new(),
+            "ended before the secret",
+        ),
     ] {
         refused(&place.run(&[&["import"], args].concat(), &input), 5, words);
         assert_eq!(files(&place.home()), before, "{words} changed something");
@@ -205,31 +343,74 @@ fn lines_that_are_no_requests_are_answered_one_by_one() {
         ("\"x\"", "bad-input"),
         ("{}", "bad-input"),
         (r#"{"key":"kraken"}"#, "bad-input"),
-        (r#"{"key":"kraken","method":"POST","path":"/0/private/Balance","extra":1}"#, "bad-input"),
-        (r#"{"key":"kraken","key":"kraken","method":"POST","path":"/0/private/Balance"}"#, "bad-input"),
-        (r#"{"key":1,"method":"POST","path":"/0/private/Balance"}"#, "bad-input"),
-        (r#"{"key":"KRAKEN","method":"POST","path":"/0/private/Balance"}"#, "bad-input"),
+        (
+            r#"{"key":"kraken","method":"POST","path":"/0/private/Balance","extra":1}"#,
+            "bad-input",
+        ),
+        (
+            r#"{"key":"kraken","key":"kraken","method":"POST","path":"/0/private/Balance"}"#,
+            "bad-input",
+        ),
+        (
+            r#"{"key":1,"method":"POST","path":"/0/private/Balance"}"#,
+            "bad-input",
+        ),
+        (
+            r#"{"key":"KRAKEN","method":"POST","path":"/0/private/Balance"}"#,
+            "bad-input",
+        ),
         (r#"{"key":"kraken","method":"POST","path":"0"}"#, "bad-input"),
-        (r#"{"key":"kraken","method":"POST","path":"/0/private/Balance","body":"a=1","form":{"b":1}}"#, "bad-input"),
-        (r#"{"key":"kraken","method":"POST","path":"/0/private/Balance","form":{"b":null}}"#, "bad-input"),
-        (r#"{"key":"kraken","method":"POST","path":"/0/private/Balance?a=1","query":"b=2"}"#, "bad-input"),
-        (r#"{"key":"kraken","method":"POST","path":"/0/private/Balance","url":"https://api.kraken.com/x"}"#, "bad-input"),
-        (r#"{"key":"none","method":"POST","path":"/0/private/Balance"}"#, "unknown-key"),
-        (r#"{"key":"kraken","method":"POST","path":"/0/private/Withdraw"}"#, "denied"),
-        (r#"{"key":"kraken","method":"POST","path":"/0/private/WithdrawInfo"}"#, "denied"),
-        (r#"{"key":"kraken","method":"POST","path":"/0/private/Balance"}"#, ""),
+        (
+            r#"{"key":"kraken","method":"POST","path":"/0/private/Balance","body":"a=1","form":{"b":1}}"#,
+            "bad-input",
+        ),
+        (
+            r#"{"key":"kraken","method":"POST","path":"/0/private/Balance","form":{"b":null}}"#,
+            "bad-input",
+        ),
+        (
+            r#"{"key":"kraken","method":"POST","path":"/0/private/Balance?a=1","query":"b=2"}"#,
+            "bad-input",
+        ),
+        (
+            r#"{"key":"kraken","method":"POST","path":"/0/private/Balance","url":"https://api.kraken.com/x"}"#,
+            "bad-input",
+        ),
+        (
+            r#"{"key":"none","method":"POST","path":"/0/private/Balance"}"#,
+            "unknown-key",
+        ),
+        (
+            r#"{"key":"kraken","method":"POST","path":"/0/private/Withdraw"}"#,
+            "denied",
+        ),
+        (
+            r#"{"key":"kraken","method":"POST","path":"/0/private/WithdrawInfo"}"#,
+            "denied",
+        ),
+        (
+            r#"{"key":"kraken","method":"POST","path":"/0/private/Balance"}"#,
+            "",
+        ),
     ];
     let input: Vec<_> = lines.iter().map(|(line, _)| *line).collect();
     let done = place.run(&["sign", "--json"], &input.join("\n"));
     assert_eq!(done.code, 1);
-    let answers: Vec<Value> = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<Value> = done
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(answers.len(), lines.len());
     for ((line, code), answer) in lines.iter().zip(&answers) {
         if code.is_empty() {
             assert_eq!(answer["ok"], true, "{line}: {answer}");
         } else {
             assert_eq!(answer["error"]["code"], *code, "{line}: {answer}");
-            assert!(answer["error"]["fix"].as_str().is_some_and(|fix| !fix.is_empty()), "{answer}");
+            assert!(
+                answer["error"]["fix"].as_str().is_some_and(|fix| !fix.is_empty()),
+                "{answer}"
+            );
         }
     }
     // Bytes that are no text, and a line without end.
@@ -252,8 +433,14 @@ fn lines_of_an_import_are_answered_one_by_one() {
         (line(",\"key\":\"two\""), "bad-input"),
         (line(",\"key\":\"two\",\"secret\":\"a\\nb\""), "bad-input"),
         (line(",\"key\":\"two\",\"secret\":1"), "bad-input"),
-        (line(&format!("{secret},\"key\":\"two\",\"passphrase\":\"p\"")), "bad-input"),
-        (line(&format!("{secret},\"key\":\"two\",\"allow\":[\"all\"]")), "bad-input"),
+        (
+            line(&format!("{secret},\"key\":\"two\",\"passphrase\":\"p\"")),
+            "bad-input",
+        ),
+        (
+            line(&format!("{secret},\"key\":\"two\",\"allow\":[\"all\"]")),
+            "bad-input",
+        ),
         (format!("{{\"exchange\":\"nope\"{secret}}}"), "unknown-exchange"),
         ("not json".to_owned(), "bad-input"),
         (line(&format!("{secret},\"key\":\"two\"")), ""),
@@ -262,7 +449,11 @@ fn lines_of_an_import_are_answered_one_by_one() {
     let done = place.run(&["import", "--json"], &input.join("\n"));
     assert_eq!(done.code, 1);
     assert!(!done.stdout.contains(&KRAKEN_SECRET[..12]) && !done.stderr.contains(&KRAKEN_SECRET[..12]));
-    let answers: Vec<Value> = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<Value> = done
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(answers.len(), lines.len());
     for ((line, code), answer) in lines.iter().zip(&answers) {
         let told = answer["error"]["code"].as_str().unwrap_or_default();
@@ -280,17 +471,33 @@ fn what_a_newer_version_wrote_is_refused_and_left_alone() {
     let home = place.home();
     let cases = [
         (home.join("config.toml"), "version = 1", "version = 2"),
-        (home.join("config.toml"), "version = 1", "version=2 # by a newer one"),
-        (home.join("config.toml"), "version = 1", "\"version\" = 4294967297"),
+        (
+            home.join("config.toml"),
+            "version = 1",
+            "version=2 # by a newer one",
+        ),
+        (
+            home.join("config.toml"),
+            "version = 1",
+            "\"version\" = 4294967297",
+        ),
         (home.join("keys/kraken.json"), "\"version\": 1", "\"version\": 2"),
-        (home.join("keys/kraken.json"), "\"version\": 1", "\"version\": 2, \"new\": true"),
+        (
+            home.join("keys/kraken.json"),
+            "\"version\": 1",
+            "\"version\": 2, \"new\": true",
+        ),
     ];
     for (file, old, new) in cases {
         let text = fs::read_to_string(&file).unwrap();
         assert!(text.contains(old));
         fs::write(&file, text.replacen(old, new, 1)).unwrap();
         let before = files(&home);
-        for args in [&BALANCE[..], &["remove", "kraken"], &["set", "kraken", "--api-key", "x"]] {
+        for args in [
+            &BALANCE[..],
+            &["remove", "kraken"],
+            &["set", "kraken", "--api-key", "x"],
+        ] {
             let done = place.run(args, "");
             if file.ends_with("config.toml") && args[0] == "set" {
                 continue;
@@ -324,7 +531,11 @@ fn damaged_and_misplaced_files_are_named() {
     let Some(place) = Place::with_kraken() else { return };
     let home = place.home();
     let config = fs::read(home.join("config.toml")).unwrap();
-    fs::write(home.join("config.toml"), [b"nonsense = 1\n".as_slice(), &config].concat()).unwrap();
+    fs::write(
+        home.join("config.toml"),
+        [b"nonsense = 1\n".as_slice(), &config].concat(),
+    )
+    .unwrap();
     let done = place.run(&BALANCE, "");
     refused(&done, 5, "nonsense");
     fs::write(home.join("config.toml"), b"[token").unwrap();
@@ -333,7 +544,10 @@ fn damaged_and_misplaced_files_are_named() {
     // A record under another key's name would let `remove` delete that key's secret.
     fs::copy(home.join("keys/kraken.json"), home.join("keys/copy.json")).unwrap();
     let before = files(&home);
-    for args in [&["remove", "copy"][..], &["sign", "copy", "POST", "/0/private/Balance"]] {
+    for args in [
+        &["remove", "copy"][..],
+        &["sign", "copy", "POST", "/0/private/Balance"],
+    ] {
         refused(&place.run(args, ""), 1, "the record of the key kraken");
     }
     assert_eq!(files(&home), before);
@@ -368,10 +582,16 @@ fn modules_and_tokens_that_are_none() {
     fs::write(&text, "not a library").unwrap();
     let folder = place.path().display().to_string();
     for (args, words) in [
-        (vec!["--pkcs11", "/nowhere.so"], "no PKCS#11 module at /nowhere.so"),
+        (
+            vec!["--pkcs11", "/nowhere.so"],
+            "no PKCS#11 module at /nowhere.so",
+        ),
         (vec!["--pkcs11", &folder], "directory"),
         (vec!["--pkcs11", text.to_str().unwrap()], "not a library"),
-        (vec!["--pkcs11", "/lib/x86_64-linux-gnu/libm.so.6"], "not a PKCS#11 module"),
+        (
+            vec!["--pkcs11", "/lib/x86_64-linux-gnu/libm.so.6"],
+            "not a PKCS#11 module",
+        ),
         (vec!["--pkcs11", &module, "--label", "nobody's"], "nobody's"),
     ] {
         if args[1].starts_with("/lib/") && !fs::exists(args[1]).unwrap() {
@@ -393,5 +613,9 @@ fn modules_and_tokens_that_are_none() {
         assert!(!done.stderr.contains("1234"), "{done:?}");
         assert_eq!(files(&place.home()), before, "{args:?} changed something");
     }
-    refused(&Place::new().run(&["import", "--exchange", "kraken"], "x\n"), 4, "no token is set up");
+    refused(
+        &Place::new().run(&["import", "--exchange", "kraken"], "x\n"),
+        4,
+        "no token is set up",
+    );
 }

@@ -48,7 +48,13 @@ fn every_loose_mode_is_refused_with_its_chmod() {
     chmod(&place.home(), 0o755);
     let done = place.run(&["list"], "");
     let remedy = done.stderr.lines().nth(1).unwrap().trim().to_owned();
-    assert!(std::process::Command::new("sh").args(["-c", &remedy]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("sh")
+            .args(["-c", &remedy])
+            .status()
+            .unwrap()
+            .success()
+    );
     place.ok(&["list"]);
 }
 
@@ -74,7 +80,11 @@ fn what_belongs_to_another_user_is_refused() {
 fn what_hsmsign_makes_is_private_whatever_the_umask() {
     let place = Place::new();
     let made = std::process::Command::new("sh")
-        .args(["-c", "umask 000; exec \"$0\" init --softhsm", env!("CARGO_BIN_EXE_hsmsign")])
+        .args([
+            "-c",
+            "umask 000; exec \"$0\" init --softhsm",
+            env!("CARGO_BIN_EXE_hsmsign"),
+        ])
         .env("HSMSIGN_HOME", place.home())
         .output()
         .unwrap();
@@ -83,7 +93,10 @@ fn what_hsmsign_makes_is_private_whatever_the_umask() {
         return;
     }
     assert!(made.status.success(), "{made:?}");
-    place.import(&["--exchange", "kraken", "--api-key", "a"], crate::bench::KRAKEN_SECRET);
+    place.import(
+        &["--exchange", "kraken", "--api-key", "a"],
+        crate::bench::KRAKEN_SECRET,
+    );
     place.ok(&BALANCE);
     place.ok(&["backup", "backup.json"]);
     let mut folders = vec![place.path().to_owned()];
@@ -106,7 +119,10 @@ fn a_pipe_in_place_of_a_file_is_not_waited_for() {
         let path = place.home().join(name);
         let bytes = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&path).status();
+        let made = std::process::Command::new("mkfifo")
+            .args(["-m", "600"])
+            .arg(&path)
+            .status();
         assert!(made.unwrap().success());
         let code = if name.ends_with(".pin") { 4 } else { 5 };
         refused(&place.run(&BALANCE, ""), code, "not a plain file");

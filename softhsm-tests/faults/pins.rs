@@ -81,14 +81,21 @@ fn a_wrong_pin_is_spent_once_by_all_processes() {
     fs::write(pin_file(&place), "wrong-1\n").unwrap();
     // Many at once, and one after the other.
     let many: Vec<_> = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..6).map(|_| scope.spawn(|| run_spied(&place, &BALANCE))).collect();
+        let running: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| run_spied(&place, &BALANCE)))
+            .collect();
         running.into_iter().map(|run| run.join().unwrap()).collect()
     });
     for done in many {
         refused(&done, 4, "refused the PIN");
         assert!(!done.stderr.contains("wrong-1"), "{done:?}");
     }
-    for args in [&BALANCE[..], &["test", "kraken"], &["remove", "kraken"], &["token", "show", "softhsm"]] {
+    for args in [
+        &BALANCE[..],
+        &["test", "kraken"],
+        &["remove", "kraken"],
+        &["token", "show", "softhsm"],
+    ] {
         refused(&run_spied(&place, args), 4, "token retry-pin");
     }
     assert_eq!(run_spied(&place, &["doctor"]).code, 1);
@@ -133,7 +140,10 @@ fn with_descriptor(place: &Place, redirection: &str) -> Done {
         .args(["-c", &script, env!("CARGO_BIN_EXE_hsmsign")])
         .env("HSMSIGN_HOME", place.home())
         .current_dir(place.path());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     finish(command.spawn().unwrap(), b"")
 }
 
@@ -144,13 +154,19 @@ fn a_pin_comes_from_a_descriptor_and_a_refused_one_is_remembered() {
     assert_eq!(with_descriptor(&place, "3<home/softhsm/softhsm.pin").code, 0);
     refused(&with_descriptor(&place, "3<&-"), 4, "file descriptor 3");
     fs::write(place.path().join("wrong"), "wrong\n").unwrap();
-    refused(&with_descriptor(&place, "3<wrong"), 4, "refused the PIN from fd:3");
+    refused(
+        &with_descriptor(&place, "3<wrong"),
+        4,
+        "refused the PIN from fd:3",
+    );
     refused(&with_descriptor(&place, "3<wrong"), 4, "retry-pin");
     // Another file is another PIN.
     assert_eq!(with_descriptor(&place, "3<home/softhsm/softhsm.pin").code, 0);
     // One pipe cannot be told from the next: after a wrong PIN, the user's word is needed.
     let pipe = |what: &str| {
-        let script = format!("cat {what} | {{ exec 3<&0; exec \"$0\" sign kraken POST /0/private/Balance </dev/null; }}");
+        let script = format!(
+            "cat {what} | {{ exec 3<&0; exec \"$0\" sign kraken POST /0/private/Balance </dev/null; }}"
+        );
         let done = Command::new("sh")
             .args(["-c", &script, env!("CARGO_BIN_EXE_hsmsign")])
             .env("HSMSIGN_HOME", place.home())
@@ -178,7 +194,10 @@ fn a_pin_comes_from_a_systemd_credential() {
     let run = || {
         let mut command = place.command(&BALANCE);
         command.env("CREDENTIALS_DIRECTORY", &folder);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         finish(command.spawn().unwrap(), b"")
     };
     refused(&run(), 4, "which is not there");
@@ -214,7 +233,11 @@ fn a_token_is_named_by_a_uri() {
     place.ok(&BALANCE);
     write("0000000000000000");
     refused(&place.run(&BALANCE, ""), 4, "0000000000000000");
-    fs::write(&path, "version = 1\n[token.softhsm]\nuri = \"pkcs11:token=%zz?module-path=/x.so\"\n").unwrap();
+    fs::write(
+        &path,
+        "version = 1\n[token.softhsm]\nuri = \"pkcs11:token=%zz?module-path=/x.so\"\n",
+    )
+    .unwrap();
     refused(&place.run(&BALANCE, ""), 5, "%zz");
 }
 
@@ -237,7 +260,10 @@ fn a_pin_is_asked_for_by_pinentry() {
         let mut command = place.command(&BALANCE);
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", programs.display()));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         finish(command.spawn().unwrap(), b"")
     };
     let quoted: String = pin.trim().chars().map(|c| format!("%{:02X}", c as u32)).collect();
@@ -277,7 +303,10 @@ fn without_a_terminal_nobody_is_asked_and_nothing_hangs() {
         .unwrap();
     assert_eq!(done.status.code(), Some(4), "{done:?}");
     let told = String::from_utf8(done.stderr).unwrap();
-    assert!(told.contains("no terminal") && told.contains("pin-source"), "{told}");
+    assert!(
+        told.contains("no terminal") && told.contains("pin-source"),
+        "{told}"
+    );
     assert!(begun.elapsed() < Duration::from_secs(5));
     let line = r#"{"key":"kraken","method":"POST","path":"/0/private/Balance"}"#;
     let mut child = Command::new("setsid")
@@ -336,9 +365,19 @@ impl Screen {
         let begun = std::time::Instant::now();
         let mut bytes = [0; 4096];
         while !self.shown.contains(text) {
-            assert!(begun.elapsed() < Duration::from_secs(10), "no {text:?} in {:?}", self.shown);
-            let mut ready = [rustix::event::PollFd::new(&self.master, rustix::event::PollFlags::IN)];
-            let wait = rustix::time::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "no {text:?} in {:?}",
+                self.shown
+            );
+            let mut ready = [rustix::event::PollFd::new(
+                &self.master,
+                rustix::event::PollFlags::IN,
+            )];
+            let wait = rustix::time::Timespec {
+                tv_sec: 0,
+                tv_nsec: 100_000_000,
+            };
             if rustix::event::poll(&mut ready, Some(&wait)).unwrap() > 0 {
                 let read = self.master.read(&mut bytes).unwrap();
                 self.shown.push_str(&String::from_utf8_lossy(&bytes[..read]));
@@ -351,7 +390,10 @@ impl Screen {
     }
 
     fn echoes(&self) -> bool {
-        tcgetattr(self.terminal.as_fd()).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON)
+        tcgetattr(self.terminal.as_fd())
+            .unwrap()
+            .local_modes
+            .contains(LocalModes::ECHO | LocalModes::ICANON)
     }
 }
 
@@ -367,7 +409,11 @@ fn a_pin_typed_at_the_terminal_is_not_shown() {
     screen.type_in(&format!("junk\u{15}x\u{7f}{}\r", pin.trim()));
     screen.wait_for("API-Sign");
     assert!(child.wait().unwrap().success());
-    assert!(!screen.shown.contains(pin.trim()) && !screen.shown.contains("junk"), "{}", screen.shown);
+    assert!(
+        !screen.shown.contains(pin.trim()) && !screen.shown.contains("junk"),
+        "{}",
+        screen.shown
+    );
     assert!(screen.echoes(), "the terminal is as before");
 }
 

@@ -134,7 +134,10 @@ pub fn refused(done: &Done, code: i32, words: &str) {
     assert!(done.stderr.contains(words), "wanted {words:?}: {done:?}");
     assert!(done.stderr.starts_with("hsmsign: "), "{done:?}");
     assert!(
-        done.stderr.lines().skip(1).any(|line| line.starts_with("  ") && line.len() > 8),
+        done.stderr
+            .lines()
+            .skip(1)
+            .any(|line| line.starts_with("  ") && line.len() > 8),
         "no remedy: {done:?}"
     );
     assert!(!done.stderr.contains("panicked"), "{done:?}");

@@ -3,7 +3,9 @@ use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 use super::{KeyName, Keyring, Record, Stamp, record::VERSION};
 use crate::{
     error::{Code, Error, Result, failed},
-    home::{Home, check_folder, create_folder, io_error, list_folder, read_private, remove_file, write_private},
+    home::{
+        Home, check_folder, create_folder, io_error, list_folder, read_private, remove_file, write_private,
+    },
 };
 
 const LIMIT: u64 = 1 << 20;
@@ -51,8 +53,12 @@ impl Keyring for FileKeyring {
         let record = parse(&bytes).map_err(|error| error.within(path.display()))?;
         if record.name != *name {
             // Removing or rotating a copy would take the other key's secret off the token.
-            return Err(failed(format!("{} is the record of the key {}", path.display(), record.name))
-                .fix("remove the copied file; a second name for a secret is made by importing it again"));
+            return Err(failed(format!(
+                "{} is the record of the key {}",
+                path.display(),
+                record.name
+            ))
+            .fix("remove the copied file; a second name for a secret is made by importing it again"));
         }
         Ok(record)
     }

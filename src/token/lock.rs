@@ -57,7 +57,9 @@ impl ProcessLock {
                 .truncate(false)
                 .mode(0o600)
                 .open(path)
-                .map_err(|e| TokenError::Failed(format!("cannot open the lock file {}: {e}", path.display())))?
+                .map_err(|e| {
+                    TokenError::Failed(format!("cannot open the lock file {}: {e}", path.display()))
+                })?
         };
         let deadline = Instant::now() + wait;
         let mut pause = Duration::from_micros(500);
@@ -111,7 +113,11 @@ pub fn place<E>(
         .is_ok_and(|folder| folder.is_dir() && folder.uid() == me && folder.mode() & 0o077 == 0);
     let locks = runtime.join("hsmsign/locks");
     if private && create_folder(&locks).is_ok() {
-        let what = [module.as_os_str().as_bytes(), module_args.unwrap_or_default().as_bytes()].join(&0);
+        let what = [
+            module.as_os_str().as_bytes(),
+            module_args.unwrap_or_default().as_bytes(),
+        ]
+        .join(&0);
         let name = base16ct::lower::encode_string(&Sha256::digest(what)[..16]);
         return Ok(locks.join(name));
     }

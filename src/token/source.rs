@@ -124,7 +124,9 @@ impl ConfiguredPin {
                         Code::TokenLocked,
                         format!("its PIN is the systemd credential {name}, and this process was given none"),
                     )
-                    .fix(format!("run it from a unit with LoadCredential={name}:PATH, or set another pin-source"))
+                    .fix(format!(
+                        "run it from a unit with LoadCredential={name}:PATH, or set another pin-source"
+                    ))
                 })?;
                 Ok(Some(Path::new(&folder).join(name)))
             }
@@ -181,10 +183,7 @@ impl ConfiguredPin {
                     .remedy()
                     .unwrap_or("make it readable for you alone")
                     .to_owned();
-                locked(
-                    format!("its PIN was not read: {error}"),
-                    fix,
-                )
+                locked(format!("its PIN was not read: {error}"), fix)
             })?
         };
         let file = file.ok_or_else(|| {

@@ -151,7 +151,10 @@ fn softhsm_conf(home: &Home) -> Result<PathBuf> {
     if !tokens.exists() {
         return Err(Error::new(
             Code::TokenMissing,
-            format!("the folder of the development tokens is not there: {}", tokens.display()),
+            format!(
+                "the folder of the development tokens is not there: {}",
+                tokens.display()
+            ),
         )
         .fix("put it back, its keys are in it; or make a new token: hsmsign init --softhsm --token NAME"));
     }
