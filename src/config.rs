@@ -1,18 +1,20 @@
 //! `config.toml`: the tokens by name, and what to do by default.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
-    home::{Home, read_private, write_private},
+    home::{FileLock, Home, read_private, write_private},
 };
 
 /// The version of the file that this program writes; a newer one is refused.
 pub const VERSION: u32 = 1;
 const LIMIT: u64 = 1 << 20;
+/// How long one change of the file waits for another.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The settings.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -73,9 +75,10 @@ impl Config {
             return Ok(Self::default());
         };
         let text = text(bytes, &path)?;
-        let version = text.lines().find_map(|line| {
-            let (name, number) = line.split_once('=')?;
-            (name.trim() == "version").then(|| number.trim().parse::<u32>().ok())?
+        // First, since what a newer version has besides is not known here.
+        let version = text.parse::<DocumentMut>().ok().and_then(|document| {
+            let version = document.get("version")?.as_integer()?;
+            Some(u32::try_from(version).unwrap_or(u32::MAX))
         });
         if let Some(version) = version
             && version > VERSION
@@ -220,6 +223,12 @@ pub fn remove_token(home: &Home, name: &str) -> Result<()> {
 
 fn edit(home: &Home, change: impl FnOnce(&mut DocumentMut) -> Result<()>) -> Result<()> {
     home.create()?;
+    // Two that change the file at once must not lose each other's change.
+    let _lock = FileLock::acquire(
+        &home.state("config.lock"),
+        PATIENCE,
+        "another hsmsign process has been changing config.toml",
+    )?;
     let path = home.config("config.toml");
     let before = read_private(&path, LIMIT)?
         .map(|bytes| text(bytes, &path))
@@ -289,6 +298,8 @@ mod tests {
         assert!(Config::load(&home).unwrap().token("two").is_err());
         write_private(&path, b"version = 7\nnew = 1").unwrap();
         assert!(Config::load(&home).unwrap_err().message().contains("version 7"));
+        write_private(&path, b"version = 2 # a comment\n").unwrap();
+        assert!(Config::load(&home).unwrap_err().message().contains("version 2"));
         write_private(&path, b"version = 1\nnew = 1").unwrap();
         assert_eq!(Config::load(&home).unwrap_err().code(), Code::BadInput);
     }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::error::{Code, Error, Result, bad_input, failed};
 
@@ -58,9 +58,28 @@ impl Home {
             }
         };
         for folder in [&home.config, &home.state] {
-            check_private(folder)?;
+            check_folder(folder)?;
         }
         Ok(home)
+    }
+
+    /// Removes what processes that were killed left beside the files they were writing. Whoever calls it holds the
+    /// lock under which keys are changed, so that nobody writes in their folders now.
+    pub fn sweep_unfinished(&self) {
+        for folder in ["keys", "journal"] {
+            remove_unfinished(&self.state(folder), |_| true);
+        }
+        let others = [
+            self.config.clone(),
+            self.state.clone(),
+            self.config("schemes"),
+            self.state("nonces"),
+            self.state("pins"),
+            self.state("softhsm"),
+        ];
+        for folder in others {
+            remove_unfinished(&folder, is_gone);
+        }
     }
 
     /// Both in one folder.
@@ -115,19 +134,24 @@ pub fn create_folder(folder: &Path) -> Result<()> {
         .mode(0o700)
         .create(folder)
         .map_err(|error| io_error("the folder", folder, "be made", &error))?;
-    check_private(folder)
+    check_folder(folder)
 }
 
-/// Refuses a file or folder that others can read or write, or that belongs to another user. One that is not there
-/// is fine.
-fn check_private(path: &Path) -> Result<()> {
-    match fs::metadata(path) {
-        Ok(metadata) => check_metadata(path, &metadata),
+/// Refuses a folder that others can read or write or that is another user's. One that is not there is fine.
+///
+/// # Errors
+/// As said, with the chmod; or when there is a file in its place.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    match fs::metadata(folder) {
+        Ok(metadata) if !metadata.is_dir() => Err(bad_input(format!("{} is not a folder", folder.display()))
+            .fix("move the file away, or set HSMSIGN_HOME to a folder of mode 0700")),
+        Ok(metadata) => check_metadata(folder, &metadata),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(io_error("", path, "be looked at", &error)),
+        Err(error) => Err(io_error("the folder", folder, "be looked at", &error)),
     }
 }
 
+/// Refuses what others can read or write, or what belongs to another user.
 fn check_metadata(path: &Path, metadata: &fs::Metadata) -> Result<()> {
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me {
@@ -180,7 +204,12 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// When others can read or write it, or it cannot be opened.
 pub fn open_private(path: &Path) -> Result<Option<File>> {
-    let file = match File::open(path) {
+    // Without waiting, should it be a pipe that nobody writes to.
+    let opened = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path);
+    let file = match opened {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("", path, "be read", &error)),
@@ -188,6 +217,11 @@ pub fn open_private(path: &Path) -> Result<Option<File>> {
     let metadata = file
         .metadata()
         .map_err(|error| io_error("", path, "be looked at", &error))?;
+    if !metadata.is_file() {
+        return Err(
+            bad_input(format!("{} is not a plain file", path.display())).fix("put a file of mode 600 there")
+        );
+    }
     check_metadata(path, &metadata)?;
     Ok(Some(file))
 }
@@ -227,6 +261,28 @@ pub fn beside(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!(".{name}.{}.{count}.new", std::process::id()))
 }
 
+/// The process that made a name of [`beside`]; none for other names.
+fn maker(name: &str) -> Option<i32> {
+    let mut parts = name.strip_prefix('.')?.strip_suffix(".new")?.rsplit('.');
+    parts.next()?.parse::<u64>().ok()?;
+    parts.next()?.parse().ok()
+}
+
+fn is_gone(process: i32) -> bool {
+    rustix::process::Pid::from_raw(process)
+        .is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+}
+
+/// Removes the names of [`beside`] in a folder, by what is said of the process that made them.
+fn remove_unfinished(folder: &Path, wanted: impl Fn(i32) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().and_then(maker).is_some_and(&wanted) {
+            // What cannot be removed now is tried again at the next change of keys.
+            let _later = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Removes a file, and has the removal on the disk; one that is not there is no error.
 ///
 /// # Errors
@@ -252,7 +308,7 @@ pub fn list_folder(folder: &Path) -> Result<Vec<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(io_error("the folder", folder, "be read", &error)),
     };
-    check_private(folder)?;
+    check_folder(folder)?;
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| io_error("the folder", folder, "be read", &error))?;
@@ -266,7 +322,11 @@ pub fn list_folder(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Has the names in a folder on the disk.
+///
+/// # Errors
+/// When it cannot be opened or written.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
@@ -401,6 +461,53 @@ mod tests {
             1,
             "nothing is left beside it"
         );
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not() {
+        let folder = temporary();
+        let home = Home::at(folder.path());
+        fs::create_dir(home.state("pins")).unwrap();
+        fs::create_dir(home.state("keys")).unwrap();
+        let make = |name: &str| fs::write(folder.path().join(name), "").unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let gone = child.id();
+        child.wait().unwrap();
+        make(&format!("pins/.softhsm.refused.{gone}.0.new"));
+        make(&format!("pins/.softhsm.refused.{}.0.new", std::process::id()));
+        make("keys/.kraken.json.1.7.new");
+        make("pins/.mine.new");
+        make("keys/kraken.json");
+        home.sweep_unfinished();
+        let left = |name: &str| {
+            let mut names: Vec<_> = fs::read_dir(home.state(name))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        let living = format!(".softhsm.refused.{}.0.new", std::process::id());
+        assert_eq!(left("pins"), [".mine.new".to_owned(), living]);
+        assert_eq!(left("keys"), ["kraken.json"]);
+    }
+
+    #[test]
+    fn only_plain_files_and_folders_are_used_and_a_pipe_is_not_waited_for() {
+        let folder = temporary();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        let error = read_private(&pipe, 10).unwrap_err();
+        assert!(error.message().contains("not a plain file"), "{error}");
+        let error = check_folder(&pipe).unwrap_err();
+        assert!(!error.advice().contains("chmod 600"), "{}", error.advice());
     }
 
     #[test]

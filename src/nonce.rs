@@ -7,18 +7,19 @@
 use std::{
     collections::HashMap,
     fs::File,
-    os::unix::fs::FileExt as _,
+    io::ErrorKind,
+    os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use rustix::fs::{FlockOperation, flock, fstat};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, linkat};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Result, bad_input, failed},
-    home::{Home, beside, create_folder, io_error, open_private, write_private},
+    home::{Home, beside, check_folder, create_folder, io_error, open_private, sync_folder, write_private},
     keyring::KeyName,
 };
 
@@ -140,7 +141,7 @@ impl Nonces {
         let kept = lock(&self.open).remove(key);
         let file = match kept {
             Some(file) => file,
-            None => self.open_file(key, &path)?,
+            None => self.open_file(&path)?,
         };
         exclusive(&file, &path)?;
         let linked = fstat(&file).is_ok_and(|file| file.st_nlink > 0);
@@ -148,7 +149,7 @@ impl Nonces {
             file
         } else {
             // Moved away or replaced since it was opened.
-            let file = self.open_file(key, &path)?;
+            let file = self.open_file(&path)?;
             exclusive(&file, &path)?;
             file
         };
@@ -156,26 +157,18 @@ impl Nonces {
     }
 
     /// The file of a key, made if it is not there.
-    fn open_file(&self, key: &KeyName, path: &Path) -> Result<File> {
+    fn open_file(&self, path: &Path) -> Result<File> {
         if open_private(path)?.is_none() {
             create_folder(&self.folder)?;
-            // Another process may be here too: the link fails for the second, and both open the first one's.
-            let fresh = beside(&self.folder, key.as_str());
             let slot = Slot {
                 sequence: 0,
                 last: 0,
                 reserved: 0,
             }
             .render(self.boot.as_deref());
-            write_private(&fresh, &[slot, slot].concat())?;
-            let linked = std::fs::hard_link(&fresh, path);
-            let _ = std::fs::remove_file(&fresh);
-            match linked {
-                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                    return Err(io_error("the nonce file", path, "be made", &error));
-                }
-                _ => {}
-            }
+            make_whole(&self.folder, path, &[slot, slot].concat())?;
+        } else {
+            check_folder(&self.folder)?;
         }
         std::fs::OpenOptions::new()
             .read(true)
@@ -195,6 +188,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn exclusive(file: &File, path: &Path) -> Result<()> {
     flock(file, FlockOperation::LockExclusive)
         .map_err(|error| failed(format!("{} could not be locked: {error}", path.display())))
+}
+
+/// Makes a file with these bytes that is there whole or not at all. Another process may do the same: the link fails
+/// for the second, and both open the first one's.
+fn make_whole(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+    let made = match link_nameless(folder, path, bytes) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => link_named(folder, path, bytes)?,
+        made => made,
+    };
+    match made {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(io_error("the nonce file", path, "be made", &error))
+        }
+        _ => sync_folder(folder).map_err(|error| io_error("the nonce file", path, "be made", &error)),
+    }
+}
+
+/// By a file that has no name before it is whole, so that nothing is left where the process ends in the middle.
+fn link_nameless(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?);
+    file.write_all_at(bytes, 0)?;
+    file.sync_all()?;
+    let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, itself, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Where the file system or its mounts do not let that be.
+fn link_named(folder: &Path, path: &Path, bytes: &[u8]) -> Result<std::io::Result<()>> {
+    let fresh = beside(folder, &path.file_name().unwrap_or_default().to_string_lossy());
+    write_private(&fresh, bytes)?;
+    let linked = std::fs::hard_link(&fresh, path);
+    let _ = std::fs::remove_file(&fresh);
+    Ok(linked)
 }
 
 struct Slot {

@@ -9,9 +9,9 @@ use crate::{
     ask::Ask,
     config::{self, Config, TokenConfig},
     error::{Code, Error, Result, bad_input, failed},
-    home::{Home, write_private},
+    home::{Home, create_folder, write_private},
     secret::Secret,
-    token::{PinSource, Token, Tokens, pkcs11, settings, softhsm_module},
+    token::{PinSource, Token, Tokens, pkcs11, settings, softhsm_folder, softhsm_module},
 };
 
 /// The default name of the development token.
@@ -51,6 +51,7 @@ pub fn softhsm(home: &Home, name: Option<&str>, ask: &Arc<dyn Ask>) -> Result<(S
         softhsm: true,
         ..TokenConfig::default()
     };
+    create_folder(&softhsm_folder(home))?;
     let settings = settings(home, name, &token)?;
     let pin_file = home.state("softhsm").join(format!("{name}.pin"));
     let (so_pin, user_pin) = (random_pin()?, random_pin()?);

@@ -32,13 +32,25 @@ pub fn backup(args: &BackupArgs) -> Result<ExitCode> {
         }
         return output::line(&snapshot);
     }
-    let file = std::path::absolute(&args.file)
-        .map_err(|error| bad_input(format!("{} is no file's name: {error}", args.file.display())))?;
+    let file = target(&args.file)?;
     write_private(&file, format!("{snapshot}\n").as_bytes())?;
     output::line(&format!(
         "backed up to {}: all but the secrets, which are on the token",
         args.file.display()
     ))
+}
+
+/// The file to write: what a link points to, and no device or folder, which the new file would take the place of.
+fn target(file: &Path) -> Result<PathBuf> {
+    let file = file
+        .canonicalize()
+        .or_else(|_| std::path::absolute(file))
+        .map_err(|error| bad_input(format!("{} is no file's name: {error}", file.display())))?;
+    if file.exists() && !file.is_file() {
+        return Err(bad_input(format!("{} is not a plain file", file.display()))
+            .fix("name a file, or `-` for standard output"));
+    }
+    Ok(file)
 }
 
 /// Put back what a backup has and is missing here; nothing that is here is overwritten.

@@ -106,8 +106,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let plan = enrol.plan(new)?;
     let secrets = read_secrets(&plan, around.ask.as_ref())?;
-    let enrolled = enrol.import(plan, &secrets)?;
-    drop(secrets);
+    let enrolled = enrol.import(plan, secrets)?;
     tell(&enrolled, "imported")
 }
 

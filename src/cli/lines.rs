@@ -201,7 +201,9 @@ pub fn import(enrol: &Enrol, flags: &NewKey) -> Result<ExitCode> {
             if std::mem::take(&mut skipping) || line.expose().trim_ascii().is_empty() {
                 continue;
             }
-            let line = ImportLine::parse(&line, flags);
+            let read = ImportLine::parse(&line, flags);
+            drop(line);
+            let line = read;
             let name = line.as_ref().ok().and_then(|line| line.name());
             match line.and_then(|line| enrol.import_line(line)) {
                 Ok(enrolled) => output.push(&import::answer(&enrolled))?,

@@ -20,14 +20,17 @@ mod test;
 mod token;
 mod websocket;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{error::Error as _, process::ExitCode, sync::Arc};
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ErrorKind},
+};
 use hsmsign::{
     ask::{Ask, Terminal},
     config::Config,
     enrol::Enrol,
-    error::Result,
+    error::{Code, Error, Result},
     home::Home,
     keyring::FileKeyring,
     signer::Signer,
@@ -114,7 +117,11 @@ impl Around {
 
 /// Runs the command that the arguments name. Answers the exit code.
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return unparsed(&error),
+    };
+    let done = match cli.command {
         Command::Init(args) => init::run(args),
         Command::Import(args) => import::run(args),
         Command::List(args) => list::run(&args),
@@ -139,4 +146,30 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => output::report(&error),
     }
+}
+
+/// Tells what is wrong with the arguments. Where a secret is wanted, what was typed in a wrong place may be it: that is
+/// not shown again.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    let wanted = std::env::args_os()
+        .nth(1)
+        .is_some_and(|command| command == "import" || command == "rotate");
+    let value = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let told = match error.kind() {
+        ErrorKind::UnknownArgument if wanted && !value(ContextKind::InvalidArg).starts_with('-') => {
+            "there is an argument that is not wanted; a secret is never given as one"
+        }
+        ErrorKind::ValueValidation if wanted && value(ContextKind::InvalidArg).contains("<KEY>") => {
+            "that cannot be a key's name: 1 to 63 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or digit"
+        }
+        _ => {
+            let source = error.source().and_then(|source| source.downcast_ref::<Error>());
+            let Some(source) = source else { error.exit() };
+            let told = format!("{}: {source}", value(ContextKind::InvalidArg));
+            return output::report(&Error::new(Code::Usage, told).fix(source.advice()));
+        }
+    };
+    output::report(&Error::new(Code::Usage, told).fix(
+        "a key's name is yours to choose; the secret is asked for, or read from standard input: see hsmsign import --help",
+    ))
 }

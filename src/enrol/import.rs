@@ -126,7 +126,7 @@ impl Enrol {
     ///
     /// # Errors
     /// When a secret is not what the exchange issues, or a token does not take or keep it. Nothing is left then.
-    pub fn import(&self, plan: Plan, secrets: &Secrets) -> Result<Enrolled> {
+    pub fn import(&self, plan: Plan, secrets: Secrets) -> Result<Enrolled> {
         let (read, mut warnings) = read_secrets(&plan, secrets)?;
         let _lock = self.lock()?;
         if self.keyring.contains(&plan.name)? {
@@ -291,10 +291,11 @@ pub(super) enum Read {
     Data(Secret),
 }
 
-/// Reads the secrets as their exchange writes them. What goes to the token is all that stays.
+/// Reads the secrets as their exchange writes them. What goes to the token is all that stays: each text is wiped as
+/// soon as it is read.
 pub(super) fn read_secrets(
     plan: &Plan,
-    secrets: &Secrets,
+    secrets: Secrets,
 ) -> Result<(BTreeMap<&'static str, Read>, Vec<String>)> {
     let Algorithm::Mac(algorithm) = plan.algorithm else {
         return Err(Error::new(
@@ -303,18 +304,38 @@ pub(super) fn read_secrets(
         )
         .fix("use the exchange's HMAC keys for now"));
     };
-    let decode = |text: &Secret| match &plan.scheme {
-        Some(scheme) => scheme.kind(Some(plan.algorithm))?.read_secret(text),
-        None => read_generic(text, plan.new.encoding.as_deref()).map(|secret| (secret, Vec::new())),
+    let Secrets {
+        secret,
+        passphrase,
+        partner_secret,
+    } = secrets;
+    let mut warnings = Vec::new();
+    let mut block_key = |text: Secret| -> Result<Read> {
+        let (decoded, more) = match &plan.scheme {
+            Some(scheme) => scheme.kind(Some(plan.algorithm))?.read_secret(&text)?,
+            None => (read_generic(&text, plan.new.encoding.as_deref())?, Vec::new()),
+        };
+        drop(text);
+        warnings.extend(more);
+        BlockKey::new(algorithm, &decoded).map(Read::Mac)
     };
-    let mut read = BTreeMap::new();
-    let (secret, mut warnings) = decode(&secrets.secret)?;
-    read.insert("secret", Read::Mac(BlockKey::new(algorithm, &secret)?));
-    drop(secret);
-    match (&secrets.passphrase, plan.needs_passphrase()) {
+    let mut read = BTreeMap::from([("secret", block_key(secret)?)]);
+    match (partner_secret, plan.needs_partner_secret()) {
+        (Some(partner), true) => {
+            read.insert("partner_secret", block_key(partner)?);
+        }
+        (None, true) => return Err(bad_input("a partner was named, and its secret is missing")),
+        (Some(_), false) => {
+            return Err(bad_input(
+                "a partner's secret was given without the partner's name",
+            ));
+        }
+        (None, false) => {}
+    }
+    match (passphrase, plan.needs_passphrase()) {
         (Some(passphrase), true) => {
-            check_passphrase(passphrase)?;
-            read.insert("passphrase", Read::Data(passphrase.duplicate()?));
+            check_passphrase(&passphrase)?;
+            read.insert("passphrase", Read::Data(passphrase));
         }
         (None, true) => {
             return Err(bad_input(format!(
@@ -329,20 +350,6 @@ pub(super) fn read_secrets(
                 plan.exchange()
             ))
             .fix("give the secret alone, on one line"));
-        }
-        (None, false) => {}
-    }
-    match (&secrets.partner_secret, plan.needs_partner_secret()) {
-        (Some(partner), true) => {
-            let (partner, more) = decode(partner)?;
-            warnings.extend(more);
-            read.insert("partner_secret", Read::Mac(BlockKey::new(algorithm, &partner)?));
-        }
-        (None, true) => return Err(bad_input("a partner was named, and its secret is missing")),
-        (Some(_), false) => {
-            return Err(bad_input(
-                "a partner's secret was given without the partner's name",
-            ));
         }
         (None, false) => {}
     }

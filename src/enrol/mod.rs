@@ -6,16 +6,19 @@ mod prove;
 mod rotate;
 mod sweep;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     exchange::Catalogue,
     home::{FileLock, Home},
     keyring::{Copy, FileKeyring, Journal, KeyName, Keyring, Pair, Record},
     nonce::Nonces,
     secret::Secret,
-    token::{KeyRef, ObjectId, Tokens},
+    token::{KeyRef, ObjectId, TokenError, Tokens},
 };
 
 pub use import::{NewKey, Plan, RAW_CONSENT};
@@ -36,6 +39,7 @@ pub struct Enrol {
     catalogue: Catalogue,
     tokens: Arc<Tokens>,
     nonces: Nonces,
+    swept: Once,
 }
 
 /// The secrets of one key, at hand for the time of an import.
@@ -68,6 +72,7 @@ impl Enrol {
             catalogue: Catalogue::new(home.user_schemes()),
             tokens,
             nonces: Nonces::new(home),
+            swept: Once::new(),
         }
     }
 
@@ -124,18 +129,25 @@ impl Enrol {
         for Copy { token, objects, .. } in &pair.copies {
             let token = self.tokens.get(token)?;
             for material in objects.values() {
-                token.delete(&material.key).map_err(Error::from)?;
+                match token.delete(&material.key) {
+                    // What another program deleted before is gone as it should be.
+                    Ok(()) | Err(TokenError::NotFound(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Ok(())
     }
 
     fn lock(&self) -> Result<FileLock> {
-        FileLock::acquire(
+        let lock = FileLock::acquire(
             &self.home.state("keyring.lock"),
             PATIENCE,
             "another hsmsign process has been changing keys",
-        )
+        )?;
+        // Once a process: thousands of keys may be imported by one.
+        self.swept.call_once(|| self.home.sweep_unfinished());
+        Ok(lock)
     }
 }
 

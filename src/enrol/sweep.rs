@@ -18,6 +18,7 @@ impl Enrol {
         let Some(_lock) = FileLock::try_acquire(&self.home.state("keyring.lock"))? else {
             return Ok(0);
         };
+        self.home.sweep_unfinished();
         let mut settled = 0;
         for pending in self.journal.pending()? {
             let silent = pending

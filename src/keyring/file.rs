@@ -3,7 +3,9 @@ use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 use super::{KeyName, Keyring, Record, Stamp, record::VERSION};
 use crate::{
     error::{Code, Error, Result, failed},
-    home::{Home, create_folder, io_error, list_folder, read_private, remove_file, write_private},
+    home::{
+        Home, check_folder, create_folder, io_error, list_folder, read_private, remove_file, write_private,
+    },
 };
 
 const LIMIT: u64 = 1 << 20;
@@ -46,8 +48,19 @@ impl FileKeyring {
 impl Keyring for FileKeyring {
     fn get(&self, name: &KeyName) -> Result<Record> {
         let path = self.path(name);
+        check_folder(&self.folder)?;
         let bytes = read_private(&path, LIMIT)?.ok_or_else(|| self.unknown(name))?;
-        parse(&bytes).map_err(|error| error.within(path.display()))
+        let record = parse(&bytes).map_err(|error| error.within(path.display()))?;
+        if record.name != *name {
+            // Removing or rotating a copy would take the other key's secret off the token.
+            return Err(failed(format!(
+                "{} is the record of the key {}",
+                path.display(),
+                record.name
+            ))
+            .fix("remove the copied file; a second name for a secret is made by importing it again"));
+        }
+        Ok(record)
     }
 
     fn stamp(&self, name: &KeyName) -> Result<Option<Stamp>> {
@@ -182,6 +195,14 @@ mod tests {
                 .unwrap_err()
                 .message()
                 .contains("version 2")
+        );
+        fs::copy(keyring.path(&"a.b".parse().unwrap()), &path).unwrap();
+        assert!(
+            keyring
+                .get(&"b".parse().unwrap())
+                .unwrap_err()
+                .message()
+                .contains("the record of the key a.b")
         );
         fs::write(&path, "{").unwrap();
         assert!(

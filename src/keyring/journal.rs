@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::KeyName;
 use crate::{
     error::{Result, failed},
-    home::{Home, create_folder, list_folder, read_private, remove_file, write_private},
+    home::{Home, create_folder, io_error, list_folder, read_private, remove_file, write_private},
     token::ObjectId,
 };
 
@@ -63,12 +63,16 @@ impl Journal {
         remove_file(&self.path(pending))
     }
 
-    /// Whether nothing is under way. Cheap: asked at every start.
+    /// Whether nothing is under way, not even an entry that is being written. Cheap: asked at every start.
     ///
     /// # Errors
     /// When the folder cannot be read.
     pub fn is_empty(&self) -> Result<bool> {
-        Ok(list_folder(&self.folder)?.is_empty())
+        match std::fs::read_dir(&self.folder) {
+            Ok(mut entries) => Ok(entries.next().is_none()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(io_error("the folder", &self.folder, "be read", &error)),
+        }
     }
 
     /// All that is under way, or was when a process ended.

@@ -4,9 +4,13 @@
 //! token or a PIN that does not fit.
 
 use std::{
-    fs::{File, OpenOptions},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    fs::{File, OpenOptions, metadata, read_to_string},
+    io::ErrorKind,
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, OpenOptionsExt as _},
+    },
+    path::{Path, PathBuf},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -16,7 +20,12 @@ use rustix::{
     io::Errno,
 };
 
-use crate::token::{Result, TokenError};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    home::create_folder,
+    token::{Result, TokenError},
+};
 
 /// How long to wait for the other processes.
 pub const WAIT: Duration = Duration::from_secs(60);
@@ -28,19 +37,30 @@ pub struct ProcessLock {
 }
 
 impl ProcessLock {
-    /// Waits for the lock at `path`, which is made (0600) if absent.
+    /// Waits for the lock at `path`: a file, made (0600) if absent; or, with a `/` at its end, the folder in which the
+    /// token lies.
     ///
     /// # Errors
-    /// [`TokenError::Busy`] when others hold it for longer than `wait`.
+    /// [`TokenError::Busy`] when others hold it for longer than `wait`; [`TokenError::Missing`] when that folder is not
+    /// there.
     pub fn acquire(path: &Path, wait: Duration) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(|e| TokenError::Failed(format!("cannot open the lock file {}: {e}", path.display())))?;
+        let file = if is_folder(path) {
+            File::open(path).map_err(|error| TokenError::Missing {
+                what: format!("the token's folder {} cannot be read: {error}", path.display()),
+                fix: "see that it is there and may be read; SoftHSM takes it from directories.tokendir in the file that SOFTHSM2_CONF names".to_owned(),
+            })?
+        } else {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(path)
+                .map_err(|e| {
+                    TokenError::Failed(format!("cannot open the lock file {}: {e}", path.display()))
+                })?
+        };
         let deadline = Instant::now() + wait;
         let mut pause = Duration::from_micros(500);
         loop {
@@ -65,9 +85,82 @@ impl ProcessLock {
     }
 }
 
+fn is_folder(path: &Path) -> bool {
+    path.as_os_str().as_bytes().ends_with(b"/")
+}
+
+/// What processes lock when they open a token, the same for all that use it, whatever their folders, and out of reach
+/// of users who cannot use it: SoftHSM's token folder itself; for another module a file in the user's runtime folder;
+/// where there is none, the file that `own` makes.
+///
+/// # Errors
+/// Those of `own`.
+pub fn place<E>(
+    module: &Path,
+    module_args: Option<&str>,
+    own: impl FnOnce() -> Result<PathBuf, E>,
+) -> Result<PathBuf, E> {
+    let module = module.canonicalize().unwrap_or_else(|_| module.to_owned());
+    let name = module.file_name().unwrap_or_default().to_string_lossy();
+    if name.contains("softhsm")
+        && let Some(folder) = softhsm_folder()
+    {
+        return Ok(folder);
+    }
+    let me = rustix::process::geteuid().as_raw();
+    let runtime = PathBuf::from(format!("/run/user/{me}"));
+    let private = metadata(&runtime)
+        .is_ok_and(|folder| folder.is_dir() && folder.uid() == me && folder.mode() & 0o077 == 0);
+    let locks = runtime.join("hsmsign/locks");
+    if private && create_folder(&locks).is_ok() {
+        let what = [
+            module.as_os_str().as_bytes(),
+            module_args.unwrap_or_default().as_bytes(),
+        ]
+        .join(&0);
+        let name = base16ct::lower::encode_string(&Sha256::digest(what)[..16]);
+        return Ok(locks.join(name));
+    }
+    own()
+}
+
+/// The folder of SoftHSM's tokens as its configuration names it, with a `/` at its end.
+fn softhsm_folder() -> Option<PathBuf> {
+    let set = std::env::var_os("SOFTHSM2_CONF").map(PathBuf::from);
+    let users = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".config/softhsm2/softhsm2.conf"));
+    let conf = set
+        .or_else(|| users().filter(|path| path.exists()))
+        .unwrap_or_else(|| "/etc/softhsm/softhsm2.conf".into());
+    let text = match read_to_string(&conf) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => read_to_string("/etc/softhsm2.conf").ok()?,
+        Err(_) => return None,
+    };
+    let folder = text.lines().find_map(|line| {
+        let (name, value) = line.split('#').next()?.split_once('=')?;
+        (name.trim() == "directories.tokendir").then(|| value.trim())
+    })?;
+    Some(PathBuf::from(format!("{}/", folder.trim_end_matches('/'))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_locked_where_it_is_and_never_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = PathBuf::from(format!("{}/tokens/", folder.path().display()));
+        let missing = ProcessLock::acquire(&tokens, WAIT).unwrap_err();
+        assert!(matches!(missing, TokenError::Missing { .. }), "{missing}");
+        assert!(!tokens.exists());
+        std::fs::create_dir(&tokens).unwrap();
+        let held = ProcessLock::acquire(&tokens, WAIT).unwrap();
+        let refused = ProcessLock::acquire(&tokens, Duration::from_millis(20)).unwrap_err();
+        assert!(matches!(refused, TokenError::Busy(_)), "{refused}");
+        drop(held);
+        ProcessLock::acquire(&tokens, Duration::ZERO).unwrap();
+    }
 
     #[test]
     fn a_held_lock_is_busy_and_a_freed_one_is_not() {

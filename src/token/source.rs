@@ -82,7 +82,7 @@ impl FromStr for PinSource {
 }
 
 /// What a refused file was: compared before it is used again. Nothing is derived from the PIN.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Refused {
     source: String,
     device: u64,
@@ -122,9 +122,11 @@ impl ConfiguredPin {
                 let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
                     Error::new(
                         Code::TokenLocked,
-                        format!("the PIN of token {} is the systemd credential {name}, and this process was given none", self.token),
+                        format!("its PIN is the systemd credential {name}, and this process was given none"),
                     )
-                    .fix(format!("run it from a unit with LoadCredential={name}:PATH, or set another pin-source"))
+                    .fix(format!(
+                        "run it from a unit with LoadCredential={name}:PATH, or set another pin-source"
+                    ))
                 })?;
                 Ok(Some(Path::new(&folder).join(name)))
             }
@@ -132,8 +134,20 @@ impl ConfiguredPin {
         }
     }
 
+    /// What the source is now; none where a person is asked, or there is nothing.
     fn mark(&self) -> Option<Refused> {
-        let metadata = std::fs::metadata(self.path().ok()??).ok()?;
+        let path = match &self.source {
+            PinSource::Fd(number) => PathBuf::from(format!("/proc/self/fd/{number}")),
+            _ => self.path().ok()??,
+        };
+        let metadata = std::fs::metadata(path).ok()?;
+        if matches!(self.source, PinSource::Fd(_)) && !metadata.is_file() {
+            // One pipe cannot be told from the next, so that the user's word is needed.
+            return Some(Refused {
+                source: self.source.text(),
+                ..Refused::default()
+            });
+        }
         Some(Refused {
             source: self.source.text(),
             device: metadata.dev(),
@@ -169,19 +183,12 @@ impl ConfiguredPin {
                     .remedy()
                     .unwrap_or("make it readable for you alone")
                     .to_owned();
-                locked(
-                    format!("the PIN of token {} was not read: {error}", self.token),
-                    fix,
-                )
+                locked(format!("its PIN was not read: {error}"), fix)
             })?
         };
         let file = file.ok_or_else(|| {
             locked(
-                format!(
-                    "the PIN of token {} should be in {}, which is not there",
-                    self.token,
-                    path.display()
-                ),
+                format!("its PIN should be in {}, which is not there", path.display()),
                 format!(
                     "write the PIN into it, mode 0600, or set another pin-source for [token.{}]",
                     self.token
@@ -236,10 +243,7 @@ impl PinProvider for ConfiguredPin {
         match &self.source {
             PinSource::Terminal if !self.ask.present() && lock(&self.given).is_none() => Err(Error::new(
                 Code::TokenLocked,
-                format!(
-                    "token {} needs its PIN, and there is no terminal to ask at",
-                    self.token
-                ),
+                "its PIN is needed, and there is no terminal to ask at",
             )
             .fix(format!(
                 "set pin-source for [token.{}] in config.toml to file:PATH, fd:N or credential:NAME",
@@ -247,7 +251,10 @@ impl PinProvider for ConfiguredPin {
             ))),
             PinSource::Terminal => self.once(|| self.ask.secret(&format!("{what}{left}{warning}: "))),
             PinSource::Pinentry => self.once(|| pinentry(&format!("{what}{left}{warning}"))),
-            PinSource::Fd(number) => self.once(|| read_fd(*number)),
+            PinSource::Fd(number) => self.once(|| {
+                self.check_not_refused()?;
+                read_fd(*number)
+            }),
             PinSource::File(_) | PinSource::Credential(_) => {
                 self.check_not_refused()?;
                 let path = self
@@ -312,7 +319,11 @@ fn read_fd(number: i32) -> Result<Secret> {
     // SAFETY: the number names a descriptor that whoever started this process opened for this purpose; it is only
     // borrowed for the read, and the kernel answers EBADF where it is not open.
     let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-    rustix::io::fcntl_getfd(borrowed).map_err(|_| told())?;
+    // What this process opened itself closes on exec; what it was started with does not.
+    let flags = rustix::io::fcntl_getfd(borrowed).map_err(|_| told())?;
+    if flags.contains(rustix::io::FdFlags::CLOEXEC) {
+        return Err(told());
+    }
     read_secret_line(borrowed).map_err(|_| told())
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    ConfiguredPin, PinSource, Token,
+    ConfiguredPin, PinSource, Token, lock,
     pkcs11::{Pkcs11Token, Settings},
     uri::TokenUri,
 };
@@ -15,7 +15,7 @@ use crate::{
     ask::Ask,
     config::{Config, TokenConfig},
     error::{Code, Error, Result, bad_input},
-    home::{Home, create_folder, list_folder, read_private, remove_file, write_private},
+    home::{Home, check_folder, create_folder, list_folder, read_private, remove_file, write_private},
 };
 
 /// The tokens that are set up, each opened when it is first asked for.
@@ -75,7 +75,7 @@ impl Tokens {
         if !self.config.token(name)?.softhsm {
             return Ok(());
         }
-        let tokens = softhsm_folder(&self.home).join("tokens");
+        let tokens = softhsm_folder(&self.home);
         for token in list_folder(&tokens)? {
             let folder = tokens.join(token);
             for file in list_folder(&folder)? {
@@ -150,28 +150,39 @@ pub fn settings(home: &Home, name: &str, config: &TokenConfig) -> Result<Setting
         set_variable("SOFTHSM2_CONF", &softhsm_conf(home)?);
     }
     Ok(Settings {
-        module,
         label: config.label.clone().or(uri.token),
         serial: config.serial.clone().or(uri.serial),
         module_args: config.module_args.clone(),
         process_lock: config.process_lock,
-        lock_file: {
+        lock_file: lock::place(&module, config.module_args.as_deref(), || {
             let folder = home.state("locks");
-            create_folder(&folder)?;
-            folder.join(name)
-        },
+            create_folder(&folder).map(|()| folder.join(name))
+        })?,
+        module,
     })
 }
 
-/// Where the development tokens lie.
-fn softhsm_folder(home: &Home) -> PathBuf {
-    home.state("softhsm")
+/// Where SoftHSM keeps the development tokens.
+pub fn softhsm_folder(home: &Home) -> PathBuf {
+    home.state("softhsm").join("tokens")
 }
 
-/// The SoftHSM configuration of the development tokens, made or renewed so that it names the folder it lies in.
+/// The SoftHSM configuration of the development tokens, made or renewed so that it names the folder it lies in. That
+/// folder is not made: put back from where it was moved to, it must find its place free.
 fn softhsm_conf(home: &Home) -> Result<PathBuf> {
-    let folder = softhsm_folder(home);
-    let tokens = folder.join("tokens");
+    let folder = home.state("softhsm");
+    let tokens = softhsm_folder(home);
+    if !tokens.exists() {
+        return Err(Error::new(
+            Code::TokenMissing,
+            format!(
+                "the folder of the development tokens is not there: {}",
+                tokens.display()
+            ),
+        )
+        .fix("put it back, its keys are in it; or make a new token: hsmsign init --softhsm --token NAME"));
+    }
+    check_folder(&tokens)?;
     let path = folder.join("softhsm2.conf");
     let text = format!(
         "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
@@ -184,7 +195,6 @@ fn softhsm_conf(home: &Home) -> Result<PathBuf> {
                 tokens.display()
             )));
         }
-        create_folder(&tokens)?;
         write_private(&path, text.as_bytes())?;
     }
     Ok(path)

@@ -225,6 +225,13 @@ impl fmt::Display for TokenUri {
 }
 
 fn pair(part: &str) -> Result<(&str, &str)> {
+    let escape = |rest: &str| matches!(rest.as_bytes(), [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    if !part.split('%').skip(1).all(escape) {
+        return Err(bad_input(format!(
+            "the token's URI has a `%` that begins no escape, in {part:?}"
+        ))
+        .fix("write a percent sign as %25"));
+    }
     part.split_once('=')
         .ok_or_else(|| bad_input("a part of the token's URI has no value").fix("write it as name=value"))
 }

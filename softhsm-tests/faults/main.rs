@@ -1,0 +1,17 @@
+//! What goes wrong, through the real binary and a real token: bad input, kills, full disks, many at once, other users.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../bench/mod.rs"]
+mod bench;
+
+mod bad_input;
+mod full_disk;
+mod hardening;
+mod kills;
+mod modes;
+mod pages;
+mod pins;
+mod state;
+mod streams;
+mod together;
