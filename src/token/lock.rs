@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     home::create_folder,
-    token::{Result, TokenError},
+    token::{Result, TokenError, softhsm},
 };
 
 /// How long to wait for the other processes.
@@ -65,7 +65,12 @@ impl ProcessLock {
         let mut pause = Duration::from_micros(500);
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => {
+                    if is_folder(path) {
+                        softhsm::keep(path);
+                    }
+                    return Ok(Self { _file: file });
+                }
                 Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
                     sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(8));

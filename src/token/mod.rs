@@ -7,6 +7,7 @@ mod error;
 mod lock;
 mod pin;
 pub mod pkcs11;
+mod softhsm;
 mod source;
 mod tokens;
 pub mod uri;

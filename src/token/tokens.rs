@@ -9,13 +9,14 @@ use std::{
 use super::{
     ConfiguredPin, PinSource, Token, lock,
     pkcs11::{Pkcs11Token, Settings},
+    softhsm,
     uri::TokenUri,
 };
 use crate::{
     ask::Ask,
     config::{Config, TokenConfig},
     error::{Code, Error, Result, bad_input},
-    home::{Home, check_folder, create_folder, list_folder, read_private, remove_file, write_private},
+    home::{Home, check_folder, create_folder, read_private, write_private},
 };
 
 /// The tokens that are set up, each opened when it is first asked for.
@@ -75,19 +76,7 @@ impl Tokens {
         if !self.config.token(name)?.softhsm {
             return Ok(());
         }
-        let tokens = softhsm_folder(&self.home);
-        for token in list_folder(&tokens)? {
-            let folder = tokens.join(token);
-            for file in list_folder(&folder)? {
-                let path = folder.join(&file);
-                let empty = std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() == 0);
-                if empty && file.ends_with(".object") {
-                    remove_file(&path)?;
-                    remove_file(&path.with_extension("lock"))?;
-                }
-            }
-        }
-        Ok(())
+        softhsm::remove_empty(&softhsm_folder(&self.home))
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Token>> {
