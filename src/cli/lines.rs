@@ -231,10 +231,10 @@ fn with_key(line: &str, key: Option<&str>) -> String {
 }
 
 fn progress() -> ProgressBar {
-    if !io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() || io::stdout().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {pos} keys imported, {per_sec}, {elapsed}");
+    let style = ProgressStyle::with_template("{spinner} {pos} lines done, {per_sec}, {elapsed}");
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 

@@ -61,6 +61,18 @@ impl Plan {
         self.algorithm
     }
 
+    /// Gives the API key after all; an empty one is none.
+    ///
+    /// # Errors
+    /// When it cannot stand in a request.
+    pub fn set_api_key(&mut self, api_key: &str) -> Result<()> {
+        if !api_key.is_empty() {
+            check_api_key(api_key)?;
+            self.new.api_key = Some(api_key.to_owned());
+        }
+        Ok(())
+    }
+
     /// Whether the exchange wants a passphrase with the secret.
     pub fn needs_passphrase(&self) -> bool {
         self.scheme
@@ -134,6 +146,9 @@ impl Enrol {
         }
         self.sweep_locked()?;
         if let Some(above) = plan.new.nonce_above {
+            if let Some(scheme) = &plan.scheme {
+                scheme.check_nonce_mark(above)?;
+            }
             self.nonces.set_above(&plan.name, above, nonce::now())?;
         }
         let exchange = plan
@@ -152,6 +167,9 @@ impl Enrol {
             current,
             previous: None,
         })?;
+        if let Some(closed) = plan.scheme.as_ref().and_then(|scheme| scheme.closed()) {
+            warnings.push(closed.to_owned());
+        }
         if plan.new.allow.contains(&Allow::Raw) {
             warnings.push(RAW_CONSENT.to_owned());
         }
