@@ -20,7 +20,7 @@ pub fn alone(test: &str, environment: impl FnOnce(&Path) -> Vec<(String, String)
         .env(FOLDER, folder.path())
         .status()
         .expect("the test starts itself");
-    assert!(status.success(), "{test} failed in its own process");
+    assert!(status.success(), "{test} failed in its own process: {status}");
 }
 
 /// This test's program once more, for a helper process of the same folder.

@@ -1,24 +1,34 @@
-//! The suite on SoftHSM.
+//! The suite on every token that this machine has. One that it has not is a line on stderr that says SKIPPED.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod isolation;
+mod nss;
+mod opencryptoki;
 mod softhsm;
 mod suite;
 mod trouble;
 
+/// The promises of the suite on one kind of token, each a test.
 macro_rules! promises {
-    ($($name:ident)*) => {$(
-        #[test]
-        fn $name() {
-            isolation::alone(stringify!($name), softhsm::environment, |folder| {
-                if let Some(bench) = softhsm::Bench::new(folder) {
-                    suite::$name(&bench);
+    ($tests:ident on $bench:ident: $($name:ident)*) => {
+        mod $tests {
+            use super::{isolation, $bench, suite};
+            $(
+                #[test]
+                fn $name() {
+                    let test = concat!(stringify!($tests), "::", stringify!($name));
+                    isolation::alone(test, $bench::environment, |folder| {
+                        if let Some(bench) = $bench::Bench::new(folder) {
+                            suite::$name(&bench);
+                        }
+                    });
                 }
-            });
+            )*
         }
-    )*};
+    };
 }
 
-promises! {
+promises! { on_softhsm on softhsm:
     macs_agree_with_software
     messages_may_be_empty_or_long
     keys_are_unreadable
@@ -33,4 +43,93 @@ promises! {
     other_logins_are_noticed
     opening_again_loses_nothing
     pairs_sign
+}
+
+promises! { on_nss on nss:
+    macs_agree_with_software
+    messages_may_be_empty_or_long
+    keys_are_unreadable
+    ids_are_not_used_twice
+    deleted_keys_are_gone
+    keys_are_listed
+    threads_do_not_mix
+    wrong_pins_are_spent_once
+    mac_keys_can_be_made
+    data_comes_back
+    sweeps_take_one_id
+    other_logins_are_noticed
+    opening_again_loses_nothing
+    pairs_sign
+}
+
+promises! { on_opencryptoki on opencryptoki:
+    macs_agree_with_software
+    messages_may_be_empty_or_long
+    keys_are_unreadable
+    ids_are_not_used_twice
+    deleted_keys_are_gone
+    keys_are_listed
+    threads_do_not_mix
+    wrong_pins_are_spent_once
+    mac_keys_can_be_made
+    data_comes_back
+    sweeps_take_one_id
+    other_logins_are_noticed
+    opening_again_loses_nothing
+    pairs_sign
+}
+
+/// What is known of each token is what trying finds.
+#[test]
+fn probing_tries_what_is_claimed() {
+    use hsmsign::{
+        algorithm::{Algorithm, MacAlgorithm},
+        token::{Capabilities, Identity, Token as _, pkcs11::Pkcs11Token, pkcs11::Settings, pkcs11::scan},
+    };
+    fn probe(settings: &Settings, pin: &str) -> (Identity, Capabilities) {
+        let token = Pkcs11Token::open(settings.clone(), suite::Pin::new(pin)).unwrap();
+        let before = token.list().unwrap().len();
+        let can = token.probe_deeply().unwrap();
+        assert_eq!(token.list().unwrap().len(), before, "probing leaves nothing");
+        for mac in MacAlgorithm::ALL {
+            assert!(can.algorithms.contains(&Algorithm::Mac(mac)), "{mac:?}");
+        }
+        assert!(!can.hardware && can.parallel);
+        (token.identity().clone(), can)
+    }
+    isolation::alone("probing_tries_what_is_claimed", softhsm::environment, |folder| {
+        use suite::Bench as _;
+        if let Some(bench) = softhsm::Bench::new(folder) {
+            let (identity, can) = probe(&bench.settings, bench.pin());
+            assert!(can.data_objects);
+            assert_eq!(can.algorithms, Algorithm::ALL);
+            let found = scan(&bench.settings.module, None).unwrap();
+            let ready: Vec<_> = found.iter().filter(|token| token.initialised).collect();
+            assert_eq!(ready.len(), 1);
+            assert!(ready[0].identity == identity && ready[0].pin_set && !ready[0].pin_locked);
+            assert!(
+                found.iter().any(|token| !token.initialised),
+                "SoftHSM always has a free slot"
+            );
+        }
+        if let Some(bench) = nss::Bench::new(folder) {
+            let (_, can) = probe(&bench.settings, bench.pin());
+            assert!(!can.data_objects);
+        }
+    });
+}
+
+/// What hardening takes effect is known for each token; a change in either direction is worth a look.
+#[test]
+fn hardening_is_read_back() {
+    isolation::alone("hardening_is_read_back", softhsm::environment, |folder| {
+        let both = "private sensitive not-extractable not-modifiable no-derive no-wrap no-unwrap no-encrypt no-decrypt no-verify";
+        if let Some(bench) = softhsm::Bench::new(folder) {
+            let all = both.replace("not-modifiable", "not-copyable not-modifiable") + " one-mechanism";
+            assert_eq!(suite::hardening(&bench), (1, all));
+        }
+        if let Some(bench) = nss::Bench::new(folder) {
+            assert_eq!(suite::hardening(&bench), (2, both.to_owned()));
+        }
+    });
 }

@@ -4,13 +4,16 @@ use std::{fs, path::Path, process::Stdio, thread::sleep, time::Duration};
 
 use hsmsign::{
     algorithm::MacAlgorithm,
-    token::{KeyRef, ObjectId, Token, TokenError},
+    token::{
+        KeyRef, ObjectId, Token, TokenError,
+        pkcs11::{Pkcs11Token, Settings},
+    },
 };
 
 use crate::{
     isolation::{alone, helper, role},
     softhsm::{Bench, environment},
-    suite::{Bench as _, bytes, import, software},
+    suite::{Bench as _, Pin, bytes, import, software},
 };
 
 const ALGORITHM: MacAlgorithm = MacAlgorithm::HmacSha256;
@@ -146,6 +149,75 @@ fn a_killed_import_is_swept() {
         for info in after {
             assert_eq!(info.label, "hsmsign:suite");
             sign_and_check(&*token, &info.key.expect("a whole key has an id")).unwrap();
+        }
+    });
+}
+
+/// Other programs log in without the lock, and may fail; those that hold it do not, and blame no PIN.
+#[test]
+fn programs_without_the_lock_are_outlasted() {
+    const TEST: &str = "trouble::programs_without_the_lock_are_outlasted";
+    alone(TEST, environment, |folder| {
+        let Some(mut bench) = Bench::new(folder) else {
+            return;
+        };
+        if let Some(role) = role() {
+            bench.settings.process_lock = Some(role == "sign");
+            for _ in 0..10 {
+                match bench.open_with(Pin::new(bench.pin())) {
+                    Ok(token) => sign_and_check(&*token, &read_key(folder)).unwrap(),
+                    Err(error) if role == "sign" => panic!("{error:?}"),
+                    Err(error) => assert!(!matches!(error, TokenError::WrongPin { .. }), "{error:?}"),
+                }
+            }
+            return;
+        }
+        write_key(folder, &import(&*bench.open(), ALGORITHM, &bytes(40, 1)));
+        let mut running: Vec<_> = ["foreign", "sign", "foreign", "sign", "foreign"]
+            .map(|role| helper(TEST, role).stdout(Stdio::null()).spawn().unwrap())
+            .into();
+        for child in &mut running {
+            assert!(child.wait().unwrap().success());
+        }
+    });
+}
+
+/// Each way in which a module or token can be missing has its own words.
+#[test]
+fn what_is_missing_is_told() {
+    alone("trouble::what_is_missing_is_told", environment, |folder| {
+        let Some(bench) = Bench::new(folder) else { return };
+        let told = |module: &str, label: &str| {
+            let settings = Settings {
+                module: module.into(),
+                label: Some(label.into()),
+                ..bench.settings.clone()
+            };
+            match Pkcs11Token::open(settings, Pin::new(bench.pin())).map(|_| ()) {
+                Err(TokenError::Missing { what, .. }) => what,
+                other => panic!("{module}: {other:?}"),
+            }
+        };
+        let odd = folder.join("odd.so");
+        fs::write(
+            &odd,
+            "not a library, but long enough that the linker reads a header from it; well, nearly",
+        )
+        .unwrap();
+        assert!(told("/nowhere/x.so", "suite").contains("there is no PKCS#11 module at /nowhere/x.so"));
+        assert!(told(odd.to_str().unwrap(), "suite").contains("is not a library for this machine"));
+        let other = told(bench.settings.module.to_str().unwrap(), "other");
+        assert!(
+            other.contains("no token with the label \"other\"; there is \"suite\" (serial "),
+            "{other}"
+        );
+        let libc = [
+            "/lib/x86_64-linux-gnu/libc.so.6",
+            "/lib64/libc.so.6",
+            "/lib/aarch64-linux-gnu/libc.so.6",
+        ];
+        if let Some(libc) = libc.iter().find(|path| Path::new(path).exists()) {
+            assert!(told(libc, "suite").contains("is not a PKCS#11 module"));
         }
     });
 }

@@ -5,17 +5,16 @@
 //! time. After a power cut (the system's boot id tells) counting goes on behind the reservation.
 
 use std::{
+    collections::HashMap,
     fs::File,
-    os::{
-        fd::AsRawFd as _,
-        unix::fs::{FileExt as _, OpenOptionsExt as _},
-    },
+    os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat},
+    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, linkat},
     io::Errno,
 };
 use sha2::{Digest as _, Sha256};
@@ -40,10 +39,12 @@ fn implied_rate(nonce: u64) -> u64 {
 }
 
 /// The nonces of all keys.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Nonces {
     folder: PathBuf,
     boot: Option<String>,
+    /// Files that stay open between one nonce and the next.
+    open: Mutex<HashMap<KeyName, File>>,
 }
 
 impl Nonces {
@@ -53,6 +54,7 @@ impl Nonces {
         Self {
             folder: home.state("nonces"),
             boot: boot.map(|id| id.trim().to_owned()).filter(|id| id.len() == 36),
+            open: Mutex::default(),
         }
     }
 
@@ -138,7 +140,27 @@ impl Nonces {
 
     fn open(&self, key: &KeyName) -> Result<State<'_>> {
         let path = self.path(key);
-        if open_private(&path)?.is_none() {
+        let kept = lock(&self.open).remove(key);
+        let file = match kept {
+            Some(file) => file,
+            None => self.open_file(&path)?,
+        };
+        exclusive(&file, &path)?;
+        let linked = fstat(&file).is_ok_and(|file| file.st_nlink > 0);
+        let file = if linked {
+            file
+        } else {
+            // Moved away or replaced since it was opened.
+            let file = self.open_file(&path)?;
+            exclusive(&file, &path)?;
+            file
+        };
+        State::read(self, key, file, path)
+    }
+
+    /// The file of a key, made if it is not there.
+    fn open_file(&self, path: &Path) -> Result<File> {
+        if open_private(path)?.is_none() {
             create_folder(&self.folder)?;
             let slot = Slot {
                 sequence: 0,
@@ -146,19 +168,15 @@ impl Nonces {
                 reserved: 0,
             }
             .render(self.boot.as_deref());
-            make_whole(&self.folder, &path, &[slot, slot].concat())?;
+            make_whole(&self.folder, path, &[slot, slot].concat())?;
         } else {
             check_folder(&self.folder)?;
         }
-        let file = std::fs::OpenOptions::new()
+        std::fs::OpenOptions::new()
             .read(true)
             .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| io_error("the nonce file", &path, "be opened", &error))?;
-        flock(&file, FlockOperation::LockExclusive)
-            .map_err(|error| failed(format!("{} could not be locked: {error}", path.display())))?;
-        State::read(file, path, self.boot.as_deref())
+            .open(path)
+            .map_err(|error| io_error("the nonce file", path, "be opened", &error))
     }
 }
 
@@ -194,6 +212,18 @@ fn make_whole(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(told(error)),
         _ => sync_folder(folder).map_err(told),
     }
+}
+
+/// How many files stay open at most.
+const MOST_OPEN: usize = 128;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn exclusive(file: &File, path: &Path) -> Result<()> {
+    flock(file, FlockOperation::LockExclusive)
+        .map_err(|error| failed(format!("{} could not be locked: {error}", path.display())))
 }
 
 struct Slot {
@@ -239,16 +269,17 @@ impl Slot {
 }
 
 struct State<'a> {
-    file: File,
+    nonces: &'a Nonces,
+    key: KeyName,
+    file: Option<File>,
     path: PathBuf,
-    boot: Option<&'a str>,
     sequence: u64,
     last: u64,
     reserved: u64,
 }
 
 impl<'a> State<'a> {
-    fn read(file: File, path: PathBuf, boot: Option<&'a str>) -> Result<Self> {
+    fn read(nonces: &'a Nonces, key: &KeyName, file: File, path: PathBuf) -> Result<Self> {
         let mut bytes = [0; 2 * SLOT];
         let read = file
             .read_at(&mut bytes, 0)
@@ -269,15 +300,16 @@ impl<'a> State<'a> {
             ));
         };
         // Written in this boot, the file is exact; else what was given out is anywhere up to the reservation.
-        let last = if boot == Some(written) {
+        let last = if nonces.boot.as_deref() == Some(written) {
             slot.last
         } else {
             slot.last.max(slot.reserved)
         };
         Ok(Self {
-            file,
+            nonces,
+            key: key.clone(),
+            file: Some(file),
             path,
-            boot,
             sequence: slot.sequence,
             last,
             reserved: slot.reserved,
@@ -293,7 +325,7 @@ impl<'a> State<'a> {
 
     fn advance(&mut self, nonce: u64, ahead: u64) -> Result<()> {
         self.last = nonce;
-        let extend = nonce > self.reserved || self.boot.is_none();
+        let extend = nonce > self.reserved || self.nonces.boot.is_none();
         if extend {
             self.reserved = nonce.saturating_add(ahead);
         }
@@ -303,12 +335,11 @@ impl<'a> State<'a> {
             last: self.last,
             reserved: self.reserved,
         }
-        .render(self.boot);
+        .render(self.nonces.boot.as_deref());
         if extend {
             // In both slots before it counts, so that whichever survives a power cut knows of it.
             self.write(&[slot, slot].concat(), 0)?;
-            self.file
-                .sync_data()
+            self.with_file(File::sync_data)
                 .map_err(|error| io_error("", &self.path, "be brought to the disk", &error))
         } else {
             self.write(&slot, self.sequence % 2 * SLOT as u64)
@@ -316,9 +347,25 @@ impl<'a> State<'a> {
     }
 
     fn write(&self, bytes: &[u8], at: u64) -> Result<()> {
-        self.file
-            .write_all_at(bytes, at)
+        self.with_file(|file| file.write_all_at(bytes, at))
             .map_err(|error| io_error("", &self.path, "be written", &error))
+    }
+
+    fn with_file(&self, work: impl FnOnce(&File) -> std::io::Result<()>) -> std::io::Result<()> {
+        self.file
+            .as_ref()
+            .map_or_else(|| Err(std::io::Error::other("it is closed")), work)
+    }
+}
+
+impl Drop for State<'_> {
+    /// Unlocks the file and keeps it open for the next nonce.
+    fn drop(&mut self) {
+        let Some(file) = self.file.take() else { return };
+        let mut open = lock(&self.nonces.open);
+        if open.len() < MOST_OPEN && flock(&file, FlockOperation::Unlock).is_ok() {
+            open.insert(self.key.clone(), file);
+        }
     }
 }
 
@@ -393,7 +440,7 @@ mod tests {
         let mut torn = whole.clone();
         torn[newest + 5] ^= 1;
         fs::write(&path, &torn).unwrap();
-        let mut after_cut = nonces.clone();
+        let mut after_cut = Nonces::new(&Home::at(folder.path()));
         after_cut.boot = Some("0".repeat(36));
         assert!(next(&after_cut, &key, 1000, NOW).unwrap() > second);
         fs::write(&path, "x".repeat(2 * SLOT)).unwrap();

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, bad_input, failed},
-    exchange::{Catalogue, NonceNeed, Prepared, Scheme, Stamps},
+    exchange::{Catalogue, NonceNeed, Part, Prepared, Scheme, Stamps},
     home::Home,
     keyring::{Copy, FileKeyring, KeyName, Keyring, Material, Record, Stamp},
     nonce::{self, Nonces},
@@ -60,15 +60,48 @@ impl Signer {
     /// Everything that can be wrong with the request, the key, the policy or the token. Where the error comes before
     /// the token was asked, no nonce was given out unless the policy had permitted the request.
     pub fn sign(&self, request: &Request, caller: &Caller) -> Result<SignedRequest> {
-        self.explain(request, caller, false)
-            .map(|explained| explained.signed)
+        self.sign_in_turn(request, caller, || ())
     }
 
-    /// Signs one request, and keeps what was signed where `keep` says so.
+    /// Signs one request, and calls `composed` as soon as its nonce is given out and only the token is left to ask.
+    /// Whoever signs many requests at once takes turns up to there, and nonces increase in the requests' order.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`]; where one comes before the token is asked, `composed` is dropped without being called.
+    pub fn sign_in_turn(
+        &self,
+        request: &Request,
+        caller: &Caller,
+        composed: impl FnOnce(),
+    ) -> Result<SignedRequest> {
+        self.run(request, caller, composed, |_| ())
+    }
+
+    /// Signs one request, and keeps what was signed.
     ///
     /// # Errors
     /// As [`Signer::sign`].
-    pub fn explain(&self, request: &Request, caller: &Caller, keep: bool) -> Result<Explained> {
+    pub fn explain(&self, request: &Request, caller: &Caller) -> Result<Explained> {
+        let mut messages = Vec::new();
+        let signed = self.run(
+            request,
+            caller,
+            || (),
+            |part| {
+                messages.push((part.slot.clone(), (!part.sensitive).then(|| part.message.clone())));
+            },
+        )?;
+        Ok(Explained { signed, messages })
+    }
+
+    /// The road itself.
+    fn run(
+        &self,
+        request: &Request,
+        caller: &Caller,
+        composed: impl FnOnce(),
+        mut look: impl FnMut(&Part),
+    ) -> Result<SignedRequest> {
         let name = request.key.as_ref().ok_or_else(|| {
             bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
         })?;
@@ -91,20 +124,14 @@ impl Signer {
             raw: false,
         })?;
         let stamps = self.stamps(name, &prepared)?;
-        let mut composed = prepared.compose(&key.credentials, &stamps)?;
-        let mut messages = Vec::new();
-        while let Some(part) = composed.next()? {
+        let mut work = prepared.compose(&key.credentials, &stamps)?;
+        composed();
+        while let Some(part) = work.next()? {
+            look(&part);
             let signature = self.on_token(&key.record, &part.slot, &part.message)?;
-            if keep {
-                let shown = (!part.sensitive).then(|| part.message.clone());
-                messages.push((part.slot.clone(), shown));
-            }
-            composed.supply(&signature)?;
+            work.supply(&signature)?;
         }
-        Ok(Explained {
-            signed: composed.attach()?,
-            messages,
-        })
+        work.attach()
     }
 
     /// The MAC of bytes that hsmsign did not compose, with the key's own algorithm; only where the owner allowed it.

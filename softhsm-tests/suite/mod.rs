@@ -25,6 +25,14 @@ pub trait Bench: Sync {
     fn open_with(&self, pin: Arc<dyn PinProvider>) -> Result<Box<dyn Token>, TokenError>;
     /// The right PIN.
     fn pin(&self) -> &str;
+    /// Whether it keeps private data objects.
+    fn keeps_data(&self) -> bool {
+        true
+    }
+    /// Whether a handle ends when another login of the same process deletes the object.
+    fn notices_others(&self) -> bool {
+        true
+    }
     /// Opens the token with the right PIN.
     fn open(&self) -> Box<dyn Token> {
         self.open_with(Pin::new(self.pin())).expect("the token opens")
@@ -256,6 +264,11 @@ pub fn mac_keys_can_be_made(bench: &dyn Bench) {
 /// Private data comes back as it was, and is found by its id alone.
 pub fn data_comes_back(bench: &dyn Bench) {
     let token = bench.open();
+    if !bench.keeps_data() {
+        let refused = token.put_data(&Secret::take(&mut b"data".to_vec()).unwrap(), &meta("passphrase"));
+        assert!(matches!(refused, Err(TokenError::Unsupported(_))), "{refused:?}");
+        return;
+    }
     for len in [0, 1, 12, 4000] {
         let data = bytes(len, 5);
         let meta = meta("passphrase");
@@ -289,10 +302,12 @@ pub fn sweeps_take_one_id(bench: &dyn Bench) {
     token.import_mac(&key, &go).unwrap();
     assert_eq!(token.sweep(&go.id).unwrap(), 1);
     assert_eq!(token.sweep(&go.id).unwrap(), 0);
-    token
-        .put_data(&Secret::take(&mut b"data".to_vec()).unwrap(), &go)
-        .unwrap();
-    assert_eq!(token.sweep(&go.id).unwrap(), 1);
+    if bench.keeps_data() {
+        token
+            .put_data(&Secret::take(&mut b"data".to_vec()).unwrap(), &go)
+            .unwrap();
+        assert_eq!(token.sweep(&go.id).unwrap(), 1);
+    }
     token.mac(&kept.key, MacAlgorithm::HmacSha256, b"m").unwrap();
     token.delete(&kept.key).unwrap();
 }
@@ -305,8 +320,10 @@ pub fn other_logins_are_noticed(bench: &dyn Bench) {
     ours.mac(&first, algorithm, b"m").unwrap();
     other.delete(&first).unwrap();
     let second = import(&*other, algorithm, &bytes(40, 2));
-    let gone = ours.mac(&first, algorithm, b"m").unwrap_err();
-    assert!(matches!(gone, TokenError::NotFound(_)), "{gone:?}");
+    if bench.notices_others() {
+        let gone = ours.mac(&first, algorithm, b"m").unwrap_err();
+        assert!(matches!(gone, TokenError::NotFound(_)), "{gone:?}");
+    }
     let mac = ours.mac(&second, algorithm, b"m").unwrap();
     assert_eq!(mac.as_bytes(), software(algorithm, &bytes(40, 2), b"m"));
     ours.delete(&second).unwrap();
@@ -381,4 +398,15 @@ pub fn pairs_sign(bench: &dyn Bench) {
             "both halves are deleted"
         );
     }
+}
+
+/// The rung that the token accepts, and the hardening that takes effect.
+pub fn hardening(bench: &dyn Bench) -> (u8, String) {
+    let key = BlockKey::new(
+        MacAlgorithm::HmacSha512,
+        &Secret::take(&mut bytes(40, 1)).unwrap(),
+    )
+    .unwrap();
+    let imported = bench.open().import_mac(&key, &meta("hard")).unwrap();
+    (imported.rung, imported.hardening.join(" "))
 }

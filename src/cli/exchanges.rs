@@ -1,4 +1,7 @@
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use hsmsign::{
     error::{Result, bad_input},
@@ -31,7 +34,7 @@ enum Command {
         /// The exchange, by id or alias
         exchange: String,
     },
-    /// Read a scheme file and run its tests
+    /// Read a scheme file, say what its signatures cover, and run its tests
     Check {
         /// The file
         file: PathBuf,
@@ -81,9 +84,8 @@ fn list(json: bool) -> Result<ExitCode> {
             .iter()
             .map(|kind| kind.algorithm().name())
             .collect();
-        let remark = scheme
-            .note()
-            .map_or_else(|| (*from).to_owned(), |note| format!("{from}; {note}"));
+        let remark = scheme.closed().or(scheme.note());
+        let remark = remark.map_or_else(|| (*from).to_owned(), |remark| format!("{from}; {remark}"));
         [
             scheme.id().to_owned(),
             scheme.name().to_owned(),
@@ -105,7 +107,9 @@ fn facts(scheme: &Scheme, from: &str) -> Value {
         "algorithms": scheme.kinds().iter().map(|kind| kind.algorithm().name()).collect::<Vec<_>>(),
         "passphrase": scheme.needs_passphrase(),
         "websocket": scheme.has_websocket(),
+        "path_signed": scheme.signs_path(),
         "note": scheme.note(),
+        "closed": scheme.closed(),
         "from": from,
     })
 }
@@ -120,18 +124,45 @@ fn show(name: &str) -> Result<ExitCode> {
     output::write(text.as_bytes())
 }
 
-fn check(file: &PathBuf) -> Result<ExitCode> {
+fn check(file: &Path) -> Result<ExitCode> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| bad_input(format!("{} cannot be read: {error}", file.display())))?;
     let scheme = Scheme::parse(&text, &file.display().to_string())?;
+    let mut report = format!("{} ({})", scheme.id(), scheme.name());
+    for coverage in scheme.coverage() {
+        let list = |parts: &[&str]| {
+            if parts.is_empty() {
+                "nothing".to_owned()
+            } else {
+                parts.join(", ")
+            }
+        };
+        report.push_str(&format!(
+            "\n  {}: signs {}; not {}",
+            coverage.requests,
+            list(&coverage.signed),
+            list(&coverage.unsigned)
+        ));
+        for seam in coverage.seams {
+            report.push_str(&format!("\n    {seam}"));
+        }
+    }
+    for warning in scheme.warnings() {
+        output::warn(&warning);
+    }
+    output::line(&report)?;
+    if let Some(fault) = scheme.faults().into_iter().next() {
+        return Err(bad_input(format!("{} cannot be used: {fault}", file.display()))
+            .fix("complete the file; docs/adding-an-exchange.md has the language"));
+    }
     for test in scheme.tests() {
         test.run(&scheme)
             .map_err(|error| error.within(format_args!("the test {:?}", test.name())))?;
     }
-    output::line(&format!(
-        "{} ({}) is read, and its {} tests pass",
-        scheme.id(),
-        scheme.name(),
-        scheme.tests().len()
-    ))
+    output::line(&match scheme.tests().len() {
+        0 => "  no [[test]] rows: add one from the exchange's documentation, so that the file proves itself"
+            .to_owned(),
+        1 => "  its test passes".to_owned(),
+        count => format!("  its {count} tests pass"),
+    })
 }

@@ -1,14 +1,17 @@
 //! The line protocols on standard input and output: `sign --json` and `import --json`.
 
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal as _, Write as _},
     os::fd::AsFd as _,
     process::ExitCode,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
 use hsmsign::{
     enrol::{Enrol, ImportLine, NewKey},
-    error::{Code, Error, Result, failed},
+    error::{Code, Error, Result, bad_input, failed},
     policy::Caller,
     request::{Request, error_line},
     secret::Secret,
@@ -26,46 +29,123 @@ const LONGEST_IMPORT: usize = 64 << 10;
 const CHUNK: usize = 64 << 10;
 
 /// A request a line in, an answer a line out, in order; flushed whenever no input is waiting.
+///
+/// Two workers take turns: while one waits for the token, the other reads and composes the next request. Reading and
+/// composing are one turn, so that nonces increase in the order of the lines.
 pub fn sign(signer: &Signer) -> Result<ExitCode> {
-    let caller = Caller::this_process();
-    let mut input = Lines::new();
-    let mut output = Output::new();
-    loop {
-        if !input.is_ready() && !output.flush()? {
-            break;
-        }
-        let Some(line) = input.next()? else { break };
-        let answer = match line {
-            Ok(line) if line.trim_ascii().is_empty() => continue,
-            Ok(line) => answer(signer, line, &caller),
-            Err(error) => Err((None, error)),
-        };
-        match answer {
-            Ok(line) => output.push(&line),
-            Err((id, error)) => {
-                output.failed = true;
-                output.push(&error_line(id.as_ref(), &error));
+    let input = Mutex::new(Lines::new());
+    let answers = Answers::new();
+    let worker = || -> Result<()> {
+        let caller = Caller::this_process();
+        loop {
+            let mut turn = lock(&input);
+            let Some(line) = turn.next()? else { return Ok(()) };
+            let line = match line {
+                Ok(line) if line.trim_ascii().is_empty() => continue,
+                Ok(line) => request(line),
+                Err(error) => Err((None, error)),
+            };
+            let place = answers.place();
+            let answer = line.and_then(|request| {
+                let signed = signer.sign_in_turn(&request, &caller, || drop(turn));
+                match signed {
+                    Ok(signed) => Ok(signed.to_line(request.id.as_ref())),
+                    Err(error) => Err((request.id, error)),
+                }
+            });
+            if !answers.put(place, answer)? {
+                return Ok(());
             }
         }
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(worker);
+        let mine = worker();
+        other
+            .join()
+            .unwrap_or_else(|_| Err(failed("a worker ended in the middle")))?;
+        mine
+    })?;
+    answers.end()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Answers on their way out, put back into the order of their lines.
+struct Answers(Mutex<Waiting>);
+
+struct Waiting {
+    output: Output,
+    /// The place that the next line gets.
+    next: u64,
+    /// The place of the first answer that is not written yet.
+    first: u64,
+    /// Answers that came before their turn, by place.
+    early: BTreeMap<u64, String>,
+}
+
+impl Answers {
+    fn new() -> Self {
+        Self(Mutex::new(Waiting {
+            output: Output::new(),
+            next: 0,
+            first: 0,
+            early: BTreeMap::new(),
+        }))
     }
-    output.end()
+
+    /// The place of a line that was just read; asked for in the order of the lines.
+    fn place(&self) -> u64 {
+        let mut waiting = lock(&self.0);
+        waiting.next += 1;
+        waiting.next - 1
+    }
+
+    /// Takes an answer, and writes what is next. Where every line that was read is answered, nothing is held back.
+    /// Answers whether anybody still reads.
+    fn put(&self, place: u64, answer: Result<String, Refusal>) -> Result<bool> {
+        let mut waiting = lock(&self.0);
+        let line = answer.unwrap_or_else(|(id, error)| {
+            waiting.output.failed = true;
+            error_line(id.as_ref(), &error)
+        });
+        waiting.early.insert(place, line);
+        loop {
+            let first = waiting.first;
+            let Some(line) = waiting.early.remove(&first) else {
+                break;
+            };
+            waiting.output.push(&line)?;
+            waiting.first += 1;
+        }
+        if waiting.first == waiting.next {
+            waiting.output.flush()
+        } else {
+            Ok(!waiting.output.gone)
+        }
+    }
+
+    fn end(self) -> Result<ExitCode> {
+        self.0
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .output
+            .end()
+    }
 }
 
 type Refusal = (Option<hsmsign::json::Json>, Error);
 
-fn answer(signer: &Signer, line: &[u8], caller: &Caller) -> Result<String, Refusal> {
+fn request(line: &[u8]) -> Result<Request, Refusal> {
     let text = std::str::from_utf8(line).map_err(|_| {
         (
             None,
-            hsmsign::error::bad_input("the line is not UTF-8")
-                .fix("send a body that is no text as body_base64"),
+            bad_input("the line is not UTF-8").fix("send a body that is no text as body_base64"),
         )
     })?;
-    let request = Request::parse_line(text)?;
-    match signer.sign(&request, caller) {
-        Ok(signed) => Ok(signed.to_line(request.id.as_ref())),
-        Err(error) => Err((request.id, error)),
-    }
+    Request::parse_line(text)
 }
 
 /// A key a line in, an answer a line out. Lines are read into locked memory, one at a time.
@@ -86,7 +166,7 @@ pub fn import(enrol: &Enrol, flags: &NewKey) -> Result<ExitCode> {
                 buffer.truncate(0);
                 if !skipping {
                     output.failed = true;
-                    output.push(&error_line(None, &too_long(LONGEST_IMPORT)));
+                    output.push(&error_line(None, &too_long(LONGEST_IMPORT)))?;
                 }
                 skipping = true;
                 continue;
@@ -102,10 +182,10 @@ pub fn import(enrol: &Enrol, flags: &NewKey) -> Result<ExitCode> {
             let line = ImportLine::parse(&line, flags);
             let name = line.as_ref().ok().and_then(|line| line.name());
             match line.and_then(|line| enrol.import_line(line)) {
-                Ok(enrolled) => output.push(&import::answer(&enrolled)),
+                Ok(enrolled) => output.push(&import::answer(&enrolled))?,
                 Err(error) => {
                     output.failed = true;
-                    output.push(&with_key(&error_line(None, &error), name.as_deref()));
+                    output.push(&with_key(&error_line(None, &error), name.as_deref()))?;
                 }
             }
             progress.inc(1);
@@ -177,7 +257,7 @@ fn waiting() -> bool {
     poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0)
 }
 
-/// Lines of standard input, in a buffer that says whether one is ready without reading.
+/// Lines of standard input.
 struct Lines {
     buffer: Vec<u8>,
     begin: usize,
@@ -193,11 +273,6 @@ impl Lines {
             scanned: 0,
             ended: false,
         }
-    }
-
-    /// Whether [`Lines::next`] would not wait for input.
-    fn is_ready(&mut self) -> bool {
-        self.find().is_some() || self.ended || waiting()
     }
 
     fn find(&mut self) -> Option<usize> {
@@ -264,13 +339,13 @@ impl Output {
         }
     }
 
-    fn push(&mut self, line: &str) {
+    fn push(&mut self, line: &str) -> Result<()> {
         self.pending.extend_from_slice(line.as_bytes());
         self.pending.push(b'\n');
         if self.pending.len() > CHUNK {
-            // What cannot be written now is told by the next flush.
-            let _ = self.flush();
+            self.flush()?;
         }
+        Ok(())
     }
 
     /// Answers whether anybody still reads.

@@ -91,12 +91,12 @@ impl Around {
         })
     }
 
+    /// The tokens, open until the process ends: closing them would cost more than a signature and gain nothing.
     fn tokens(&self) -> Result<Arc<Tokens>> {
-        Ok(Arc::new(Tokens::new(
-            &self.home,
-            Config::load(&self.home)?,
-            Arc::clone(&self.ask),
-        )))
+        let config = Config::load(&self.home)?;
+        let tokens = Arc::new(Tokens::new(&self.home, config, Arc::clone(&self.ask)));
+        std::mem::forget(Arc::clone(&tokens));
+        Ok(tokens)
     }
 
     fn keyring(&self) -> FileKeyring {
@@ -115,7 +115,7 @@ impl Around {
     }
 }
 
-/// Runs the command that the arguments name.
+/// Runs the command that the arguments name. Answers the exit code.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -76,6 +76,9 @@ pub fn table<const N: usize>(
     for row in rows {
         table.add_row(row);
     }
-    let text: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let text: Vec<_> = table
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
+        .collect();
     line(&text.join("\n"))
 }

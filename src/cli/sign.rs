@@ -94,10 +94,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let (explain, form) = (args.explain, args.output);
     let request = request(args)?;
-    let Explained { signed, messages } = signer.explain(&request, &Caller::this_process(), explain)?;
-    if explain {
-        tell(&messages);
+    let caller = Caller::this_process();
+    if !explain {
+        return print(&signer.sign(&request, &caller)?, form);
     }
+    let Explained { signed, messages } = signer.explain(&request, &caller)?;
+    tell(&messages);
     print(&signed, form)
 }
 

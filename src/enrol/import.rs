@@ -401,7 +401,7 @@ fn check_values(scheme: Option<&Scheme>, new: &NewKey) -> Result<()> {
             scheme
                 .credentials()
                 .iter()
-                .chain(scheme.optional_credentials_names())
+                .chain(scheme.optional())
                 .any(|other| other == name)
         });
         if !known {

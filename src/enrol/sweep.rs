@@ -53,6 +53,7 @@ impl Enrol {
             let (token, id) = object;
             if !named.contains(object) {
                 self.tokens.get(token)?.sweep(id).map_err(Error::from)?;
+                self.tokens.clean_up(token)?;
             }
         }
         self.journal.end(pending)

@@ -164,7 +164,7 @@ fn is_counted(series: Series) -> bool {
 }
 
 /// Whether the character can stand in a path as it is signed.
-fn is_path_char(char: char) -> bool {
+pub(crate) fn is_path_char(char: char) -> bool {
     char.is_ascii_alphanumeric() || "-._~:@,+!$()*'/%".contains(char)
 }
 

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::{
+    bodies::Payload,
     functions::Function,
     key::KeyKind,
     plan::{Node, Place, Plan, Signature, is_number},
-    prepare::{Payload, Prepared},
+    prepare::Prepared,
     template::{Expr, Name, Template},
 };
 use crate::{

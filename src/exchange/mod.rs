@@ -6,20 +6,29 @@
 //! `docs/adding-an-exchange.md` is the reference of the language.
 
 mod analyse;
+#[cfg(test)]
+mod attacks;
+mod base_url;
+mod bodies;
 mod builtin;
+mod carried;
 mod catalogue;
 mod check;
 mod compose;
 mod context;
+mod coverage;
 mod endpoint;
 mod file;
 mod functions;
 mod glob;
 mod key;
+mod names;
+mod nodes;
+mod params;
 mod place;
 mod plan;
 mod prepare;
-mod raw;
+mod reading;
 mod scheme;
 mod secrets;
 mod stamps;
@@ -27,13 +36,14 @@ mod target;
 mod template;
 mod withdrawal;
 
+pub use base_url::check_base_url;
 pub use builtin::{builtin, builtin_ids};
 pub use catalogue::Catalogue;
 pub use check::Test;
 pub use compose::{Composed, Part};
+pub use coverage::Coverage;
 pub use endpoint::Endpoint;
 pub use key::KeyKind;
 pub use prepare::{NonceNeed, Prepared, Stamps};
-pub use raw::check_base_url;
 pub use scheme::Scheme;
 pub use stamps::Unit;

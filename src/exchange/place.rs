@@ -6,7 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::{
     functions::form_decode,
-    plan::{AddAt, Params, Place},
+    params::Params,
+    plan::{AddAt, Place},
 };
 use crate::{
     error::{Result, bad_input},

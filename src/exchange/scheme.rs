@@ -6,7 +6,8 @@ use super::{
     check::Test,
     file::{SchemeFile, WithdrawalFile, text},
     key::{self, KeyKind},
-    plan::{METHODS, Plan, Shared},
+    names::Shared,
+    plan::{METHODS, Plan},
     template::Name,
 };
 use crate::{
@@ -228,15 +229,15 @@ impl Scheme {
 
     /// Further values that a key must have, as `user_id`.
     pub fn credentials(&self) -> &[String] {
-        &self.shared.credentials[..self.shared.credentials.len() - self.optional_credentials()]
+        &self.shared.credentials[..self.shared.credentials.len() - self.optional_values()]
     }
 
     /// Further values that a key may have, as `partner` and `partner_secret`.
-    pub fn optional_credentials_names(&self) -> &[String] {
+    pub fn optional(&self) -> &[String] {
         &self.optional
     }
 
-    fn optional_credentials(&self) -> usize {
+    fn optional_values(&self) -> usize {
         self.optional
             .iter()
             .filter(|name| !name.ends_with("secret"))

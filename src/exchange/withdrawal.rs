@@ -1,13 +1,54 @@
 //! Whether a request moves money out: the file's rules, looked at with everything in mind that a signature could also
 //! be used for.
 
+use base64ct::Encoding as _;
+use percent_encoding::percent_decode;
+
 use super::{
-    analyse::Seam,
-    endpoint::{Endpoint, collect},
+    analyse::{Seam, is_path_char},
+    endpoint::{self, Endpoint, collect},
     file::WithdrawalFile,
     glob::fits,
     plan::Plan,
+    scheme::Scheme,
 };
+
+impl Scheme {
+    /// The words of the rule by which a raw message looks like a withdrawal, if one does.
+    ///
+    /// It is looked at as text and, where it is base64, as what that stands for. Where a message does not show path or
+    /// fields, as behind a hash, nothing can be seen: nothing here does not mean that it is harmless.
+    pub fn raw_moves_money(&self, message: &[u8]) -> Option<String> {
+        let rules = self.withdrawal.as_ref()?;
+        let mut texts = vec![message.to_vec(), percent_decode(message).collect()];
+        for part in message.split(|byte| *byte == b'.') {
+            texts.extend(base64ct::Base64Unpadded::decode_vec(
+                &String::from_utf8_lossy(part).replace('=', ""),
+            ));
+            texts.extend(base64ct::Base64UrlUnpadded::decode_vec(&String::from_utf8_lossy(
+                part,
+            )));
+        }
+        texts
+            .iter()
+            .find_map(|text| raw(rules, &String::from_utf8_lossy(text)))
+    }
+}
+
+fn raw(rules: &WithdrawalFile, text: &str) -> Option<String> {
+    let lower = text.to_lowercase();
+    for pattern in &rules.paths {
+        if fits(
+            &format!("*{}*", pattern.to_lowercase().trim_end_matches('/')),
+            &lower,
+        ) {
+            return Some(format!("the path {pattern} moves money out"));
+        }
+    }
+    let mut fields = Vec::new();
+    collect(text, &mut fields);
+    named(rules, &fields)
+}
 
 /// The words of the rule that says so, if one does.
 pub(crate) fn moves_money(
@@ -64,6 +105,11 @@ fn path_rule(
 /// Whether the pattern is hit when path and neighbour are cut apart elsewhere.
 fn across(seam: &Seam, pattern: &str, path: &str, query: &str, body: &str) -> bool {
     let longer = format!("{pattern}*");
+    // What follows can belong to the path only as far as it could stand in one.
+    let joined = |next: &str| {
+        let end = next.find(|char| !is_path_char(char)).unwrap_or(next.len());
+        endpoint::plain(&format!("{path}{}", &next[..end]))
+    };
     match seam {
         Seam::Digits => fits(
             pattern,
@@ -71,11 +117,8 @@ fn across(seam: &Seam, pattern: &str, path: &str, query: &str, body: &str) -> bo
                 .trim_end_matches('/'),
         ),
         Seam::Other => fits(&longer, path),
-        Seam::Query => fits(
-            &longer,
-            &format!("{path}{}{}", query.to_lowercase(), body.to_lowercase()),
-        ),
-        Seam::Body => fits(&longer, &format!("{path}{}", body.to_lowercase())),
+        Seam::Query => fits(&longer, &joined(query)),
+        Seam::Body => fits(&longer, &joined(body)),
         Seam::Before { cut } => {
             let rest = pattern.strip_prefix(&cut.to_lowercase()).unwrap_or(pattern);
             fits(&format!("*{rest}"), path)
@@ -98,11 +141,21 @@ fn field_rule(
         // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
         collect(&format!("{query}{body}"), &mut more);
         collect(&format!("{body}{query}"), &mut more);
+        // A message may hold names and values that are not encoded: what reads as fields there is looked at as fields.
+        for (name, value) in &endpoint.fields {
+            if name.contains(['&', ';', '=']) || value.contains(['&', ';']) {
+                collect(&format!("{name}={value}"), &mut more);
+            }
+        }
     }
-    let fields: Vec<(String, &str)> = endpoint
-        .fields
+    more.extend(endpoint.fields.iter().cloned());
+    named(rules, &more)
+}
+
+/// The rule that one of these fields fits.
+fn named(rules: &WithdrawalFile, fields: &[(String, String)]) -> Option<String> {
+    let fields: Vec<(String, &str)> = fields
         .iter()
-        .chain(&more)
         .map(|(name, value)| (folded(name), value.as_str()))
         .collect();
     let has = |wanted: &str| {

@@ -15,7 +15,7 @@ use crate::{
     ask::Ask,
     config::{Config, TokenConfig},
     error::{Code, Error, Result, bad_input},
-    home::{Home, check_folder, create_folder, read_private, write_private},
+    home::{Home, check_folder, create_folder, list_folder, read_private, remove_file, write_private},
 };
 
 /// The tokens that are set up, each opened when it is first asked for.
@@ -64,6 +64,30 @@ impl Tokens {
             .map_err(|error| error.within(format_args!("token {name}")))?;
         open.insert(name.to_owned(), Arc::clone(&token));
         Ok(token)
+    }
+
+    /// Removes what a killed import leaves in the folder of a development token and PKCS#11 does not show: SoftHSM's
+    /// object files of no bytes. Only under the keyring's lock, so that no import is at work there.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn clean_up(&self, name: &str) -> Result<()> {
+        if !self.config.token(name)?.softhsm {
+            return Ok(());
+        }
+        let tokens = softhsm_folder(&self.home);
+        for token in list_folder(&tokens)? {
+            let folder = tokens.join(token);
+            for file in list_folder(&folder)? {
+                let path = folder.join(&file);
+                let empty = std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() == 0);
+                if empty && file.ends_with(".object") {
+                    remove_file(&path)?;
+                    remove_file(&path.with_extension("lock"))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Token>> {

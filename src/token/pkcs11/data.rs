@@ -4,8 +4,10 @@ use cryptoki_sys::*;
 
 use super::{
     codes::Refused,
-    module::{Attribute, Module, ObjectHandle, SessionHandle},
+    find,
+    module::{Module, ObjectHandle, SessionHandle},
     session::Fault,
+    template::Attribute,
 };
 use crate::{
     secret::Secret,
@@ -31,22 +33,30 @@ pub(super) fn put(
         return Err(too_large.into());
     }
     let class = [CKO_DATA];
-    let template = [
+    let application = find::application(&meta.id);
+    let common = [
         Attribute::numbers(CKA_CLASS, &class),
         Attribute::flag(CKA_TOKEN, true),
         Attribute::flag(CKA_PRIVATE, true),
         Attribute::bytes(CKA_LABEL, meta.label.as_bytes()),
-        Attribute::bytes(CKA_APPLICATION, b"hsmsign"),
-        Attribute::bytes(CKA_OBJECT_ID, meta.id.as_bytes()),
         Attribute::bytes(CKA_VALUE, data.expose()),
-        Attribute::flag(CKA_MODIFIABLE, false),
     ];
-    let answer = match module.create_object(session, &template) {
-        Err(refused) if refused.is_about_the_template() => {
-            module.create_object(session, &template[..template.len() - 1])
+    let ours = Attribute::bytes(CKA_APPLICATION, b"hsmsign");
+    let named = Attribute::bytes(CKA_APPLICATION, &application);
+    let id = Attribute::bytes(CKA_OBJECT_ID, meta.id.as_bytes());
+    let fixed = Attribute::flag(CKA_MODIFIABLE, false);
+    // opencryptoki 3.8 has no CKA_OBJECT_ID.
+    let rungs: [&[Attribute<'_>]; 4] = [&[ours, id, fixed], &[ours, id], &[named, fixed], &[named]];
+    let mut answer = Err(Refused {
+        call: "C_CreateObject",
+        code: CKR_TEMPLATE_INCONSISTENT,
+    });
+    for rung in rungs {
+        answer = module.create_object(session, &[&common, rung].concat());
+        if !matches!(answer, Err(refused) if refused.is_about_the_template()) {
+            break;
         }
-        answer => answer,
-    };
+    }
     match answer {
         Ok(object) => prove_private(module, session, object).map(|()| KeyRef::Object {
             class: Class::Data,

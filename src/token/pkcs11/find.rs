@@ -4,8 +4,9 @@ use cryptoki_sys::*;
 
 use super::{
     codes::Kind,
-    module::{Answer, Attribute, Module, ObjectHandle, SessionHandle},
+    module::{Answer, Module, ObjectHandle, SessionHandle},
     session::{Fault, Opened},
+    template::Attribute,
 };
 use crate::token::{Class, KeyInfo, KeyRef, ObjectId, TokenError};
 
@@ -24,14 +25,6 @@ pub(super) const fn class_number(class: Class) -> CK_OBJECT_CLASS {
     }
 }
 
-/// The attribute that holds the id of an object of this class.
-const fn id_attribute(class: Class) -> CK_ATTRIBUTE_TYPE {
-    match class {
-        Class::Data => CKA_OBJECT_ID,
-        _ => CKA_ID,
-    }
-}
-
 /// The handle of an object: the one found before, else found now.
 pub(super) fn handle(opened: &Opened, session: SessionHandle, key: &KeyRef) -> Result<ObjectHandle, Fault> {
     if let Some(object) = opened.known(key) {
@@ -40,7 +33,8 @@ pub(super) fn handle(opened: &Opened, session: SessionHandle, key: &KeyRef) -> R
     let KeyRef::Object { class, id } = key;
     let found = by_id(&opened.module, session, *class, id, 2)?;
     match found[..] {
-        [object] => {
+        // opencryptoki gives one object two handles where threads or processes make objects at the same time.
+        [object] | [object, _] if found.len() == 1 || is_opencryptoki(&opened.identity.module) => {
             opened.remember(key, object);
             Ok(object)
         }
@@ -64,11 +58,58 @@ pub(super) fn by_id(
     limit: usize,
 ) -> Answer<Vec<ObjectHandle>> {
     let number = [class_number(class)];
-    let template = [
-        Attribute::numbers(CKA_CLASS, &number),
-        Attribute::bytes(id_attribute(class), id.as_bytes()),
-    ];
-    module.find_objects(session, &template, limit)
+    let of_class = Attribute::numbers(CKA_CLASS, &number);
+    if class != Class::Data {
+        return module.find_objects(
+            session,
+            &[of_class, Attribute::bytes(CKA_ID, id.as_bytes())],
+            limit,
+        );
+    }
+    let mut found = Vec::new();
+    for (kind, value) in data_names(id) {
+        if found.is_empty() {
+            found = search(
+                module,
+                session,
+                &[of_class, Attribute::bytes(kind, &value)],
+                limit,
+            )?;
+        }
+    }
+    Ok(found)
+}
+
+/// How a data object carries its id: as CKA_OBJECT_ID, or where the module has no such attribute, in its application.
+fn data_names(id: &ObjectId) -> [(CK_ATTRIBUTE_TYPE, Vec<u8>); 2] {
+    [
+        (CKA_OBJECT_ID, id.as_bytes().to_vec()),
+        (CKA_APPLICATION, application(id)),
+    ]
+}
+
+/// The application of a data object that names its id.
+pub(super) fn application(id: &ObjectId) -> Vec<u8> {
+    format!("hsmsign:{id}").into_bytes()
+}
+
+/// A search by an attribute that the module may not know; then nothing has it.
+fn search(
+    module: &Module,
+    session: SessionHandle,
+    template: &[Attribute<'_>],
+    limit: usize,
+) -> Answer<Vec<ObjectHandle>> {
+    match module.find_objects(session, template, limit) {
+        Err(refused) if refused.is_about_the_template() => Ok(Vec::new()),
+        answer => answer,
+    }
+}
+
+/// Whether the module is opencryptoki, by what it says of itself.
+pub(super) fn is_opencryptoki(module: &str) -> bool {
+    let module = module.to_lowercase();
+    module.contains("opencryptoki") || module.starts_with("ibm")
 }
 
 impl KeyRef {
@@ -87,12 +128,17 @@ impl KeyRef {
     }
 }
 
-/// Every object of any class with this id.
+/// Every object of any class with this id. Each is asked for its id again: a module that ignores what it does not know
+/// in a search would give every object it has, and these may be deleted next.
 pub(super) fn all_by_id(module: &Module, session: SessionHandle, id: &ObjectId) -> Answer<Vec<ObjectHandle>> {
     let mut all = Vec::new();
-    for kind in [CKA_ID, CKA_OBJECT_ID] {
-        for object in module.find_objects(session, &[Attribute::bytes(kind, id.as_bytes())], 1024)? {
-            if !all.contains(&object) {
+    for (kind, value) in [(CKA_ID, id.as_bytes().to_vec())]
+        .into_iter()
+        .chain(data_names(id))
+    {
+        for object in search(module, session, &[Attribute::bytes(kind, &value)], MOST)? {
+            let is_it = matches!(read(module, session, object, kind), Ok(Some(said)) if said == value);
+            if is_it && !all.contains(&object) {
                 all.push(object);
             }
         }
@@ -146,7 +192,11 @@ pub(super) fn describe(module: &Module, session: SessionHandle, object: ObjectHa
     };
     let mut key = None;
     if let Some(class) = class {
-        key = shown(id_attribute(class))?
+        let id = match class {
+            Class::Data => shown(CKA_OBJECT_ID)?.or(shown(CKA_APPLICATION)?.and_then(|said| named_by(&said))),
+            _ => shown(CKA_ID)?,
+        };
+        key = id
             .filter(|id| !id.is_empty() && id.len() <= 64)
             .map(|id| KeyRef::Object {
                 class,
@@ -159,4 +209,9 @@ pub(super) fn describe(module: &Module, session: SessionHandle, object: ObjectHa
         key,
         label: String::from_utf8_lossy(&label).into_owned(),
     })
+}
+
+/// The id in a data object's application.
+fn named_by(application: &[u8]) -> Option<Vec<u8>> {
+    base16ct::lower::decode_vec(application.strip_prefix(b"hsmsign:")?).ok()
 }

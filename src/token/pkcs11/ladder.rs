@@ -7,8 +7,9 @@ use cryptoki_sys::*;
 
 use super::{
     find,
-    module::{Attribute, Module, ObjectHandle, SessionHandle},
+    module::{Module, ObjectHandle, SessionHandle},
     session::Fault,
+    template::Attribute,
 };
 use crate::{
     algorithm::MacAlgorithm,

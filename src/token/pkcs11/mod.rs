@@ -10,12 +10,14 @@ mod find;
 mod init;
 mod ladder;
 mod loaded;
+mod login;
 mod module;
 mod open;
 mod pair;
 mod probe;
 mod session;
 mod sweep;
+mod template;
 
 use std::{
     path::PathBuf,

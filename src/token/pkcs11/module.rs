@@ -4,11 +4,11 @@
 //! reaches the module without a copy on our side.
 #![allow(unsafe_code)]
 
-use std::{ffi::CString, marker::PhantomData, path::Path, ptr};
+use std::{ffi::CString, path::Path, ptr};
 
 use cryptoki_sys::*;
 
-use super::codes::Refused;
+use super::{codes::Refused, template::Attribute};
 
 /// The answer of a module.
 pub(super) type Answer<T> = Result<T, Refused>;
@@ -20,39 +20,6 @@ pub(super) type ObjectHandle = CK_OBJECT_HANDLE;
 /// The functions of a module. It is never unloaded: modules keep threads and exit handlers of their own.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Module(CK_FUNCTION_LIST);
-
-/// One attribute of a template, borrowing its value.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub(super) struct Attribute<'a>(CK_ATTRIBUTE, PhantomData<&'a [u8]>);
-
-impl<'a> Attribute<'a> {
-    /// Bytes or text.
-    pub fn bytes(kind: CK_ATTRIBUTE_TYPE, value: &'a [u8]) -> Self {
-        Self::raw(kind, value.as_ptr().cast(), value.len())
-    }
-
-    /// True or false.
-    pub fn flag(kind: CK_ATTRIBUTE_TYPE, value: bool) -> Self {
-        static VALUES: [CK_BBOOL; 2] = [CK_FALSE, CK_TRUE];
-        let value: &'static CK_BBOOL = &VALUES[usize::from(value)];
-        Self::raw(kind, ptr::from_ref(value).cast(), 1)
-    }
-
-    /// A number or several: a class, a key type, a list of mechanisms.
-    pub fn numbers(kind: CK_ATTRIBUTE_TYPE, value: &'a [CK_ULONG]) -> Self {
-        Self::raw(kind, value.as_ptr().cast(), size_of_val(value))
-    }
-
-    fn raw(kind: CK_ATTRIBUTE_TYPE, value: *const std::ffi::c_void, len: usize) -> Self {
-        let attribute = CK_ATTRIBUTE {
-            type_: kind,
-            pValue: value.cast_mut(),
-            ulValueLen: len as CK_ULONG,
-        };
-        Self(attribute, PhantomData)
-    }
-}
 
 /// The arguments of C_Initialize as NSS wants them, one word longer than the standard's (NSS, pkcs11t.h). Word 6 is
 /// `pReserved` to other modules; they do not read the seventh.

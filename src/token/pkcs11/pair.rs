@@ -5,8 +5,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     find, ladder,
-    module::{Attribute, Module, ObjectHandle, SessionHandle},
+    module::{Module, ObjectHandle, SessionHandle},
     session::Fault,
+    template::Attribute,
 };
 use crate::{
     algorithm::SignatureAlgorithm,

@@ -1,0 +1,144 @@
+//! Bodies: wholly JSON or wholly a form, of a kind that the exchange takes, and signed.
+
+use super::{place, plan::Plan, target};
+use crate::{
+    error::{Result, bad_input},
+    json::Json,
+    request::{Body, Fields, Request},
+};
+
+/// A body: JSON or a form.
+#[derive(Debug, Clone)]
+pub(crate) struct Payload {
+    pub json: bool,
+    pub text: String,
+}
+
+/// The body, wholly JSON or wholly a form, of a kind that the exchange takes.
+pub(crate) fn read(request: &Request, plan: &Plan) -> Result<Option<Payload>> {
+    let declared = match request.content_type.as_deref() {
+        None => None,
+        Some(kind) => Some(is_json_type(kind)?),
+    };
+    let payload = match &request.body {
+        None => return Ok(None),
+        Some(Body::Form(Fields::Text(text))) => Payload {
+            json: false,
+            text: text.clone(),
+        },
+        Some(Body::Form(Fields::Pairs(pairs))) => Payload {
+            json: false,
+            text: place::form(pairs, plan.params.as_ref())?,
+        },
+        Some(Body::Json(text)) => Payload {
+            json: true,
+            text: text.clone(),
+        },
+        Some(Body::Bytes(bytes)) => {
+            let text = std::str::from_utf8(bytes)
+                .map_err(|_| bad_input("the body is neither JSON nor a form: it is not UTF-8"))?
+                .to_owned();
+            let begins = text
+                .trim_start_matches([' ', '\t', '\r', '\n'])
+                .starts_with(['{', '[']);
+            Payload {
+                json: declared.unwrap_or(begins),
+                text,
+            }
+        }
+    };
+    if payload.text.is_empty() {
+        return Ok(None);
+    }
+    if declared.is_some_and(|json| json != payload.json) {
+        return Err(bad_input("the body is not of the kind that `content_type` says"));
+    }
+    if payload.json {
+        match Json::parse(&payload.text).map_err(|error| error.within("the body"))? {
+            Json::Object(_) | Json::List(_) => {}
+            other => {
+                return Err(bad_input(format!(
+                    "the body is {}, and must be a JSON object or list",
+                    other.kind()
+                )));
+            }
+        }
+    } else {
+        check_text("body", &payload.text)?;
+        if let Some((name, _)) = payload
+            .text
+            .split('&')
+            .map(|piece| (piece, piece.find('=')))
+            .find(|(piece, at)| !piece.is_empty() && at.is_none_or(|at| at == 0))
+        {
+            let shown: String = name.chars().take(40).collect();
+            return Err(bad_input(format!(
+                "the body is neither JSON nor a form: {shown:?} is no name=value"
+            ))
+            .fix("give the body as `form` or `json`"));
+        }
+    }
+    let (takes, other) = if payload.json {
+        (plan.takes_json, "a form")
+    } else {
+        (plan.takes_form, "JSON")
+    };
+    if takes {
+        return Ok(Some(payload));
+    }
+    let kind = if payload.json { "JSON" } else { "a form" };
+    Err(
+        bad_input(format!("this exchange does not take a body that is {kind}")).fix(
+            if plan.takes_form || plan.takes_json {
+                format!("give {other}")
+            } else {
+                "give the fields as `query`".into()
+            },
+        ),
+    )
+}
+
+fn is_json_type(kind: &str) -> Result<bool> {
+    let lower = kind.to_ascii_lowercase();
+    let (name, charset) = lower.split_once(';').unwrap_or((&lower, ""));
+    match (name, charset.trim_matches(' ')) {
+        ("application/json", "" | "charset=utf-8") => Ok(true),
+        ("application/x-www-form-urlencoded", "" | "charset=utf-8") => Ok(false),
+        _ => Err(bad_input(format!("`content_type` cannot be {kind:?}"))
+            .fix("use application/json or application/x-www-form-urlencoded")),
+    }
+}
+
+/// Finished text of a query or form: printable ASCII without blanks, every `%` a whole escape.
+pub(crate) fn check_text(what: &str, text: &str) -> Result<()> {
+    let odd = text
+        .chars()
+        .find(|char| !('\u{21}'..='\u{7e}').contains(char) || (*char == '#' && what == "query"));
+    if let Some(odd) = odd {
+        return Err(bad_input(format!(
+            "the {what} has {odd:?} in it, which must be percent-encoded"
+        ))
+        .fix(format!(
+            "encode it, or give the {} as an object",
+            if what == "query" { "query" } else { "form" }
+        )));
+    }
+    target::check_escapes(what, text)
+}
+
+/// Refuses a query or body that the messages do not cover, unless the file lets it go along.
+pub(crate) fn check_signed(plan: &Plan, exchange: &str, query: &str, body: Option<&Payload>) -> Result<()> {
+    let refuse = |part: &str, instead: &str| {
+        Err(bad_input(format!(
+            "{exchange} does not sign the {part} of this request, so it could be changed on its way"
+        ))
+        .fix(format!("give the fields in the {instead}")))
+    };
+    if !query.is_empty() && !plan.facts.signs_query && !plan.unsigned_query {
+        return refuse("query", "body");
+    }
+    if body.is_some() && !plan.facts.signs_body && !plan.unsigned_body {
+        return refuse("body", "query");
+    }
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! Reading a plan: the file's keys checked, its templates resolved, and what cannot work refused.
+
+use super::{
+    analyse::Facts,
+    file::{PlanFile, SignatureFile, Signatures, WebSocketFile},
+    names::{Names, Shared},
+    nodes::{header, members, node, object, template},
+    params::Params,
+    plan::{AddAt, Node, Place, Plan, Signature},
+    stamps::{Clock, Series},
+    template::{NAMES, Name, Template},
+};
+use crate::error::{Result, bad_input};
+
+impl Plan {
+    /// Checks and resolves what a file says.
+    pub(crate) fn read(file: PlanFile, shared: &Shared) -> Result<Self> {
+        let mut plan = Self::default();
+        plan.read_parts(file, shared)?;
+        plan.finish()?;
+        Ok(plan)
+    }
+
+    /// The plan of a WebSocket login: clock, nonce and options of the file's plan count where it has none of its own.
+    pub(crate) fn read_websocket(mut file: WebSocketFile, base: &PlanFile, shared: &Shared) -> Result<Self> {
+        let own = file.plan();
+        let under = PlanFile {
+            clock: base.clock.clone(),
+            nonce: base.nonce.clone(),
+            options: base.options.clone(),
+            ..PlanFile::default()
+        };
+        let mut plan = Self::default();
+        for input in &file.input {
+            match input.as_str() {
+                "challenge" => plan.takes_challenge = true,
+                other => {
+                    return Err(
+                        bad_input(format!("`websocket.input` cannot be {other:?}")).fix("use \"challenge\"")
+                    );
+                }
+            }
+        }
+        let mut own = own.over(&under);
+        if let Some(message) = file.message.take() {
+            let signature = SignatureFile {
+                message,
+                name: None,
+                key: None,
+            };
+            own.signature = Some(Signatures::One(signature));
+        }
+        plan.read_parts(own, shared)?;
+        plan.paths = file.paths;
+        let names = Names {
+            plan: &plan,
+            shared,
+            signatures: plan.signatures.len(),
+        };
+        let url = file
+            .url
+            .as_deref()
+            .map(|url| Template::parse(url, &names))
+            .transpose();
+        let url = url.map_err(|error| error.within("url"))?;
+        let frame = file.frame.as_ref().map(|frame| object(frame, &names)).transpose();
+        let frame = frame.map_err(|error| error.within("frame"))?;
+        (plan.url, plan.frame) = (url, frame);
+        plan.finish()?;
+        if plan.facts.signs_path && plan.paths.is_empty() {
+            return Err(bad_input("its message has the path, and `paths` is missing")
+                .fix("list the paths of the exchange's sockets, so that no other path can be signed here"));
+        }
+        Ok(plan)
+    }
+
+    fn read_parts(&mut self, file: PlanFile, shared: &Shared) -> Result<()> {
+        let clock = file
+            .clock
+            .as_ref()
+            .map(|clock| Clock::new(&clock.unit, clock.ahead))
+            .transpose();
+        self.clock = clock.map_err(|error| error.within("clock"))?;
+        if let Some(nonce) = &file.nonce {
+            let series = Series::new(
+                nonce.unit.as_deref(),
+                nonce.random.as_deref(),
+                nonce.like.as_deref(),
+            )
+            .map_err(|error| error.within("nonce"))?;
+            if series == Series::Timestamp && self.clock.is_none() {
+                return Err(bad_input(
+                    "`nonce` is like the timestamp, and there is no `clock`",
+                ));
+            }
+            if nonce.increasing && !matches!(series, Series::Count(_)) {
+                return Err(bad_input("`nonce` can be increasing only with a `unit`"));
+            }
+            self.nonce = Some(series);
+            self.nonce_optional = nonce.optional;
+        }
+        self.options = file.options.unwrap_or_default().into_iter().collect();
+        for part in file.unsigned.iter().flatten() {
+            match part.as_str() {
+                "query" => self.unsigned_query = true,
+                "body" => self.unsigned_body = true,
+                other => {
+                    return Err(bad_input(format!("`unsigned` cannot be {other:?}"))
+                        .fix("use \"query\" and \"body\""));
+                }
+            }
+        }
+        self.add_at = match file.add_at.as_deref() {
+            None | Some("last") => AddAt::Last,
+            Some("first") => AddAt::First,
+            Some("sorted") => AddAt::Sorted,
+            Some(other) => {
+                return Err(
+                    bad_input(format!("`add-at` cannot be {other:?}")).fix("use first, last or sorted")
+                );
+            }
+        };
+        self.attach_before = file.attach_before;
+        self.content_type = file.content_type;
+        self.params = file.params.map(Params::read).transpose()?;
+        // The names of lets and JSON tables must stand before any template is read, since they may name each other.
+        self.lets = file
+            .lets
+            .keys()
+            .map(|name| (name.clone(), Template::default()))
+            .collect();
+        self.jsons = file
+            .json
+            .keys()
+            .map(|name| (name.clone(), Node::Bool(false)))
+            .collect();
+        for (name, _) in &self.lets {
+            if NAMES.iter().any(|(known, _)| known == name) {
+                return Err(bad_input(format!(
+                    "`let.{name}` has a name that the language uses"
+                )));
+            }
+        }
+        fn names<'a>(plan: &'a Plan, shared: &'a Shared, signatures: usize) -> Names<'a> {
+            Names {
+                plan,
+                shared,
+                signatures,
+            }
+        }
+        let mut lets = Vec::new();
+        for (name, value) in &file.lets {
+            let value = template(value, &names(self, shared, 0))
+                .map_err(|error| error.within(format_args!("let.{name}")))?;
+            lets.push((name.clone(), value));
+        }
+        let mut jsons = Vec::new();
+        for (name, value) in &file.json {
+            let value = node(value, &names(self, shared, 0))
+                .map_err(|error| error.within(format_args!("json.{name}")))?;
+            jsons.push((name.clone(), value));
+        }
+        (self.lets, self.jsons) = (lets, jsons);
+        self.add = members(file.add, &names(self, shared, 0)).map_err(|error| error.within("add"))?;
+        for signature in match file.signature {
+            None => Vec::new(),
+            Some(Signatures::One(one)) => vec![one],
+            Some(Signatures::Many(many)) => many,
+        } {
+            let message = Template::parse(&signature.message, &names(self, shared, self.signatures.len()))
+                .map_err(|error| error.within("signature.message"))?;
+            self.signatures.push(Signature {
+                name: signature.name.unwrap_or_else(|| "signature".into()),
+                slot: signature.key.unwrap_or_else(|| "secret".into()),
+                message,
+            });
+        }
+        let all = names(self, shared, self.signatures.len());
+        let mut headers = Vec::new();
+        for (name, value) in file.headers.iter().flatten() {
+            let value =
+                header(name, value, &all).map_err(|error| error.within(format_args!("headers.{name}")))?;
+            headers.push((name.clone(), value));
+        }
+        let attach = members(file.attach, &all).map_err(|error| error.within("attach"))?;
+        let body = file
+            .body
+            .as_deref()
+            .map(|body| Template::parse(body, &all))
+            .transpose();
+        let body = body.map_err(|error| error.within("body"))?;
+        (self.headers, self.attach, self.body) = (headers, attach, body);
+        self.read_bodies(file.bodies)
+    }
+
+    fn read_bodies(&mut self, bodies: Option<Vec<String>>) -> Result<()> {
+        let Some(bodies) = bodies else {
+            let added = |place| {
+                self.add
+                    .iter()
+                    .chain(&self.attach)
+                    .any(|member| member.place == place)
+            };
+            let from_params = |place| self.params.as_ref().is_none_or(|params| params.can_be(place));
+            (self.takes_form, self.takes_json) = (
+                from_params(Place::Form) || added(Place::Form),
+                from_params(Place::Json) || added(Place::Json),
+            );
+            return Ok(());
+        };
+        for kind in bodies {
+            match kind.as_str() {
+                "form" => self.takes_form = true,
+                "json" => self.takes_json = true,
+                other => {
+                    return Err(
+                        bad_input(format!("`bodies` cannot be {other:?}")).fix("use \"form\" and \"json\"")
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if self.signatures.is_empty() {
+            return Err(bad_input("there is no message to sign").fix("add signature = { message = \"…\" }"));
+        }
+        for (index, signature) in self.signatures.iter().enumerate() {
+            if self.signatures[..index]
+                .iter()
+                .any(|other| other.name == signature.name)
+            {
+                return Err(bad_input(format!(
+                    "two signatures are named {:?}",
+                    signature.name
+                )));
+            }
+        }
+        self.refuse_circles()?;
+        let early = |template: &Template| {
+            let mut early = true;
+            template.names(&mut |name| {
+                early &= !matches!(
+                    name,
+                    Name::Query | Name::Body | Name::Target | Name::Url | Name::Let(_) | Name::Json(_)
+                );
+            });
+            early
+        };
+        for member in &self.add {
+            let mut fine = true;
+            member.value.templates(&mut |template| fine &= early(template));
+            if !fine {
+                return Err(bad_input(format!("`add.{}.{}` depends on what it is added to", member.place.name(), member.name))
+                    .fix("added fields can use method, host, path, timestamp, nonce, api_key, options and credentials"));
+            }
+        }
+        self.facts = Facts::of(self);
+        Ok(())
+    }
+
+    /// Refuses a let or JSON table that leads back to itself.
+    fn refuse_circles(&self) -> Result<()> {
+        fn visit(plan: &Plan, name: Name, open: &mut Vec<Name>) -> Result<()> {
+            if open.contains(&name) {
+                return Err(bad_input("`let` and `json` tables lead back to themselves"));
+            }
+            let mut inner = Vec::new();
+            match name {
+                Name::Let(at) => plan.lets[at].1.names(&mut |name| inner.push(name)),
+                Name::Json(at) => plan.jsons[at]
+                    .1
+                    .templates(&mut |template| template.names(&mut |name| inner.push(name))),
+                _ => return Ok(()),
+            }
+            open.push(name);
+            for name in inner {
+                visit(plan, name, open)?;
+            }
+            open.pop();
+            Ok(())
+        }
+        let lets = (0..self.lets.len()).map(Name::Let);
+        let jsons = (0..self.jsons.len()).map(Name::Json);
+        lets.chain(jsons)
+            .try_for_each(|name| visit(self, name, &mut Vec::new()))
+    }
+}
