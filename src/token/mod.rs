@@ -7,6 +7,7 @@ mod error;
 mod lock;
 mod pin;
 pub mod pkcs11;
+mod softhsm;
 mod source;
 mod tokens;
 pub mod uri;
@@ -24,7 +25,7 @@ pub use error::{Result, TokenError};
 pub use lock::ProcessLock;
 pub use pin::{PinProvider, PinRequest};
 pub use source::{ConfiguredPin, PinSource, forget_refused};
-pub use tokens::{Tokens, pin_source, settings, softhsm_folder, softhsm_module};
+pub use tokens::{Tokens, full_disk, pin_source, settings, softhsm_folder, softhsm_module};
 
 /// A place where keys live and are used, but are not read back.
 pub trait Token: Send + Sync {
