@@ -215,7 +215,9 @@ impl Enrol {
                         label: label(&plan.name, slot),
                     };
                     if let Some(read) = read.get(slot) {
-                        materials.insert((*slot).to_owned(), create(token.as_ref(), read, &meta)?);
+                        let material = create(token.as_ref(), read, &meta)
+                            .map_err(|error| self.tokens.full_disk(name).unwrap_or(error))?;
+                        materials.insert((*slot).to_owned(), material);
                     }
                 }
                 copies.push(Copy {

@@ -34,6 +34,16 @@ pub const WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct ProcessLock {
     _file: File,
+    /// SoftHSM's token folder, where that is what is locked.
+    folder: Option<PathBuf>,
+}
+
+impl Drop for ProcessLock {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            softhsm::keep(folder);
+        }
+    }
 }
 
 impl ProcessLock {
@@ -66,10 +76,11 @@ impl ProcessLock {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {
-                    if is_folder(path) {
-                        softhsm::keep(path);
+                    let folder = is_folder(path).then(|| path.to_owned());
+                    if let Some(folder) = &folder {
+                        softhsm::mend(folder);
                     }
-                    return Ok(Self { _file: file });
+                    return Ok(Self { _file: file, folder });
                 }
                 Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
                     sleep(pause);
@@ -130,7 +141,7 @@ pub fn place<E>(
 }
 
 /// The folder of SoftHSM's tokens as its configuration names it, with a `/` at its end.
-fn softhsm_folder() -> Option<PathBuf> {
+pub fn softhsm_folder() -> Option<PathBuf> {
     let set = std::env::var_os("SOFTHSM2_CONF").map(PathBuf::from);
     let users = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".config/softhsm2/softhsm2.conf"));
     let conf = set

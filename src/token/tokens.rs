@@ -16,8 +16,11 @@ use crate::{
     ask::Ask,
     config::{Config, TokenConfig},
     error::{Code, Error, Result, bad_input},
-    home::{Home, check_folder, create_folder, read_private, write_private},
+    home::{Home, check_folder, create_folder, io_error, read_private, write_private},
 };
+
+/// What SoftHSM needs for the objects of a key, in bytes.
+const ROOM: u64 = 16 << 10;
 
 /// The tokens that are set up, each opened when it is first asked for.
 pub struct Tokens {
@@ -79,6 +82,14 @@ impl Tokens {
         softhsm::remove_empty(&softhsm_folder(&self.home))
     }
 
+    /// What to tell in place of an error of a token whose disk is full: SoftHSM itself says nothing of it.
+    pub fn full_disk(&self, name: &str) -> Option<Error> {
+        let settings = settings(&self.home, name, self.config.token(name).ok()?).ok()?;
+        lock::softhsm_folder()
+            .filter(|folder| *folder == settings.lock_file)
+            .and_then(|folder| full_disk(&folder))
+    }
+
     fn open(&self, name: &str) -> Result<Arc<dyn Token>> {
         let config = self.config.token(name)?;
         let pin = ConfiguredPin::new(&self.home, name, pin_source(config)?, Arc::clone(&self.ask));
@@ -95,6 +106,14 @@ impl Tokens {
         }
         Ok(Arc::new(token))
     }
+}
+
+/// The error of a folder of tokens on a disk that has no room for what SoftHSM writes.
+pub fn full_disk(folder: &Path) -> Option<Error> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    let full = std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
+    (disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM)
+        .then(|| io_error("the token's folder", folder, "be written", &full))
 }
 
 /// Where the PIN of a token comes from; the terminal, where nothing is said.
