@@ -191,10 +191,11 @@ fn links(text: &str) -> Vec<String> {
         if line.starts_with("```") {
             fenced = !fenced;
         } else if !fenced {
-            prose.extend(line.split('`').step_by(2));
+            prose.push_str(line);
             prose.push(' ');
         }
     }
+    let prose: String = prose.split('`').step_by(2).collect();
     prose
         .split("](")
         .skip(1)

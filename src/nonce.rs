@@ -19,7 +19,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Result, bad_input, failed},
-    home::{Home, beside, check_folder, create_folder, io_error, open_private, sync_folder, write_private},
+    home::{
+        Home, beside, check_folder, create_folder, io_error, open_private, remove_file, sync_folder,
+        write_private,
+    },
     keyring::KeyName,
 };
 
@@ -93,6 +96,15 @@ impl Nonces {
     /// As [`Nonces::raise`], which takes the same look at how far ahead it lies.
     pub fn set_above(&self, key: &KeyName, above: u64, now: Duration) -> Result<()> {
         self.raise(key, above, now)
+    }
+
+    /// Forgets all nonces of a key, which then begin at the clock again.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn forget(&self, key: &KeyName) -> Result<()> {
+        lock(&self.open).remove(key);
+        remove_file(&self.path(key))
     }
 
     /// The greatest nonce that may have been given out, even over a power cut; 0 for none.

@@ -11,7 +11,7 @@ use crate::{
     error::{Code, Error, Result, bad_input, failed},
     home::{Home, create_folder, write_private},
     secret::Secret,
-    token::{PinSource, Token, Tokens, pkcs11, settings, softhsm_folder, softhsm_module},
+    token::{PinSource, Token, Tokens, full_disk, pkcs11, settings, softhsm_folder, softhsm_module},
 };
 
 /// The default name of the development token.
@@ -72,7 +72,8 @@ pub fn softhsm(home: &Home, name: Option<&str>, accept_leaky: bool, ask: &Arc<dy
     let label = free_label(&settings.module, name)?;
     write_private(&pin_file, user_pin.expose())?;
     let identity = pkcs11::initialise(&settings, &label, &so_pin, &user_pin)
-        .map_err(|error| Error::from(error).within("the development token could not be made"))?;
+        .map_err(|error| full_disk(&softhsm_folder(home)).unwrap_or_else(|| error.into()))
+        .map_err(|error| error.within("the development token could not be made"))?;
     token.label = Some(identity.label);
     token.serial = Some(identity.serial);
     token.pin_source = Some(PinSource::File(pin_file).text());
@@ -116,7 +117,7 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<Ready>
     }
     let tried = match &wanted.name {
         Some(name) => name.clone(),
-        None => "new".to_owned(),
+        None => free_name(home, wanted.label.as_deref().unwrap_or_default())?,
     };
     if let Some(name) = &wanted.name {
         refuse_taken(home, name)?;

@@ -71,6 +71,18 @@ impl Plan {
         self.algorithm
     }
 
+    /// Gives the API key after all; an empty one is none.
+    ///
+    /// # Errors
+    /// When it cannot stand in a request.
+    pub fn set_api_key(&mut self, api_key: &str) -> Result<()> {
+        if !api_key.is_empty() {
+            check_api_key(api_key)?;
+            self.new.api_key = Some(api_key.to_owned());
+        }
+        Ok(())
+    }
+
     /// Whether the exchange wants a passphrase with the secret.
     pub fn needs_passphrase(&self) -> bool {
         self.scheme
@@ -149,6 +161,9 @@ impl Enrol {
         }
         self.sweep_locked()?;
         if let Some(above) = plan.new.nonce_above {
+            if let Some(scheme) = &plan.scheme {
+                scheme.check_nonce_mark(above)?;
+            }
             self.nonces.set_above(&plan.name, above, nonce::now())?;
         }
         let exchange = plan
@@ -173,6 +188,9 @@ impl Enrol {
                 place.name,
                 leaky(&place.leaks)
             ));
+        }
+        if let Some(closed) = plan.scheme.as_ref().and_then(|scheme| scheme.closed()) {
+            warnings.push(closed.to_owned());
         }
         if plan.new.allow.contains(&Allow::Raw) {
             warnings.push(RAW_CONSENT.to_owned());
@@ -219,7 +237,9 @@ impl Enrol {
                         label: label(&plan.name, slot),
                     };
                     if let Some(read) = read.get(slot) {
-                        materials.insert((*slot).to_owned(), create(token.as_ref(), read, &meta)?);
+                        let material = create(token.as_ref(), read, &meta)
+                            .map_err(|error| self.tokens.full_disk(name).unwrap_or(error))?;
+                        materials.insert((*slot).to_owned(), material);
                     }
                 }
                 copies.push(Copy {

@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     home::create_folder,
-    token::{Result, TokenError},
+    token::{Result, TokenError, softhsm},
 };
 
 /// How long to wait for the other processes.
@@ -34,6 +34,16 @@ pub const WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct ProcessLock {
     _file: File,
+    /// SoftHSM's token folder, where that is what is locked.
+    folder: Option<PathBuf>,
+}
+
+impl Drop for ProcessLock {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            softhsm::keep(folder);
+        }
+    }
 }
 
 impl ProcessLock {
@@ -65,7 +75,13 @@ impl ProcessLock {
         let mut pause = Duration::from_micros(500);
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => {
+                    let folder = is_folder(path).then(|| path.to_owned());
+                    if let Some(folder) = &folder {
+                        softhsm::mend(folder);
+                    }
+                    return Ok(Self { _file: file, folder });
+                }
                 Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
                     sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(8));
@@ -125,7 +141,7 @@ pub fn place<E>(
 }
 
 /// The folder of SoftHSM's tokens as its configuration names it, with a `/` at its end.
-fn softhsm_folder() -> Option<PathBuf> {
+pub fn softhsm_folder() -> Option<PathBuf> {
     let set = std::env::var_os("SOFTHSM2_CONF").map(PathBuf::from);
     let users = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".config/softhsm2/softhsm2.conf"));
     let conf = set

@@ -8,8 +8,10 @@ pub mod extraction;
 mod lock;
 mod pin;
 pub mod pkcs11;
+mod softhsm;
 mod source;
 mod tokens;
+mod trials;
 pub mod trust;
 pub mod uri;
 
@@ -26,7 +28,8 @@ pub use error::{Result, TokenError};
 pub use lock::ProcessLock;
 pub use pin::{PinProvider, PinRequest};
 pub use source::{ConfiguredPin, PinSource, forget_refused};
-pub use tokens::{NOT_TRIED, Tokens, leaky, pin_source, settings, softhsm_folder, softhsm_module};
+pub use tokens::{Tokens, full_disk, pin_source, settings, softhsm_folder, softhsm_module};
+pub use trials::{NOT_TRIED, leaky};
 
 /// A place where keys live and are used, but are not read back.
 pub trait Token: Send + Sync {

@@ -293,12 +293,14 @@ impl PinProvider for ConfiguredPin {
     }
 }
 
-/// Forgets that the PIN of a token was refused, because the user says that it is right.
+/// Forgets that the PIN of a token was refused, because the user says that it is right. Answers whether one was.
 ///
 /// # Errors
 /// When the memory cannot be removed.
-pub fn forget_refused(home: &Home, token: &str) -> Result<()> {
-    remove_file(&memory(home, token))
+pub fn forget_refused(home: &Home, token: &str) -> Result<bool> {
+    let memory = memory(home, token);
+    let remembered = memory.exists();
+    remove_file(&memory).map(|()| remembered)
 }
 
 fn memory(home: &Home, token: &str) -> PathBuf {

@@ -3,37 +3,34 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{
-    ConfiguredPin, PinSource, Token,
-    extraction::{Report, Trial},
-    lock,
+    ConfiguredPin, PinSource, Token, lock,
     pkcs11::{Pkcs11Token, Settings},
-    trust::{self, Known},
+    softhsm,
     uri::TokenUri,
 };
 use crate::{
-    algorithm::Algorithm,
     ask::Ask,
     config::{Config, TokenConfig},
     error::{Code, Error, Result, bad_input},
-    home::{Home, check_folder, create_folder, list_folder, read_private, remove_file, write_private},
+    home::{Home, check_folder, create_folder, io_error, read_private, write_private},
 };
+
+/// What SoftHSM needs for the objects of a key, in bytes.
+const ROOM: u64 = 16 << 10;
 
 /// The tokens that are set up, each opened when it is first asked for.
 pub struct Tokens {
-    home: Home,
-    config: Config,
+    pub(super) home: Home,
+    pub(super) config: Config,
     ask: Arc<dyn Ask>,
     open: Mutex<HashMap<String, Arc<dyn Token>>>,
-    /// What was found of the tokens that were tried by this process.
-    leaks: Mutex<HashMap<String, Vec<String>>>,
+    /// The attacks by which the tokens that were tried give keys away.
+    pub(super) leaks: Mutex<HashMap<String, Vec<String>>>,
 }
-
-/// Stands for the attacks where the suite could not be run, and the owner took the token all the same.
-pub const NOT_TRIED: &str = "not-tried";
 
 impl Tokens {
     /// The tokens of a configuration, none open yet.
@@ -65,7 +62,7 @@ impl Tokens {
     /// # Errors
     /// When it is not configured or cannot be opened; the error says which token.
     pub fn get(&self, name: &str) -> Result<Arc<dyn Token>> {
-        let mut open = lock(&self.open);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(token) = open.get(name) {
             return Ok(Arc::clone(token));
         }
@@ -85,113 +82,15 @@ impl Tokens {
         if !self.config.token(name)?.softhsm {
             return Ok(());
         }
-        let tokens = softhsm_folder(&self.home);
-        for token in list_folder(&tokens)? {
-            let folder = tokens.join(token);
-            for file in list_folder(&folder)? {
-                let path = folder.join(&file);
-                let empty = std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() == 0);
-                if empty && file.ends_with(".object") {
-                    remove_file(&path)?;
-                    remove_file(&path.with_extension("lock"))?;
-                }
-            }
-        }
-        Ok(())
+        softhsm::remove_empty(&softhsm_folder(&self.home))
     }
 
-    /// The attacks by which keys come out of this token, as far as they are remembered.
-    ///
-    /// # Errors
-    /// When the token cannot be opened, or what is remembered cannot be read.
-    pub fn known_leaks(&self, name: &str) -> Result<Option<Vec<String>>> {
-        if let Some(leaks) = lock(&self.leaks).get(name) {
-            return Ok(Some(leaks.clone()));
-        }
-        let token = self.get(name)?;
-        Ok(trust::find(&self.home, token.identity(), &self.module(name)?)?.map(|known| known.leaks))
-    }
-
-    /// The same; a module that was never tried is tried now, in the quick form, and what was found is remembered.
-    ///
-    /// # Errors
-    /// When the token cannot be opened or tried.
-    pub fn leaks(&self, name: &str) -> Result<Vec<String>> {
-        if let Some(leaks) = self.known_leaks(name)? {
-            lock(&self.leaks).insert(name.to_owned(), leaks.clone());
-            return Ok(leaks);
-        }
-        self.try_out(name, true).map(|report| report.leaks())
-    }
-
-    /// Tries to get a key out of the token, and remembers what was found. Where the token is of a kind that gives
-    /// nothing to try, the report is empty.
-    ///
-    /// # Errors
-    /// When the token cannot be opened, or the suite cannot be run on it.
-    pub fn try_out(&self, name: &str, quick: bool) -> Result<Report> {
-        let token = self.get(name)?;
-        let mac = token
-            .capabilities()
-            .algorithms
-            .iter()
-            .find_map(|algorithm| match algorithm {
-                Algorithm::Mac(mac) => Some(*mac),
-                Algorithm::Signature(_) => None,
-            });
-        let Some(algorithm) = mac else {
-            return Ok(Report::default());
-        };
-        let trial = Trial {
-            algorithm,
-            key: None,
-            quick,
-        };
-        let report = token.try_extraction(&trial).map_err(|error| {
-            Error::from(error).within(format_args!(
-                "whether token {name} keeps its keys could not be found out"
-            ))
-        })?;
-        let Some(report) = report else {
-            return Ok(Report::default());
-        };
-        let known = Known::now(token.identity(), &self.module(name)?, report.leaks());
-        lock(&self.leaks).insert(name.to_owned(), known.leaks.clone());
-        trust::remember(&self.home, known)?;
-        Ok(report)
-    }
-
-    /// Refuses a token that gives its keys away, unless its owner accepts that, here or in `config.toml`. Answers the
-    /// attacks by which it does.
-    ///
-    /// # Errors
-    /// `unsupported`, with what it means; or the token cannot be tried.
-    pub fn refuse_leaky(&self, name: &str, accept: bool) -> Result<Vec<String>> {
-        let accept = accept || self.config.token(name)?.accept_leaky_token;
-        let token = self.get(name)?;
-        match self.leaks(name) {
-            Ok(leaks) if leaks.is_empty() || accept => Ok(leaks),
-            Ok(leaks) => Err(Error::new(
-                Code::Unsupported,
-                format!(
-                    "token {name} ({}) gives its keys away: {}",
-                    token.identity().module,
-                    leaky(&leaks)
-                ),
-            )
-            .fix("use another token; to use this one as no safer than a file that its PIN opens: --accept-leaky-token")),
-            Err(_) if accept => Ok(vec![NOT_TRIED.to_owned()]),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn module(&self, name: &str) -> Result<PathBuf> {
-        let config = self.config.token(name)?;
-        match (&config.module, &config.uri) {
-            (Some(module), _) => Ok(module.clone()),
-            (None, Some(uri)) => uri.parse::<TokenUri>()?.module(),
-            (None, None) => Ok(PathBuf::new()),
-        }
+    /// What to tell in place of an error of a token whose disk is full: SoftHSM itself says nothing of it.
+    pub fn full_disk(&self, name: &str) -> Option<Error> {
+        let settings = settings(&self.home, name, self.config.token(name).ok()?).ok()?;
+        lock::softhsm_folder()
+            .filter(|folder| *folder == settings.lock_file)
+            .and_then(|folder| full_disk(&folder))
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Token>> {
@@ -212,19 +111,12 @@ impl Tokens {
     }
 }
 
-/// What it means that keys come out of a token, in words, with the attacks by which they do.
-pub fn leaky(leaks: &[String]) -> String {
-    if leaks.iter().any(|leak| leak == NOT_TRIED) {
-        return "whether it keeps its keys could not be found out".to_owned();
-    }
-    format!(
-        "whoever has its PIN can read a secret back out of it, though it is marked not extractable (by {})",
-        leaks.join(", ")
-    )
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// The error of a folder of tokens on a disk that has no room for what SoftHSM writes.
+pub fn full_disk(folder: &Path) -> Option<Error> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    let full = std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
+    (disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM)
+        .then(|| io_error("the token's folder", folder, "be written", &full))
 }
 
 /// Where the PIN of a token comes from; the terminal, where nothing is said.
