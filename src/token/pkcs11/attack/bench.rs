@@ -9,7 +9,7 @@ use super::{
         module::{Answer, Module, ObjectHandle, SessionHandle},
         template::Attribute,
     },
-    wrap,
+    derive, wrap,
 };
 use crate::{
     secret::Secret,
@@ -103,6 +103,9 @@ impl Bench<'_> {
         let wrapped = wrap::under_aes(self, object);
         if wrapped.verdict == Verdict::Leaked {
             return Outcome::new(Verdict::Leaked, format!("{made}; {}", wrapped.what));
+        }
+        if object != self.victim && derive::in_pieces(self, object) {
+            return Outcome::new(Verdict::Leaked, derive::in_pieces_words(made));
         }
         Outcome::new(Verdict::Weakened, format!("{made}; its value did not come out"))
     }

@@ -198,15 +198,20 @@ impl Module {
         .map(|()| key)
     }
 
-    /// Begins a digest with a key in it; the session has it active after this.
+    /// Begins a digest with a key in it, behind something known; the session has it active after this.
     pub(super) fn digest_key(
         &self,
         session: SessionHandle,
         hash: CK_MECHANISM_TYPE,
+        before: &[u8],
         key: ObjectHandle,
     ) -> Answer<()> {
         let mut mechanism = plain(hash);
         call!(self, C_DigestInit(session, &mut mechanism))?;
+        if !before.is_empty() {
+            let (data, len) = (before.as_ptr().cast_mut(), before.len() as CK_ULONG);
+            call!(self, C_DigestUpdate(session, data, len))?;
+        }
         call!(self, C_DigestKey(session, key))
     }
 

@@ -4,17 +4,23 @@ use cryptoki_sys::*;
 
 use super::{
     super::{
-        module::{ObjectHandle, SessionHandle},
+        find, ladder,
+        module::{Answer, ObjectHandle, SessionHandle},
         template::Attribute,
     },
     bench::{Bench, Outcome},
     calls::{How, Parameter},
 };
-use crate::{secret::Secret, token::extraction::Verdict};
+use crate::{
+    secret::Secret,
+    token::extraction::{Evidence, Verdict},
+};
 
 /// What the attacker puts beside the victim.
 const BESIDE: [u8; 16] = *b"known to all of ";
 const NOTHING: [u8; 128] = [0; 128];
+/// Longer keys are not cut into bytes.
+const LONGEST: usize = 512;
 
 /// The victim as the base: something known goes before it, behind it, or over it.
 pub(super) fn with_data(bench: &Bench<'_>) -> Outcome {
@@ -64,49 +70,114 @@ fn with_key(bench: &Bench<'_>, order: impl FnOnce(ObjectHandle) -> (ObjectHandle
         Err(refused) => return bench.refused(refused, None),
     };
     let (first, second) = order(ours);
+    let name = "CKM_CONCATENATE_BASE_AND_KEY";
     let how = (CKM_CONCATENATE_BASE_AND_KEY, Parameter::Number(second));
     let len = bench.evidence.algorithm.block_len() + BESIDE.len();
-    one(bench, "CKM_CONCATENATE_BASE_AND_KEY", how, first, len)
-}
-
-/// The victim cut out of itself; where the cut may not be read, byte by byte, each guessed from a MAC under it.
-pub(super) fn extract(bench: &Bench<'_>) -> Outcome {
-    let name = "CKM_EXTRACT_KEY_FROM_KEY";
-    let block = bench.evidence.algorithm.block_len();
-    let cut = |bit| (CKM_EXTRACT_KEY_FROM_KEY, Parameter::Number(bit));
-    let whole = one(bench, name, cut(0), bench.victim, block);
-    if whole.verdict != Verdict::Weakened || !by_bytes(bench, &cut) {
+    let whole = one(bench, name, how, first, len);
+    if whole.verdict != Verdict::Weakened || second != bench.victim {
+        return whole;
+    }
+    // What is known first, and then one byte of the victim more in each key.
+    let grown = byte_by_byte(bench, len, &BESIDE, |session, len| {
+        derive(bench, session, how, first, len)
+    });
+    if !grown {
         return whole;
     }
     Outcome::new(
         Verdict::Leaked,
-        format!("C_DeriveKey with {name} gave keys of one byte, each of which its MAC tells"),
+        format!("C_DeriveKey with {name} made keys with one byte of it more in each, which their MACs tell"),
     )
 }
 
-fn by_bytes(bench: &Bench<'_>, cut: &dyn Fn(CK_ULONG) -> How<'static>) -> bool {
-    let block = bench.evidence.algorithm.block_len();
-    let Ok(mut value) = Secret::with_capacity(block) else {
+/// The victim cut out of itself.
+pub(super) fn extract(bench: &Bench<'_>) -> Outcome {
+    let name = "CKM_EXTRACT_KEY_FROM_KEY";
+    let whole = one(
+        bench,
+        name,
+        (CKM_EXTRACT_KEY_FROM_KEY, Parameter::Number(0)),
+        bench.victim,
+        bench.evidence.algorithm.block_len(),
+    );
+    if whole.verdict == Verdict::Weakened && in_pieces(bench, bench.victim) {
+        return Outcome::new(
+            Verdict::Leaked,
+            in_pieces_words(&format!("C_DeriveKey with {name} cut it")),
+        );
+    }
+    whole
+}
+
+/// What is said where a key came out in pieces.
+pub(super) fn in_pieces_words(made: &str) -> String {
+    format!("{made}; cut into keys of one byte each, which their MACs tell, it came out")
+}
+
+/// Whether a key that can neither be read nor wrapped comes out in keys of one byte, each told by its MAC.
+pub(super) fn in_pieces(bench: &Bench<'_>, object: ObjectHandle) -> bool {
+    let len = find::number(bench.module, bench.session, object, CKA_VALUE_LEN)
+        .and_then(|len| usize::try_from(len).ok())
+        .filter(|len| *len <= LONGEST)
+        .unwrap_or(bench.evidence.algorithm.block_len());
+    let Ok(mut value) = Secret::with_capacity(len) else {
         return false;
     };
-    for place in 0..block {
-        let mac = bench.aside(|session| {
-            let key = derive(bench, session, cut(8 * place as CK_ULONG), bench.victim, 1)?;
-            let mut mac = [0; 32];
-            bench
-                .module
-                .sign(session, CKM_SHA256_HMAC, key, b"", &mut mac)
-                .map(|_| mac)
-        });
-        let Ok(mac) = mac else { return false };
-        let byte = (0..=u8::MAX).find(|&byte| {
-            use hmac::{Hmac, KeyInit as _, Mac as _};
-            Hmac::<sha2::Sha256>::new_from_slice(&[byte]).is_ok_and(|hmac| hmac.verify_slice(&mac).is_ok())
+    for place in 0..len {
+        let byte = told(bench, &[], |session| {
+            let how = (CKM_EXTRACT_KEY_FROM_KEY, Parameter::Number(8 * place as CK_ULONG));
+            derive(bench, session, how, object, 1)
         });
         let Some(byte) = byte else { return false };
         value.push(&[byte]);
     }
-    bench.evidence.fits(value.expose())
+    bench.evidence.is_in(value.expose())
+}
+
+/// Whether the victim comes out of keys that are each one byte longer than the one before, behind what is known.
+fn byte_by_byte(
+    bench: &Bench<'_>,
+    len: usize,
+    known: &[u8],
+    key: impl Fn(SessionHandle, usize) -> Answer<ObjectHandle>,
+) -> bool {
+    let Ok(mut value) = Secret::with_capacity(len) else {
+        return false;
+    };
+    value.push(known);
+    while value.len() < len {
+        let Some(byte) = told(bench, value.expose(), |session| key(session, value.len() + 1)) else {
+            return false;
+        };
+        value.push(&[byte]);
+    }
+    bench.evidence.fits(&value.expose()[known.len()..])
+}
+
+/// The last byte of a key whose other bytes are known, told by a MAC under it.
+fn told(bench: &Bench<'_>, known: &[u8], key: impl Fn(SessionHandle) -> Answer<ObjectHandle>) -> Option<u8> {
+    let algorithm = bench.evidence.algorithm;
+    let mut mac = [0; 64];
+    let len = bench
+        .aside(|session| {
+            let key = key(session)?;
+            bench
+                .module
+                .sign(session, ladder::mechanism(algorithm), key, b"", &mut mac)
+        })
+        .ok()?;
+    let evidence = Evidence {
+        algorithm,
+        message: Vec::new(),
+        mac: mac[..len].to_vec(),
+    };
+    let mut candidate = Secret::with_capacity(known.len() + 1).ok()?;
+    candidate.push(known);
+    (0..=u8::MAX).find(|&byte| {
+        candidate.truncate(known.len());
+        candidate.push(&[byte]);
+        evidence.fits(candidate.expose())
+    })
 }
 
 /// Keys that are hashes of the victim, or MACs under it.
@@ -143,7 +214,7 @@ fn derive(
     how: How<'_>,
     base: ObjectHandle,
     len: usize,
-) -> Result<ObjectHandle, super::super::codes::Refused> {
+) -> Answer<ObjectHandle> {
     let data = how.0 == CKM_HKDF_DATA;
     let (class, kind) = (
         [if data { CKO_DATA } else { CKO_SECRET_KEY }],
@@ -161,6 +232,7 @@ fn derive(
     template.extend([
         Attribute::numbers(CKA_KEY_TYPE, &kind),
         Attribute::flag(CKA_SIGN, true),
+        Attribute::flag(CKA_DERIVE, true),
     ]);
     let open = [
         &template[..],
