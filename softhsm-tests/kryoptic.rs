@@ -39,8 +39,8 @@ pub fn host(command: Command) -> Command {
 impl Bench {
     /// A new token in the folder; none, with a line on stderr, where the module was not built.
     pub fn new(folder: &Path) -> Option<Self> {
-        let module = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join(".cache/kryoptic/release/libkryoptic_pkcs11.so");
+        let module =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/kryoptic/release/libkryoptic_pkcs11.so");
         if !module.exists() {
             eprintln!("SKIPPED: kryoptic is not built (scripts/test.sh builds it)");
             return None;

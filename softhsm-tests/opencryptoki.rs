@@ -54,7 +54,14 @@ pub fn host(command: Command) -> Command {
     }
     let mut inside = Command::new("unshare");
     inside
-        .args(["--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args([
+            "--mount",
+            "--ipc",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ])
         .args(["sh", "-c", FOLDERS, "sh"])
         .arg(command.get_program())
         .args(command.get_args())
