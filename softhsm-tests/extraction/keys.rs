@@ -59,3 +59,35 @@ fn signing_does_not_read_the_verdict() {
         );
     });
 }
+
+/// A secret or PIN that can be guessed is pointed out, and imported all the same.
+#[test]
+fn what_can_be_guessed_is_pointed_out() {
+    with_softhsm("keys::what_can_be_guessed_is_pointed_out", |user| {
+        let import = |key: &str, secret: &str| {
+            let args = [
+                "import",
+                "--exchange",
+                "generic",
+                "--algorithm",
+                "hmac-sha256",
+                "--key",
+                key,
+            ];
+            let done = user.run(&args, &format!("{secret}\n"));
+            assert_eq!(done.code, 0, "{done:?}");
+            assert!(!done.stderr.contains(secret) && !done.stdout.contains(secret));
+            done.stderr
+        };
+        let said = import("short", "hunter2x");
+        assert!(
+            said.contains("can be guessed") && said.contains("has 8 bytes"),
+            "{said}"
+        );
+        assert!(said.contains("the PIN of token t has 9 characters"), "{said}");
+        let said = import("chosen", "the-other-secret-of-the-trader");
+        assert!(said.contains("reads like words"), "{said}");
+        let said = import("random", SECRET);
+        assert!(!said.contains("can be guessed"), "{said}");
+    });
+}
