@@ -136,7 +136,7 @@ impl Drop for Pkcs11Token {
 
 /// NSS silently replaces a key whose id is stored again.
 fn refuse_existing(opened: &Opened, session: CK_SESSION_HANDLE, id: &ObjectId) -> Result<(), Fault> {
-    if find::all_by_id(&opened.module, session, id)?.is_empty() {
+    if find::keys_by_id(&opened.module, session, id)?.is_empty() {
         return Ok(());
     }
     Err(TokenError::Exists(id.to_string()).into())
@@ -217,7 +217,9 @@ impl Token for Pkcs11Token {
     fn put_data(&self, data: &Secret, meta: &KeyMeta) -> Result<KeyRef> {
         self.run_in_turn(|opened| {
             opened.writing(|session| {
-                refuse_existing(opened, session, &meta.id)?;
+                if !find::data_by_id(&opened.module, session, &meta.id)?.is_empty() {
+                    return Err(TokenError::Exists(meta.id.to_string()).into());
+                }
                 data::put(&opened.module, session, data, meta)
             })
         })
