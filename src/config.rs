@@ -89,14 +89,25 @@ impl Config {
             ))
             .fix("use the newer hsmsign that wrote it"));
         }
-        toml::from_str(&text).map_err(|error| {
+        let config: Self = toml::from_str(&text).map_err(|error| {
             bad_input(format!(
                 "{} is not as it should be: {}",
                 path.display(),
                 error.to_string().trim_end()
             ))
             .fix("mend the file; docs/tokens.md has all settings")
-        })
+        })?;
+        for (name, token) in &config.tokens {
+            if token
+                .uri
+                .as_ref()
+                .is_some_and(|uri| uri.to_ascii_lowercase().contains("pin-value"))
+            {
+                return Err(bad_input(format!("the uri of [token.{name}] in config.toml holds a PIN in clear"))
+                    .fix("put the PIN into a file of mode 0600, and write pin-source=file:PATH in place of pin-value"));
+            }
+        }
+        Ok(config)
     }
 
     /// The settings of a token.

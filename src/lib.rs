@@ -7,6 +7,7 @@
 pub mod algorithm;
 pub mod ask;
 pub mod backup;
+mod close;
 pub mod config;
 pub mod doctor;
 pub mod enrol;

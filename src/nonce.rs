@@ -7,21 +7,22 @@
 use std::{
     collections::HashMap,
     fs::File,
+    io::ErrorKind,
     os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use rustix::{
-    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, linkat},
-    io::Errno,
-};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, linkat};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Result, bad_input, failed},
-    home::{Home, beside, check_folder, create_folder, io_error, open_private, sync_folder, write_private},
+    home::{
+        Home, beside, check_folder, create_folder, io_error, open_private, remove_file, sync_folder,
+        write_private,
+    },
     keyring::KeyName,
 };
 
@@ -95,6 +96,15 @@ impl Nonces {
     /// As [`Nonces::raise`], which takes the same look at how far ahead it lies.
     pub fn set_above(&self, key: &KeyName, above: u64, now: Duration) -> Result<()> {
         self.raise(key, above, now)
+    }
+
+    /// Forgets all nonces of a key, which then begin at the clock again.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn forget(&self, key: &KeyName) -> Result<()> {
+        lock(&self.open).remove(key);
+        remove_file(&self.path(key))
     }
 
     /// The greatest nonce that may have been given out, even over a power cut; 0 for none.
@@ -180,40 +190,6 @@ impl Nonces {
     }
 }
 
-/// Makes a file with these bytes that is there whole or not at all. Another process may do the same: the link fails
-/// for the second, and both open the first one's.
-fn make_whole(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
-    let told = |error: std::io::Error| io_error("the nonce file", path, "be made", &error);
-    let nameless = rustix::fs::open(
-        folder,
-        OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::RUSR | Mode::WUSR,
-    );
-    let linked = match nameless {
-        Ok(file) => {
-            let file = File::from(file);
-            file.write_all_at(bytes, 0)
-                .and_then(|()| file.sync_all())
-                .map_err(told)?;
-            let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
-            linkat(CWD, itself, CWD, path, AtFlags::SYMLINK_FOLLOW).map_err(std::io::Error::from)
-        }
-        // Where the file system has no files without a name.
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
-            let fresh = beside(folder, &path.file_name().unwrap_or_default().to_string_lossy());
-            write_private(&fresh, bytes)?;
-            let linked = std::fs::hard_link(&fresh, path);
-            let _ = std::fs::remove_file(&fresh);
-            linked
-        }
-        Err(error) => Err(error.into()),
-    };
-    match linked {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(told(error)),
-        _ => sync_folder(folder).map_err(told),
-    }
-}
-
 /// How many files stay open at most.
 const MOST_OPEN: usize = 128;
 
@@ -224,6 +200,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn exclusive(file: &File, path: &Path) -> Result<()> {
     flock(file, FlockOperation::LockExclusive)
         .map_err(|error| failed(format!("{} could not be locked: {error}", path.display())))
+}
+
+/// Makes a file with these bytes that is there whole or not at all. Another process may do the same: the link fails
+/// for the second, and both open the first one's.
+fn make_whole(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+    let made = match link_nameless(folder, path, bytes) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => link_named(folder, path, bytes)?,
+        made => made,
+    };
+    match made {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(io_error("the nonce file", path, "be made", &error))
+        }
+        _ => sync_folder(folder).map_err(|error| io_error("the nonce file", path, "be made", &error)),
+    }
+}
+
+/// By a file that has no name before it is whole, so that nothing is left where the process ends in the middle.
+fn link_nameless(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?);
+    file.write_all_at(bytes, 0)?;
+    file.sync_all()?;
+    let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, itself, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Where the file system or its mounts do not let that be.
+fn link_named(folder: &Path, path: &Path, bytes: &[u8]) -> Result<std::io::Result<()>> {
+    let fresh = beside(folder, &path.file_name().unwrap_or_default().to_string_lossy());
+    write_private(&fresh, bytes)?;
+    let linked = std::fs::hard_link(&fresh, path);
+    let _ = std::fs::remove_file(&fresh);
+    Ok(linked)
 }
 
 struct Slot {

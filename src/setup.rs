@@ -96,7 +96,7 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<(Strin
     }
     let tried = match &wanted.name {
         Some(name) => name.clone(),
-        None => "new".to_owned(),
+        None => free_name(home, wanted.label.as_deref().unwrap_or_default())?,
     };
     if let Some(name) = &wanted.name {
         refuse_taken(home, name)?;

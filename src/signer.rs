@@ -172,7 +172,11 @@ impl Signer {
         let now = nonce::now();
         let nonce = match prepared.nonce() {
             NonceNeed::None => None,
-            NonceNeed::Fresh { unit } => Some(self.nonces.next(name, unit.of(now), unit.per_second())?),
+            NonceNeed::Fresh { unit } => {
+                let nonce = self.nonces.next(name, unit.of(now), unit.per_second())?;
+                prepared.check_nonce(nonce)?;
+                Some(nonce)
+            }
             NonceNeed::Brought { value } => {
                 self.nonces.raise(name, value, now)?;
                 None

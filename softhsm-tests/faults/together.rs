@@ -41,7 +41,9 @@ fn many_signatures_at_once_none_fails_and_no_nonce_repeats() {
     let Some(place) = Place::with_kraken() else { return };
     let mut seen = HashSet::new();
     for _ in 0..rounds(5) {
-        let all = (0..MANY).map(|_| (&place, BALANCE.to_vec(), String::new())).collect();
+        let all = (0..MANY)
+            .map(|_| (&place, BALANCE.to_vec(), String::new()))
+            .collect();
         nonces(&at_once(all), &mut seen);
     }
     assert_eq!(seen.len(), MANY * rounds(5));
@@ -53,16 +55,28 @@ fn signatures_and_imports_at_once() {
     let mut seen = HashSet::new();
     let keys: Vec<String> = (0..8).map(|number| format!("k{number}")).collect();
     for _ in 0..rounds(2) {
-        let mut all: Vec<_> = (0..MANY).map(|_| (&place, BALANCE.to_vec(), String::new())).collect();
+        let mut all: Vec<_> = (0..MANY)
+            .map(|_| (&place, BALANCE.to_vec(), String::new()))
+            .collect();
         for (at, key) in keys.iter().enumerate() {
-            let args = vec!["import", "--exchange", "kraken", "--api-key", "a", "--key", key.as_str()];
+            let args = vec![
+                "import",
+                "--exchange",
+                "kraken",
+                "--api-key",
+                "a",
+                "--key",
+                key.as_str(),
+            ];
             all.insert(at * 4, (&place, args, format!("{KRAKEN_SECRET}\n")));
         }
         nonces(&at_once(all), &mut seen);
         for key in &keys {
             place.ok(&["test", key]);
         }
-        let gone = keys.iter().map(|key| (&place, vec!["remove", key.as_str()], String::new()));
+        let gone = keys
+            .iter()
+            .map(|key| (&place, vec!["remove", key.as_str()], String::new()));
         nonces(&at_once(gone.collect()), &mut seen);
         assert_eq!(names(&place), ["kraken"]);
     }
@@ -72,10 +86,16 @@ fn signatures_and_imports_at_once() {
 fn one_name_is_imported_once_however_many_try() {
     let Some(place) = Place::with_token() else { return };
     let import = vec!["import", "--exchange", "kraken", "--api-key", "a"];
-    let all = (0..8).map(|_| (&place, import.clone(), format!("{KRAKEN_SECRET}\n"))).collect();
+    let all = (0..8)
+        .map(|_| (&place, import.clone(), format!("{KRAKEN_SECRET}\n")))
+        .collect();
     let done = at_once(all);
     assert_eq!(done.iter().filter(|done| done.code == 0).count(), 1, "{done:?}");
-    assert!(done.iter().all(|done| done.code == 0 || done.stderr.contains("already")), "{done:?}");
+    assert!(
+        done.iter()
+            .all(|done| done.code == 0 || done.stderr.contains("already")),
+        "{done:?}"
+    );
     place.ok(&["test", "kraken"]);
     if let Some(objects) = crate::state::objects(&place) {
         assert_eq!(objects, ["hsmsign:kraken"]);
@@ -94,8 +114,11 @@ fn two_folders_that_share_a_token_take_turns() {
     let conf = owner.home().join("softhsm/softhsm2.conf");
     let pin = format!("file:{}", owner.home().join("softhsm/softhsm.pin").display());
     let mut init = other.command(&["init", "--pkcs11", &value("module"), "--serial", &value("serial")]);
-    init.args(["--pin-source", &pin, "--token", "shared"]).env("SOFTHSM2_CONF", &conf);
-    init.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    init.args(["--pin-source", &pin, "--token", "shared"])
+        .env("SOFTHSM2_CONF", &conf);
+    init.stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let done = init.output().unwrap();
     assert!(done.status.success(), "{done:?}");
     // From here on config.toml says where SoftHSM's configuration is.
@@ -112,8 +135,14 @@ fn two_folders_that_share_a_token_take_turns() {
             .into_iter()
             .enumerate()
             .partition(|(number, _)| number % 2 == 0);
-        nonces(&even.into_iter().map(|(_, done)| done).collect::<Vec<_>>(), &mut ours);
-        nonces(&odd.into_iter().map(|(_, done)| done).collect::<Vec<_>>(), &mut theirs);
+        nonces(
+            &even.into_iter().map(|(_, done)| done).collect::<Vec<_>>(),
+            &mut ours,
+        );
+        nonces(
+            &odd.into_iter().map(|(_, done)| done).collect::<Vec<_>>(),
+            &mut theirs,
+        );
     }
     // Neither sees or sweeps the other's key.
     owner.ok(&["test", "kraken"]);
@@ -136,6 +165,18 @@ fn two_set_ups_at_once_keep_each_others_token() {
     let listed = place.ok(&["token", "list"]);
     for name in names {
         assert!(listed.contains(name), "{name} is lost: {listed}");
-        place.import(&["--exchange", "kraken", "--key", name, "--token", name, "--api-key", "a"], KRAKEN_SECRET);
+        place.import(
+            &[
+                "--exchange",
+                "kraken",
+                "--key",
+                name,
+                "--token",
+                name,
+                "--api-key",
+                "a",
+            ],
+            KRAKEN_SECRET,
+        );
     }
 }

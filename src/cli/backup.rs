@@ -33,6 +33,13 @@ pub fn backup(args: &BackupArgs) -> Result<ExitCode> {
         return output::line(&snapshot);
     }
     let file = target(&args.file)?;
+    if std::fs::read_to_string(&file).is_ok_and(|text| Snapshot::parse(&text).is_err()) || file.is_dir() {
+        return Err(bad_input(format!(
+            "{} is there already, and is no backup of hsmsign",
+            args.file.display()
+        ))
+        .fix("choose another file; an earlier backup would be replaced"));
+    }
     write_private(&file, format!("{snapshot}\n").as_bytes())?;
     output::line(&format!(
         "backed up to {}: all but the secrets, which are on the token",
@@ -76,7 +83,7 @@ pub fn restore(args: &RestoreArgs) -> Result<ExitCode> {
     };
     let restored = Snapshot::parse(&text)?.restore(&Around::find()?.home)?;
     output::line(&format!(
-        "restored {} keys ({} were here already), {} tokens, {} schemes; nonces go on above all that were used\nthe secrets are on the tokens: `hsmsign doctor` says whether each is there",
+        "restored: keys {} ({} were here already), tokens {}, schemes {}; nonces go on above all that were used\nthe secrets are on the tokens: `hsmsign doctor` says whether each is there",
         restored.keys.len(),
         restored.same,
         restored.tokens.len(),

@@ -8,7 +8,7 @@ use std::{
 use hsmsign::{
     algorithm::Algorithm,
     ask::{Ask, has_more, read_secret_line},
-    enrol::{Enrolled, NewKey, Plan, RAW_CONSENT, Secrets},
+    enrol::{Enrolled, NewKey, Plan, Secrets},
     error::{Code, Error, Result, bad_input},
     keyring::{Allow, KeyName},
 };
@@ -95,19 +95,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.json {
         return lines::import(&enrol, &args.new_key());
     }
-    let mut new = args.new_key();
-    let asked = io::stdin().is_terminal();
-    if asked && new.allow.contains(&Allow::Raw) {
-        consent(around.ask.as_ref())?;
+    let mut plan = enrol.plan(args.new_key())?;
+    if io::stdin().is_terminal() {
+        if args.allow.contains(&Allow::Raw) {
+            consent(around.ask.as_ref())?;
+        }
+        if args.api_key.is_none() && plan.needs_api_key() {
+            let typed = around.ask.line("API key (Enter to give it later): ")?;
+            plan.set_api_key(typed.trim())?;
+        }
     }
-    if asked && new.api_key.is_none() && new.exchange != hsmsign::enrol::GENERIC {
-        let typed = around.ask.line("API key (Enter to give it later): ")?;
-        new.api_key = Some(typed.trim().to_owned()).filter(|typed| !typed.is_empty());
-    }
-    let plan = enrol.plan(new)?;
     let secrets = read_secrets(&plan, around.ask.as_ref())?;
-    let enrolled = enrol.import(plan, &secrets)?;
-    drop(secrets);
+    let enrolled = enrol.import(plan, secrets)?;
     tell(&enrolled, "imported")
 }
 
@@ -150,7 +149,9 @@ fn missing(error: Error, plan: &Plan, what: &str) -> Error {
 }
 
 fn consent(ask: &dyn Ask) -> Result<()> {
-    let answer = ask.line(&format!("{RAW_CONSENT}. Type yes to allow it: "))?;
+    let answer = ask.line(
+        "Allow raw MACs for this key? Where a message does not carry the path, a withdrawal cannot be told from an order. Type yes to allow them: ",
+    )?;
     if answer.trim() == "yes" {
         return Ok(());
     }

@@ -32,7 +32,8 @@ pub fn remove(args: &RemoveArgs) -> Result<ExitCode> {
             record.name, record.exchange
         );
         if around.ask.line(&question)?.trim() != record.name.as_str() {
-            return Err(Error::new(Code::Failed, "not confirmed; nothing was deleted"));
+            return Err(Error::new(Code::Failed, "not confirmed; nothing was deleted")
+                .fix("type the name as it is shown"));
         }
     }
     around.enrol()?.remove(&args.key)?;

@@ -41,11 +41,14 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
             let mut turn = lock(&input);
             let Some(line) = turn.next()? else { return Ok(()) };
             let line = match line {
-                Ok(line) if line.trim_ascii().is_empty() => continue,
+                Ok(line) if line.trim_ascii().is_empty() => {
+                    answers.pause(turn.has_line())?;
+                    continue;
+                }
                 Ok(line) => request(line),
                 Err(error) => Err((None, error)),
             };
-            let place = answers.place();
+            let place = answers.place(turn.has_line());
             let answer = line.and_then(|request| {
                 let signed = signer.sign_in_turn(&request, &caller, || drop(turn));
                 match signed {
@@ -78,6 +81,8 @@ struct Answers(Mutex<Waiting>);
 
 struct Waiting {
     output: Output,
+    /// Whether a line is at hand that has no place yet.
+    more: bool,
     /// The place that the next line gets.
     next: u64,
     /// The place of the first answer that is not written yet.
@@ -86,21 +91,42 @@ struct Waiting {
     early: BTreeMap<u64, String>,
 }
 
+impl Waiting {
+    /// Writes what is held back where nothing else is at hand. Answers whether anybody still reads.
+    fn flush_if_idle(&mut self) -> Result<bool> {
+        if self.first == self.next && !self.more {
+            self.output.flush()
+        } else {
+            Ok(!self.output.gone)
+        }
+    }
+}
+
 impl Answers {
     fn new() -> Self {
         Self(Mutex::new(Waiting {
             output: Output::new(),
+            more: false,
             next: 0,
             first: 0,
             early: BTreeMap::new(),
         }))
     }
 
-    /// The place of a line that was just read; asked for in the order of the lines.
-    fn place(&self) -> u64 {
+    /// The place of a line that was just read; asked for in the order of the lines. `more` says whether another line
+    /// is at hand already: where it is, writing can wait for its answer.
+    fn place(&self, more: bool) -> u64 {
         let mut waiting = lock(&self.0);
+        waiting.more = more;
         waiting.next += 1;
         waiting.next - 1
+    }
+
+    /// Takes note of a line without an answer.
+    fn pause(&self, more: bool) -> Result<()> {
+        let mut waiting = lock(&self.0);
+        waiting.more = more;
+        waiting.flush_if_idle().map(|_| ())
     }
 
     /// Takes an answer, and writes what is next. Where every line that was read is answered, nothing is held back.
@@ -120,11 +146,7 @@ impl Answers {
             waiting.output.push(&line)?;
             waiting.first += 1;
         }
-        if waiting.first == waiting.next {
-            waiting.output.flush()
-        } else {
-            Ok(!waiting.output.gone)
-        }
+        waiting.flush_if_idle()
     }
 
     fn end(self) -> Result<ExitCode> {
@@ -179,7 +201,9 @@ pub fn import(enrol: &Enrol, flags: &NewKey) -> Result<ExitCode> {
             if std::mem::take(&mut skipping) || line.expose().trim_ascii().is_empty() {
                 continue;
             }
-            let line = ImportLine::parse(&line, flags);
+            let read = ImportLine::parse(&line, flags);
+            drop(line);
+            let line = read;
             let name = line.as_ref().ok().and_then(|line| line.name());
             match line.and_then(|line| enrol.import_line(line)) {
                 Ok(enrolled) => output.push(&import::answer(&enrolled))?,
@@ -207,10 +231,10 @@ fn with_key(line: &str, key: Option<&str>) -> String {
 }
 
 fn progress() -> ProgressBar {
-    if !io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() || io::stdout().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {pos} keys imported, {per_sec}, {elapsed}");
+    let style = ProgressStyle::with_template("{spinner} {pos} lines done, {per_sec}, {elapsed}");
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 
@@ -273,6 +297,11 @@ impl Lines {
             scanned: 0,
             ended: false,
         }
+    }
+
+    /// Whether another line is at hand without reading.
+    fn has_line(&mut self) -> bool {
+        self.find().is_some()
     }
 
     fn find(&mut self) -> Option<usize> {

@@ -1,6 +1,9 @@
 use std::process::ExitCode;
 
-use hsmsign::{error::Result, keyring::Keyring as _};
+use hsmsign::{
+    error::Result,
+    keyring::{Keyring as _, Record},
+};
 use serde_json::Value;
 
 use super::{Around, output, show};
@@ -17,11 +20,19 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let around = Around::find()?;
     let keyring = around.keyring();
-    let records = keyring
-        .names()?
-        .iter()
-        .map(|name| keyring.get(name))
-        .collect::<Result<Vec<_>>>()?;
+    let mut records = Vec::new();
+    let mut bad = None;
+    for name in keyring.names()? {
+        match keyring.get(&name) {
+            Ok(record) => records.push(record),
+            Err(error) => bad = Some(output::report(&error)),
+        }
+    }
+    let listed = print(args, &records)?;
+    Ok(bad.unwrap_or(listed))
+}
+
+fn print(args: &Args, records: &[Record]) -> Result<ExitCode> {
     if args.json {
         return output::json(&Value::Array(records.iter().map(show::facts).collect()));
     }

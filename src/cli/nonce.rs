@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use hsmsign::{
     error::Result,
     keyring::{KeyName, Keyring as _},
-    nonce::{self, Nonces},
+    nonce::Nonces,
 };
 use serde_json::json;
 
@@ -14,13 +14,17 @@ use super::{Around, output};
 #[command(after_help = "\
 Examples:
   hsmsign nonce kraken
-  hsmsign nonce kraken --set-above 1700000000123000000")]
+  hsmsign nonce kraken --set-above 1700000000123000000
+  hsmsign nonce kraken --reset        the API key is new at the exchange: begin at the clock")]
 pub struct Args {
     /// The key
     key: KeyName,
     /// The last nonce that another program used; the sequence is raised, never lowered
     #[arg(long, value_name = "N")]
     set_above: Option<u64>,
+    /// Begin at the clock again; only for an API key that no nonce was used with yet
+    #[arg(long, conflicts_with = "set_above")]
+    reset: bool,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -29,11 +33,13 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let around = Around::find()?;
     let record = around.keyring().get(&args.key)?;
-    let nonces = Nonces::new(&around.home);
     if let Some(above) = args.set_above {
-        nonces.set_above(&record.name, above, nonce::now())?;
+        around.enrol()?.raise_nonce(&record.name, above)?;
     }
-    let mark = nonces.high_water(&record.name)?;
+    if args.reset {
+        around.enrol()?.reset_nonce(&record.name)?;
+    }
+    let mark = Nonces::new(&around.home).high_water(&record.name)?;
     if args.json {
         return output::json(&json!({"key": record.name.as_str(), "above": mark}));
     }

@@ -11,10 +11,14 @@ use serde_json::Value;
 
 /// Tells an error: what happened, then what to do. Answers its exit code.
 pub fn report(error: &Error) -> ExitCode {
-    let mut stderr = io::stderr().lock();
     let (bold, reset) = paint(Style::new().bold().fg_color(Some(AnsiColor::Red.into())));
-    let _ = writeln!(stderr, "{bold}hsmsign:{reset} {}", error.message());
-    let _ = writeln!(stderr, "  {}", error.advice());
+    // In one piece, so that processes running at once do not write into each other's lines.
+    let text = format!(
+        "{bold}hsmsign:{reset} {}\n  {}\n",
+        error.message(),
+        error.advice()
+    );
+    let _ = io::stderr().write_all(text.as_bytes());
     ExitCode::from(error.code().exit())
 }
 
@@ -29,7 +33,7 @@ pub fn report_json(error: &Error, json: bool) -> ExitCode {
 /// Tells something beside the result.
 pub fn warn(text: &str) {
     let (yellow, reset) = paint(Style::new().fg_color(Some(AnsiColor::Yellow.into())));
-    let _ = writeln!(io::stderr(), "{yellow}note:{reset} {text}");
+    let _ = io::stderr().write_all(format!("{yellow}note:{reset} {text}\n").as_bytes());
 }
 
 fn paint(style: Style) -> (String, String) {

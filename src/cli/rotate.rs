@@ -53,8 +53,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let kept = api_key.is_none();
     let plan = enrol.plan_rotation(&args.key, api_key)?;
     let secrets = import::read_secrets(&plan, around.ask.as_ref())?;
-    let enrolled = enrol.rotate(&plan, &secrets)?;
-    drop(secrets);
+    let enrolled = enrol.rotate(&plan, secrets)?;
     if kept && plan.needs_api_key() {
         output::warn(&format!(
             "the old API key was kept; exchanges issue a new one with a new secret: hsmsign set {} --api-key KEY",

@@ -94,13 +94,22 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let (explain, form) = (args.explain, args.output);
     let request = request(args)?;
+    let print = |signed: &SignedRequest| {
+        let brought = matches!(&request.body, Some(Body::Bytes(body)) if Some(body) == signed.body.as_ref());
+        if signed.body.is_some() && !brought && matches!(form, Form::Headers | Form::Url) {
+            output::warn(
+                "the signature holds for a body that is not printed here; --output json or curl has it",
+            );
+        }
+        print(signed, form)
+    };
     let caller = Caller::this_process();
     if !explain {
-        return print(&signer.sign(&request, &caller)?, form);
+        return print(&signer.sign(&request, &caller)?);
     }
     let Explained { signed, messages } = signer.explain(&request, &caller)?;
     tell(&messages);
-    print(&signed, form)
+    print(&signed)
 }
 
 fn request(args: Args) -> Result<Request> {

@@ -52,8 +52,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::List => list(&around, args.json),
         Command::Show { token } => show(&around, &token, args.json),
         Command::RetryPin { token } => {
-            Config::load(&around.home)?.token(&token)?;
-            forget_refused(&around.home, &token)?;
+            if !forget_refused(&around.home, &token)? {
+                Config::load(&around.home)?.token(&token)?;
+                return output::line(&format!("no PIN of {token} is remembered as refused"));
+            }
             output::line(&format!("the PIN of {token} will be tried once more"))
         }
         Command::Remove { token } => remove(&around, &token),

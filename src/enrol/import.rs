@@ -61,6 +61,18 @@ impl Plan {
         self.algorithm
     }
 
+    /// Gives the API key after all; an empty one is none.
+    ///
+    /// # Errors
+    /// When it cannot stand in a request.
+    pub fn set_api_key(&mut self, api_key: &str) -> Result<()> {
+        if !api_key.is_empty() {
+            check_api_key(api_key)?;
+            self.new.api_key = Some(api_key.to_owned());
+        }
+        Ok(())
+    }
+
     /// Whether the exchange wants a passphrase with the secret.
     pub fn needs_passphrase(&self) -> bool {
         self.scheme
@@ -126,7 +138,7 @@ impl Enrol {
     ///
     /// # Errors
     /// When a secret is not what the exchange issues, or a token does not take or keep it. Nothing is left then.
-    pub fn import(&self, plan: Plan, secrets: &Secrets) -> Result<Enrolled> {
+    pub fn import(&self, plan: Plan, secrets: Secrets) -> Result<Enrolled> {
         let (read, mut warnings) = read_secrets(&plan, secrets)?;
         let _lock = self.lock()?;
         if self.keyring.contains(&plan.name)? {
@@ -134,6 +146,9 @@ impl Enrol {
         }
         self.sweep_locked()?;
         if let Some(above) = plan.new.nonce_above {
+            if let Some(scheme) = &plan.scheme {
+                scheme.check_nonce_mark(above)?;
+            }
             self.nonces.set_above(&plan.name, above, nonce::now())?;
         }
         let exchange = plan
@@ -152,6 +167,9 @@ impl Enrol {
             current,
             previous: None,
         })?;
+        if let Some(closed) = plan.scheme.as_ref().and_then(|scheme| scheme.closed()) {
+            warnings.push(closed.to_owned());
+        }
         if plan.new.allow.contains(&Allow::Raw) {
             warnings.push(RAW_CONSENT.to_owned());
         }
@@ -293,10 +311,11 @@ pub(super) enum Read {
     Data(Secret),
 }
 
-/// Reads the secrets as their exchange writes them. What goes to the token is all that stays.
+/// Reads the secrets as their exchange writes them. What goes to the token is all that stays: each text is wiped as
+/// soon as it is read.
 pub(super) fn read_secrets(
     plan: &Plan,
-    secrets: &Secrets,
+    secrets: Secrets,
 ) -> Result<(BTreeMap<&'static str, Read>, Vec<String>)> {
     let Algorithm::Mac(algorithm) = plan.algorithm else {
         return Err(Error::new(
@@ -305,18 +324,38 @@ pub(super) fn read_secrets(
         )
         .fix("use the exchange's HMAC keys for now"));
     };
-    let decode = |text: &Secret| match &plan.scheme {
-        Some(scheme) => scheme.kind(Some(plan.algorithm))?.read_secret(text),
-        None => read_generic(text, plan.new.encoding.as_deref()).map(|secret| (secret, Vec::new())),
+    let Secrets {
+        secret,
+        passphrase,
+        partner_secret,
+    } = secrets;
+    let mut warnings = Vec::new();
+    let mut block_key = |text: Secret| -> Result<Read> {
+        let (decoded, more) = match &plan.scheme {
+            Some(scheme) => scheme.kind(Some(plan.algorithm))?.read_secret(&text)?,
+            None => (read_generic(&text, plan.new.encoding.as_deref())?, Vec::new()),
+        };
+        drop(text);
+        warnings.extend(more);
+        BlockKey::new(algorithm, &decoded).map(Read::Mac)
     };
-    let mut read = BTreeMap::new();
-    let (secret, mut warnings) = decode(&secrets.secret)?;
-    read.insert("secret", Read::Mac(BlockKey::new(algorithm, &secret)?));
-    drop(secret);
-    match (&secrets.passphrase, plan.needs_passphrase()) {
+    let mut read = BTreeMap::from([("secret", block_key(secret)?)]);
+    match (partner_secret, plan.needs_partner_secret()) {
+        (Some(partner), true) => {
+            read.insert("partner_secret", block_key(partner)?);
+        }
+        (None, true) => return Err(bad_input("a partner was named, and its secret is missing")),
+        (Some(_), false) => {
+            return Err(bad_input(
+                "a partner's secret was given without the partner's name",
+            ));
+        }
+        (None, false) => {}
+    }
+    match (passphrase, plan.needs_passphrase()) {
         (Some(passphrase), true) => {
-            check_passphrase(passphrase)?;
-            read.insert("passphrase", Read::Data(passphrase.duplicate()?));
+            check_passphrase(&passphrase)?;
+            read.insert("passphrase", Read::Data(passphrase));
         }
         (None, true) => {
             return Err(bad_input(format!(
@@ -331,20 +370,6 @@ pub(super) fn read_secrets(
                 plan.exchange()
             ))
             .fix("give the secret alone, on one line"));
-        }
-        (None, false) => {}
-    }
-    match (&secrets.partner_secret, plan.needs_partner_secret()) {
-        (Some(partner), true) => {
-            let (partner, more) = decode(partner)?;
-            warnings.extend(more);
-            read.insert("partner_secret", Read::Mac(BlockKey::new(algorithm, &partner)?));
-        }
-        (None, true) => return Err(bad_input("a partner was named, and its secret is missing")),
-        (Some(_), false) => {
-            return Err(bad_input(
-                "a partner's secret was given without the partner's name",
-            ));
         }
         (None, false) => {}
     }

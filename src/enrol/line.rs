@@ -107,7 +107,7 @@ impl Enrol {
     /// As [`Enrol::plan`] and [`Enrol::import`].
     pub fn import_line(&self, line: ImportLine) -> Result<Enrolled> {
         let plan = self.plan(line.new)?;
-        self.import(plan, &line.secrets)
+        self.import(plan, line.secrets)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     exchange::Catalogue,
     home::{FileLock, Home},
     keyring::{Copy, FileKeyring, Journal, KeyName, Keyring, Pair, Record},
-    nonce::Nonces,
+    nonce::{self, Nonces},
     secret::Secret,
     token::{KeyRef, ObjectId, TokenError, Tokens},
 };
@@ -102,6 +102,27 @@ impl Enrol {
         }
         self.keyring.put(&record)?;
         Ok(record)
+    }
+
+    /// Lets a key's next nonce be greater than `above`.
+    ///
+    /// # Errors
+    /// When there is no such key, or its exchange would take no nonce above that.
+    pub fn raise_nonce(&self, name: &KeyName, above: u64) -> Result<()> {
+        let record = self.keyring.get(name)?;
+        if record.exchange != GENERIC {
+            self.catalogue.get(&record.exchange)?.check_nonce_mark(above)?;
+        }
+        self.nonces.set_above(name, above, nonce::now())
+    }
+
+    /// Lets a key's nonces begin at the clock again: for an API key that no nonce was used with yet.
+    ///
+    /// # Errors
+    /// When there is no such key, or the file cannot be removed.
+    pub fn reset_nonce(&self, name: &KeyName) -> Result<()> {
+        self.keyring.get(name)?;
+        self.nonces.forget(name)
     }
 
     /// Takes a key off its tokens and out of the keyring.

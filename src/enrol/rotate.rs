@@ -32,7 +32,7 @@ impl Enrol {
     ///
     /// # Errors
     /// As [`Enrol::import`]; the old pair is then still in force.
-    pub fn rotate(&self, plan: &Plan, secrets: &Secrets) -> Result<Enrolled> {
+    pub fn rotate(&self, plan: &Plan, secrets: Secrets) -> Result<Enrolled> {
         let (read, warnings) = read_secrets(plan, secrets)?;
         let _lock = self.lock()?;
         let record = self.keyring.get(plan.name())?;

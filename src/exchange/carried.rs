@@ -9,7 +9,7 @@ use super::{
     template::Name,
 };
 use crate::{
-    error::{Result, bad_input},
+    error::{Error, Result, bad_input},
     json::Json,
     request::Nonce,
 };
@@ -19,6 +19,14 @@ use crate::{
 pub(crate) struct Carried {
     pub timestamp: Option<String>,
     pub nonce: Option<String>,
+}
+
+/// The error of a nonce that the exchange would not take.
+pub(crate) fn too_great(nonce: u64, max: u64) -> Error {
+    bad_input(format!(
+        "the nonce {nonce} is above {max}, the greatest that the exchange takes"
+    ))
+    .fix("for a new API key at the exchange, start anew: hsmsign nonce KEY --reset")
 }
 
 impl Prepared<'_> {
@@ -212,6 +220,11 @@ impl Prepared<'_> {
         self.nonce = match (same("nonce", given, carried)?, series) {
             (Some(nonce), series) => {
                 series.check(&nonce)?;
+                if let (Some(max), Some(value)) = (self.plan.nonce_max, stamps::count(&nonce))
+                    && value > max
+                {
+                    return Err(too_great(value, max));
+                }
                 NonceState::Brought(nonce)
             }
             (None, Series::Count(unit)) => NonceState::Fresh(unit),

@@ -7,6 +7,7 @@ use std::{
 
 use super::{Scheme, builtin, builtin_ids};
 use crate::{
+    close::nearest,
     error::{Code, Error, Result},
     home::ReadScheme,
 };
@@ -66,10 +67,7 @@ fn is_id(name: &str) -> bool {
 
 fn unknown(name: &str) -> Error {
     let shown: String = name.chars().take(80).collect();
-    let lower = name.to_ascii_lowercase();
-    let close = builtin_ids()
-        .iter()
-        .find(|id| lower.len() > 2 && (id.contains(&lower) || lower.contains(**id)));
+    let close = nearest(name, builtin_ids().iter().copied());
     let error = Error::new(Code::UnknownExchange, format!("there is no exchange {shown:?}"));
     match close {
         Some(close) => error.fix(format!("did you mean {close}? `hsmsign exchanges` lists all")),

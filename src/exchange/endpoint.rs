@@ -26,7 +26,11 @@ pub struct Endpoint {
 /// The path as rules compare it.
 pub(crate) fn plain(path: &str) -> String {
     let decoded = percent_decode_str(path).decode_utf8_lossy().to_lowercase();
-    let segments: Vec<&str> = decoded.split('/').filter(|segment| !segment.is_empty()).collect();
+    let segments: Vec<&str> = decoded
+        .split('/')
+        .map(str::trim)
+        .filter(|segment| !segment.is_empty())
+        .collect();
     format!("/{}", segments.join("/"))
 }
 

@@ -39,6 +39,7 @@ pub(crate) struct NonceFile {
     pub unit: Option<String>,
     pub random: Option<String>,
     pub like: Option<String>,
+    pub max: Option<u64>,
     #[serde(default)]
     pub increasing: bool,
     #[serde(default)]

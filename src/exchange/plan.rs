@@ -18,6 +18,7 @@ pub(crate) struct Plan {
     pub clock: Option<Clock>,
     pub nonce: Option<Series>,
     pub nonce_optional: bool,
+    pub nonce_max: Option<u64>,
     pub options: Vec<(String, String)>,
     pub params: Option<Params>,
     pub add: Vec<Member>,

@@ -4,6 +4,7 @@
 
 use super::{
     bodies::{self, Payload},
+    carried::too_great,
     compose::{Composed, Credentials},
     endpoint::{self, Endpoint},
     glob,
@@ -320,6 +321,17 @@ impl Prepared<'_> {
                 stamps::count(nonce).map_or(NonceNeed::None, |value| NonceNeed::Brought { value })
             }
             _ => NonceNeed::None,
+        }
+    }
+
+    /// Refuses a made nonce that the exchange would not take.
+    ///
+    /// # Errors
+    /// When it is above the greatest that the file names.
+    pub fn check_nonce(&self, nonce: u64) -> Result<()> {
+        match self.plan.nonce_max {
+            Some(max) if nonce > max => Err(too_great(nonce, max)),
+            _ => Ok(()),
         }
     }
 

@@ -98,6 +98,7 @@ impl Plan {
             }
             self.nonce = Some(series);
             self.nonce_optional = nonce.optional;
+            self.nonce_max = nonce.max;
         }
         self.options = file.options.unwrap_or_default().into_iter().collect();
         for part in file.unsigned.iter().flatten() {

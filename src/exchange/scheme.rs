@@ -3,6 +3,7 @@
 use toml::Value;
 
 use super::{
+    carried::too_great,
     check::Test,
     file::{SchemeFile, WithdrawalFile, text},
     key::{self, KeyKind},
@@ -247,6 +248,17 @@ impl Scheme {
     /// Whether a further value may be missing.
     pub(crate) fn is_optional(&self, credential: &str) -> bool {
         self.optional.iter().any(|name| name == credential)
+    }
+
+    /// Refuses a mark above which the exchange takes no nonce.
+    ///
+    /// # Errors
+    /// When it is at or above the greatest nonce that the file names.
+    pub fn check_nonce_mark(&self, mark: u64) -> Result<()> {
+        match self.plan.nonce_max {
+            Some(max) if mark >= max => Err(too_great(mark, max)),
+            _ => Ok(()),
+        }
     }
 
     /// The secrets that signatures need: `secret`, and for some `partner_secret`.

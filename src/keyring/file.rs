@@ -2,6 +2,7 @@ use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use super::{KeyName, Keyring, Record, Stamp, record::VERSION};
 use crate::{
+    close::nearest,
     error::{Code, Error, Result, failed},
     home::{
         Home, check_folder, create_folder, io_error, list_folder, read_private, remove_file, write_private,
@@ -32,9 +33,7 @@ impl FileKeyring {
     fn unknown(&self, name: &KeyName) -> Error {
         let error = Error::new(Code::UnknownKey, format!("there is no key named {name}"));
         let names = self.names().unwrap_or_default();
-        let close = names.iter().find(|other| {
-            other.as_str().starts_with(name.as_str()) || name.as_str().starts_with(other.as_str())
-        });
+        let close = nearest(name.as_str(), names.iter().map(KeyName::as_str));
         match (close, names.is_empty()) {
             (Some(close), _) => error.fix(format!("did you mean {close}? `hsmsign list` shows all keys")),
             (None, true) => error.fix(format!(

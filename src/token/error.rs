@@ -28,6 +28,14 @@ pub enum TokenError {
         /// Where the PIN came from, in words.
         from: String,
     },
+    /// The PIN at hand was refused before, and was not tried again.
+    #[error("{what}")]
+    RefusedBefore {
+        /// What was refused, and where it comes from.
+        what: String,
+        /// What to do.
+        fix: String,
+    },
     /// A PIN is needed and there is none to be used, or the token has locked it.
     #[error("{what}")]
     Locked {
@@ -88,6 +96,7 @@ impl From<TokenError> for Error {
                     "nothing was tried again: put the right PIN there; an unchanged file that was refused is not used again until `hsmsign token retry-pin` says so",
                 )
             }
+            TokenError::RefusedBefore { fix, .. } => Self::new(Code::WrongPin, message).fix(fix),
             TokenError::Locked { fix, .. } => Self::new(Code::TokenLocked, message).fix(fix),
             TokenError::Unsupported(_) => Self::new(Code::Unsupported, message),
             TokenError::TooLarge { .. } => Self::new(Code::TooLarge, message),

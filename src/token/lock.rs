@@ -34,16 +34,6 @@ pub const WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct ProcessLock {
     _file: File,
-    /// SoftHSM's token folder, where that is what is locked.
-    folder: Option<PathBuf>,
-}
-
-impl Drop for ProcessLock {
-    fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
-            softhsm::keep(folder);
-        }
-    }
 }
 
 impl ProcessLock {
@@ -76,11 +66,10 @@ impl ProcessLock {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {
-                    let folder = is_folder(path).then(|| path.to_owned());
-                    if let Some(folder) = &folder {
-                        softhsm::mend(folder);
+                    if is_folder(path) {
+                        softhsm::keep(path);
                     }
-                    return Ok(Self { _file: file, folder });
+                    return Ok(Self { _file: file });
                 }
                 Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
                     sleep(pause);

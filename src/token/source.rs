@@ -293,12 +293,14 @@ impl PinProvider for ConfiguredPin {
     }
 }
 
-/// Forgets that the PIN of a token was refused, because the user says that it is right.
+/// Forgets that the PIN of a token was refused, because the user says that it is right. Answers whether one was.
 ///
 /// # Errors
 /// When the memory cannot be removed.
-pub fn forget_refused(home: &Home, token: &str) -> Result<()> {
-    remove_file(&memory(home, token))
+pub fn forget_refused(home: &Home, token: &str) -> Result<bool> {
+    let memory = memory(home, token);
+    let remembered = memory.exists();
+    remove_file(&memory).map(|()| remembered)
 }
 
 fn memory(home: &Home, token: &str) -> PathBuf {
@@ -319,7 +321,11 @@ fn read_fd(number: i32) -> Result<Secret> {
     // SAFETY: the number names a descriptor that whoever started this process opened for this purpose; it is only
     // borrowed for the read, and the kernel answers EBADF where it is not open.
     let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-    rustix::io::fcntl_getfd(borrowed).map_err(|_| told())?;
+    // What this process opened itself closes on exec; what it was started with does not.
+    let flags = rustix::io::fcntl_getfd(borrowed).map_err(|_| told())?;
+    if flags.contains(rustix::io::FdFlags::CLOEXEC) {
+        return Err(told());
+    }
     read_secret_line(borrowed).map_err(|_| told())
 }
 

@@ -9,15 +9,14 @@ use std::{
 use super::{
     ConfiguredPin, PinSource, Token, lock,
     pkcs11::{Pkcs11Token, Settings},
+    softhsm,
     uri::TokenUri,
 };
 use crate::{
     ask::Ask,
     config::{Config, TokenConfig},
     error::{Code, Error, Result, bad_input},
-    home::{
-        Home, check_folder, create_folder, io_error, list_folder, read_private, remove_file, write_private,
-    },
+    home::{Home, check_folder, create_folder, io_error, read_private, write_private},
 };
 
 /// What SoftHSM needs for the objects of a key, in bytes.
@@ -80,19 +79,7 @@ impl Tokens {
         if !self.config.token(name)?.softhsm {
             return Ok(());
         }
-        let tokens = softhsm_folder(&self.home);
-        for token in list_folder(&tokens)? {
-            let folder = tokens.join(token);
-            for file in list_folder(&folder)? {
-                let path = folder.join(&file);
-                let empty = std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() == 0);
-                if empty && file.ends_with(".object") {
-                    remove_file(&path)?;
-                    remove_file(&path.with_extension("lock"))?;
-                }
-            }
-        }
-        Ok(())
+        softhsm::remove_empty(&softhsm_folder(&self.home))
     }
 
     /// What to tell in place of an error of a token whose disk is full: SoftHSM itself says nothing of it.

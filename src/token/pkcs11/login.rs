@@ -114,9 +114,7 @@ impl Pkcs11Token {
     }
 
     pub(super) fn ask(&self, request: &PinRequest) -> Result<Secret> {
-        self.pin
-            .pin(request)
-            .map_err(|error| keep_code(&error, &self.pin.describe()))
+        self.pin.pin(request).map_err(|error| keep_code(&error))
     }
 }
 
@@ -126,12 +124,12 @@ fn breaks_when_shared(module: &str) -> bool {
 }
 
 /// An error of a PIN provider as a token's, with its meaning kept.
-fn keep_code(error: &Error, from: &str) -> TokenError {
+fn keep_code(error: &Error) -> TokenError {
     let fix = error.remedy().unwrap_or("see `hsmsign token`").to_owned();
     match error.code() {
-        Code::WrongPin => TokenError::WrongPin {
-            tries_left: None,
-            from: from.to_owned(),
+        Code::WrongPin => TokenError::RefusedBefore {
+            what: error.message().to_owned(),
+            fix,
         },
         Code::Failed => TokenError::Failed(error.message().to_owned()),
         _ => TokenError::Locked {
