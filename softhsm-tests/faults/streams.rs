@@ -97,8 +97,10 @@ fn a_kept_open_stream_misses_its_token_and_goes_on_with_it() {
             assert!(answer["error"]["fix"].is_string());
         }
         fs::rename(&away, &here).unwrap();
-        for _ in 0..3 {
-            let next = nonce(&stream.balance());
+        for turn in 0..3 {
+            let answer = stream.balance();
+            assert_eq!(answer["ok"], true, "round {round}, turn {turn}: {answer}");
+            let next = nonce(&answer);
             assert!(next > last);
             last = next;
         }
@@ -106,7 +108,9 @@ fn a_kept_open_stream_misses_its_token_and_goes_on_with_it() {
     // Away and back while nobody looked.
     fs::rename(&here, &away).unwrap();
     fs::rename(&away, &here).unwrap();
-    assert!(nonce(&stream.balance()) > last);
+    let answer = stream.balance();
+    assert_eq!(answer["ok"], true, "away and back unseen: {answer}");
+    assert!(nonce(&answer) > last);
     assert_eq!(stream.end(), 1, "some lines were not done");
 }
 
