@@ -10,7 +10,7 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     known
         .into_iter()
         .map(|name| {
-            let begins = typed.len() > 2 && (name.starts_with(&typed) || typed.starts_with(name));
+            let begins = name.starts_with(&typed) || (typed.len() > 2 && typed.starts_with(name));
             (if begins { 0 } else { distance(&typed, name) }, name)
         })
         .filter(|(distance, _)| *distance <= allowed)

@@ -58,10 +58,6 @@ impl Home {
             }
         };
         for folder in [&home.config, &home.state] {
-            if folder.exists() && !folder.is_dir() {
-                return Err(bad_input(format!("{} is no folder", folder.display()))
-                    .fix("let HSMSIGN_HOME name a folder of mode 0700, or none yet"));
-            }
             check_folder(folder)?;
         }
         Ok(home)

@@ -22,7 +22,7 @@ room() {{ rm -f "$DISK/filler"; }}
 fail() {{ echo "FAILED: $*" >&2; cat err >&2; find "$HSMSIGN_HOME" -type f >&2; df "$DISK" >&2; exit 1; }}
 # A command that the full disk must stop: exit 1, the disk named, what to do.
 stopped() {{ "$@" >out 2>err; code=$?; [ $code = 1 ] || fail "$* ended with $code"; grep -qi 'no space left' err || fail "$* does not name the disk"; grep -q 'make room' err || fail "$* has no remedy"; }}
-state() {{ (cd "$HSMSIGN_HOME" 2>/dev/null && find . -type f ! -name '*.lock' ! -name '*.hsmsign' ! -name token.object ! -name generation ! -path './locks/*' -exec sha256sum {{}} + | sort); }}
+state() {{ (cd "$HSMSIGN_HOME" 2>/dev/null && find . -type f ! -name '*.lock' ! -name '*.kept' ! -name token.object ! -name generation ! -path './locks/*' -exec sha256sum {{}} + | sort); }}
 unfinished() {{ [ -z "$(find "$HSMSIGN_HOME" -name '.*.new')" ] || fail "unfinished files"; }}
 H="$HSMSIGN"
 : > out; : > err

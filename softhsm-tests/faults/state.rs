@@ -23,7 +23,7 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
             if path.is_dir() {
                 folders.push(path);
             } else if !(name.ends_with(".lock")
-                || name.ends_with(".hsmsign")
+                || name.ends_with(".kept")
                 || name == "token.object"
                 || name == "generation"
                 || path.parent().unwrap().ends_with("locks"))

@@ -35,6 +35,16 @@ pub const WAIT: Duration = Duration::from_secs(60);
 pub struct ProcessLock {
     /// None where the folder is not there: there is nothing that others could be in the middle of using.
     _file: Option<File>,
+    /// SoftHSM's token folder, where that is what is locked.
+    folder: Option<PathBuf>,
+}
+
+impl Drop for ProcessLock {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            softhsm::keep(folder);
+        }
+    }
 }
 
 impl ProcessLock {
@@ -48,7 +58,12 @@ impl ProcessLock {
         let file = if is_folder(path) {
             match File::open(path) {
                 Ok(file) => file,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self { _file: None }),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Ok(Self {
+                        _file: None,
+                        folder: None,
+                    });
+                }
                 Err(error) => {
                     return Err(TokenError::Missing {
                         what: format!("the token's folder {} cannot be read: {error}", path.display()),
@@ -73,10 +88,14 @@ impl ProcessLock {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {
-                    if is_folder(path) {
-                        softhsm::keep(path);
+                    let folder = is_folder(path).then(|| path.to_owned());
+                    if let Some(folder) = &folder {
+                        softhsm::mend(folder);
                     }
-                    return Ok(Self { _file: Some(file) });
+                    return Ok(Self {
+                        _file: Some(file),
+                        folder,
+                    });
                 }
                 Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
                     sleep(pause);

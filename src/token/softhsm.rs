@@ -1,38 +1,46 @@
-//! What is known of SoftHSM's files, to mend what a process that was killed leaves of them.
+//! A copy of what SoftHSM rewrites at every login.
 //!
-//! A token is a folder with `token.object`, which holds its PINs, and a file for each object. Every login rewrites
-//! `token.object`: first it is cut to nothing, then written. Killed between the two, the token is lost with all its
-//! keys, as far as SoftHSM can tell. So a copy is kept beside it, and put back where the file is found empty. All of
-//! this happens under the lock under which processes log in: nobody is in the middle of writing then.
+//! SoftHSM 2.6.1 empties `token.object`, which holds the token's name and the key that the PIN unlocks, and writes it
+//! anew. Killed between the two, or on a full disk, it has lost the token with every key on it. So hsmsign keeps a copy
+//! beside the token's folder, `.NAME.kept`, where SoftHSM passes over it, and puts it back under the lock under which
+//! processes open the token.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
-use crate::home::{list_folder, remove_file};
+use crate::home::{list_folder, read_private, remove_file, write_private};
 
-/// The file that every login rewrites.
-const TOKEN: &str = "token.object";
-/// Its copy; SoftHSM looks only at names that end in `.object`.
-const COPY: &str = "token.object.hsmsign";
-/// The file begins with a count of its writings (8 bytes), which the comparison leaves out.
+const OBJECT: &str = "token.object";
+/// A file of fewer bytes than the name, the serial number and the PIN's key take was not written to its end.
+const LEAST: u64 = 128;
+const MOST: u64 = 1 << 16;
+/// The count of the file's writings, at its front.
 const COUNT: usize = 8;
 
-/// Puts back the token files that are empty, and renews the copies of those that changed. What cannot be read or
-/// written is left to SoftHSM to complain about.
-pub fn keep(tokens: &Path) {
-    for folder in folders(tokens) {
-        let (token, copy) = (folder.join(TOKEN), folder.join(COPY));
-        let Ok(now) = fs::read(&token) else { continue };
-        let kept = fs::read(&copy).unwrap_or_default();
-        let _ = if now.is_empty() && !kept.is_empty() {
-            replace(&token, &kept)
-        } else if !now.is_empty() && now.get(COUNT..) != kept.get(COUNT..) {
-            replace(&copy, &now)
-        } else {
-            Ok(())
+/// Puts the copy back where a token was lost in the middle of a login.
+pub fn mend(folder: &Path) {
+    for (token, kept) in tokens(folder) {
+        let object = token.join(OBJECT);
+        let lost = fs::metadata(&object).map_or(true, |file| file.len() < LEAST);
+        if lost && let Ok(Some(copy)) = read_private(&kept, MOST) {
+            // Where it cannot be written, opening tells what is missing.
+            let _told_later = write_private(&object, &copy);
+        }
+    }
+}
+
+/// Copies what is new. A token that hsmsign may read and not copy is used all the same.
+pub fn keep(folder: &Path) {
+    for (token, kept) in tokens(folder) {
+        let Ok(Some(object)) = read_private(&token.join(OBJECT), MOST) else {
+            continue;
         };
+        let copy = read_private(&kept, MOST).ok().flatten().unwrap_or_default();
+        if object.len() as u64 >= LEAST && object.get(COUNT..) != copy.get(COUNT..) {
+            let _best_effort = write_private(&kept, &object);
+        }
     }
 }
 
@@ -42,11 +50,11 @@ pub fn keep(tokens: &Path) {
 /// # Errors
 /// When a file cannot be removed.
 pub fn remove_empty(tokens: &Path) -> crate::error::Result<()> {
-    for folder in folders(tokens) {
+    for (folder, _) in self::tokens(tokens) {
         for file in list_folder(&folder)? {
             let path = folder.join(&file);
             let empty = fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() == 0);
-            if empty && file != TOKEN && file.ends_with(".object") {
+            if empty && file != OBJECT && file.ends_with(".object") {
                 remove_file(&path)?;
                 remove_file(&path.with_extension("lock"))?;
             }
@@ -55,32 +63,16 @@ pub fn remove_empty(tokens: &Path) -> crate::error::Result<()> {
     Ok(())
 }
 
-fn folders(tokens: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(tokens).into_iter().flatten().flatten();
+/// The folder of each token, and where its copy is.
+fn tokens(folder: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
+        .map(|entry| {
+            let kept = format!(".{}.kept", entry.file_name().to_string_lossy());
+            (entry.path(), folder.join(kept))
+        })
         .collect()
-}
-
-/// Writes a file beside its place and moves it there, with the mode of SoftHSM's own files.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-
-    // Under the lock one process at a time is here, so that one name does.
-    let beside = path.with_extension("hsmsign-new");
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }
 
 #[cfg(test)]
@@ -88,28 +80,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_emptied_token_file_is_put_back_and_a_changed_one_is_copied_anew() {
-        let tokens = tempfile::tempdir().unwrap();
-        let folder = tokens.path().join("one");
-        fs::create_dir(&folder).unwrap();
-        let (token, copy) = (folder.join(TOKEN), folder.join(COPY));
-        fs::write(&token, b"00000001first").unwrap();
-        keep(tokens.path());
-        assert_eq!(fs::read(&copy).unwrap(), b"00000001first");
-        fs::write(&token, b"").unwrap();
-        keep(tokens.path());
-        assert_eq!(fs::read(&token).unwrap(), b"00000001first");
-        fs::write(&token, b"00000002first").unwrap();
-        keep(tokens.path());
-        assert_eq!(
-            fs::read(&copy).unwrap(),
-            b"00000001first",
-            "only the count of writings changed"
-        );
-        fs::write(&token, b"00000003second").unwrap();
-        keep(tokens.path());
-        assert_eq!(fs::read(&copy).unwrap(), b"00000003second");
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+    fn a_token_that_was_lost_comes_back_as_it_was_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = folder.path().join("uuid");
+        fs::create_dir(&token).unwrap();
+        let object = token.join(OBJECT);
+        let write = |count: u8, body: u8| {
+            let bytes = [vec![count; COUNT], vec![body; 300]].concat();
+            write_private(&object, &bytes).unwrap();
+            bytes
+        };
+        write(1, 1);
+        keep(folder.path());
+        let newest = write(2, 2);
+        keep(folder.path());
+        write_private(&object, b"").unwrap();
+        keep(folder.path());
+        mend(folder.path());
+        assert_eq!(fs::read(&object).unwrap(), newest);
+        let other = write(3, 3);
+        mend(folder.path());
+        assert_eq!(fs::read(&object).unwrap(), other, "what is whole is left alone");
     }
 
     #[test]
@@ -120,7 +111,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
         for (name, bytes) in [
-            (TOKEN, ""),
+            (OBJECT, ""),
             ("a.object", ""),
             ("a.lock", ""),
             ("b.object", "x"),
@@ -129,6 +120,6 @@ mod tests {
             fs::write(folder.join(name), bytes).unwrap();
         }
         remove_empty(tokens.path()).unwrap();
-        assert_eq!(list_folder(&folder).unwrap(), ["b.lock", "b.object", TOKEN]);
+        assert_eq!(list_folder(&folder).unwrap(), ["b.lock", "b.object", OBJECT]);
     }
 }

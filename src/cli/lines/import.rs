@@ -1,0 +1,105 @@
+use std::{
+    io::{self, IsTerminal as _},
+    os::fd::AsFd as _,
+    process::ExitCode,
+};
+
+use hsmsign::{
+    enrol::{Enrol, ImportLine, NewKey},
+    error::Result,
+    request::error_line,
+    secret::Secret,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::stdio::{Output, read, too_long, waiting};
+use crate::cli::import::answer;
+
+/// The longest line with a secret in it, in bytes.
+const LONGEST: usize = 64 << 10;
+
+/// A key a line in, an answer a line out. Lines are read into locked memory, one at a time.
+pub fn import(enrol: &Enrol, flags: &NewKey) -> Result<ExitCode> {
+    let mut output = Output::new();
+    let progress = progress();
+    let stdin = io::stdin();
+    let mut buffer = Secret::with_capacity(LONGEST)?;
+    let mut ended = false;
+    let mut skipping = false;
+    while !ended {
+        if !has_line(&buffer) {
+            if !waiting() && !output.flush()? {
+                break;
+            }
+            let room = buffer.spare_mut();
+            if room.is_empty() {
+                buffer.truncate(0);
+                if !skipping {
+                    output.failed = true;
+                    output.push(&error_line(None, &too_long(LONGEST)))?;
+                }
+                skipping = true;
+                continue;
+            }
+            let read = read(stdin.as_fd(), room)?;
+            buffer.grow(read);
+            ended = read == 0;
+        }
+        while let Some(line) = take_line(&mut buffer, ended)? {
+            if std::mem::take(&mut skipping) || line.expose().trim_ascii().is_empty() {
+                continue;
+            }
+            let read = ImportLine::parse(&line, flags);
+            drop(line);
+            let line = read;
+            let name = line.as_ref().ok().and_then(|line| line.name());
+            match line.and_then(|line| enrol.import_line(line)) {
+                Ok(enrolled) => output.push(&answer(&enrolled))?,
+                Err(error) => {
+                    output.failed = true;
+                    output.push(&with_key(&error_line(None, &error), name.as_deref()))?;
+                }
+            }
+            progress.inc(1);
+            if progress.is_hidden() && !waiting() {
+                output.flush()?;
+            }
+        }
+    }
+    progress.finish_and_clear();
+    output.end()
+}
+
+/// `{"ok":false,"key":…,"error":…}`: the refusal names the key, where the line did.
+fn with_key(line: &str, key: Option<&str>) -> String {
+    match (key, line.strip_prefix("{\"ok\":false")) {
+        (Some(key), Some(rest)) => format!("{{\"ok\":false,\"key\":{}{rest}", serde_json::Value::from(key)),
+        _ => line.to_owned(),
+    }
+}
+
+fn progress() -> ProgressBar {
+    if !io::stderr().is_terminal() || io::stdout().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {pos} lines done, {per_sec}, {elapsed}");
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
+fn has_line(buffer: &Secret) -> bool {
+    buffer.expose().contains(&b'\n')
+}
+
+/// Takes the first line out of the buffer; at the end of the input, what is left is one too.
+fn take_line(buffer: &mut Secret, ended: bool) -> Result<Option<Secret>> {
+    let held = buffer.expose();
+    let (end, next) = match held.iter().position(|&byte| byte == b'\n') {
+        Some(end) => (end, end + 1),
+        None if ended && !held.is_empty() => (held.len(), held.len()),
+        None => return Ok(None),
+    };
+    let mut line = Secret::with_capacity(end)?;
+    line.push(&held[..end]);
+    buffer.remove_front(next);
+    Ok(Some(line))
+}

@@ -1,0 +1,157 @@
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use hsmsign::{
+    error::{Error, Result, bad_input, failed},
+    policy::Caller,
+    request::{Request, error_line},
+    signer::Signer,
+};
+
+use super::stdio::{Lines, Output};
+
+/// A request a line in, an answer a line out, in order; flushed whenever no input is waiting.
+///
+/// Two workers take turns: while one waits for the token, the other reads and composes the next request. Reading and
+/// composing are one turn, so that nonces increase in the order of the lines.
+pub fn sign(signer: &Signer) -> Result<ExitCode> {
+    let input = Mutex::new(Lines::new());
+    let answers = Answers::new();
+    let worker = || -> Result<()> {
+        let caller = Caller::this_process();
+        loop {
+            let mut turn = lock(&input);
+            let Some(line) = turn.next()? else { return Ok(()) };
+            let line = match line {
+                Ok(line) if line.trim_ascii().is_empty() => {
+                    answers.pause(turn.has_line())?;
+                    continue;
+                }
+                Ok(line) => request(line),
+                Err(error) => Err((None, error)),
+            };
+            let place = answers.place(turn.has_line());
+            let answer = line.and_then(|request| {
+                let signed = signer.sign_in_turn(&request, &caller, || drop(turn));
+                match signed {
+                    Ok(signed) => Ok(signed.to_line(request.id.as_ref())),
+                    Err(error) => Err((request.id, error)),
+                }
+            });
+            if !answers.put(place, answer)? {
+                return Ok(());
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(worker);
+        let mine = worker();
+        other
+            .join()
+            .unwrap_or_else(|_| Err(failed("a worker ended in the middle")))?;
+        mine
+    })?;
+    answers.end()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Answers on their way out, put back into the order of their lines.
+struct Answers(Mutex<Waiting>);
+
+struct Waiting {
+    output: Output,
+    /// Whether a line is at hand that has no place yet.
+    more: bool,
+    /// The place that the next line gets.
+    next: u64,
+    /// The place of the first answer that is not written yet.
+    first: u64,
+    /// Answers that came before their turn, by place.
+    early: BTreeMap<u64, String>,
+}
+
+impl Waiting {
+    /// Writes what is held back where nothing else is at hand. Answers whether anybody still reads.
+    fn flush_if_idle(&mut self) -> Result<bool> {
+        if self.first == self.next && !self.more {
+            self.output.flush()
+        } else {
+            Ok(!self.output.gone)
+        }
+    }
+}
+
+impl Answers {
+    fn new() -> Self {
+        Self(Mutex::new(Waiting {
+            output: Output::new(),
+            more: false,
+            next: 0,
+            first: 0,
+            early: BTreeMap::new(),
+        }))
+    }
+
+    /// The place of a line that was just read; asked for in the order of the lines. `more` says whether another line
+    /// is at hand already: where it is, writing can wait for its answer.
+    fn place(&self, more: bool) -> u64 {
+        let mut waiting = lock(&self.0);
+        waiting.more = more;
+        waiting.next += 1;
+        waiting.next - 1
+    }
+
+    /// Takes note of a line without an answer.
+    fn pause(&self, more: bool) -> Result<()> {
+        let mut waiting = lock(&self.0);
+        waiting.more = more;
+        waiting.flush_if_idle().map(|_| ())
+    }
+
+    /// Takes an answer, and writes what is next. Where every line that was read is answered, nothing is held back.
+    /// Answers whether anybody still reads.
+    fn put(&self, place: u64, answer: Result<String, Refusal>) -> Result<bool> {
+        let mut waiting = lock(&self.0);
+        let line = answer.unwrap_or_else(|(id, error)| {
+            waiting.output.failed = true;
+            error_line(id.as_ref(), &error)
+        });
+        waiting.early.insert(place, line);
+        loop {
+            let first = waiting.first;
+            let Some(line) = waiting.early.remove(&first) else {
+                break;
+            };
+            waiting.output.push(&line)?;
+            waiting.first += 1;
+        }
+        waiting.flush_if_idle()
+    }
+
+    fn end(self) -> Result<ExitCode> {
+        self.0
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .output
+            .end()
+    }
+}
+
+type Refusal = (Option<hsmsign::json::Json>, Error);
+
+fn request(line: &[u8]) -> Result<Request, Refusal> {
+    let text = std::str::from_utf8(line).map_err(|_| {
+        (
+            None,
+            bad_input("the line is not UTF-8").fix("send a body that is no text as body_base64"),
+        )
+    })?;
+    Request::parse_line(text)
+}
