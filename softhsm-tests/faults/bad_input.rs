@@ -569,7 +569,7 @@ fn without_a_place_there_is_nothing_to_do() {
     let file = place.path().join("home");
     fs::write(&file, "").unwrap();
     let done = place.run(&["list"], "");
-    refused(&done, 5, "no folder");
+    refused(&done, 5, "not a folder");
     assert!(!done.stderr.contains("chmod"), "{done:?}");
 }
 
