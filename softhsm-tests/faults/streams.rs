@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bench::{KRAKEN_SECRET, Place},
-    state::{chmod, nonce, refused},
+    state::{Random, chmod, nonce, refused, rounds},
 };
 
 const BALANCE: [&str; 4] = ["sign", "kraken", "POST", "/0/private/Balance"];
@@ -150,6 +150,26 @@ fn a_stream_follows_what_other_processes_do_to_its_key() {
     chmod(&record, 0o600);
     assert_eq!(stream.balance()["ok"], true);
     stream.end();
+}
+
+#[test]
+fn a_stream_goes_on_while_others_are_killed_at_their_login() {
+    let Some(place) = Place::with_kraken() else { return };
+    let mut stream = Stream::new(&place);
+    let mut last = nonce(&stream.balance());
+    let mut random = Random::new(6);
+    for round in 0..rounds(40) {
+        let mut other = place.start(&BALANCE);
+        std::thread::sleep(Duration::from_micros(3_000 + random.below(9_000)));
+        other.kill().unwrap();
+        other.wait().unwrap();
+        let answer = stream.balance();
+        assert_eq!(answer["ok"], true, "round {round}: {answer}");
+        assert!(nonce(&answer) > last);
+        last = nonce(&answer);
+    }
+    place.ok(&["test", "kraken"]);
+    assert_eq!(stream.end(), 0);
 }
 
 #[test]
