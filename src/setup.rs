@@ -11,7 +11,7 @@ use crate::{
     error::{Code, Error, Result, bad_input, failed},
     home::{Home, create_folder, write_private},
     secret::Secret,
-    token::{PinSource, Token, Tokens, full_disk, pkcs11, settings, softhsm_folder, softhsm_module},
+    token::{PinSource, Token, Tokens, pkcs11, settings, softhsm_folder, softhsm_module, unwritable},
 };
 
 /// The default name of the development token.
@@ -58,7 +58,7 @@ pub fn softhsm(home: &Home, name: Option<&str>, ask: &Arc<dyn Ask>) -> Result<(S
     let label = free_label(&settings.module, name)?;
     write_private(&pin_file, user_pin.expose())?;
     let identity = pkcs11::initialise(&settings, &label, &so_pin, &user_pin)
-        .map_err(|error| full_disk(&softhsm_folder(home)).unwrap_or_else(|| error.into()))
+        .map_err(|error| unwritable(&softhsm_folder(home)).unwrap_or_else(|| error.into()))
         .map_err(|error| error.within("the development token could not be made"))?;
     token.label = Some(identity.label);
     token.serial = Some(identity.serial);

@@ -132,43 +132,34 @@ impl KeyRef {
 /// in a search would give every object it has, and these may be deleted next.
 pub(super) fn all_by_id(module: &Module, session: SessionHandle, id: &ObjectId) -> Answer<Vec<ObjectHandle>> {
     let mut all = keys_by_id(module, session, id)?;
-    all.extend(data_by_id(module, session, id)?);
-    Ok(all)
-}
-
-/// The keys with this id, of whatever class.
-pub(super) fn keys_by_id(
-    module: &Module,
-    session: SessionHandle,
-    id: &ObjectId,
-) -> Answer<Vec<ObjectHandle>> {
-    named(module, session, [(CKA_ID, id.as_bytes().to_vec())])
-}
-
-/// The data objects with this id.
-pub(super) fn data_by_id(
-    module: &Module,
-    session: SessionHandle,
-    id: &ObjectId,
-) -> Answer<Vec<ObjectHandle>> {
-    named(module, session, data_names(id))
-}
-
-fn named<const N: usize>(
-    module: &Module,
-    session: SessionHandle,
-    names: [(CK_ATTRIBUTE_TYPE, Vec<u8>); N],
-) -> Answer<Vec<ObjectHandle>> {
-    let mut all = Vec::new();
-    for (kind, value) in names {
-        for object in search(module, session, &[Attribute::bytes(kind, &value)], MOST)? {
-            let is_it = matches!(read(module, session, object, kind), Ok(Some(said)) if said == value);
-            if is_it && !all.contains(&object) {
+    for (kind, value) in data_names(id) {
+        for object in named(module, session, kind, &value)? {
+            if !all.contains(&object) {
                 all.push(object);
             }
         }
     }
     Ok(all)
+}
+
+/// The keys with this id, of any class; one search, which costs SoftHSM a look at every object's file.
+pub(super) fn keys_by_id(
+    module: &Module,
+    session: SessionHandle,
+    id: &ObjectId,
+) -> Answer<Vec<ObjectHandle>> {
+    named(module, session, CKA_ID, id.as_bytes())
+}
+
+fn named(
+    module: &Module,
+    session: SessionHandle,
+    kind: CK_ATTRIBUTE_TYPE,
+    value: &[u8],
+) -> Answer<Vec<ObjectHandle>> {
+    let mut found = search(module, session, &[Attribute::bytes(kind, value)], MOST)?;
+    found.retain(|object| matches!(read(module, session, *object, kind), Ok(Some(said)) if said == value));
+    Ok(found)
 }
 
 /// A short attribute's bytes; none where the object has none.

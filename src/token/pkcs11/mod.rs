@@ -103,7 +103,10 @@ impl Pkcs11Token {
     ) -> Result<Imported> {
         self.run_in_turn(|opened| {
             opened.writing(|session| {
-                refuse_existing(opened, session, &meta.id)?;
+                // Only among keys, whose ids are what NSS goes by: thousands may be imported in a row.
+                if !find::keys_by_id(&opened.module, session, &meta.id)?.is_empty() {
+                    return Err(TokenError::Exists(meta.id.to_string()).into());
+                }
                 ladder::climb(
                     &opened.module,
                     session,
@@ -136,7 +139,7 @@ impl Drop for Pkcs11Token {
 
 /// NSS silently replaces a key whose id is stored again.
 fn refuse_existing(opened: &Opened, session: CK_SESSION_HANDLE, id: &ObjectId) -> Result<(), Fault> {
-    if find::keys_by_id(&opened.module, session, id)?.is_empty() {
+    if find::all_by_id(&opened.module, session, id)?.is_empty() {
         return Ok(());
     }
     Err(TokenError::Exists(id.to_string()).into())
@@ -217,9 +220,7 @@ impl Token for Pkcs11Token {
     fn put_data(&self, data: &Secret, meta: &KeyMeta) -> Result<KeyRef> {
         self.run_in_turn(|opened| {
             opened.writing(|session| {
-                if !find::data_by_id(&opened.module, session, &meta.id)?.is_empty() {
-                    return Err(TokenError::Exists(meta.id.to_string()).into());
-                }
+                refuse_existing(opened, session, &meta.id)?;
                 data::put(&opened.module, session, data, meta)
             })
         })
