@@ -11,11 +11,21 @@ const ROLE: &str = "HSMSIGN_TEST_ROLE";
 
 /// Runs `body` in a process of its own, with a new folder and the environment that is made for it.
 pub fn alone(test: &str, environment: impl FnOnce(&Path) -> Vec<(String, String)>, body: impl FnOnce(&Path)) {
+    hosted(test, environment, |command| command, body);
+}
+
+/// The same, with the process started as `host` says.
+pub fn hosted(
+    test: &str,
+    environment: impl FnOnce(&Path) -> Vec<(String, String)>,
+    host: impl FnOnce(Command) -> Command,
+    body: impl FnOnce(&Path),
+) {
     if let Some(folder) = std::env::var_os(FOLDER) {
         return body(&PathBuf::from(folder));
     }
     let folder = tempfile::tempdir().unwrap();
-    let status = again(test)
+    let status = host(again(test))
         .envs(environment(folder.path()))
         .env(FOLDER, folder.path())
         .status()

@@ -1,22 +1,45 @@
-//! opencryptoki's software token as a bench. It belongs to the machine (a daemon, one token for all), so it is used only
-//! where `HSMSIGN_TEST_OPENCRYPTOKI` names it, as `LABEL:PIN`.
+//! opencryptoki's software token as a bench. It belongs to the machine (a daemon, one folder for all), so it is used
+//! only in namespaces of its own: with its own folders, its own daemon, and an end for both.
+#![allow(dead_code)]
 
 use std::{
+    fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::Arc,
 };
 
-use hsmsign::token::{
-    PinProvider, Token, TokenError,
-    pkcs11::{Pkcs11Token, Settings},
+use hsmsign::{
+    secret::Secret,
+    token::{
+        PinProvider, Token, TokenError,
+        pkcs11::{Pkcs11Token, Settings, initialise},
+    },
 };
 
 use crate::suite;
 
-/// The token of this machine.
+const PIN: &str = "47110815";
+/// The one that every new token has.
+const SO_PIN: &str = "87654321";
+/// Set inside.
+const INSIDE: &str = "HSMSIGN_TEST_OPENCRYPTOKI";
+const FOLDERS: &str = "\
+set -e
+mount -t tmpfs -o mode=755 none /run
+mount -t tmpfs -o mode=755 none /var/lib/opencryptoki
+mount -t tmpfs -o mode=755 none /var/log/opencryptoki
+mkdir -p /run/lock/opencryptoki/swtok /var/lib/opencryptoki/swtok/TOK_OBJ
+chgrp -R pkcs11 /run/lock/opencryptoki /var/lib/opencryptoki /var/log/opencryptoki
+chmod -R 770 /run/lock/opencryptoki /var/lib/opencryptoki /var/log/opencryptoki
+printf 'version opencryptoki-3.1\\nslot 0\\n{\\nstdll = libpkcs11_sw.so\\n}\\n' >/run/opencryptoki.conf
+mount --bind /run/opencryptoki.conf /etc/opencryptoki/opencryptoki.conf
+pkcsslotd
+exec \"$@\"";
+
+/// The software token.
 pub struct Bench {
-    settings: Settings,
-    pin: String,
+    pub settings: Settings,
 }
 
 /// It needs nothing from the environment.
@@ -24,39 +47,82 @@ pub fn environment(_: &Path) -> Vec<(String, String)> {
     Vec::new()
 }
 
+/// The same command in namespaces of its own, with an opencryptoki of its own; as it is, where that cannot be.
+pub fn host(command: Command) -> Command {
+    if module().is_none() || missing().is_some() {
+        return command;
+    }
+    let mut inside = Command::new("unshare");
+    inside
+        .args([
+            "--mount",
+            "--ipc",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ])
+        .args(["sh", "-c", FOLDERS, "sh"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env(INSIDE, "yes");
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            inside.env(name, value);
+        }
+    }
+    inside
+}
+
+fn module() -> Option<PathBuf> {
+    let places = [
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+        "/usr/lib",
+    ];
+    let module = places
+        .iter()
+        .map(|place| PathBuf::from(place).join("opencryptoki/libopencryptoki.so.0"))
+        .find(|path| path.exists());
+    module.filter(|_| Path::new("/usr/sbin/pkcsslotd").exists())
+}
+
+/// Why this process may have no namespaces of its own.
+fn missing() -> Option<&'static str> {
+    let may = Command::new("unshare")
+        .args(["--mount", "--ipc", "--pid", "--fork", "true"])
+        .output();
+    match may {
+        Ok(output) if output.status.success() => None,
+        _ => Some("namespaces of its own can be had by root alone (unshare --mount --ipc --pid)"),
+    }
+}
+
 impl Bench {
-    /// The token that is named; none, with a line on stderr, where none is.
-    pub fn new(_: &Path) -> Option<Self> {
-        let named = std::env::var("HSMSIGN_TEST_OPENCRYPTOKI").ok();
-        let Some((label, pin)) = named.as_deref().and_then(|named| named.split_once(':')) else {
-            eprintln!(
-                "SKIPPED: HSMSIGN_TEST_OPENCRYPTOKI names no token (LABEL:PIN, with pkcsslotd running)"
-            );
+    /// The token, made if it is new; none, with a line on stderr, where it cannot be had.
+    pub fn new(folder: &Path) -> Option<Self> {
+        let Some(module) = module() else {
+            eprintln!("SKIPPED: opencryptoki is not installed (Debian: opencryptoki)");
             return None;
         };
-        let places = [
-            "/usr/lib/x86_64-linux-gnu",
-            "/usr/lib/aarch64-linux-gnu",
-            "/usr/lib64",
-            "/usr/lib",
-        ];
-        let module = places
-            .iter()
-            .map(|place| PathBuf::from(place).join("opencryptoki/libopencryptoki.so.0"));
+        if std::env::var_os(INSIDE).is_none() {
+            let why = missing().unwrap_or("its namespaces could not be made");
+            eprintln!("SKIPPED: opencryptoki is not run beside the machine's own: {why}");
+            return None;
+        }
         let settings = Settings {
-            module: module
-                .clone()
-                .find(|path| path.exists())
-                .expect("opencryptoki is installed"),
-            label: Some(label.to_owned()),
-            // One token for all tests, so one lock.
-            lock_file: std::env::temp_dir().join("hsmsign-test-opencryptoki.lock"),
+            module,
+            label: Some("suite".into()),
+            lock_file: folder.join("lock"),
             ..Settings::default()
         };
-        Some(Self {
-            settings,
-            pin: pin.to_owned(),
-        })
+        let secret = |text: &str| Secret::take(&mut text.as_bytes().to_vec()).unwrap();
+        if !folder.join("made").exists() {
+            initialise(&settings, "suite", &secret(SO_PIN), &secret(PIN)).unwrap();
+            fs::write(folder.join("made"), "").unwrap();
+        }
+        Some(Self { settings })
     }
 }
 
@@ -66,7 +132,7 @@ impl suite::Bench for Bench {
     }
 
     fn pin(&self) -> &str {
-        &self.pin
+        PIN
     }
 
     fn notices_others(&self) -> bool {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod isolation;
+mod kryoptic;
 mod nss;
 mod opencryptoki;
 mod softhsm;
@@ -17,7 +18,7 @@ macro_rules! promises {
                 #[test]
                 fn $name() {
                     let test = concat!(stringify!($tests), "::", stringify!($name));
-                    isolation::alone(test, $bench::environment, |folder| {
+                    isolation::hosted(test, $bench::environment, $bench::host, |folder| {
                         if let Some(bench) = $bench::Bench::new(folder) {
                             suite::$name(&bench);
                         }
@@ -63,6 +64,23 @@ promises! { on_nss on nss:
 }
 
 promises! { on_opencryptoki on opencryptoki:
+    macs_agree_with_software
+    messages_may_be_empty_or_long
+    keys_are_unreadable
+    ids_are_not_used_twice
+    deleted_keys_are_gone
+    keys_are_listed
+    threads_do_not_mix
+    wrong_pins_are_spent_once
+    mac_keys_can_be_made
+    data_comes_back
+    sweeps_take_one_id
+    other_logins_are_noticed
+    opening_again_loses_nothing
+    pairs_sign
+}
+
+promises! { on_kryoptic on kryoptic:
     macs_agree_with_software
     messages_may_be_empty_or_long
     keys_are_unreadable

@@ -59,6 +59,9 @@ pub struct TokenConfig {
     /// Whether it is a SoftHSM development token in hsmsign's own folders.
     #[serde(default)]
     pub softhsm: bool,
+    /// Its owner uses it although it gives its keys away to whoever has the PIN.
+    #[serde(default)]
+    pub accept_leaky_token: bool,
     /// Environment variables that the module reads, set before it is loaded unless they are set already.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -203,6 +206,9 @@ pub fn add_token(home: &Home, name: &str, token: &TokenConfig) -> Result<()> {
         }
         if token.softhsm {
             table["softhsm"] = value(true);
+        }
+        if token.accept_leaky_token {
+            table["accept-leaky-token"] = value(true);
         }
         if !token.environment.is_empty() {
             let mut environment = toml_edit::InlineTable::new();

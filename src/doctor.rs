@@ -13,7 +13,7 @@ use crate::{
     keyring::{Allow, FileKeyring, Journal, Keyring},
     nonce::Nonces,
     secret::Secret,
-    token::Tokens,
+    token::{Tokens, leaky},
 };
 
 /// How bad a finding is.
@@ -116,6 +116,22 @@ impl Report {
             identity.label, identity.serial, identity.module
         ));
         self.good(format!("token {name} computes {}", algorithms.join(", ")));
+        match tokens.known_leaks(name) {
+            Ok(Some(leaks)) if leaks.is_empty() => {
+                self.good(format!(
+                    "token {name} kept its keys in every attack that was tried"
+                ));
+            }
+            Ok(Some(leaks)) => self.note(
+                format!("token {name} gives its keys away: {}", leaky(&leaks)),
+                Some("use another token for what matters, then issue new secrets at the exchange"),
+            ),
+            Ok(None) => self.note(
+                format!("whether token {name} keeps its keys was not tried yet"),
+                Some(&format!("hsmsign token test {name}")),
+            ),
+            Err(error) => self.bad(&error),
+        }
         if !can.hardware {
             self.note(
                 format!("token {name} is software: its keys are in files and in the memory of the process that signs"),

@@ -35,13 +35,26 @@ pub struct Wanted {
     pub name: Option<String>,
     /// Where the PIN comes from; the terminal where nothing is given.
     pub pin_source: Option<String>,
+    /// Use it although it gives its keys away to whoever has the PIN.
+    pub accept_leaky_token: bool,
 }
 
-/// Makes a SoftHSM token in hsmsign's own folders, with a random PIN in a file of mode 0600. Answers its name.
+/// A token that is set up and open.
+pub struct Ready {
+    /// Its name in `config.toml`.
+    pub name: String,
+    /// The token.
+    pub token: Arc<dyn Token>,
+    /// The attacks by which it gives keys away, which its owner accepts.
+    pub leaks: Vec<String>,
+}
+
+/// Makes a SoftHSM token in hsmsign's own folders, with a random PIN in a file of mode 0600. One that gives its keys
+/// away is taken only with `accept_leaky`.
 ///
 /// # Errors
 /// When SoftHSM is not installed, the name is taken, or the token cannot be made.
-pub fn softhsm(home: &Home, name: Option<&str>, ask: &Arc<dyn Ask>) -> Result<(String, Arc<dyn Token>)> {
+pub fn softhsm(home: &Home, name: Option<&str>, accept_leaky: bool, ask: &Arc<dyn Ask>) -> Result<Ready> {
     home.create()?;
     let name = name.unwrap_or(SOFTHSM);
     refuse_taken(home, name)?;
@@ -49,6 +62,7 @@ pub fn softhsm(home: &Home, name: Option<&str>, ask: &Arc<dyn Ask>) -> Result<(S
     let mut token = TokenConfig {
         module: Some(module),
         softhsm: true,
+        accept_leaky_token: accept_leaky,
         ..TokenConfig::default()
     };
     create_folder(&softhsm_folder(home))?;
@@ -63,15 +77,21 @@ pub fn softhsm(home: &Home, name: Option<&str>, ask: &Arc<dyn Ask>) -> Result<(S
     token.label = Some(identity.label);
     token.serial = Some(identity.serial);
     token.pin_source = Some(PinSource::File(pin_file).text());
+    let (opened, leaks) = try_out(home, name, &token, ask)?;
     config::add_token(home, name, &token)?;
-    open(home, name, ask).map(|token| (name.to_owned(), token))
+    Ok(Ready {
+        name: name.to_owned(),
+        token: opened,
+        leaks,
+    })
 }
 
-/// Sets up a token that a PKCS#11 module has. Answers its name.
+/// Sets up a token that a PKCS#11 module has.
 ///
 /// # Errors
-/// When the module or token is not there, is not one, or does not open with its PIN. Nothing is written then.
-pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<(String, Arc<dyn Token>)> {
+/// When the module or token is not there, is not one, does not open with its PIN, or gives its keys away and that was
+/// not accepted. Nothing is written then.
+pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<Ready> {
     home.create()?;
     let module = std::path::absolute(&wanted.module)
         .map_err(|error| bad_input(format!("{} is no file's name: {error}", wanted.module.display())))?;
@@ -86,6 +106,7 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<(Strin
         serial: wanted.serial.clone(),
         module_args: wanted.module_args.clone(),
         pin_source: pin_source.as_ref().map(PinSource::text),
+        accept_leaky_token: wanted.accept_leaky_token,
         ..TokenConfig::default()
     };
     if let Some(conf) = std::env::var_os("SOFTHSM2_CONF") {
@@ -101,9 +122,7 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<(Strin
     if let Some(name) = &wanted.name {
         refuse_taken(home, name)?;
     }
-    let mut trial = Config::load(home)?;
-    trial.tokens.insert(tried.clone(), token.clone());
-    let opened = Tokens::new(home, trial, Arc::clone(ask)).get(&tried)?;
+    let (opened, leaks) = try_out(home, &tried, &token, ask)?;
     let identity = opened.identity();
     if !identity.module.to_ascii_lowercase().contains("softhsm") {
         token.environment.clear();
@@ -115,11 +134,26 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<(Strin
         None => free_name(home, &identity.label)?,
     };
     config::add_token(home, &name, &token)?;
-    Ok((name, opened))
+    Ok(Ready {
+        name,
+        token: opened,
+        leaks,
+    })
 }
 
-fn open(home: &Home, name: &str, ask: &Arc<dyn Ask>) -> Result<Arc<dyn Token>> {
-    Tokens::new(home, Config::load(home)?, Arc::clone(ask)).get(name)
+/// Opens a token that is not set up yet, and finds out whether it keeps its keys.
+fn try_out(
+    home: &Home,
+    name: &str,
+    token: &TokenConfig,
+    ask: &Arc<dyn Ask>,
+) -> Result<(Arc<dyn Token>, Vec<String>)> {
+    let mut trial = Config::load(home)?;
+    trial.tokens.insert(name.to_owned(), token.clone());
+    let tokens = Tokens::new(home, trial, Arc::clone(ask));
+    let opened = tokens.get(name)?;
+    let leaks = tokens.refuse_leaky(name, token.accept_leaky_token)?;
+    Ok((opened, leaks))
 }
 
 fn refuse_taken(home: &Home, name: &str) -> Result<()> {

@@ -60,6 +60,9 @@ pub struct Args {
     /// How the secret of a generic key is written: ascii, base64 or hex
     #[arg(long)]
     encoding: Option<String>,
+    /// Use a token although it gives its keys away to whoever has the PIN
+    #[arg(long)]
+    accept_leaky_token: bool,
     /// Read one key a line from standard input, and answer a line each
     #[arg(long)]
     json: bool,
@@ -84,6 +87,7 @@ impl Args {
             nonce_above: self.nonce_above,
             base_url: self.base_url.clone(),
             encoding: self.encoding.clone(),
+            accept_leaky_token: self.accept_leaky_token,
         }
     }
 }

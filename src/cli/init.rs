@@ -2,8 +2,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use hsmsign::{
     error::{Code, Error, Result, bad_input},
-    setup::{self, Wanted},
-    token::{Token, discover, pkcs11},
+    setup::{self, Ready, Wanted},
+    token::{discover, leaky, pkcs11},
 };
 
 use super::{Around, output};
@@ -41,16 +41,24 @@ pub struct Args {
     /// Where the PIN comes from: terminal, pinentry, file:PATH, fd:N, credential:NAME
     #[arg(long, value_name = "SRC")]
     pin_source: Option<String>,
+    /// Use a token although it gives its keys away to whoever has the PIN
+    #[arg(long)]
+    accept_leaky_token: bool,
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
     let around = Around::find()?;
     if args.softhsm {
-        let (name, token) = setup::softhsm(&around.home, args.token.as_deref(), &around.ask)?;
+        let ready = setup::softhsm(
+            &around.home,
+            args.token.as_deref(),
+            args.accept_leaky_token,
+            &around.ask,
+        )?;
         output::warn(
             "SoftHSM keeps its keys in files and in the memory of the process that signs: for development and tests, not for money",
         );
-        return tell(&name, token.as_ref());
+        return tell(&ready);
     }
     let mut wanted = Wanted {
         module: args.pkcs11.clone().unwrap_or_default(),
@@ -59,16 +67,22 @@ pub fn run(args: Args) -> Result<ExitCode> {
         module_args: args.module_args,
         name: args.token,
         pin_source: args.pin_source,
+        accept_leaky_token: args.accept_leaky_token,
     };
     if args.pkcs11.is_none() {
         choose(&around, &mut wanted)?;
     }
-    let (name, token) = setup::pkcs11(&around.home, &wanted, &around.ask)?;
-    tell(&name, token.as_ref())
+    tell(&setup::pkcs11(&around.home, &wanted, &around.ask)?)
 }
 
-fn tell(name: &str, token: &dyn Token) -> Result<ExitCode> {
-    let identity = token.identity();
+fn tell(ready: &Ready) -> Result<ExitCode> {
+    let (name, identity) = (&ready.name, ready.token.identity());
+    if !ready.leaks.is_empty() {
+        output::warn(&format!(
+            "token {name} was taken as you said: {}",
+            leaky(&ready.leaks)
+        ));
+    }
     output::line(&format!(
         "token {name} is set up: {} (serial {}), {}\nnext: hsmsign import --exchange EXCHANGE",
         identity.label, identity.serial, identity.module

@@ -1,8 +1,9 @@
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use hsmsign::{
     error::Result,
     keyring::{Keyring as _, Record},
+    token::leaky,
 };
 use serde_json::Value;
 
@@ -39,12 +40,16 @@ fn print(args: &Args, records: &[Record]) -> Result<ExitCode> {
     if records.is_empty() {
         return output::line("no keys yet; import one: hsmsign import --exchange EXCHANGE");
     }
+    let mut leaking = BTreeSet::new();
     let rows = records.iter().map(|record| {
         let tokens: Vec<_> = record
             .current
             .copies
             .iter()
-            .map(|copy| copy.token.as_str())
+            .map(|copy| match copy.leaks[..] {
+                [] => copy.token.clone(),
+                _ => format!("{} (leaks)", copy.token),
+            })
             .collect();
         let allowed: Vec<_> = record.allow.iter().map(|allow| allow.name()).collect();
         [
@@ -60,6 +65,11 @@ fn print(args: &Args, records: &[Record]) -> Result<ExitCode> {
             },
         ]
     });
+    for copy in records.iter().flat_map(|record| &record.current.copies) {
+        if !copy.leaks.is_empty() && leaking.insert(&copy.token) {
+            output::warn(&format!("token {}: {}", copy.token, leaky(&copy.leaks)));
+        }
+    }
     output::table(
         ["KEY", "EXCHANGE", "ALGORITHM", "TOKEN", "API KEY", "ALLOWED"],
         rows,

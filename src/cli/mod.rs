@@ -1,5 +1,6 @@
 //! The command line: one file a command, each arguments in, one call of the library, output.
 
+mod attack;
 mod backup;
 mod doctor;
 mod exchanges;
@@ -75,6 +76,9 @@ enum Command {
     Restore(backup::RestoreArgs),
     Completions(pages::CompletionArgs),
     Man(pages::ManArgs),
+    /// What the extraction suite runs its attacks in
+    #[command(name = attack::WORKER, hide = true)]
+    AttackWorker,
 }
 
 /// What a command finds around it.
@@ -117,6 +121,7 @@ impl Around {
 
 /// Runs the command that the arguments name. Answers the exit code.
 pub fn run() -> ExitCode {
+    attack::use_this_program();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return unparsed(&error),
@@ -141,6 +146,7 @@ pub fn run() -> ExitCode {
         Command::Restore(args) => backup::restore(&args),
         Command::Completions(args) => pages::completions::<Cli>(&args),
         Command::Man(args) => pages::man::<Cli>(&args),
+        Command::AttackWorker => attack::work(),
     };
     match done {
         Ok(code) => code,

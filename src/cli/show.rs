@@ -4,6 +4,7 @@ use hsmsign::{
     enrol::RAW_CONSENT,
     error::Result,
     keyring::{Allow, KeyName, Keyring as _, Pair, Record},
+    token::leaky,
 };
 use serde_json::{Value, json};
 
@@ -63,8 +64,14 @@ fn pair(pair: &Pair) -> String {
     for copy in &pair.copies {
         let kind = if copy.hardware { "hardware" } else { "software" };
         text.push_str(&format!(
-            "  on token   {} ({kind}, serial {})\n",
-            copy.token, copy.serial
+            "  on token   {} ({kind}, serial {}){}\n",
+            copy.token,
+            copy.serial,
+            if copy.leaks.is_empty() {
+                ""
+            } else {
+                ", which gives its keys away"
+            }
         ));
         for (slot, material) in &copy.objects {
             let hsmsign::token::KeyRef::Object { id, .. } = &material.key;
@@ -86,6 +93,9 @@ pub fn notes(record: &Record) -> Vec<String> {
     }
     if record.current.copies.iter().any(|copy| !copy.hardware) {
         notes.push("a software token keeps its keys in files and in the memory of the process that signs: for development and tests, not for money".to_owned());
+    }
+    for copy in record.current.copies.iter().filter(|copy| !copy.leaks.is_empty()) {
+        notes.push(format!("token {}: {}", copy.token, leaky(&copy.leaks)));
     }
     if record.previous.is_some() {
         let name = &record.name;
@@ -111,7 +121,7 @@ pub fn facts(record: &Record) -> Value {
                         (slot.clone(), json!({"id": id.to_string(), "hardening": material.hardening, "rung": material.rung}))
                     })
                     .collect();
-                json!({"token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "objects": objects})
+                json!({"token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "leaks": copy.leaks, "objects": objects})
             })
             .collect();
         json!({"api_key": pair.api_key, "extra": pair.extra, "created": pair.created, "copies": copies})

@@ -7,14 +7,24 @@ use hsmsign::{
 };
 use serde_json::json;
 
-use super::{Around, output};
+use super::{Around, attack, output};
 
 /// Compare a signature on the token with what was recorded when the key was imported.
+///
+/// With --attack, try to get the key out of its token as malware with the PIN would: in a process of its own, with
+/// what would change a key done to one made for it. The key stays as it is. Exit code 1 where it comes out.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hsmsign test kraken\n  hsmsign test kraken --json")]
+#[command(after_help = "\
+Examples:
+  hsmsign test kraken
+  hsmsign test kraken --attack        does the token really keep it?
+  hsmsign test kraken --json")]
 pub struct Args {
     /// The key
     key: KeyName,
+    /// Try to get the key out of its token
+    #[arg(long)]
+    attack: bool,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -22,6 +32,15 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let around = Around::find()?;
+    if args.attack {
+        return match around.enrol().and_then(|enrol| enrol.attack(&args.key)) {
+            Ok(all) => {
+                let all: Vec<_> = all.iter().map(|one| (one.token.as_str(), &one.report)).collect();
+                attack::tell(Some(&args.key), &all, args.json)
+            }
+            Err(error) => Ok(output::report_json(&error, args.json)),
+        };
+    }
     let checked = match around.enrol().and_then(|enrol| enrol.test(&args.key)) {
         Ok(checked) => checked,
         Err(error) => return Ok(output::report_json(&error, args.json)),

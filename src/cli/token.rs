@@ -4,11 +4,11 @@ use hsmsign::{
     config::{self, Config},
     error::{Result, bad_input},
     keyring::Keyring as _,
-    token::{forget_refused, pin_source},
+    token::{forget_refused, leaky, pin_source},
 };
 use serde_json::{Value, json};
 
-use super::{Around, output};
+use super::{Around, attack, output};
 
 /// List the tokens, show what one can do, or forget one.
 #[derive(Debug, clap::Args)]
@@ -16,6 +16,7 @@ use super::{Around, output};
 Examples:
   hsmsign token
   hsmsign token show softhsm
+  hsmsign token test softhsm          does it keep keys that cannot be extracted?
   hsmsign token retry-pin softhsm     the PIN that was refused is right after all")]
 pub struct Args {
     #[command(subcommand)]
@@ -34,6 +35,11 @@ enum Command {
         /// The token's name
         token: String,
     },
+    /// Try to get a key out of a token as malware with the PIN would, on a key made for it and removed again
+    Test {
+        /// The token's name; the usual one where none is given
+        token: Option<String>,
+    },
     /// Use a PIN again that the token refused: its file was not changed, but the PIN is right
     RetryPin {
         /// The token's name
@@ -51,6 +57,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     match args.command.unwrap_or(Command::List) {
         Command::List => list(&around, args.json),
         Command::Show { token } => show(&around, &token, args.json),
+        Command::Test { token } => test(&around, token, args.json),
         Command::RetryPin { token } => {
             if !forget_refused(&around.home, &token)? {
                 Config::load(&around.home)?.token(&token)?;
@@ -100,8 +107,11 @@ fn list(around: &Around, json: bool) -> Result<ExitCode> {
 }
 
 fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
-    let token = match around.tokens().and_then(|tokens| tokens.get(name)) {
-        Ok(token) => token,
+    let opened = around
+        .tokens()
+        .and_then(|tokens| Ok((tokens.get(name)?, tokens.known_leaks(name)?)));
+    let (token, leaks) = match opened {
+        Ok(opened) => opened,
         Err(error) => return Ok(output::report_json(&error, json)),
     };
     let (identity, can) = (token.identity(), token.capabilities());
@@ -112,6 +122,7 @@ fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
             "model": identity.model, "kind": identity.kind, "algorithms": algorithms, "hardware": can.hardware,
             "longest_message": can.longest_message, "parallel": can.parallel, "process_lock": can.process_lock,
             "data_objects": can.data_objects, "wrong_pin": can.wrong_pin, "pin_tries_left": can.pin_tries_left,
+            "leaks": leaks,
         }));
     }
     let kind = if can.hardware {
@@ -121,7 +132,7 @@ fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
     };
     let yes = |yes: bool| if yes { "yes" } else { "no" };
     output::line(&format!(
-        "{name}\n  module       {}\n  label        {}\n  serial       {}\n  model        {}\n  kind         {kind}\n  algorithms   {}\n  in parallel  {}\n  passphrases  {}\n  wrong PIN    {}",
+        "{name}\n  module       {}\n  label        {}\n  serial       {}\n  model        {}\n  kind         {kind}\n  algorithms   {}\n  in parallel  {}\n  passphrases  {}\n  wrong PIN    {}\n  extraction   {}",
         identity.module,
         identity.label,
         identity.serial,
@@ -130,7 +141,26 @@ fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
         yes(can.parallel),
         yes(can.data_objects),
         can.wrong_pin,
+        match leaks.as_deref() {
+            None => format!("not tried yet: hsmsign token test {name}"),
+            Some([]) => "keys stayed in the token in every attack that was tried".to_owned(),
+            Some(leaks) => format!("KEYS COME OUT: {}", leaky(leaks)),
+        },
     ))
+}
+
+fn test(around: &Around, token: Option<String>, json: bool) -> Result<ExitCode> {
+    let tried = around.tokens().and_then(|tokens| {
+        let name = match token {
+            Some(name) => name,
+            None => tokens.config().usual_token()?.to_owned(),
+        };
+        tokens.try_out(&name, false).map(|report| (name, report))
+    });
+    match tried {
+        Ok((name, report)) => attack::tell(None, &[(&name, &report)], json),
+        Err(error) => Ok(output::report_json(&error, json)),
+    }
 }
 
 fn remove(around: &Around, name: &str) -> Result<ExitCode> {

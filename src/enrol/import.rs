@@ -8,7 +8,7 @@ use crate::{
     keyring::{Allow, Copy, KeyName, Material, Pair, Record, VERSION},
     nonce,
     secret::{BlockKey, Secret},
-    token::{KeyMeta, KeyRef, ObjectId, Token},
+    token::{KeyMeta, KeyRef, ObjectId, Token, leaky},
 };
 
 /// What the owner says of a key that is to be imported.
@@ -34,6 +34,8 @@ pub struct NewKey {
     pub base_url: Option<String>,
     /// How a generic secret is written: `ascii`, `base64` or `hex`.
     pub encoding: Option<String>,
+    /// Use tokens although they give their keys away to whoever has the PIN.
+    pub accept_leaky_token: bool,
 }
 
 /// An import whose every condition but the secret was looked at: the name is free, the tokens are open.
@@ -42,7 +44,15 @@ pub struct Plan {
     name: KeyName,
     scheme: Option<Arc<Scheme>>,
     algorithm: Algorithm,
-    tokens: Vec<(String, Arc<dyn Token>)>,
+    tokens: Vec<Place>,
+}
+
+/// A token that a secret goes to.
+struct Place {
+    name: String,
+    token: Arc<dyn Token>,
+    /// The attacks by which it gives keys away, which the owner accepts.
+    leaks: Vec<String>,
 }
 
 impl Plan {
@@ -115,8 +125,13 @@ impl Enrol {
         }
         let algorithm = self.algorithm(scheme.as_deref(), &new)?;
         check_values(scheme.as_deref(), &new)?;
-        let tokens = self.open_tokens(&new.tokens)?;
-        for (token_name, token) in &tokens {
+        let tokens = self.open_tokens(&new.tokens, new.accept_leaky_token)?;
+        for Place {
+            name: token_name,
+            token,
+            ..
+        } in &tokens
+        {
             if !token.capabilities().algorithms.contains(&algorithm) {
                 if let Some(error) = self.tokens.unwritable(token_name) {
                     return Err(error);
@@ -170,6 +185,13 @@ impl Enrol {
             current,
             previous: None,
         })?;
+        for place in plan.tokens.iter().filter(|place| !place.leaks.is_empty()) {
+            warnings.push(format!(
+                "token {} was taken as you said: {}",
+                place.name,
+                leaky(&place.leaks)
+            ));
+        }
         if let Some(closed) = plan.scheme.as_ref().and_then(|scheme| scheme.closed()) {
             warnings.push(closed.to_owned());
         }
@@ -196,7 +218,7 @@ impl Enrol {
         record: impl FnOnce(Pair) -> Record,
     ) -> Result<Record> {
         let mut objects = Vec::new();
-        for (token, _) in &plan.tokens {
+        for Place { name: token, .. } in &plan.tokens {
             for slot in read.keys() {
                 objects.push((token.clone(), *slot, ObjectId::random()?));
             }
@@ -210,7 +232,7 @@ impl Enrol {
         )?;
         let made = (|| {
             let mut copies = Vec::new();
-            for (name, token) in &plan.tokens {
+            for Place { name, token, leaks } in &plan.tokens {
                 let mut materials = BTreeMap::new();
                 for (_, slot, id) in objects.iter().filter(|(token, _, _)| token == name) {
                     let meta = KeyMeta {
@@ -227,6 +249,7 @@ impl Enrol {
                     token: name.clone(),
                     serial: token.identity().serial.clone(),
                     hardware: token.capabilities().hardware,
+                    leaks: leaks.clone(),
                     objects: materials,
                 });
             }
@@ -248,7 +271,7 @@ impl Enrol {
         made
     }
 
-    pub(super) fn open_tokens(&self, names: &[String]) -> Result<Vec<(String, Arc<dyn Token>)>> {
+    fn open_tokens(&self, names: &[String], accept_leaky: bool) -> Result<Vec<Place>> {
         let usual;
         let names = if names.is_empty() {
             usual = [self.tokens.config().usual_token()?.to_owned()];
@@ -256,12 +279,16 @@ impl Enrol {
         } else {
             names
         };
-        let mut open: Vec<(String, Arc<dyn Token>)> = Vec::new();
+        let mut open: Vec<Place> = Vec::new();
         for name in names {
-            if open.iter().any(|(other, _)| other == name) {
+            if open.iter().any(|other| other.name == *name) {
                 return Err(bad_input(format!("the token {name} is named twice")));
             }
-            open.push((name.clone(), self.tokens.get(name)?));
+            open.push(Place {
+                name: name.clone(),
+                token: self.tokens.get(name)?,
+                leaks: self.tokens.refuse_leaky(name, accept_leaky)?,
+            });
         }
         Ok(open)
     }
@@ -294,7 +321,9 @@ impl Enrol {
             Some(self.catalogue.get(&record.exchange)?)
         };
         check_values(scheme.as_deref(), &new)?;
-        let tokens = self.open_tokens(&new.tokens)?;
+        let accept =
+            new.accept_leaky_token || record.current.copies.iter().any(|copy| !copy.leaks.is_empty());
+        let tokens = self.open_tokens(&new.tokens, accept)?;
         Ok(Plan {
             new,
             name: record.name.clone(),

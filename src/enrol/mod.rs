@@ -1,5 +1,6 @@
 //! The road of a secret: in, proved, and never back. Import, rotation, removal, and the sweep after a crash.
 
+mod attack;
 mod import;
 mod line;
 mod prove;
@@ -21,6 +22,7 @@ use crate::{
     token::{KeyRef, ObjectId, TokenError, Tokens},
 };
 
+pub use attack::Attacked;
 pub use import::{NewKey, Plan, RAW_CONSENT};
 pub use line::ImportLine;
 pub use prove::{Checked, Finding};

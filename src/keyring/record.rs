@@ -151,6 +151,9 @@ pub struct Copy {
     /// Whether the token is hardware; false where its keys are in the memory of the process that uses it.
     #[serde(default)]
     pub hardware: bool,
+    /// The attacks by which this token gives keys away, which the owner accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<String>,
     /// The objects, by what they are to the scheme: `secret`, `passphrase`, `partner_secret`.
     pub objects: BTreeMap<String, Material>,
 }

@@ -4,12 +4,15 @@
 
 pub mod discover;
 mod error;
+pub mod extraction;
 mod lock;
 mod pin;
 pub mod pkcs11;
 mod softhsm;
 mod source;
 mod tokens;
+mod trials;
+pub mod trust;
 pub mod uri;
 
 use std::fmt;
@@ -26,6 +29,7 @@ pub use lock::ProcessLock;
 pub use pin::{PinProvider, PinRequest};
 pub use source::{ConfiguredPin, PinSource, forget_refused};
 pub use tokens::{Tokens, pin_source, settings, softhsm_folder, softhsm_module, unwritable};
+pub use trials::{NOT_TRIED, leaky};
 
 /// A place where keys live and are used, but are not read back.
 pub trait Token: Send + Sync {
@@ -56,6 +60,11 @@ pub trait Token: Send + Sync {
     fn get_data(&self, key: &KeyRef) -> Result<Secret>;
     /// Whether the value of a key can be read out of the token by who has the PIN, as far as one plain read tells.
     fn readable(&self, key: &KeyRef) -> Result<bool>;
+    /// Tries to get a key out, as malware with the PIN would; none where there is no such suite for its kind.
+    fn try_extraction(&self, trial: &extraction::Trial) -> Result<Option<extraction::Report>> {
+        let _ = trial;
+        Ok(None)
+    }
     /// Everything on it that this PIN can see.
     fn list(&self) -> Result<Vec<KeyInfo>>;
     /// Deletes one object; one that is not there is no error.

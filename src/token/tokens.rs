@@ -26,10 +26,12 @@ const ROOM: u64 = 16 << 10;
 
 /// The tokens that are set up, each opened when it is first asked for.
 pub struct Tokens {
-    home: Home,
-    config: Config,
+    pub(super) home: Home,
+    pub(super) config: Config,
     ask: Arc<dyn Ask>,
     open: Mutex<HashMap<String, Arc<dyn Token>>>,
+    /// The attacks by which the tokens that were tried give keys away.
+    pub(super) leaks: Mutex<HashMap<String, Vec<String>>>,
 }
 
 impl Tokens {
@@ -40,6 +42,7 @@ impl Tokens {
             config,
             ask,
             open: Mutex::default(),
+            leaks: Mutex::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`Pkcs11Token`] keeps one login. A call takes a session of the pool, finds the key's handle once and works; a handle
 //! that became void is found again once, a token that went away is opened again once.
 
+mod attack;
 mod choose;
 mod codes;
 mod data;
@@ -25,9 +26,13 @@ use std::{
 };
 
 use cryptoki_sys::*;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroize as _;
 
-pub use self::init::{Found, initialise, scan};
+pub use self::{
+    attack::attack_from_stdin,
+    init::{Found, initialise, scan},
+};
 use self::{
     loaded::Loaded,
     session::{Fault, Opened},
@@ -35,6 +40,7 @@ use self::{
 use super::{
     Capabilities, Identity, Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinProvider, PublicKey,
     Result, SignInput, Token, TokenError,
+    extraction::{Report, Trial},
 };
 use crate::{
     algorithm::{MacAlgorithm, SignatureAlgorithm},
@@ -42,7 +48,7 @@ use crate::{
 };
 
 /// Which token, and how to reach it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// The module's library.
     pub module: PathBuf,
@@ -249,6 +255,10 @@ impl Token for Pkcs11Token {
                 Ok(length.is_some() || !matches!(read, Ok(None)))
             })
         })
+    }
+
+    fn try_extraction(&self, trial: &Trial) -> Result<Option<Report>> {
+        self.attack(trial).map(Some)
     }
 
     fn list(&self) -> Result<Vec<KeyInfo>> {

@@ -19,7 +19,7 @@ pub(super) type ObjectHandle = CK_OBJECT_HANDLE;
 
 /// The functions of a module. It is never unloaded: modules keep threads and exit handlers of their own.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Module(CK_FUNCTION_LIST);
+pub(super) struct Module(pub(super) CK_FUNCTION_LIST);
 
 /// The arguments of C_Initialize as NSS wants them, one word longer than the standard's (NSS, pkcs11t.h). Word 6 is
 /// `pReserved` to other modules; they do not read the seventh.
@@ -47,6 +47,7 @@ macro_rules! call {
         }
     };
 }
+pub(super) use call;
 
 impl Module {
     /// Loads the library at `path`; the text of a failure is the dynamic linker's.
@@ -312,11 +313,11 @@ impl Module {
     }
 }
 
-fn parts(template: &[Attribute<'_>]) -> (*mut CK_ATTRIBUTE, CK_ULONG) {
+pub(super) fn parts(template: &[Attribute<'_>]) -> (*mut CK_ATTRIBUTE, CK_ULONG) {
     (template.as_ptr().cast_mut().cast(), template.len() as CK_ULONG)
 }
 
-fn plain(mechanism: CK_MECHANISM_TYPE) -> CK_MECHANISM {
+pub(super) fn plain(mechanism: CK_MECHANISM_TYPE) -> CK_MECHANISM {
     CK_MECHANISM {
         mechanism,
         pParameter: ptr::null_mut(),

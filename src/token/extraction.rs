@@ -1,0 +1,213 @@
+//! Whether a token keeps its keys: what was tried to get one out, and what came of it.
+//!
+//! "Non-extractable" is a claim of the token's maker. The suite does what malware with the PIN would do, and believes
+//! only what it sees. It runs in a process of its own, since a module may crash under it.
+
+use std::{ffi::OsString, path::PathBuf, sync::OnceLock};
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::{Sha256, Sha384, Sha512};
+
+use super::KeyRef;
+use crate::algorithm::MacAlgorithm;
+
+/// Counts the revisions of the suite: a verdict of an earlier one is not relied upon.
+pub const REVISION: u32 = 1;
+
+/// What came of one attack, from the worst that a token can show to the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The token has nothing that this attack could use.
+    NotApplicable,
+    /// The token refused, or what it gave was of no use.
+    Resisted,
+    /// What the token gives tests a guess of the key, as any signature does: harmless unless the secret was chosen by
+    /// a person.
+    GuessOracle,
+    /// Some protection was taken off the key, or it can be used otherwise than asked; its value did not come out.
+    Weakened,
+    /// The module crashed or did not come back.
+    Crashed,
+    /// The key came out: its own MAC was made with what was recovered.
+    Leaked,
+}
+
+impl Verdict {
+    /// Its name in JSON and in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotApplicable => "not-applicable",
+            Self::Resisted => "resisted",
+            Self::GuessOracle => "guess-oracle",
+            Self::Weakened => "weakened",
+            Self::Crashed => "crashed",
+            Self::Leaked => "LEAKED",
+        }
+    }
+}
+
+/// Which key an attack was tried on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Victim {
+    /// The key that was asked for.
+    Key,
+    /// A key made for it with the same template, and removed again.
+    Sacrificial,
+}
+
+impl Victim {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Sacrificial => "sacrificial",
+        }
+    }
+}
+
+/// One attack and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// The attack, by name.
+    pub attack: String,
+    /// What it does, in a few words.
+    pub does: String,
+    /// On which key.
+    pub on: Victim,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// What the token answered.
+    pub what: String,
+}
+
+/// Everything that was tried on one token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// In the order in which it was tried.
+    pub tried: Vec<Tried>,
+}
+
+impl Report {
+    /// The names of the attacks that got the key.
+    pub fn leaks(&self) -> Vec<String> {
+        self.tried
+            .iter()
+            .filter(|tried| tried.verdict == Verdict::Leaked)
+            .map(|tried| tried.attack.clone())
+            .collect()
+    }
+}
+
+/// What is to be tried.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// What the keys compute.
+    pub algorithm: MacAlgorithm,
+    /// The key to try it on; a sacrificial one where there is none.
+    pub key: Option<(KeyRef, Evidence)>,
+    /// Leave out what takes long.
+    pub quick: bool,
+}
+
+/// A message and its MAC: whoever makes the MAC has the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What the key computes.
+    pub algorithm: MacAlgorithm,
+    /// The message, lower-case hex.
+    #[serde(with = "hex")]
+    pub message: Vec<u8>,
+    /// Its MAC, lower-case hex.
+    #[serde(with = "hex")]
+    pub mac: Vec<u8>,
+}
+
+impl Evidence {
+    /// Whether these bytes are the key.
+    pub fn fits(&self, key: &[u8]) -> bool {
+        fn compute<M: KeyInit + Mac>(key: &[u8], message: &[u8], mac: &[u8]) -> bool {
+            <M as KeyInit>::new_from_slice(key)
+                .is_ok_and(|hmac| hmac.chain_update(message).verify_slice(mac).is_ok())
+        }
+        match self.algorithm {
+            MacAlgorithm::HmacSha256 => compute::<Hmac<Sha256>>(key, &self.message, &self.mac),
+            MacAlgorithm::HmacSha384 => compute::<Hmac<Sha384>>(key, &self.message, &self.mac),
+            MacAlgorithm::HmacSha512 => compute::<Hmac<Sha512>>(key, &self.message, &self.mac),
+        }
+    }
+
+    /// Whether the key stands somewhere in these bytes.
+    pub fn is_in(&self, bytes: &[u8]) -> bool {
+        self.fits(bytes)
+            || bytes
+                .windows(self.algorithm.block_len())
+                .any(|window| self.fits(window))
+    }
+}
+
+mod hex {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&base16ct::lower::encode_string(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        base16ct::lower::decode_vec(text).map_err(D::Error::custom)
+    }
+}
+
+/// The program in which attacks run, with the arguments that make it call [`super::pkcs11::attack_from_stdin`].
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+static WORKER: OnceLock<Worker> = OnceLock::new();
+
+/// Says in which program attacks run; the first call counts. Without one nothing can be tried.
+pub fn use_worker(worker: Worker) {
+    let _ = WORKER.set(worker);
+}
+
+pub(super) fn worker() -> Option<&'static Worker> {
+    WORKER.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_by_its_mac_wherever_it_stands() {
+        let evidence = Evidence {
+            algorithm: MacAlgorithm::HmacSha256,
+            message: b"what do ya want for nothing?".to_vec(),
+            mac: base16ct::lower::decode_vec(
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+            )
+            .unwrap(),
+        };
+        let mut block = b"Jefe".to_vec();
+        assert!(evidence.is_in(&block));
+        block.resize(64, 0);
+        assert!(evidence.is_in(&[b"before".as_slice(), &block, b"behind"].concat()));
+        block[3] ^= 1;
+        assert!(!evidence.is_in(&[b"before".as_slice(), &block, b"behind"].concat()));
+        let text = serde_json::to_string(&evidence).unwrap();
+        assert_eq!(serde_json::from_str::<Evidence>(&text).unwrap(), evidence);
+    }
+
+    #[test]
+    fn the_worst_verdict_is_the_greatest() {
+        assert!(Verdict::Leaked > Verdict::Weakened && Verdict::Weakened > Verdict::Resisted);
+        assert!(Verdict::Resisted > Verdict::NotApplicable);
+    }
+}

@@ -1,0 +1,141 @@
+//! Taking protection off the key or a copy of it. This changes the key, so it is done to one made for it.
+
+use cryptoki_sys::*;
+
+use super::{
+    super::{ladder, module::ObjectHandle, template::Attribute},
+    bench::{Bench, Outcome},
+    derive,
+};
+use crate::token::extraction::Verdict;
+
+const PROTECTION: [(&str, CK_ATTRIBUTE_TYPE, bool); 4] = [
+    ("CKA_SENSITIVE=false", CKA_SENSITIVE, false),
+    ("CKA_EXTRACTABLE=true", CKA_EXTRACTABLE, true),
+    ("CKA_COPYABLE=true", CKA_COPYABLE, true),
+    ("CKA_MODIFIABLE=true", CKA_MODIFIABLE, true),
+];
+const USES: [(&str, CK_ATTRIBUTE_TYPE, bool); 6] = [
+    ("CKA_DERIVE=true", CKA_DERIVE, true),
+    ("CKA_WRAP=true", CKA_WRAP, true),
+    ("CKA_UNWRAP=true", CKA_UNWRAP, true),
+    ("CKA_ENCRYPT=true", CKA_ENCRYPT, true),
+    ("CKA_DECRYPT=true", CKA_DECRYPT, true),
+    ("CKA_VERIFY=true", CKA_VERIFY, true),
+];
+
+/// Protection taken off in place.
+pub(super) fn protection(bench: &Bench<'_>) -> Outcome {
+    Outcome::worst(PROTECTION.map(|change| flip(bench, change)))
+}
+
+/// Uses allowed in place.
+pub(super) fn uses(bench: &Bench<'_>) -> Outcome {
+    Outcome::worst(USES.map(|change| flip(bench, change)))
+}
+
+fn flip(bench: &Bench<'_>, (name, kind, value): (&str, CK_ATTRIBUTE_TYPE, bool)) -> Outcome {
+    let before = bench.flag(bench.victim, kind);
+    let answer = bench
+        .module
+        .set_attributes(bench.session, bench.victim, &[Attribute::flag(kind, value)]);
+    if let Err(refused) = answer {
+        return bench.refused(refused, None);
+    }
+    if before == Some(value) || bench.flag(bench.victim, kind) != Some(value) {
+        return Outcome::new(
+            Verdict::Resisted,
+            format!("{name} was accepted and changed nothing"),
+        );
+    }
+    changed(
+        bench,
+        bench.victim,
+        kind,
+        format!("C_SetAttributeValue set {name}"),
+    )
+}
+
+/// Copies with protection taken off or uses allowed.
+pub(super) fn copies(bench: &Bench<'_>) -> Outcome {
+    let session = [Attribute::flag(CKA_TOKEN, false)];
+    let only: Vec<_> = PROTECTION.iter().take(2).chain(&USES).collect();
+    Outcome::worst(only.into_iter().map(|&(name, kind, value)| {
+        let template = [session[0], Attribute::flag(kind, value)];
+        match bench.module.copy_object(bench.session, bench.victim, &template) {
+            Err(refused) => bench.refused(refused, None),
+            Ok(copy) if bench.flag(copy, kind) == Some(value) => {
+                changed(bench, copy, kind, format!("C_CopyObject made a copy with {name}"))
+            }
+            Ok(_) => Outcome::new(
+                Verdict::Resisted,
+                format!("C_CopyObject made a copy without {name}"),
+            ),
+        }
+    }))
+}
+
+/// Whether the key comes out of an object whose protection is off.
+fn changed(bench: &Bench<'_>, object: ObjectHandle, kind: CK_ATTRIBUTE_TYPE, done: String) -> Outcome {
+    if kind == CKA_DERIVE {
+        let derived = derive::data_and_base(bench, object);
+        if derived.verdict == Verdict::Leaked {
+            return Outcome::new(Verdict::Leaked, format!("{done}; {}", derived.what));
+        }
+    }
+    bench.harvest(object, &done)
+}
+
+/// A second object with the same id: a module that takes one for the other gives the first away or loses it.
+pub(super) fn same_id(bench: &Bench<'_>) -> Outcome {
+    let id = match super::super::find::read(bench.module, bench.session, bench.victim, CKA_ID) {
+        Ok(Some(id)) if !id.is_empty() => id,
+        _ => return Outcome::new(Verdict::NotApplicable, "the key has no CKA_ID"),
+    };
+    let (class, kind) = ([CKO_SECRET_KEY], [CKK_GENERIC_SECRET]);
+    let other = [b'x'; 128];
+    let template = [
+        Attribute::numbers(CKA_CLASS, &class),
+        Attribute::numbers(CKA_KEY_TYPE, &kind),
+        Attribute::flag(CKA_TOKEN, true),
+        Attribute::flag(CKA_PRIVATE, true),
+        Attribute::flag(CKA_SENSITIVE, false),
+        Attribute::flag(CKA_EXTRACTABLE, true),
+        Attribute::flag(CKA_SIGN, true),
+        Attribute::bytes(CKA_ID, &id),
+        Attribute::bytes(CKA_VALUE, &other[..bench.evidence.algorithm.block_len()]),
+    ];
+    let second = match bench.module.create_object(bench.session, &template) {
+        Ok(second) => second,
+        Err(refused) => return bench.refused(refused, None),
+    };
+    let read = bench.value_of(bench.victim);
+    if read.is_some_and(|value| bench.evidence.is_in(value.expose())) {
+        return Outcome::new(
+            Verdict::Leaked,
+            "an object with the same CKA_ID made the key readable",
+        );
+    }
+    let mut mac = [0; 64];
+    let mechanism = ladder::mechanism(bench.evidence.algorithm);
+    let still = bench.aside(|session| {
+        bench.module.sign(
+            session,
+            mechanism,
+            bench.victim,
+            &bench.evidence.message,
+            &mut mac,
+        )
+    });
+    if still.is_ok_and(|len| mac[..len] == bench.evidence.mac) {
+        let _ = bench.module.destroy_object(bench.session, second);
+        return Outcome::new(
+            Verdict::Resisted,
+            "the key stayed beside an object with the same CKA_ID",
+        );
+    }
+    Outcome::new(
+        Verdict::Weakened,
+        "an object with the same CKA_ID replaced the key: it is lost, and was not given out",
+    )
+}

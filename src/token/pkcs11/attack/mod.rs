@@ -1,0 +1,201 @@
+//! The extraction suite on a PKCS #11 token: does it keep a key that says it cannot be extracted?
+//!
+//! The parent starts a worker, gives it a job and the PIN through a pipe, and listens. A worker that crashes or hangs is
+//! an answer too: it is put down to the attack at hand, and another worker goes on behind it.
+
+mod bench;
+mod calls;
+mod catalogue;
+mod change;
+mod derive;
+mod digest;
+mod job;
+mod plain;
+mod worker;
+mod wrap;
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use cryptoki_sys::{CKF_LOGIN_REQUIRED, CKF_PROTECTED_AUTHENTICATION_PATH};
+
+use self::job::{Job, Said};
+pub use self::worker::attack_from_stdin;
+use super::{Pkcs11Token, choose::present};
+use crate::{
+    secret::Secret,
+    token::{
+        Class, KeyRef, ObjectId, PinRequest, Result, Token as _, TokenError,
+        extraction::{Report, Trial, Tried, Verdict, Worker, worker},
+    },
+};
+
+/// How long one attack may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The same where a person types the PIN on the token first.
+const AT_A_KEYPAD: Duration = Duration::from_secs(120);
+/// How many workers may be lost.
+const LOSSES: usize = 6;
+
+impl Pkcs11Token {
+    /// Tries to get a key out of the token, in processes of their own.
+    pub(super) fn attack(&self, trial: &Trial) -> Result<Report> {
+        let worker = worker().ok_or_else(|| {
+            TokenError::Unsupported("this program cannot start the extraction suite".to_owned())
+        })?;
+        let (pin, patience) = self.pin_for_worker()?;
+        let mut job = Job {
+            settings: self.settings.clone(),
+            pin: pin.is_some(),
+            algorithm: trial.algorithm,
+            key: trial.key.clone(),
+            id: ObjectId::random()?,
+            quick: trial.quick,
+            done: Vec::new(),
+        };
+        // The very token that is open here, whichever others come meanwhile.
+        job.settings.serial = Some(self.identity.serial.clone()).filter(|serial| !serial.is_empty());
+        let mut report = Report::default();
+        let mut losses = 0;
+        loop {
+            let end = listen(worker, &job, pin.as_ref(), patience, &mut report);
+            // A worker that was lost could not clean up.
+            let cleaned = self.delete(&KeyRef::Object {
+                class: Class::Mac,
+                id: job.id.clone(),
+            });
+            match end {
+                End::Done => return cleaned.map(|()| report),
+                End::Failed(error) => {
+                    if matches!(error, TokenError::WrongPin { .. }) {
+                        self.pin.refused(None);
+                    }
+                    return Err(error);
+                }
+                End::Lost(Some(tried)) if losses < LOSSES => {
+                    losses += 1;
+                    report.tried.push(tried);
+                    job.done = report.tried.iter().map(|tried| tried.attack.clone()).collect();
+                }
+                End::Lost(_) => {
+                    return Err(TokenError::Failed(
+                        "the module crashes or hangs in a process that does nothing but open it".to_owned(),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// The PIN that opened the token, where it wants one that is not typed on itself.
+    fn pin_for_worker(&self) -> Result<(Option<Secret>, Duration)> {
+        let token = self.run(|opened| {
+            Ok(present(&opened.module)?
+                .into_iter()
+                .find(|token| token.slot == opened.slot))
+        })?;
+        let token = token.ok_or_else(|| TokenError::NotFound("the token went away".into()))?;
+        if !token.has(CKF_LOGIN_REQUIRED) {
+            return Ok((None, PATIENCE));
+        }
+        if token.has(CKF_PROTECTED_AUTHENTICATION_PATH) {
+            return Ok((None, AT_A_KEYPAD));
+        }
+        let request = PinRequest {
+            label: token.identity.label,
+            serial: token.identity.serial,
+            ..PinRequest::default()
+        };
+        Ok((Some(self.ask(&request)?), PATIENCE))
+    }
+}
+
+/// How a worker ended.
+enum End {
+    Done,
+    Failed(TokenError),
+    /// It crashed or hung, in this attack.
+    Lost(Option<Tried>),
+}
+
+fn listen(worker: &Worker, job: &Job, pin: Option<&Secret>, patience: Duration, report: &mut Report) -> End {
+    let mut child = match start(worker, job, pin) {
+        Ok(child) => child,
+        Err(error) => return End::Failed(error),
+    };
+    let mut begun: Option<Tried> = None;
+    let mut wait = patience;
+    let lines = child.stdout.take().map(lines);
+    let end = loop {
+        let said = lines.as_ref().and_then(|lines| lines.recv_timeout(wait).ok());
+        wait = PATIENCE;
+        match said {
+            Some(Said::Begun(tried)) => begun = Some(tried),
+            Some(Said::Tried(tried)) => {
+                begun = None;
+                report.tried.push(tried);
+            }
+            Some(Said::Failed(error)) => break End::Failed(error),
+            Some(Said::Done) => break End::Done,
+            None => break End::Lost(begun),
+        }
+    };
+    let crashed = child.try_wait().ok().flatten();
+    if matches!(end, End::Lost(_)) {
+        let _ = child.kill();
+    }
+    let _ = child.wait();
+    match end {
+        End::Lost(Some(tried)) => End::Lost(Some(Tried {
+            verdict: Verdict::Crashed,
+            what: crashed.map_or_else(
+                || format!("the module did not come back within {} s", PATIENCE.as_secs()),
+                |status| format!("the module crashed ({status})"),
+            ),
+            ..tried
+        })),
+        other => other,
+    }
+}
+
+fn start(worker: &Worker, job: &Job, pin: Option<&Secret>) -> Result<Child> {
+    let failed = |what: &str| TokenError::Failed(format!("the extraction suite {what}"));
+    let mut first = serde_json::to_vec(job).map_err(|_| failed("has no job"))?;
+    first.push(b'\n');
+    let mut child = Command::new(&worker.program)
+        .args(&worker.arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| failed(&format!("cannot be started: {error}")))?;
+    let given = child.stdin.take().map(|mut stdin| {
+        stdin.write_all(&first)?;
+        if let Some(pin) = pin {
+            stdin.write_all(pin.expose())?;
+            stdin.write_all(b"\n")?;
+        }
+        Ok::<_, std::io::Error>(())
+    });
+    // One that ended before it had read all says so by its end.
+    drop(given);
+    Ok(child)
+}
+
+/// What a worker says, line by line; what its module says beside that is passed over.
+fn lines(stdout: ChildStdout) -> mpsc::Receiver<Said> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).split(b'\n').map_while(std::io::Result::ok) {
+            if let Ok(said) = serde_json::from_slice(&line)
+                && sender.send(said).is_err()
+            {
+                break;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,190 @@
+//! The worker: a process that opens the token for itself, tries every attack, and says what came of each.
+
+use std::{
+    io::{self, Write as _},
+    os::fd::AsFd as _,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use cryptoki_sys::*;
+
+use super::{
+    super::{Pkcs11Token, find, session::Fault},
+    bench::{Bench, Outcome},
+    catalogue::{Attack, chosen},
+    job::{Job, Said},
+};
+use crate::{
+    ask::read_secret_line,
+    error::{self, Code, bad_input},
+    secret::{BlockKey, Secret},
+    token::{
+        KeyMeta, KeyRef, PinProvider, PinRequest, Result, Token as _, TokenError,
+        extraction::{Evidence, Tried, Verdict, Victim},
+    },
+};
+
+/// The label of keys that are made to be attacked.
+pub(super) const LABEL: &str = "hsmsign:attacked";
+
+/// Reads a job and perhaps a PIN from standard input, does it, and writes what came of it to standard output. For the
+/// process that [`crate::token::extraction::use_worker`] names, and nothing else.
+///
+/// # Errors
+/// When standard input holds no job, or standard output is closed.
+pub fn attack_from_stdin() -> error::Result<()> {
+    let stdin = io::stdin();
+    let line = read_secret_line(stdin.as_fd())?;
+    let job: Job = serde_json::from_slice(line.expose())
+        .map_err(|_| bad_input("standard input holds no job of the extraction suite"))?;
+    let pin = job.pin.then(|| read_secret_line(stdin.as_fd())).transpose()?;
+    let last = match attack(&job, pin) {
+        Ok(()) => Said::Done,
+        Err(error) => Said::Failed(error),
+    };
+    say(&last).map_err(Into::into)
+}
+
+fn say(said: &Said) -> Result<()> {
+    let failed = |_| TokenError::Failed("the extraction suite was not listened to".into());
+    let mut text = serde_json::to_vec(said).map_err(|_| TokenError::Failed("a report is no JSON".into()))?;
+    text.push(b'\n');
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&text).map_err(failed)?;
+    stdout.flush().map_err(failed)
+}
+
+/// A PIN that the parent's login proved right; given once, and not where a try is worth something.
+struct Given(Mutex<Option<Secret>>);
+
+impl PinProvider for Given {
+    fn pin(&self, request: &PinRequest) -> error::Result<Secret> {
+        let pin = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let locked = |what: &str| error::Error::new(Code::TokenLocked, what);
+        if request.count_low || request.final_try {
+            return Err(locked(
+                "a wrong PIN was given to the token, and the extraction suite spends no try",
+            ));
+        }
+        pin.ok_or_else(|| locked("the extraction suite was given no PIN, or was to give it twice"))
+    }
+
+    fn refused(&self, _: Option<u32>) {}
+
+    fn describe(&self) -> String {
+        "the process that started the extraction suite".to_owned()
+    }
+}
+
+fn attack(job: &Job, pin: Option<Secret>) -> Result<()> {
+    let token = Pkcs11Token::open(job.settings.clone(), Arc::new(Given(Mutex::new(pin))))?;
+    let shared = match job.key {
+        Some(_) => None,
+        None => Some(Sacrifice::make(&token, job)?),
+    };
+    let todo = chosen(job.quick).filter(|attack| !job.done.iter().any(|done| done == attack.name));
+    for attack in todo {
+        let on = if attack.sacrifice || job.key.is_none() {
+            Victim::Sacrificial
+        } else {
+            Victim::Key
+        };
+        let mut tried = Tried {
+            attack: attack.name.to_owned(),
+            does: attack.does.to_owned(),
+            on,
+            verdict: Verdict::Crashed,
+            what: String::new(),
+        };
+        say(&Said::Begun(tried.clone()))?;
+        let outcome = match (&job.key, &shared) {
+            (Some((key, evidence)), _) if !attack.sacrifice => run(&token, attack, key, evidence, None)?,
+            (_, Some(shared)) if !attack.sacrifice => {
+                run(&token, attack, &shared.key, &shared.evidence, Some(&shared.value))?
+            }
+            _ => {
+                // One of its own, so that what one attack changes does not help or spoil the next.
+                if shared.is_some() {
+                    remove(&token, job)?;
+                }
+                let own = Sacrifice::make(&token, job)?;
+                let outcome = run(&token, attack, &own.key, &own.evidence, Some(&own.value));
+                remove(&token, job)?;
+                outcome?
+            }
+        };
+        tried.verdict = outcome.verdict;
+        tried.what = outcome.what;
+        say(&Said::Tried(tried))?;
+    }
+    remove(&token, job)
+}
+
+fn remove(token: &Pkcs11Token, job: &Job) -> Result<()> {
+    token.delete(&KeyRef::Object {
+        class: crate::token::Class::Mac,
+        id: job.id.clone(),
+    })
+}
+
+/// A key that is made to be attacked, with the template that keys get.
+struct Sacrifice {
+    key: KeyRef,
+    value: Secret,
+    evidence: Evidence,
+}
+
+impl Sacrifice {
+    fn make(token: &Pkcs11Token, job: &Job) -> Result<Self> {
+        let random = |bytes: &mut [u8]| {
+            getrandom::fill(bytes).map_err(|_| TokenError::Failed("the system gave no random bytes".into()))
+        };
+        let len = job.algorithm.block_len();
+        let mut value = Secret::with_capacity(len)?;
+        random(&mut value.spare_mut()[..len])?;
+        value.grow(len);
+        let mut message = vec![0; 32];
+        random(&mut message)?;
+        let block = BlockKey::new(job.algorithm, &value)?;
+        let mac = block.mac(&message)?;
+        let imported = token.import_mac(
+            &block,
+            &KeyMeta {
+                id: job.id.clone(),
+                label: LABEL.to_owned(),
+            },
+        )?;
+        Ok(Self {
+            key: imported.key,
+            value,
+            evidence: Evidence {
+                algorithm: job.algorithm,
+                message,
+                mac,
+            },
+        })
+    }
+}
+
+fn run(
+    token: &Pkcs11Token,
+    attack: &Attack,
+    key: &KeyRef,
+    evidence: &Evidence,
+    value: Option<&Secret>,
+) -> Result<Outcome> {
+    token.run(|opened| {
+        let claimed: Vec<CK_MECHANISM_TYPE> = opened.module.mechanisms(opened.slot)?;
+        opened.writing(|session| -> std::result::Result<Outcome, Fault> {
+            Ok((attack.run)(&Bench {
+                module: &opened.module,
+                slot: opened.slot,
+                session,
+                victim: find::handle(opened, session, key)?,
+                evidence,
+                value,
+                claimed: &claimed,
+            }))
+        })
+    })
+}

@@ -1,0 +1,132 @@
+//! Whether the tokens that are set up keep their keys: tried once for each module, remembered, and held against them.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{MutexGuard, PoisonError},
+};
+
+use super::{
+    Tokens,
+    extraction::{Report, Trial},
+    trust::{self, Known},
+    uri::TokenUri,
+};
+use crate::{
+    algorithm::Algorithm,
+    error::{Code, Error, Result},
+};
+
+/// Stands for the attacks where the suite could not be run, and the owner took the token all the same.
+pub const NOT_TRIED: &str = "not-tried";
+
+impl Tokens {
+    /// The attacks by which keys come out of this token, as far as they are remembered.
+    ///
+    /// # Errors
+    /// When the token cannot be opened, or what is remembered cannot be read.
+    pub fn known_leaks(&self, name: &str) -> Result<Option<Vec<String>>> {
+        if let Some(leaks) = self.tried().get(name) {
+            return Ok(Some(leaks.clone()));
+        }
+        let token = self.get(name)?;
+        Ok(trust::find(&self.home, token.identity(), &self.module(name)?)?.map(|known| known.leaks))
+    }
+
+    /// The same; a module that was never tried is tried now, in the quick form, and what was found is remembered.
+    ///
+    /// # Errors
+    /// When the token cannot be opened or tried.
+    pub fn leaks(&self, name: &str) -> Result<Vec<String>> {
+        if let Some(leaks) = self.known_leaks(name)? {
+            self.tried().insert(name.to_owned(), leaks.clone());
+            return Ok(leaks);
+        }
+        self.try_out(name, true).map(|report| report.leaks())
+    }
+
+    /// Tries to get a key out of the token, and remembers what was found. Where the token is of a kind that gives
+    /// nothing to try, the report is empty.
+    ///
+    /// # Errors
+    /// When the token cannot be opened, or the suite cannot be run on it.
+    pub fn try_out(&self, name: &str, quick: bool) -> Result<Report> {
+        let token = self.get(name)?;
+        let mac = token
+            .capabilities()
+            .algorithms
+            .iter()
+            .find_map(|algorithm| match algorithm {
+                Algorithm::Mac(mac) => Some(*mac),
+                Algorithm::Signature(_) => None,
+            });
+        let Some(algorithm) = mac else {
+            return Ok(Report::default());
+        };
+        let trial = Trial {
+            algorithm,
+            key: None,
+            quick,
+        };
+        let report = token.try_extraction(&trial).map_err(|error| {
+            Error::from(error).within(format_args!(
+                "whether token {name} keeps its keys could not be found out"
+            ))
+        })?;
+        let Some(report) = report else {
+            return Ok(Report::default());
+        };
+        let known = Known::now(token.identity(), &self.module(name)?, report.leaks());
+        self.tried().insert(name.to_owned(), known.leaks.clone());
+        trust::remember(&self.home, known)?;
+        Ok(report)
+    }
+
+    /// Refuses a token that gives its keys away, unless its owner accepts that, here or in `config.toml`. Answers the
+    /// attacks by which it does.
+    ///
+    /// # Errors
+    /// `unsupported`, with what it means; or the token cannot be tried.
+    pub fn refuse_leaky(&self, name: &str, accept: bool) -> Result<Vec<String>> {
+        let accept = accept || self.config.token(name)?.accept_leaky_token;
+        let token = self.get(name)?;
+        match self.leaks(name) {
+            Ok(leaks) if leaks.is_empty() || accept => Ok(leaks),
+            Ok(leaks) => Err(Error::new(
+                Code::Unsupported,
+                format!(
+                    "token {name} ({}) gives its keys away: {}",
+                    token.identity().module,
+                    leaky(&leaks)
+                ),
+            )
+            .fix("use another token; to use this one as no safer than a file that its PIN opens: --accept-leaky-token")),
+            Err(_) if accept => Ok(vec![NOT_TRIED.to_owned()]),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn module(&self, name: &str) -> Result<PathBuf> {
+        let config = self.config.token(name)?;
+        match (&config.module, &config.uri) {
+            (Some(module), _) => Ok(module.clone()),
+            (None, Some(uri)) => uri.parse::<TokenUri>()?.module(),
+            (None, None) => Ok(PathBuf::new()),
+        }
+    }
+
+    fn tried(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
+        self.leaks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What it means that keys come out of a token, in words, with the attacks by which they do.
+pub fn leaky(leaks: &[String]) -> String {
+    if leaks.iter().any(|leak| leak == NOT_TRIED) {
+        return "whether it keeps its keys could not be found out".to_owned();
+    }
+    format!(
+        "whoever has its PIN can read a secret back out of it, though it is marked not extractable (by {})",
+        leaks.join(", ")
+    )
+}
