@@ -33,8 +33,13 @@ impl Blocked {
         let folder = tempfile::tempdir().unwrap();
         chmod(folder.path(), 0o755);
         let program = folder.path().join("hsmsign");
-        fs::copy(env!("CARGO_BIN_EXE_hsmsign"), &program).unwrap();
-        chmod(&program, 0o755);
+        // By another process: a child that a test beside this one forks just now would hold the copy open for writing,
+        // and what is open for writing cannot be started.
+        let copied = Command::new("install")
+            .args(["-m", "755", env!("CARGO_BIN_EXE_hsmsign")])
+            .arg(&program)
+            .status();
+        assert!(copied.unwrap().success());
         let home = folder.path().join("home");
         fs::create_dir(&home).unwrap();
         chmod(&home, 0o700);

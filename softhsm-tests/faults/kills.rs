@@ -191,7 +191,11 @@ fn nonces_never_repeat_over_killed_signatures() {
                 }
             }
         });
-        sleep(Duration::from_micros(10_000 + random.below(60_000)));
+        let begun = Instant::now();
+        while fs::metadata(&output).unwrap().len() == 0 && begun.elapsed() < Duration::from_secs(10) {
+            sleep(Duration::from_millis(1));
+        }
+        sleep(Duration::from_micros(random.below(60_000)));
         child.kill().unwrap();
         child.wait().unwrap();
         feeder.join().unwrap();
