@@ -69,9 +69,11 @@ impl Tokens {
             quick,
         };
         let report = token.try_extraction(&trial).map_err(|error| {
-            Error::from(error).within(format_args!(
-                "whether token {name} keeps its keys could not be found out"
-            ))
+            self.unwritable(name).unwrap_or_else(|| {
+                Error::from(error).within(format_args!(
+                    "whether token {name} keeps its keys could not be found out"
+                ))
+            })
         })?;
         let Some(report) = report else {
             return Ok(Report::default());
