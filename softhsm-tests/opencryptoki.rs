@@ -29,6 +29,7 @@ set -e
 mount -t tmpfs -o mode=755 none /run
 mount -t tmpfs -o mode=755 none /var/lib/opencryptoki
 mount -t tmpfs -o mode=755 none /var/log/opencryptoki
+mount -t tmpfs -o mode=1777 none /dev/shm
 mkdir -p /run/lock/opencryptoki/swtok /var/lib/opencryptoki/swtok/TOK_OBJ
 chgrp -R pkcs11 /run/lock/opencryptoki /var/lib/opencryptoki /var/log/opencryptoki
 chmod -R 770 /run/lock/opencryptoki /var/lib/opencryptoki /var/log/opencryptoki

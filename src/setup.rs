@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
@@ -11,11 +12,16 @@ use crate::{
     error::{Code, Error, Result, bad_input, failed},
     home::{Home, create_folder, write_private},
     secret::Secret,
-    token::{PinSource, Token, Tokens, full_disk, pkcs11, settings, softhsm_folder, softhsm_module},
+    token::{
+        PinSource, ProcessLock, Token, Tokens, pkcs11, settings, softhsm_folder, softhsm_module, unwritable,
+    },
 };
 
 /// The default name of the development token.
 pub const SOFTHSM: &str = "softhsm";
+
+/// How long to wait for other processes that open tokens.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many characters a made PIN has; each one of 32, so that it has 120 bits.
 const PIN_LENGTH: usize = 24;
@@ -69,10 +75,13 @@ pub fn softhsm(home: &Home, name: Option<&str>, accept_leaky: bool, ask: &Arc<dy
     let settings = settings(home, name, &token)?;
     let pin_file = home.state("softhsm").join(format!("{name}.pin"));
     let (so_pin, user_pin) = (random_pin()?, random_pin()?);
-    let label = free_label(&settings.module, name)?;
+    let label = {
+        let _turn = ProcessLock::acquire(&settings.lock_file, PATIENCE)?;
+        free_label(&settings.module, name)?
+    };
     write_private(&pin_file, user_pin.expose())?;
     let identity = pkcs11::initialise(&settings, &label, &so_pin, &user_pin)
-        .map_err(|error| full_disk(&softhsm_folder(home)).unwrap_or_else(|| error.into()))
+        .map_err(|error| unwritable(&softhsm_folder(home)).unwrap_or_else(|| error.into()))
         .map_err(|error| error.within("the development token could not be made"))?;
     token.label = Some(identity.label);
     token.serial = Some(identity.serial);

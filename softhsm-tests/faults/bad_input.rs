@@ -557,6 +557,54 @@ fn damaged_and_misplaced_files_are_named() {
 }
 
 #[test]
+fn a_key_that_another_program_deleted_is_missed_and_can_be_removed() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.import(
+        &["--exchange", "kraken", "--key", "other", "--api-key", "b"],
+        KRAKEN_SECRET,
+    );
+    let id = |name: &str| {
+        let shown = place.json(&["show", name, "--json"]);
+        shown["current"]["copies"][0]["objects"]["secret"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let config = fs::read_to_string(place.home().join("config.toml")).unwrap();
+    let value = |name: &str| {
+        let line = config.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split('"').nth(1).unwrap().to_owned()
+    };
+    let pin = fs::read_to_string(place.home().join("softhsm/softhsm.pin")).unwrap();
+    let deleted = std::process::Command::new("pkcs11-tool")
+        .args([
+            "--module",
+            &value("module"),
+            "--token-label",
+            &value("label"),
+            "--login",
+            "--pin",
+            pin.trim(),
+        ])
+        .args(["--delete-object", "--type", "secrkey", "--id", &id("kraken")])
+        .env("SOFTHSM2_CONF", place.home().join("softhsm/softhsm2.conf"))
+        .output();
+    let Ok(deleted) = deleted else {
+        eprintln!("SKIPPED: pkcs11-tool is not installed (Debian: opensc)");
+        return;
+    };
+    assert!(deleted.status.success(), "{deleted:?}");
+    for args in [&BALANCE[..], &["test", "kraken"]] {
+        refused(&place.run(args, ""), 4, "has no object with the id");
+    }
+    assert_eq!(place.run(&["doctor"], "").code, 1);
+    place.ok(&["remove", "kraken"]);
+    assert_eq!(place.json(&["list", "--json"]).as_array().unwrap().len(), 1);
+    place.ok(&["test", "other"]);
+    assert_eq!(place.run(&["doctor"], "").code, 0);
+}
+
+#[test]
 fn without_a_place_there_is_nothing_to_do() {
     let place = Place::new();
     let done = place

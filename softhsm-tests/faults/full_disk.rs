@@ -225,3 +225,53 @@ grep -q 'could not be remembered' err || [ -s "$HSMSIGN_HOME/pins/softhsm.refuse
         ),
     ));
 }
+
+#[test]
+fn a_disk_that_is_mounted_read_only_is_named_too() {
+    well(on_a_disk(
+        1024,
+        &format!(
+            r#"{SET_UP}
+mount -o remount,ro "$DISK" || exit 90
+"$H" list >out 2>err || fail list
+"$H" test kraken >out 2>err || fail test
+read_only() {{ code=$?; [ $code = 1 ] || fail "$* ended with $code"; grep -qi 'read-only' err || fail "$* does not name the reason"; }}
+"$H" sign kraken POST /0/private/Balance >out 2>err; read_only sign
+"$H" remove kraken >out 2>err; read_only remove
+"$H" set kraken --api-key b >out 2>err; read_only set
+"$H" init --softhsm --token two >out 2>err; read_only init
+echo "$SECRET" | "$H" import --exchange kraken --key two --api-key a >out 2>err; read_only import
+mount -o remount,rw "$DISK"
+"$H" sign kraken POST /0/private/Balance >out 2>err || fail "sign again"
+echo "$SECRET" | "$H" import --exchange kraken --key two --api-key a >out 2>err || fail "import again"
+"#
+        ),
+    ));
+}
+
+#[test]
+fn a_restore_that_finds_no_room_is_done_again() {
+    well(on_a_disk(
+        1024,
+        &format!(
+            r#"{SET_UP}
+"$H" backup backup >out 2>err || fail backup
+rm -r "$HSMSIGN_HOME/keys" "$HSMSIGN_HOME/nonces"
+for free in 0 4096 8192; do
+  fill $free
+  "$H" restore backup >out 2>err
+  code=$?
+  [ $code = 0 ] && break
+  [ $code = 1 ] || fail "restore ended with $code"
+  grep -qi 'no space left' err || fail "restore does not name the disk"
+  unfinished
+  room
+done
+room
+"$H" restore backup >out 2>err || fail "restore with room"
+"$H" test kraken >out 2>err || fail test
+"$H" sign kraken POST /0/private/Balance >out 2>err || fail sign
+"#
+        ),
+    ));
+}

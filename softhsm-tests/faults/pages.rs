@@ -1,1 +1,222 @@
-//! todo
+//! Commands that tell: their output for people and programs, with nobody reading, and their pages.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::bench::{KRAKEN_SECRET, Place};
+
+const COMMANDS: [&str; 19] = [
+    "init",
+    "import",
+    "list",
+    "show",
+    "set",
+    "rotate",
+    "remove",
+    "test",
+    "nonce",
+    "sign",
+    "hmac",
+    "websocket",
+    "exchanges",
+    "token",
+    "doctor",
+    "backup",
+    "restore",
+    "completions",
+    "man",
+];
+
+#[test]
+fn every_command_has_help_with_examples_and_a_page() {
+    let place = Place::new();
+    let all = place.ok(&["--help"]);
+    assert!(all.contains("Examples:"));
+    let man = Command::new("man")
+        .arg("--version")
+        .output()
+        .is_ok_and(|done| done.status.success());
+    if !man {
+        eprintln!("SKIPPED: man is not installed, so that the pages were not formatted");
+    }
+    for command in COMMANDS {
+        assert!(
+            all.lines().any(|line| line.trim_start().starts_with(command)),
+            "{command} is listed"
+        );
+        let help = place.ok(&[command, "--help"]);
+        assert!(
+            help.contains("Examples:") && help.contains(&format!("hsmsign {command}")),
+            "{help}"
+        );
+        let page = place.ok(&["man", command]);
+        assert!(
+            page.contains(".TH") && page.contains("EXAMPLE") || page.contains("Examples"),
+            "{page}"
+        );
+        if man {
+            formats(&page, command);
+        }
+    }
+    // The list above is whole: nothing but `help` is missing from it.
+    let listed: Vec<_> = all
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| {
+            line.strip_prefix("  ")?
+                .split(' ')
+                .next()
+                .filter(|name| !name.is_empty())
+        })
+        .filter(|name| *name != "help")
+        .collect();
+    assert_eq!(listed, COMMANDS);
+    if man {
+        formats(&place.ok(&["man"]), "hsmsign");
+    }
+}
+
+fn formats(page: &str, name: &str) {
+    let mut child = Command::new("man")
+        .args(["--warnings=w", "-l", "-"])
+        .env("MANPAGER", "cat")
+        .env("MAN_KEEP_STDERR", "1")
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "{name}: {done:?}");
+    assert!(String::from_utf8_lossy(&done.stdout).contains("NAME"), "{name}");
+}
+
+#[test]
+fn completions_are_there_for_every_shell() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(place.ok(&["completions", shell]).contains("websocket"), "{shell}");
+    }
+    let bash = place.ok(&["completions", "bash"]);
+    let mut child = Command::new("bash")
+        .arg("-n")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(bash.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(place.run(&["completions", "tcsh"], "").code, 2);
+}
+
+/// Commands that print something in a place with a key.
+const TELLING: [&[&str]; 14] = [
+    &["list"],
+    &["list", "--json"],
+    &["show", "kraken"],
+    &["show", "kraken", "--json"],
+    &["test", "kraken"],
+    &["nonce", "kraken"],
+    &["nonce", "kraken", "--json"],
+    &["exchanges"],
+    &["exchanges", "--json"],
+    &["exchanges", "show", "kraken"],
+    &["token"],
+    &["token", "show", "softhsm"],
+    &["doctor"],
+    &["sign", "kraken", "POST", "/0/private/Balance"],
+];
+
+#[test]
+fn nobody_reading_is_no_panic_and_a_full_device_is_an_error() {
+    let Some(place) = Place::with_kraken() else { return };
+    let more: [&[&str]; 4] = [&["completions", "bash"], &["man"], &["--help"], &["backup", "-"]];
+    for args in TELLING.iter().chain(&more) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let done = place
+            .command(args)
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&done.stderr);
+        assert!(!told.contains("panicked"), "{args:?}: {told}");
+        assert!(
+            done.status.code().is_some_and(|code| code < 2),
+            "{args:?}: {done:?}"
+        );
+        if args[0] != "--help" {
+            let full = File::options().write(true).open("/dev/full").unwrap();
+            let done = place
+                .command(args)
+                .stdin(Stdio::null())
+                .stdout(full)
+                .output()
+                .unwrap();
+            let told = String::from_utf8_lossy(&done.stderr);
+            assert_eq!(done.status.code(), Some(1), "{args:?}: {told}");
+            assert!(
+                told.contains("standard output cannot be written"),
+                "{args:?}: {told}"
+            );
+        }
+        // Neither standard error.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let done = place
+            .command(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(writer)
+            .status()
+            .unwrap();
+        assert_eq!(done.code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn what_is_told_to_programs_is_json_and_to_nobody_has_no_colour() {
+    let Some(place) = Place::with_kraken() else { return };
+    for args in TELLING {
+        let done = place.run(args, "");
+        assert_eq!(done.code, 0, "{args:?}: {done:?}");
+        assert!(
+            !done.stdout.contains('\u{1b}') && !done.stderr.contains('\u{1b}'),
+            "{args:?}: {done:?}"
+        );
+        // Kraken's scheme has the documented example as its own test.
+        let documented = args.starts_with(&["exchanges", "show"]);
+        assert!(
+            documented || !done.stdout.contains(&KRAKEN_SECRET[..10]),
+            "{args:?}"
+        );
+        if args.contains(&"--json") || args[0] == "sign" {
+            serde_json::from_str::<Value>(&done.stdout)
+                .unwrap_or_else(|_| panic!("{args:?}: {}", done.stdout));
+        }
+    }
+    let doctor = place.json(&["doctor", "--json"]);
+    assert_eq!(doctor["ok"], true);
+    // What is wrong is told in the same form.
+    std::fs::remove_file(place.home().join("softhsm/softhsm.pin")).unwrap();
+    let done = place.run(&["doctor", "--json"], "");
+    assert_eq!(done.code, 1);
+    let told: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(told["ok"], false);
+    let findings = told["findings"].as_array().unwrap();
+    assert!(
+        findings
+            .iter()
+            .any(|found| found["level"] == "bad" && found["fix"].is_string()),
+        "{told}"
+    );
+}

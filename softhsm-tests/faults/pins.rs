@@ -253,8 +253,13 @@ fn a_pin_is_asked_for_by_pinentry() {
             "#!/bin/sh\necho OK ready\nwhile read line; do\n echo \"$line\" >> {0}/asked\n case \"$line\" in\n GETPIN) {answer} ;;\n OPTION*) echo 'ERR 83886254 Unknown option' ;;\n *) echo OK ;;\n esac\ndone\n",
             place.path().display()
         );
-        fs::write(programs.join("pinentry"), script).unwrap();
-        chmod(&programs.join("pinentry"), 0o755);
+        // By another process, so that no child of a test beside this one holds it open for writing when it is started.
+        fs::write(programs.join("script"), script).unwrap();
+        let installed = Command::new("install")
+            .args(["-m", "755", "script", "pinentry"])
+            .current_dir(&programs)
+            .status();
+        assert!(installed.unwrap().success());
     };
     let run = || {
         let mut command = place.command(&BALANCE);

@@ -133,6 +133,9 @@ impl Enrol {
         } in &tokens
         {
             if !token.capabilities().algorithms.contains(&algorithm) {
+                if let Some(error) = self.tokens.unwritable(token_name) {
+                    return Err(error);
+                }
                 return Err(Error::new(
                     Code::Unsupported,
                     format!("token {token_name} does not compute {algorithm}"),
@@ -243,7 +246,7 @@ impl Enrol {
                     };
                     if let Some(read) = read.get(slot) {
                         let material = create(token.as_ref(), read, &meta)
-                            .map_err(|error| self.tokens.full_disk(name).unwrap_or(error))?;
+                            .map_err(|error| self.tokens.unwritable(name).unwrap_or(error))?;
                         materials.insert((*slot).to_owned(), material);
                     }
                 }

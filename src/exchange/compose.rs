@@ -125,7 +125,7 @@ impl<'c> Composed<'c> {
         put(
             &mut self.context,
             &attached,
-            AddAt::Last,
+            AddAt::Behind,
             plan.attach_before.as_deref(),
         )?;
         let context = &self.context;

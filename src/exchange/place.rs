@@ -144,7 +144,7 @@ pub(crate) fn insert(text: &str, added: &[(String, String)], at: AddAt, before: 
     match at {
         AddAt::First => format!("{}&{text}", joined(added)),
         AddAt::Last if text.ends_with('&') => format!("{text}{}", joined(added)),
-        AddAt::Last => format!("{text}&{}", joined(added)),
+        AddAt::Last | AddAt::Behind => format!("{text}&{}", joined(added)),
         AddAt::Sorted => {
             let mut text = text.to_owned();
             for (name, value) in added {
@@ -219,7 +219,7 @@ pub(crate) fn insert_json(
     }
     Ok(match at {
         AddAt::First => format!("{{{new},{inner}}}"),
-        AddAt::Last | AddAt::Sorted => format!("{{{inner},{new}}}"),
+        AddAt::Last | AddAt::Behind | AddAt::Sorted => format!("{{{inner},{new}}}"),
     })
 }
 
@@ -239,6 +239,11 @@ mod tests {
         let new = added(&[("n", "1")]);
         assert_eq!(insert("", &new, AddAt::First, None), "n=1");
         assert_eq!(insert("a=%2f&", &new, AddAt::Last, None), "a=%2f&n=1");
+        assert_eq!(
+            insert("a=%2f&", &new, AddAt::Behind, None),
+            "a=%2f&&n=1",
+            "what was signed ends in &"
+        );
         assert_eq!(insert("a=1", &new, AddAt::First, None), "n=1&a=1");
         assert_eq!(insert("a=1&z=2", &new, AddAt::Sorted, None), "a=1&n=1&z=2");
         assert_eq!(insert("a=1&b=2", &new, AddAt::Sorted, None), "a=1&b=2&n=1");

@@ -88,6 +88,8 @@ pub(crate) enum AddAt {
     First,
     #[default]
     Last,
+    /// Last, and parted by `&` even where the text ends in one: what was signed stays as it was.
+    Behind,
     Sorted,
 }
 

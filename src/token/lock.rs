@@ -33,7 +33,8 @@ pub const WAIT: Duration = Duration::from_secs(60);
 /// The lock, held until dropped. The kernel frees it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct ProcessLock {
-    _file: File,
+    /// None where the folder is not there: there is nothing that others could be in the middle of using.
+    _file: Option<File>,
     /// SoftHSM's token folder, where that is what is locked.
     folder: Option<PathBuf>,
 }
@@ -51,14 +52,25 @@ impl ProcessLock {
     /// token lies.
     ///
     /// # Errors
-    /// [`TokenError::Busy`] when others hold it for longer than `wait`; [`TokenError::Missing`] when that folder is not
-    /// there.
+    /// [`TokenError::Busy`] when others hold it for longer than `wait`. A folder that is not there is no error here: what
+    /// opens the token finds it missing, and starts the module over.
     pub fn acquire(path: &Path, wait: Duration) -> Result<Self> {
         let file = if is_folder(path) {
-            File::open(path).map_err(|error| TokenError::Missing {
-                what: format!("the token's folder {} cannot be read: {error}", path.display()),
-                fix: "see that it is there and may be read; SoftHSM takes it from directories.tokendir in the file that SOFTHSM2_CONF names".to_owned(),
-            })?
+            match File::open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Ok(Self {
+                        _file: None,
+                        folder: None,
+                    });
+                }
+                Err(error) => {
+                    return Err(TokenError::Missing {
+                        what: format!("the token's folder {} cannot be read: {error}", path.display()),
+                        fix: "see that it may be read; SoftHSM takes it from directories.tokendir in the file that SOFTHSM2_CONF names".to_owned(),
+                    });
+                }
+            }
         } else {
             OpenOptions::new()
                 .read(true)
@@ -80,7 +92,10 @@ impl ProcessLock {
                     if let Some(folder) = &folder {
                         softhsm::mend(folder);
                     }
-                    return Ok(Self { _file: file, folder });
+                    return Ok(Self {
+                        _file: Some(file),
+                        folder,
+                    });
                 }
                 Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
                     sleep(pause);
@@ -167,8 +182,7 @@ mod tests {
     fn a_folder_is_locked_where_it_is_and_never_made() {
         let folder = tempfile::tempdir().unwrap();
         let tokens = PathBuf::from(format!("{}/tokens/", folder.path().display()));
-        let missing = ProcessLock::acquire(&tokens, WAIT).unwrap_err();
-        assert!(matches!(missing, TokenError::Missing { .. }), "{missing}");
+        ProcessLock::acquire(&tokens, WAIT).unwrap();
         assert!(!tokens.exists());
         std::fs::create_dir(&tokens).unwrap();
         let held = ProcessLock::acquire(&tokens, WAIT).unwrap();

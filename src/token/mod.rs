@@ -28,7 +28,7 @@ pub use error::{Result, TokenError};
 pub use lock::ProcessLock;
 pub use pin::{PinProvider, PinRequest};
 pub use source::{ConfiguredPin, PinSource, forget_refused};
-pub use tokens::{Tokens, full_disk, pin_source, settings, softhsm_folder, softhsm_module};
+pub use tokens::{Tokens, pin_source, settings, softhsm_folder, softhsm_module, unwritable};
 pub use trials::{NOT_TRIED, leaky};
 
 /// A place where keys live and are used, but are not read back.

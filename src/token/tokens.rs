@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use rustix::io::Errno;
+
 use super::{
     ConfiguredPin, PinSource, Token, lock,
     pkcs11::{Pkcs11Token, Settings},
@@ -88,12 +90,12 @@ impl Tokens {
         softhsm::remove_empty(&softhsm_folder(&self.home))
     }
 
-    /// What to tell in place of an error of a token whose disk is full: SoftHSM itself says nothing of it.
-    pub fn full_disk(&self, name: &str) -> Option<Error> {
+    /// What to tell in place of an error of a token whose disk is full or read-only: SoftHSM itself says nothing of it.
+    pub fn unwritable(&self, name: &str) -> Option<Error> {
         let settings = settings(&self.home, name, self.config.token(name).ok()?).ok()?;
         lock::softhsm_folder()
             .filter(|folder| *folder == settings.lock_file)
-            .and_then(|folder| full_disk(&folder))
+            .and_then(|folder| unwritable(&folder))
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Token>> {
@@ -123,12 +125,22 @@ impl Tokens {
     }
 }
 
-/// The error of a folder of tokens on a disk that has no room for what SoftHSM writes.
-pub fn full_disk(folder: &Path) -> Option<Error> {
+/// The error of a folder of tokens in which SoftHSM can write nothing: its disk is full or mounted read-only.
+pub fn unwritable(folder: &Path) -> Option<Error> {
     let disk = rustix::fs::statvfs(folder).ok()?;
-    let full = std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
-    (disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM)
-        .then(|| io_error("the token's folder", folder, "be written", &full))
+    let reason = if disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+        Errno::ROFS
+    } else if disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM {
+        Errno::NOSPC
+    } else {
+        return None;
+    };
+    Some(io_error(
+        "the token's folder",
+        folder,
+        "be written",
+        &reason.into(),
+    ))
 }
 
 /// Where the PIN of a token comes from; the terminal, where nothing is said.

@@ -108,7 +108,7 @@ impl Tokens {
             .map_err(|error| {
                 // What cannot be cleaned up now goes with the next change of keys.
                 let _later = self.clean_up(name);
-                self.full_disk(name).unwrap_or_else(|| error.into())
+                self.unwritable(name).unwrap_or_else(|| error.into())
             })
     }
 

@@ -23,6 +23,7 @@ impl Present {
 pub(super) fn present(module: &Module) -> Answer<Vec<Present>> {
     let about = about(module);
     let mut all = Vec::new();
+    let mut broken = None;
     for slot in module.slots()? {
         let info = match module.token_info(slot) {
             Ok(info) => info,
@@ -35,6 +36,11 @@ pub(super) fn present(module: &Module) -> Answer<Vec<Present>> {
                         | CKR_SLOT_ID_INVALID
                 ) =>
             {
+                continue;
+            }
+            // One that SoftHSM was killed in the middle of making, beside others that are whole.
+            Err(refused) if refused.code == CKR_GENERAL_ERROR => {
+                broken = Some(refused);
                 continue;
             }
             Err(refused) => return Err(refused),
@@ -50,7 +56,10 @@ pub(super) fn present(module: &Module) -> Answer<Vec<Present>> {
         };
         all.push(Present { slot, info, identity });
     }
-    Ok(all)
+    match broken {
+        Some(refused) if all.is_empty() => Err(refused),
+        _ => Ok(all),
+    }
 }
 
 /// The one token that is meant.

@@ -131,19 +131,35 @@ impl KeyRef {
 /// Every object of any class with this id. Each is asked for its id again: a module that ignores what it does not know
 /// in a search would give every object it has, and these may be deleted next.
 pub(super) fn all_by_id(module: &Module, session: SessionHandle, id: &ObjectId) -> Answer<Vec<ObjectHandle>> {
-    let mut all = Vec::new();
-    for (kind, value) in [(CKA_ID, id.as_bytes().to_vec())]
-        .into_iter()
-        .chain(data_names(id))
-    {
-        for object in search(module, session, &[Attribute::bytes(kind, &value)], MOST)? {
-            let is_it = matches!(read(module, session, object, kind), Ok(Some(said)) if said == value);
-            if is_it && !all.contains(&object) {
+    let mut all = keys_by_id(module, session, id)?;
+    for (kind, value) in data_names(id) {
+        for object in named(module, session, kind, &value)? {
+            if !all.contains(&object) {
                 all.push(object);
             }
         }
     }
     Ok(all)
+}
+
+/// The keys with this id, of any class; one search, which costs SoftHSM a look at every object's file.
+pub(super) fn keys_by_id(
+    module: &Module,
+    session: SessionHandle,
+    id: &ObjectId,
+) -> Answer<Vec<ObjectHandle>> {
+    named(module, session, CKA_ID, id.as_bytes())
+}
+
+fn named(
+    module: &Module,
+    session: SessionHandle,
+    kind: CK_ATTRIBUTE_TYPE,
+    value: &[u8],
+) -> Answer<Vec<ObjectHandle>> {
+    let mut found = search(module, session, &[Attribute::bytes(kind, value)], MOST)?;
+    found.retain(|object| matches!(read(module, session, *object, kind), Ok(Some(said)) if said == value));
+    Ok(found)
 }
 
 /// A short attribute's bytes; none where the object has none.

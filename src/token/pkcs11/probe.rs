@@ -13,7 +13,8 @@ impl Pkcs11Token {
     /// What the token claims. Nothing is tried.
     pub(super) fn probe(&self) -> Result<Capabilities> {
         let parallel = self.loaded.enter().parallel;
-        self.run(|opened| {
+        // While another process logs in, SoftHSM shows a token that can nothing.
+        self.run_in_turn(|opened| {
             let module = &opened.module;
             let token = present(module)?
                 .into_iter()
