@@ -84,16 +84,16 @@ fn attack(job: &Job, pin: Option<Secret>) -> Result<()> {
             token.delete(&key)?;
         }
     }
-    let tried = try_all(&token, job);
-    let removed = remove(&token, job);
+    let shared = match job.key {
+        Some(_) => None,
+        None => Some(Sacrifice::make(&token, job)?),
+    };
+    let tried = try_all(&token, job, shared.as_ref());
+    let removed = shared.map_or(Ok(()), |shared| token.delete(&shared.key));
     tried.and(removed)
 }
 
-fn try_all(token: &Pkcs11Token, job: &Job) -> Result<()> {
-    let shared = match job.key {
-        Some(_) => None,
-        None => Some(Sacrifice::make(token, job)?),
-    };
+fn try_all(token: &Pkcs11Token, job: &Job, shared: Option<&Sacrifice>) -> Result<()> {
     let todo = chosen(job.quick).filter(|attack| !job.done.iter().any(|done| done == attack.name));
     for attack in todo {
         let on = if attack.sacrifice || job.key.is_none() {
@@ -109,19 +109,19 @@ fn try_all(token: &Pkcs11Token, job: &Job) -> Result<()> {
             what: String::new(),
         };
         say(&Said::Begun(tried.clone()))?;
-        let outcome = match (&job.key, &shared) {
+        let outcome = match (&job.key, shared) {
             (Some((key, evidence)), _) if !attack.sacrifice => run(token, attack, key, evidence, None)?,
             (_, Some(shared)) if !attack.sacrifice => {
                 run(token, attack, &shared.key, &shared.evidence, Some(&shared.value))?
             }
             _ => {
                 // One of its own, so that what one attack changes does not help or spoil the next.
-                if shared.is_some() {
-                    remove(token, job)?;
+                if let Some(shared) = shared {
+                    token.delete(&shared.key)?;
                 }
                 let own = Sacrifice::make(token, job)?;
                 let outcome = run(token, attack, &own.key, &own.evidence, Some(&own.value));
-                remove(token, job)?;
+                token.delete(&own.key)?;
                 outcome?
             }
         };
@@ -130,13 +130,6 @@ fn try_all(token: &Pkcs11Token, job: &Job) -> Result<()> {
         say(&Said::Tried(tried))?;
     }
     Ok(())
-}
-
-fn remove(token: &Pkcs11Token, job: &Job) -> Result<()> {
-    token.delete(&KeyRef::Object {
-        class: crate::token::Class::Mac,
-        id: job.id.clone(),
-    })
 }
 
 /// A key that is made to be attacked, with the template that keys get.
