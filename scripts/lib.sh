@@ -78,6 +78,24 @@ need_cargo_tool() {
     cargo install --quiet --locked --root "$tools" "$1@$2"
 }
 
+# need_kryoptic VERSION: the PKCS#11 module of kryoptic, built once into .cache/kryoptic.
+need_kryoptic() {
+    local folder=$root/.cache/kryoptic source
+    [ ! -e "$folder/release/libkryoptic_pkcs11.so" ] || [ "$(cat "$folder/version" 2>/dev/null)" != "$1" ] || return 0
+    need_packages libssl-dev libsqlite3-dev libclang-dev pkg-config
+    say "Building kryoptic $1 into ${folder#"$root"/} (once; takes some minutes)"
+    mkdir -p "$folder/fetch/src" && : >"$folder/fetch/src/lib.rs" || return
+    printf '%s\n' '[package]' 'name = "fetch"' 'version = "0.0.0"' 'edition = "2024"' '[workspace]' \
+        '[dependencies]' "kryoptic = { version = \"=$1\", default-features = false }" >"$folder/fetch/Cargo.toml" || return
+    cargo fetch --quiet --manifest-path "$folder/fetch/Cargo.toml" || return
+    for source in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"kryoptic-$1"; do
+        cargo build --quiet --release --locked --manifest-path "$source/Cargo.toml" --target-dir "$folder" \
+            --no-default-features --features minimal,kdf_all,kryoptic-lib/dynamic,ossl/dynamic || return
+        say "$1" >"$folder/version"
+        return
+    done
+}
+
 # Where cargo puts what it builds with a profile.
 built() {
     local folder=$1

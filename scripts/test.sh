@@ -2,7 +2,9 @@
 # Checks everything: scripts/test.sh
 #
 # Formatting, lints, dependencies, documentation, the scripts themselves, then all tests against the debug binary and
-# real SoftHSM tokens. Installs what is missing. Ends with the test runner's summary; any failure fails the whole.
+# real tokens: SoftHSM, NSS, kryoptic, and opencryptoki in namespaces of its own (root only). Installs what is missing.
+# A token that cannot be had is a line that says SKIPPED. Ends with the test runner's summary; any failure fails the
+# whole.
 
 # shellcheck disable=SC2317  # the checks are functions that check() calls
 set -euo pipefail
@@ -22,6 +24,9 @@ have pkcs11-tool || need_packages opensc
 have shellcheck || need_packages shellcheck
 need_cargo
 need_cargo_tool cargo-deny 0.20.2
+(need_packages libnss3 libnss3-tools) || say "SKIPPED: NSS cannot be had; what needs it says so"
+(need_packages opencryptoki util-linux) || say "SKIPPED: opencryptoki cannot be had; what needs it says so"
+(need_kryoptic 1.5.4) || say "SKIPPED: kryoptic cannot be had; what needs it says so"
 
 # The tests bring their own folders; what the user has set up must not show through.
 unset HSMSIGN_HOME HSMSIGN_SOCKET SOFTHSM2_CONF

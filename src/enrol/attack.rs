@@ -34,7 +34,6 @@ impl Enrol {
         };
         let mut all = Vec::new();
         for copy in &record.current.copies {
-            let token = self.tokens.get(&copy.token)?;
             let Some(secret) = copy.objects.get("secret") else {
                 continue;
             };
@@ -43,12 +42,13 @@ impl Enrol {
                 key: Some((secret.key.clone(), evidence(algorithm, secret)?)),
                 quick: false,
             };
-            let report = token
-                .try_extraction(&trial)
-                .map_err(|error| Error::from(error).within(format_args!("token {}", copy.token)))?;
+            let report = self
+                .tokens
+                .attack(&copy.token, &trial)
+                .map_err(|error| error.within(format_args!("token {}", copy.token)))?;
             all.push(Attacked {
                 token: copy.token.clone(),
-                report: report.unwrap_or_default(),
+                report,
             });
         }
         self.write_down(name, &all)?;

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Enrol, Enrolled, GENERIC, Secrets, prove::prove};
+use super::{Enrol, Enrolled, GENERIC, Secrets, prove::prove, weak::weakness};
 use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, bad_input},
@@ -195,6 +195,11 @@ impl Enrol {
         if let Some(closed) = plan.scheme.as_ref().and_then(|scheme| scheme.closed()) {
             warnings.push(closed.to_owned());
         }
+        warnings.extend(
+            plan.tokens
+                .iter()
+                .filter_map(|place| self.tokens.short_pin(&place.name)),
+        );
         if plan.new.allow.contains(&Allow::Raw) {
             warnings.push(RAW_CONSENT.to_owned());
         }
@@ -369,6 +374,7 @@ pub(super) fn read_secrets(
         };
         drop(text);
         warnings.extend(more);
+        warnings.extend(weakness(decoded.expose()));
         BlockKey::new(algorithm, &decoded).map(Read::Mac)
     };
     let mut read = BTreeMap::from([("secret", block_key(secret)?)]);

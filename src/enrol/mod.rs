@@ -6,6 +6,7 @@ mod line;
 mod prove;
 mod rotate;
 mod sweep;
+mod weak;
 
 use std::{
     sync::{Arc, Once},

@@ -4,7 +4,10 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde::{Deserialize, Serialize};
@@ -100,6 +103,8 @@ pub struct ConfiguredPin {
     ask: Arc<dyn Ask>,
     /// A PIN that came once, in locked memory, for the time when the token must be opened again.
     given: Mutex<Option<Secret>>,
+    /// How long the PIN is that was given last; 0 where none was.
+    length: AtomicUsize,
 }
 
 impl ConfiguredPin {
@@ -111,6 +116,7 @@ impl ConfiguredPin {
             memory: memory(home, token),
             ask,
             given: Mutex::default(),
+            length: AtomicUsize::new(0),
         }
     }
 
@@ -207,6 +213,11 @@ impl ConfiguredPin {
 }
 
 impl ConfiguredPin {
+    /// How long the PIN is that was given last, in bytes; none where none was.
+    pub fn length(&self) -> Option<usize> {
+        Some(self.length.load(Ordering::Relaxed)).filter(|length| *length > 0)
+    }
+
     fn once(&self, get: impl FnOnce() -> Result<Secret>) -> Result<Secret> {
         let mut given = lock(&self.given);
         let pin = match given.take() {
@@ -240,7 +251,7 @@ impl PinProvider for ConfiguredPin {
         } else {
             ""
         };
-        match &self.source {
+        let pin = match &self.source {
             PinSource::Terminal if !self.ask.present() && lock(&self.given).is_none() => Err(Error::new(
                 Code::TokenLocked,
                 "its PIN is needed, and there is no terminal to ask at",
@@ -262,7 +273,9 @@ impl PinProvider for ConfiguredPin {
                     .ok_or_else(|| failed("a pin-source without a file"))?;
                 self.read(&path)
             }
-        }
+        }?;
+        self.length.store(pin.len(), Ordering::Relaxed);
+        Ok(pin)
     }
 
     fn refused(&self, _tries_left: Option<u32>) {

@@ -30,6 +30,8 @@ pub struct Tokens {
     pub(super) config: Config,
     ask: Arc<dyn Ask>,
     open: Mutex<HashMap<String, Arc<dyn Token>>>,
+    /// Where the PINs of the open ones came from.
+    pub(super) pins: Mutex<HashMap<String, Arc<ConfiguredPin>>>,
     /// The attacks by which the tokens that were tried give keys away.
     pub(super) leaks: Mutex<HashMap<String, Vec<String>>>,
 }
@@ -42,6 +44,7 @@ impl Tokens {
             config,
             ask,
             open: Mutex::default(),
+            pins: Mutex::default(),
             leaks: Mutex::default(),
         }
     }
@@ -97,9 +100,18 @@ impl Tokens {
 
     fn open(&self, name: &str) -> Result<Arc<dyn Token>> {
         let config = self.config.token(name)?;
-        let pin = ConfiguredPin::new(&self.home, name, pin_source(config)?, Arc::clone(&self.ask));
+        let pin = Arc::new(ConfiguredPin::new(
+            &self.home,
+            name,
+            pin_source(config)?,
+            Arc::clone(&self.ask),
+        ));
         let settings = settings(&self.home, name, config)?;
-        let token = Pkcs11Token::open(settings, Arc::new(pin))?;
+        let token = Pkcs11Token::open(settings, Arc::clone(&pin) as _)?;
+        self.pins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), pin);
         if let Some(uri) = &config.uri
             && !uri.parse::<TokenUri>()?.fits(token.identity())
         {

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use super::{
@@ -15,7 +16,15 @@ use super::{
 use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result},
+    home::FileLock,
 };
+
+/// How long a trial waits for another process's change of keys.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A shorter PIN is pointed out: where wrong ones are counted, and where they are not.
+const SHORT_ON_HARDWARE: usize = 6;
+const SHORT_IN_SOFTWARE: usize = 12;
 
 /// Stands for the attacks where the suite could not be run, and the owner took the token all the same.
 pub const NOT_TRIED: &str = "not-tried";
@@ -68,20 +77,39 @@ impl Tokens {
             key: None,
             quick,
         };
-        let report = token.try_extraction(&trial).map_err(|error| {
-            self.unwritable(name).unwrap_or_else(|| {
-                Error::from(error).within(format_args!(
-                    "whether token {name} keeps its keys could not be found out"
-                ))
-            })
+        let report = self.attack(name, &trial).map_err(|error| {
+            error.within(format_args!(
+                "whether token {name} keeps its keys could not be found out"
+            ))
         })?;
-        let Some(report) = report else {
-            return Ok(Report::default());
-        };
+        if report.tried.is_empty() {
+            return Ok(report);
+        }
         let known = Known::now(token.identity(), &self.module(name)?, report.leaks());
         self.tried().insert(name.to_owned(), known.leaks.clone());
         trust::remember(&self.home, known)?;
         Ok(report)
+    }
+
+    /// Runs the suite on a token, while no other process changes keys: it stores keys too.
+    ///
+    /// # Errors
+    /// When the token cannot be opened, or the suite cannot be run on it.
+    pub fn attack(&self, name: &str, trial: &Trial) -> Result<Report> {
+        let token = self.get(name)?;
+        let _lock = FileLock::acquire(
+            &self.home.state("keyring.lock"),
+            PATIENCE,
+            "another hsmsign process has been changing keys",
+        )?;
+        token
+            .try_extraction(trial)
+            .map(Option::unwrap_or_default)
+            .map_err(|error| {
+                // What cannot be cleaned up now goes with the next change of keys.
+                let _later = self.clean_up(name);
+                self.unwritable(name).unwrap_or_else(|| error.into())
+            })
     }
 
     /// Refuses a token that gives its keys away, unless its owner accepts that, here or in `config.toml`. Answers the
@@ -106,6 +134,21 @@ impl Tokens {
             Err(_) if accept => Ok(vec![NOT_TRIED.to_owned()]),
             Err(error) => Err(error),
         }
+    }
+
+    /// What to know of the PIN that opened a token, where it is short.
+    pub fn short_pin(&self, name: &str) -> Option<String> {
+        let hardware = self.get(name).ok()?.capabilities().hardware;
+        let pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = pins.get(name)?.length()?;
+        if hardware && length < SHORT_ON_HARDWARE {
+            return Some(format!(
+                "the PIN of token {name} has {length} characters: whoever has the token may guess it within the tries there are; use {SHORT_ON_HARDWARE} or more"
+            ));
+        }
+        (!hardware && length < SHORT_IN_SOFTWARE).then(|| format!(
+            "the PIN of token {name} has {length} characters: a software token counts no tries, so whoever copies its files can try all PINs and then has the keys; use {SHORT_IN_SOFTWARE} or more random ones"
+        ))
     }
 
     fn module(&self, name: &str) -> Result<PathBuf> {

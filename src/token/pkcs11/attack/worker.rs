@@ -78,9 +78,21 @@ impl PinProvider for Given {
 
 fn attack(job: &Job, pin: Option<Secret>) -> Result<()> {
     let token = Pkcs11Token::open(job.settings.clone(), Arc::new(Given(Mutex::new(pin))))?;
+    // One that was killed leaves its key; hsmsign runs no two at a time.
+    for left in token.list()?.into_iter().filter(|info| info.label == LABEL) {
+        if let Some(key) = left.key {
+            token.delete(&key)?;
+        }
+    }
+    let tried = try_all(&token, job);
+    let removed = remove(&token, job);
+    tried.and(removed)
+}
+
+fn try_all(token: &Pkcs11Token, job: &Job) -> Result<()> {
     let shared = match job.key {
         Some(_) => None,
-        None => Some(Sacrifice::make(&token, job)?),
+        None => Some(Sacrifice::make(token, job)?),
     };
     let todo = chosen(job.quick).filter(|attack| !job.done.iter().any(|done| done == attack.name));
     for attack in todo {
@@ -98,18 +110,18 @@ fn attack(job: &Job, pin: Option<Secret>) -> Result<()> {
         };
         say(&Said::Begun(tried.clone()))?;
         let outcome = match (&job.key, &shared) {
-            (Some((key, evidence)), _) if !attack.sacrifice => run(&token, attack, key, evidence, None)?,
+            (Some((key, evidence)), _) if !attack.sacrifice => run(token, attack, key, evidence, None)?,
             (_, Some(shared)) if !attack.sacrifice => {
-                run(&token, attack, &shared.key, &shared.evidence, Some(&shared.value))?
+                run(token, attack, &shared.key, &shared.evidence, Some(&shared.value))?
             }
             _ => {
                 // One of its own, so that what one attack changes does not help or spoil the next.
                 if shared.is_some() {
-                    remove(&token, job)?;
+                    remove(token, job)?;
                 }
-                let own = Sacrifice::make(&token, job)?;
-                let outcome = run(&token, attack, &own.key, &own.evidence, Some(&own.value));
-                remove(&token, job)?;
+                let own = Sacrifice::make(token, job)?;
+                let outcome = run(token, attack, &own.key, &own.evidence, Some(&own.value));
+                remove(token, job)?;
                 outcome?
             }
         };
@@ -117,7 +129,7 @@ fn attack(job: &Job, pin: Option<Secret>) -> Result<()> {
         tried.what = outcome.what;
         say(&Said::Tried(tried))?;
     }
-    remove(&token, job)
+    Ok(())
 }
 
 fn remove(token: &Pkcs11Token, job: &Job) -> Result<()> {

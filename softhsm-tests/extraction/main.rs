@@ -1,0 +1,225 @@
+//! The extraction suite: what it finds on every token that this machine has, and that a token which gives keys away is
+//! refused. One that cannot be had is a line on stderr that says SKIPPED.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../bench/mod.rs"]
+mod bench;
+mod expected;
+#[path = "../isolation.rs"]
+mod isolation;
+mod keys;
+#[path = "../kryoptic.rs"]
+mod kryoptic;
+#[path = "../nss.rs"]
+mod nss;
+#[path = "../opencryptoki.rs"]
+mod opencryptoki;
+#[path = "../softhsm.rs"]
+mod softhsm;
+#[path = "../suite/mod.rs"]
+mod suite;
+mod user;
+mod workers;
+
+use serde_json::Value;
+use user::User;
+
+/// The tests that every kind of token gets.
+macro_rules! on {
+    ($tests:ident, $bench:ident, $name:literal: $($test:ident)*) => {
+        mod $tests {
+            use super::{isolation, user::User, $bench};
+            $(
+                #[test]
+                fn $test() {
+                    let test = concat!(stringify!($tests), "::", stringify!($test));
+                    isolation::hosted(test, $bench::environment, $bench::host, |folder| {
+                        if let Some(bench) = $bench::Bench::new(folder) {
+                            super::$test(&User::of(folder, &bench.settings, super::pin(&bench)), $name);
+                        }
+                    });
+                }
+            )*
+        }
+    };
+}
+
+on! { on_softhsm, softhsm, "SoftHSM":
+    every_attack_has_the_verdict_that_is_known
+    a_key_is_left_as_it_was
+}
+on! { on_kryoptic, kryoptic, "kryoptic":
+    every_attack_has_the_verdict_that_is_known
+    a_key_is_left_as_it_was
+    a_token_that_leaks_is_refused_unless_that_is_accepted
+}
+on! { on_nss, nss, "NSS":
+    every_attack_has_the_verdict_that_is_known
+    a_key_is_left_as_it_was
+    a_token_that_leaks_is_refused_unless_that_is_accepted
+}
+on! { on_opencryptoki, opencryptoki, "opencryptoki":
+    every_attack_has_the_verdict_that_is_known
+    a_key_is_left_as_it_was
+    a_token_that_leaks_is_refused_unless_that_is_accepted
+}
+
+fn pin(bench: &dyn suite::Bench) -> String {
+    bench.pin().to_owned()
+}
+
+fn verdicts(tried: &Value) -> Vec<(String, String)> {
+    tried["tokens"][0]["attacks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tried| {
+            let text = |field: &str| tried[field].as_str().unwrap().to_owned();
+            assert!(!text("what").is_empty());
+            (text("attack"), text("verdict"))
+        })
+        .collect()
+}
+
+/// `token test` and `test --attack` say of every attack what is known of the token; exit code 1 where it leaks.
+fn every_attack_has_the_verdict_that_is_known(user: &User, token: &str) {
+    let known = expected::of(token);
+    let code = i32::from(expected::leaks(token));
+    user.ok(&user.init(&["--accept-leaky-token"]));
+    let done = user.run(&["token", "test", "t", "--json"], "");
+    let tried: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(verdicts(&tried), known, "{tried:#}");
+    assert_eq!(
+        (done.code, tried["ok"].as_bool()),
+        (code, Some(code == 0)),
+        "{done:?}"
+    );
+    // A key of each hash, since a key as long as the hash's block is worked off at once.
+    for algorithm in ["hmac-sha256", "hmac-sha384", "hmac-sha512"] {
+        user.import(algorithm, &[]);
+        let done = user.run(&["test", algorithm, "--attack", "--json"], "");
+        let tried: Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(verdicts(&tried), known, "{algorithm}: {tried:#}");
+        assert_eq!(done.code, code, "{done:?}");
+        let on: Vec<_> = tried["tokens"][0]["attacks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tried| (tried["attack"].as_str().unwrap(), tried["on"].as_str().unwrap()))
+            .collect();
+        assert!(on.contains(&("wrap-aes", "key")) && on.contains(&("copy", "sacrificial")));
+    }
+}
+
+/// After every attack the key makes the same MAC, has the same attributes, and is as alone on its token as before.
+fn a_key_is_left_as_it_was(user: &User, _: &str) {
+    user.ok(&user.init(&["--accept-leaky-token"]));
+    user.import("hmac-sha256", &["--allow", "raw"]);
+    let seen = || {
+        (
+            user.objects(),
+            user.run(&["hmac", "hmac-sha256"], "message").stdout,
+        )
+    };
+    let before = seen();
+    assert!(!before.0.is_empty() && before.1.len() > 60, "{before:?}");
+    for _ in 0..2 {
+        user.run(&["test", "hmac-sha256", "--attack"], "");
+        user.run(&["token", "test"], "");
+    }
+    assert_eq!(seen(), before);
+    user.ok(&["test", "hmac-sha256"]);
+}
+
+/// init and import refuse a token that gives keys away; one who takes it all the same is told again and again.
+fn a_token_that_leaks_is_refused_unless_that_is_accepted(user: &User, _: &str) {
+    let done = user.run(&user.init(&[]), "");
+    assert_eq!(done.code, 5, "{done:?}");
+    assert!(done.stderr.contains("gives its keys away") && done.stderr.contains("--accept-leaky-token"));
+    assert!(!user.config().contains("[token."), "nothing is set up");
+    let trust = user.file("trust.json");
+    assert!(
+        trust.contains("\"version\": 1") && trust.contains("\"leaks\": [\n"),
+        "{trust}"
+    );
+
+    user.ok(&user.init(&["--accept-leaky-token"]));
+    assert!(user.config().contains("accept-leaky-token = true"));
+    let done = user.import("hmac-sha256", &[]);
+    assert!(done.stderr.contains("read a secret back out of it"), "{done:?}");
+
+    // Set up by hand, or before the module was known to leak.
+    user.write_config(&user.config().replace("accept-leaky-token = true\n", ""));
+    let import = [
+        "import",
+        "--exchange",
+        "generic",
+        "--algorithm",
+        "hmac-sha512",
+        "--key",
+        "k",
+    ];
+    let done = user.run(&import, "a secret that is not short at all\n");
+    let secret = "A1b2C3d4E5f6G7h8J9k0L1m2N3p4Q5r6";
+    assert_eq!(done.code, 5, "{done:?}");
+    let done = user.run(&import, &format!("{secret}\n"));
+    assert_eq!(done.code, 5, "{done:?}");
+    assert!(done.stderr.contains("gives its keys away"), "{done:?}");
+    let line = format!(
+        "{{\"exchange\":\"generic\",\"algorithm\":\"hmac-sha256\",\"key\":\"j\",\"secret\":\"{secret}\"}}\n"
+    );
+    let done = user.run(&["import", "--json"], &line);
+    assert!(done.stdout.contains("\"unsupported\""), "{done:?}");
+    let done = user.run(
+        &[&import[..], &["--accept-leaky-token"]].concat(),
+        &format!("{secret}\n"),
+    );
+    assert_eq!(done.code, 0, "{done:?}");
+
+    let said = |args: &[&str]| {
+        let done = user.run(args, "");
+        format!("{}{}", done.stdout, done.stderr)
+    };
+    for args in [
+        &["list"][..],
+        &["show", "k"],
+        &["doctor"],
+        &["token", "show", "t"],
+    ] {
+        let said = said(args);
+        assert!(said.contains("read a secret back out of it"), "{args:?}: {said}");
+    }
+    for args in [
+        &["list", "--json"][..],
+        &["show", "k", "--json"],
+        &["token", "show", "t", "--json"],
+    ] {
+        let said = said(args);
+        assert!(said.contains("\"leaks\":[\""), "{args:?}: {said}");
+    }
+    // What was accepted once holds for the key's next secret.
+    let done = user.run(&["rotate", "k"], &format!("{secret}x\n"));
+    assert_eq!(done.code, 0, "{done:?}");
+}
+
+/// The page for users has the same table.
+#[test]
+fn the_table_of_the_page_is_what_the_suite_finds() {
+    isolation::alone(
+        "the_table_of_the_page_is_what_the_suite_finds",
+        softhsm::environment,
+        |folder| {
+            let Some(bench) = softhsm::Bench::new(folder) else {
+                return;
+            };
+            let user = User::of(folder, &bench.settings, pin(&bench));
+            user.ok(&user.init(&[]));
+            let tried: Value = serde_json::from_str(&user.ok(&["token", "test", "--json"])).unwrap();
+            expected::check_page(&|attack| {
+                let all = tried["tokens"][0]["attacks"].as_array().unwrap();
+                let tried = all.iter().find(|tried| tried["attack"] == attack).unwrap();
+                tried["does"].as_str().unwrap().to_owned()
+            });
+        },
+    );
+}
