@@ -27,7 +27,6 @@ const INSIDE: &str = "HSMSIGN_TEST_OPENCRYPTOKI";
 const FOLDERS: &str = "\
 set -e
 mount -t tmpfs -o mode=755 none /run
-mount -t tmpfs -o mode=1777 none /dev/shm
 mount -t tmpfs -o mode=755 none /var/lib/opencryptoki
 mount -t tmpfs -o mode=755 none /var/log/opencryptoki
 mount -t tmpfs -o mode=1777 none /dev/shm
