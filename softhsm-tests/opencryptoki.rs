@@ -27,9 +27,9 @@ const INSIDE: &str = "HSMSIGN_TEST_OPENCRYPTOKI";
 const FOLDERS: &str = "\
 set -e
 mount -t tmpfs -o mode=755 none /run
-mount -t tmpfs -o mode=1777 none /dev/shm
 mount -t tmpfs -o mode=755 none /var/lib/opencryptoki
 mount -t tmpfs -o mode=755 none /var/log/opencryptoki
+mount -t tmpfs -o mode=1777 none /dev/shm
 mkdir -p /run/lock/opencryptoki/swtok /var/lib/opencryptoki/swtok/TOK_OBJ
 chgrp -R pkcs11 /run/lock/opencryptoki /var/lib/opencryptoki /var/log/opencryptoki
 chmod -R 770 /run/lock/opencryptoki /var/lib/opencryptoki /var/log/opencryptoki

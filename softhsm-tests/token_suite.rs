@@ -138,16 +138,39 @@ fn probing_tries_what_is_claimed() {
 }
 
 /// What hardening takes effect is known for each token; a change in either direction is worth a look.
-#[test]
-fn hardening_is_read_back() {
-    isolation::alone("hardening_is_read_back", softhsm::environment, |folder| {
-        let both = "private sensitive not-extractable not-modifiable no-derive no-wrap no-unwrap no-encrypt no-decrypt no-verify";
-        if let Some(bench) = softhsm::Bench::new(folder) {
-            let all = both.replace("not-modifiable", "not-copyable not-modifiable") + " one-mechanism";
-            assert_eq!(suite::hardening(&bench), (1, all));
-        }
-        if let Some(bench) = nss::Bench::new(folder) {
-            assert_eq!(suite::hardening(&bench), (2, both.to_owned()));
-        }
-    });
+fn hardening_is(bench: &dyn suite::Bench, rung: u8, without: &[&str]) {
+    let all = [
+        "private",
+        "sensitive",
+        "not-extractable",
+        "not-copyable",
+        "not-modifiable",
+        "no-derive",
+        "no-wrap",
+        "no-unwrap",
+        "no-encrypt",
+        "no-decrypt",
+        "no-verify",
+        "one-mechanism",
+    ];
+    let wanted: Vec<_> = all.into_iter().filter(|word| !without.contains(word)).collect();
+    assert_eq!(suite::hardening(bench), (rung, wanted.join(" ")));
 }
+
+macro_rules! hardening {
+    ($test:ident on $bench:ident: rung $rung:literal $(, without $word:literal)*) => {
+        #[test]
+        fn $test() {
+            isolation::hosted(stringify!($test), $bench::environment, $bench::host, |folder| {
+                if let Some(bench) = $bench::Bench::new(folder) {
+                    hardening_is(&bench, $rung, &[$($word),*]);
+                }
+            });
+        }
+    };
+}
+
+hardening! { hardening_on_softhsm on softhsm: rung 1 }
+hardening! { hardening_on_kryoptic on kryoptic: rung 1 }
+hardening! { hardening_on_nss on nss: rung 2, without "not-copyable", without "one-mechanism" }
+hardening! { hardening_on_opencryptoki on opencryptoki: rung 2, without "not-copyable", without "one-mechanism" }

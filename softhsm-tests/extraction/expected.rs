@@ -72,7 +72,7 @@ fn table(does: &dyn Fn(&str) -> String) -> String {
     text
 }
 
-/// Holds the table of docs/tokens.md against the verdicts; with HSMSIGN_WRITE_DOCS=1 writes it.
+/// Holds the table of docs/tokens.md against the verdicts; with HSMSIGN_DOCS=write writes it.
 pub fn check_page(does: &dyn Fn(&str) -> String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/tokens.md");
     let page = fs::read_to_string(&path).unwrap();
@@ -83,12 +83,12 @@ pub fn check_page(does: &dyn Fn(&str) -> String) {
         .split_once(END)
         .expect("docs/tokens.md has the mark of the table's end");
     let wanted = format!("\n{}", table(does));
-    if std::env::var_os("HSMSIGN_WRITE_DOCS").is_some() {
+    if std::env::var("HSMSIGN_DOCS").as_deref() == Ok("write") {
         fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
         return;
     }
     assert!(
         now == wanted,
-        "the table of docs/tokens.md is not what the suite finds; write it anew: HSMSIGN_WRITE_DOCS=1 cargo test --test extraction"
+        "the table of docs/tokens.md is not what the suite finds; write it anew: HSMSIGN_DOCS=write cargo test --test extraction"
     );
 }

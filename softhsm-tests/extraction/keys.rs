@@ -1,8 +1,12 @@
 //! The verdict is found once, and remembered.
 
-use std::fs;
+use std::{fs, thread::sleep, time::Duration};
 
-use crate::{isolation, softhsm, user::User};
+use crate::{
+    bench::{KRAKEN_SECRET, Place},
+    isolation, softhsm,
+    user::User,
+};
 
 const SECRET: &str = "A1b2C3d4E5f6G7h8J9k0L1m2N3p4Q5r6";
 
@@ -90,4 +94,60 @@ fn what_can_be_guessed_is_pointed_out() {
         let said = import("random", SECRET);
         assert!(!said.contains("can be guessed"), "{said}");
     });
+}
+
+/// What a trial that was killed leaves on the token goes with the next one, and keys stay whole.
+#[test]
+fn a_killed_trial_leaves_nothing_for_long() {
+    let Some(place) = Place::with_kraken() else { return };
+    let objects = || {
+        let token = fs::read_dir(place.token_folder())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap();
+        let files = fs::read_dir(token.path()).unwrap();
+        let objects =
+            files.filter(|file| file.as_ref().unwrap().path().extension() == Some("object".as_ref()));
+        objects.count()
+    };
+    let before = objects();
+    for round in 0..12 {
+        let mut child = place.start(&["token", "test"]);
+        sleep(Duration::from_millis(20 + 17 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    // The last worker finds nobody listening, and ends.
+    sleep(Duration::from_millis(500));
+    place.ok(&["token", "test"]);
+    assert_eq!(objects(), before);
+    place.ok(&["test", "kraken"]);
+}
+
+/// Every MAC key of a pair is tried, and of the pair before the last rotation too; a passphrase is no key.
+#[test]
+fn every_mac_key_of_a_pair_is_tried() {
+    let Some(place) = Place::with_kraken() else { return };
+    let done = place.run(&["rotate", "kraken"], &format!("{KRAKEN_SECRET}\n"));
+    assert_eq!(done.code, 0, "{done:?}");
+    let tried = place.json(&["test", "kraken", "--attack", "--json"]);
+    let tokens = tried["tokens"].as_array().unwrap();
+    let seen: Vec<_> = tokens
+        .iter()
+        .map(|tried| {
+            (
+                tried["object"].as_str().unwrap(),
+                tried["previous"].as_bool().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(seen, [("secret", false), ("secret", true)]);
+    let done = place.run(
+        &["import", "--exchange", "coinbaseexchange", "--api-key", "a"],
+        &format!("{KRAKEN_SECRET}\npassphrase\n"),
+    );
+    assert_eq!(done.code, 0, "{done:?}");
+    let tried = place.json(&["test", "coinbaseexchange", "--attack", "--json"]);
+    assert_eq!(tried["tokens"].as_array().unwrap().len(), 1);
 }

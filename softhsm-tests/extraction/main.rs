@@ -1,5 +1,5 @@
-//! The extraction suite: what it finds on every token that this machine has, and that a token which gives keys away is
-//! refused. One that cannot be had is a line on stderr that says SKIPPED.
+//! The binary on every token that this machine has: what the extraction suite finds, that a token which gives keys away
+//! is refused, and the road of a key. One that cannot be had is a line on stderr that says SKIPPED.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../bench/mod.rs"]
@@ -14,6 +14,7 @@ mod kryoptic;
 mod nss;
 #[path = "../opencryptoki.rs"]
 mod opencryptoki;
+mod road;
 #[path = "../softhsm.rs"]
 mod softhsm;
 #[path = "../suite/mod.rs"]
@@ -47,20 +48,24 @@ macro_rules! on {
 on! { on_softhsm, softhsm, "SoftHSM":
     every_attack_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
+    a_key_goes_the_whole_road
 }
 on! { on_kryoptic, kryoptic, "kryoptic":
     every_attack_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
+    a_key_goes_the_whole_road
     a_token_that_leaks_is_refused_unless_that_is_accepted
 }
 on! { on_nss, nss, "NSS":
     every_attack_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
+    a_key_goes_the_whole_road
     a_token_that_leaks_is_refused_unless_that_is_accepted
 }
 on! { on_opencryptoki, opencryptoki, "opencryptoki":
     every_attack_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
+    a_key_goes_the_whole_road
     a_token_that_leaks_is_refused_unless_that_is_accepted
 }
 
@@ -200,6 +205,11 @@ fn a_token_that_leaks_is_refused_unless_that_is_accepted(user: &User, _: &str) {
     // What was accepted once holds for the key's next secret.
     let done = user.run(&["rotate", "k"], &format!("{secret}x\n"));
     assert_eq!(done.code, 0, "{done:?}");
+}
+
+/// A token that may leak is a token like any other.
+fn a_key_goes_the_whole_road(user: &User, _: &str) {
+    road::whole(user);
 }
 
 /// The page for users has the same table.

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use hsmsign::{
+    enrol::Attacked,
     error::{Code, Result},
     keyring::KeyName,
     token::{
-        extraction::{Report, Verdict, Worker, use_worker},
+        extraction::{Verdict, Worker, use_worker},
         leaky, pkcs11,
     },
 };
@@ -14,8 +15,8 @@ use serde_json::json;
 
 use super::output;
 
-/// The hidden command of the worker.
-pub const WORKER: &str = "attack-worker";
+/// The one argument of the worker. It is no command of the user's, so no help or completion knows it.
+const WORKER: &str = "attack-worker";
 
 /// Has attacks run in this very program, started again.
 pub fn use_this_program() {
@@ -34,23 +35,36 @@ pub fn use_this_program() {
     }
 }
 
+/// Whether this process was started to be the worker.
+pub fn is_worker() -> bool {
+    std::env::args_os().skip(1).eq([WORKER])
+}
+
 /// Does the job on standard input.
-pub fn work() -> Result<ExitCode> {
-    pkcs11::attack_from_stdin().map(|()| ExitCode::SUCCESS)
+pub fn work() -> ExitCode {
+    match pkcs11::attack_from_stdin() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::report(&error),
+    }
 }
 
 /// Tells what was tried on each token, and what it means. Exit code 1 where a key came out.
-pub fn tell(key: Option<&KeyName>, all: &[(&str, &Report)], json: bool) -> Result<ExitCode> {
-    let leaks = all.iter().any(|(_, report)| !report.leaks().is_empty());
+pub fn tell(key: Option<&KeyName>, all: &[Attacked], json: bool) -> Result<ExitCode> {
+    let leaks = all.iter().any(|attacked| !attacked.report.leaks().is_empty());
     if json {
         let tokens: Vec<_> = all
             .iter()
-            .map(|(token, report)| json!({"token": token, "leaks": report.leaks(), "attacks": report.tried}))
+            .map(|attacked| {
+                json!({
+                    "token": attacked.token, "object": attacked.slot, "previous": attacked.previous,
+                    "leaks": attacked.report.leaks(), "attacks": attacked.report.tried,
+                })
+            })
             .collect();
         output::json(&json!({"ok": !leaks, "key": key.map(KeyName::as_str), "tokens": tokens}))?;
     } else {
-        for (token, report) in all {
-            tell_one(key, token, report)?;
+        for attacked in all {
+            tell_one(key, attacked)?;
         }
     }
     Ok(if leaks {
@@ -60,7 +74,13 @@ pub fn tell(key: Option<&KeyName>, all: &[(&str, &Report)], json: bool) -> Resul
     })
 }
 
-fn tell_one(key: Option<&KeyName>, token: &str, report: &Report) -> Result<ExitCode> {
+fn tell_one(key: Option<&KeyName>, attacked: &Attacked) -> Result<ExitCode> {
+    let Attacked {
+        token,
+        slot,
+        previous,
+        report,
+    } = attacked;
     if report.tried.is_empty() {
         return output::line(&format!("token {token}: nothing to try on a token of this kind"));
     }
@@ -78,7 +98,12 @@ fn tell_one(key: Option<&KeyName>, token: &str, report: &Report) -> Result<ExitC
             output::line(&format!("{}: {}", tried.attack, tried.what))?;
         }
     }
-    let what = key.map_or_else(|| "a key made for it".to_owned(), ToString::to_string);
+    let what = match (key, slot.as_str(), previous) {
+        (None, ..) => "a key made for it".to_owned(),
+        (Some(key), "secret", false) => key.to_string(),
+        (Some(key), slot, false) => format!("the {slot} of {key}"),
+        (Some(key), slot, true) => format!("the {slot} of {key} before its last rotation"),
+    };
     let leaks = report.leaks();
     if leaks.is_empty() {
         return output::line(&format!(

@@ -76,9 +76,6 @@ enum Command {
     Restore(backup::RestoreArgs),
     Completions(pages::CompletionArgs),
     Man(pages::ManArgs),
-    /// What the extraction suite runs its attacks in
-    #[command(name = attack::WORKER, hide = true)]
-    AttackWorker,
 }
 
 /// What a command finds around it.
@@ -122,6 +119,9 @@ impl Around {
 /// Runs the command that the arguments name. Answers the exit code.
 pub fn run() -> ExitCode {
     attack::use_this_program();
+    if attack::is_worker() {
+        return attack::work();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return unparsed(&error),
@@ -146,7 +146,6 @@ pub fn run() -> ExitCode {
         Command::Restore(args) => backup::restore(&args),
         Command::Completions(args) => pages::completions::<Cli>(&args),
         Command::Man(args) => pages::man::<Cli>(&args),
-        Command::AttackWorker => attack::work(),
     };
     match done {
         Ok(code) => code,

@@ -34,10 +34,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let around = Around::find()?;
     if args.attack {
         return match around.enrol().and_then(|enrol| enrol.attack(&args.key)) {
-            Ok(all) => {
-                let all: Vec<_> = all.iter().map(|one| (one.token.as_str(), &one.report)).collect();
-                attack::tell(Some(&args.key), &all, args.json)
-            }
+            Ok(all) => attack::tell(Some(&args.key), &all, args.json),
             Err(error) => Ok(output::report_json(&error, args.json)),
         };
     }

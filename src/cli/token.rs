@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use hsmsign::{
     config::{self, Config},
+    enrol::Attacked,
     error::{Result, bad_input},
     keyring::Keyring as _,
     token::{forget_refused, leaky, pin_source},
@@ -158,7 +159,15 @@ fn test(around: &Around, token: Option<String>, json: bool) -> Result<ExitCode> 
         tokens.try_out(&name, false).map(|report| (name, report))
     });
     match tried {
-        Ok((name, report)) => attack::tell(None, &[(&name, &report)], json),
+        Ok((token, report)) => {
+            let attacked = Attacked {
+                token,
+                slot: "secret".to_owned(),
+                previous: false,
+                report,
+            };
+            attack::tell(None, &[attacked], json)
+        }
         Err(error) => Ok(output::report_json(&error, json)),
     }
 }

@@ -11,6 +11,10 @@ use crate::{
 pub struct Attacked {
     /// The token's name.
     pub token: String,
+    /// What the object is to the scheme: `secret`, `partner_secret`.
+    pub slot: String,
+    /// Whether it is of the pair before the last rotation.
+    pub previous: bool,
     /// What was tried.
     pub report: Report,
 }
@@ -33,23 +37,27 @@ impl Enrol {
             .fix("`hsmsign token test` tries the token itself"));
         };
         let mut all = Vec::new();
-        for copy in &record.current.copies {
-            let Some(secret) = copy.objects.get("secret") else {
-                continue;
-            };
-            let trial = Trial {
-                algorithm,
-                key: Some((secret.key.clone(), evidence(algorithm, secret)?)),
-                quick: false,
-            };
-            let report = self
-                .tokens
-                .attack(&copy.token, &trial)
-                .map_err(|error| error.within(format_args!("token {}", copy.token)))?;
-            all.push(Attacked {
-                token: copy.token.clone(),
-                report,
-            });
+        for (pair, previous) in [(Some(&record.current), false), (record.previous.as_ref(), true)] {
+            for copy in pair.map_or(&[][..], |pair| &pair.copies) {
+                let macs = copy.objects.iter().filter(|(slot, _)| *slot != "passphrase");
+                for (slot, material) in macs {
+                    let trial = Trial {
+                        algorithm,
+                        key: Some((material.key.clone(), evidence(algorithm, material)?)),
+                        quick: false,
+                    };
+                    let report = self
+                        .tokens
+                        .attack(&copy.token, &trial)
+                        .map_err(|error| error.within(format_args!("token {}", copy.token)))?;
+                    all.push(Attacked {
+                        token: copy.token.clone(),
+                        slot: slot.clone(),
+                        previous,
+                        report,
+                    });
+                }
+            }
         }
         self.write_down(name, &all)?;
         Ok(all)
@@ -63,8 +71,12 @@ impl Enrol {
         let _lock = self.lock()?;
         let mut record = self.keyring.get(name)?;
         for copy in &mut record.current.copies {
-            if let Some(attacked) = all.iter().find(|attacked| attacked.token == copy.token) {
-                copy.leaks = attacked.report.leaks();
+            for attacked in all.iter().filter(|attacked| attacked.token == copy.token) {
+                for leak in attacked.report.leaks() {
+                    if !copy.leaks.contains(&leak) {
+                        copy.leaks.push(leak);
+                    }
+                }
             }
         }
         self.keyring.put(&record)

@@ -1,4 +1,5 @@
-//! The boundary to a PKCS #11 module: the only place where its C functions are called.
+//! The boundary to a PKCS #11 module: the only place where its C functions are called, beside `attack/calls.rs` for
+//! what only an attack calls.
 //!
 //! Everything above is safe code. Templates point straight at the caller's bytes, so that a key or PIN in locked memory
 //! reaches the module without a copy on our side.

@@ -17,7 +17,7 @@ mod wrap;
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdout, Command, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, RecvTimeoutError},
     time::Duration,
 };
 
@@ -129,36 +129,43 @@ fn listen(worker: &Worker, job: &Job, pin: Option<&Secret>, patience: Duration, 
     let mut begun: Option<Tried> = None;
     let mut wait = patience;
     let lines = child.stdout.take().map(lines);
-    let end = loop {
-        let said = lines.as_ref().and_then(|lines| lines.recv_timeout(wait).ok());
+    let what = loop {
+        let said = match &lines {
+            Some(lines) => lines.recv_timeout(wait),
+            None => Err(RecvTimeoutError::Disconnected),
+        };
         wait = PATIENCE;
         match said {
-            Some(Said::Begun(tried)) => begun = Some(tried),
-            Some(Said::Tried(tried)) => {
+            Ok(Said::Begun(tried)) => begun = Some(tried),
+            Ok(Said::Tried(tried)) => {
                 begun = None;
                 report.tried.push(tried);
             }
-            Some(Said::Failed(error)) => break End::Failed(error),
-            Some(Said::Done) => break End::Done,
-            None => break End::Lost(begun),
+            Ok(end @ (Said::Failed(_) | Said::Done)) => {
+                let _ = child.wait();
+                return match end {
+                    Said::Failed(error) => End::Failed(error),
+                    _ => End::Done,
+                };
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break format!("the module did not come back within {} s", PATIENCE.as_secs());
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                break child.wait().map_or_else(
+                    |_| "the module crashed".to_owned(),
+                    |status| format!("the module crashed ({status})"),
+                );
+            }
         }
     };
-    let crashed = child.try_wait().ok().flatten();
-    if matches!(end, End::Lost(_)) {
-        let _ = child.kill();
-    }
-    let _ = child.wait();
-    match end {
-        End::Lost(Some(tried)) => End::Lost(Some(Tried {
-            verdict: Verdict::Crashed,
-            what: crashed.map_or_else(
-                || format!("the module did not come back within {} s", PATIENCE.as_secs()),
-                |status| format!("the module crashed ({status})"),
-            ),
-            ..tried
-        })),
-        other => other,
-    }
+    End::Lost(begun.map(|tried| Tried {
+        verdict: Verdict::Crashed,
+        what,
+        ..tried
+    }))
 }
 
 fn start(worker: &Worker, job: &Job, pin: Option<&Secret>) -> Result<Child> {

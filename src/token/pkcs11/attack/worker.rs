@@ -1,6 +1,7 @@
 //! The worker: a process that opens the token for itself, tries every attack, and says what came of each.
 
 use std::{
+    fs::{File, OpenOptions},
     io::{self, Write as _},
     os::fd::AsFd as _,
     sync::{Arc, Mutex, PoisonError},
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     ask::read_secret_line,
-    error::{self, Code, bad_input},
+    error::{self, Code, bad_input, failed},
     secret::{BlockKey, Secret},
     token::{
         KeyMeta, KeyRef, PinProvider, PinRequest, Result, Token as _, TokenError,
@@ -38,20 +39,32 @@ pub fn attack_from_stdin() -> error::Result<()> {
     let job: Job = serde_json::from_slice(line.expose())
         .map_err(|_| bad_input("standard input holds no job of the extraction suite"))?;
     let pin = job.pin.then(|| read_secret_line(stdin.as_fd())).transpose()?;
-    let last = match attack(&job, pin) {
+    let listener = Listener::new().map_err(|_| failed("the worker has no standard output of its own"))?;
+    let last = match attack(&job, pin, &listener) {
         Ok(()) => Said::Done,
         Err(error) => Said::Failed(error),
     };
-    say(&last).map_err(Into::into)
+    listener.hears(&last).map_err(Into::into)
 }
 
-fn say(said: &Said) -> Result<()> {
-    let failed = |_| TokenError::Failed("the extraction suite was not listened to".into());
-    let mut text = serde_json::to_vec(said).map_err(|_| TokenError::Failed("a report is no JSON".into()))?;
-    text.push(b'\n');
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&text).map_err(failed)?;
-    stdout.flush().map_err(failed)
+/// The parent, on what was standard output: what a module prints there must not stand between the lines.
+struct Listener(File);
+
+impl Listener {
+    fn new() -> io::Result<Self> {
+        let own = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3)?;
+        rustix::stdio::dup2_stdout(OpenOptions::new().write(true).open("/dev/null")?)?;
+        Ok(Self(own.into()))
+    }
+
+    fn hears(&self, said: &Said) -> Result<()> {
+        let mut text =
+            serde_json::to_vec(said).map_err(|_| TokenError::Failed("a report is no JSON".into()))?;
+        text.push(b'\n');
+        (&self.0)
+            .write_all(&text)
+            .map_err(|_| TokenError::Failed("the extraction suite was not listened to".into()))
+    }
 }
 
 /// A PIN that the parent's login proved right; given once, and not where a try is worth something.
@@ -76,7 +89,7 @@ impl PinProvider for Given {
     }
 }
 
-fn attack(job: &Job, pin: Option<Secret>) -> Result<()> {
+fn attack(job: &Job, pin: Option<Secret>, listener: &Listener) -> Result<()> {
     let token = Pkcs11Token::open(job.settings.clone(), Arc::new(Given(Mutex::new(pin))))?;
     // One that was killed leaves its key; hsmsign runs no two at a time.
     for left in token.list()?.into_iter().filter(|info| info.label == LABEL) {
@@ -84,16 +97,16 @@ fn attack(job: &Job, pin: Option<Secret>) -> Result<()> {
             token.delete(&key)?;
         }
     }
-    let tried = try_all(&token, job);
-    let removed = remove(&token, job);
+    let shared = match job.key {
+        Some(_) => None,
+        None => Some(Sacrifice::make(&token, job)?),
+    };
+    let tried = try_all(&token, job, shared.as_ref(), listener);
+    let removed = shared.map_or(Ok(()), |shared| token.delete(&shared.key));
     tried.and(removed)
 }
 
-fn try_all(token: &Pkcs11Token, job: &Job) -> Result<()> {
-    let shared = match job.key {
-        Some(_) => None,
-        None => Some(Sacrifice::make(token, job)?),
-    };
+fn try_all(token: &Pkcs11Token, job: &Job, shared: Option<&Sacrifice>, listener: &Listener) -> Result<()> {
     let todo = chosen(job.quick).filter(|attack| !job.done.iter().any(|done| done == attack.name));
     for attack in todo {
         let on = if attack.sacrifice || job.key.is_none() {
@@ -108,35 +121,28 @@ fn try_all(token: &Pkcs11Token, job: &Job) -> Result<()> {
             verdict: Verdict::Crashed,
             what: String::new(),
         };
-        say(&Said::Begun(tried.clone()))?;
-        let outcome = match (&job.key, &shared) {
+        listener.hears(&Said::Begun(tried.clone()))?;
+        let outcome = match (&job.key, shared) {
             (Some((key, evidence)), _) if !attack.sacrifice => run(token, attack, key, evidence, None)?,
             (_, Some(shared)) if !attack.sacrifice => {
                 run(token, attack, &shared.key, &shared.evidence, Some(&shared.value))?
             }
             _ => {
                 // One of its own, so that what one attack changes does not help or spoil the next.
-                if shared.is_some() {
-                    remove(token, job)?;
+                if let Some(shared) = shared {
+                    token.delete(&shared.key)?;
                 }
                 let own = Sacrifice::make(token, job)?;
                 let outcome = run(token, attack, &own.key, &own.evidence, Some(&own.value));
-                remove(token, job)?;
+                token.delete(&own.key)?;
                 outcome?
             }
         };
         tried.verdict = outcome.verdict;
         tried.what = outcome.what;
-        say(&Said::Tried(tried))?;
+        listener.hears(&Said::Tried(tried))?;
     }
     Ok(())
-}
-
-fn remove(token: &Pkcs11Token, job: &Job) -> Result<()> {
-    token.delete(&KeyRef::Object {
-        class: crate::token::Class::Mac,
-        id: job.id.clone(),
-    })
 }
 
 /// A key that is made to be attacked, with the template that keys get.

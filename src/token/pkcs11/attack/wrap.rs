@@ -17,7 +17,7 @@ const OURS: [u8; 32] = *b"an AES key that the attacker has";
 const VECTOR: [u8; 16] = [0; 16];
 
 /// Every way to wrap under an AES key, with its name.
-const AES: [(&str, How<'static>); 7] = [
+const AES: [(&str, How<'static>); 9] = [
     ("CKM_AES_KEY_WRAP", (CKM_AES_KEY_WRAP, Parameter::None)),
     ("CKM_AES_KEY_WRAP_PAD", (CKM_AES_KEY_WRAP_PAD, Parameter::None)),
     ("CKM_AES_KEY_WRAP_KWP", (CKM_AES_KEY_WRAP_KWP, Parameter::None)),
@@ -28,6 +28,8 @@ const AES: [(&str, How<'static>); 7] = [
     ("CKM_AES_CBC_PAD", (CKM_AES_CBC_PAD, Parameter::Bytes(&VECTOR))),
     ("CKM_AES_CBC", (CKM_AES_CBC, Parameter::Bytes(&VECTOR))),
     ("CKM_AES_ECB", (CKM_AES_ECB, Parameter::None)),
+    ("CKM_AES_OFB", (CKM_AES_OFB, Parameter::Bytes(&VECTOR))),
+    ("CKM_AES_CFB128", (CKM_AES_CFB128, Parameter::Bytes(&VECTOR))),
 ];
 
 /// The victim under an AES key.

@@ -1,0 +1,53 @@
+//! The road of a key on any token: import, proof, signature, rotation, removal.
+
+use serde_json::Value;
+
+use crate::{
+    bench::{KRAKEN_BODY, KRAKEN_SECRET, KRAKEN_SIGN},
+    user::User,
+};
+
+const OTHER: &str =
+    "QWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU2Nzg5QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo5OA==";
+
+/// Kraken's documented signature before a rotation and after it was undone, another one in between; nothing is left.
+pub fn whole(user: &User) {
+    user.ok(&user.init(&["--accept-leaky-token"]));
+    let empty = user.objects();
+    let done = user.run(
+        &["import", "--exchange", "kraken", "--api-key", "a"],
+        &format!("{KRAKEN_SECRET}\n"),
+    );
+    assert_eq!(done.code, 0, "{done:?}");
+    let signature = || {
+        let answer = user.ok(&[
+            "sign",
+            "kraken",
+            "POST",
+            "/0/private/AddOrder",
+            "--data",
+            KRAKEN_BODY,
+        ]);
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        answer["headers"]["API-Sign"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(signature(), KRAKEN_SIGN);
+    user.ok(&["test", "kraken"]);
+    let rotate = || {
+        let done = user.run(&["rotate", "kraken", "--api-key", "b"], &format!("{OTHER}\n"));
+        assert_eq!(done.code, 0, "{done:?}");
+    };
+    rotate();
+    assert_ne!(signature(), KRAKEN_SIGN);
+    user.ok(&["rotate", "kraken", "--undo"]);
+    assert_eq!(signature(), KRAKEN_SIGN);
+    rotate();
+    let new = signature();
+    user.ok(&["rotate", "kraken", "--commit"]);
+    assert_eq!(signature(), new);
+    user.ok(&["test", "kraken"]);
+    user.ok(&["doctor"]);
+    user.ok(&["remove", "kraken", "--yes"]);
+    assert_eq!(user.objects(), empty, "nothing is left on the token");
+    user.ok(&["doctor"]);
+}
