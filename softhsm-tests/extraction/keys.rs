@@ -103,8 +103,8 @@ fn a_killed_trial_leaves_nothing_for_long() {
     let objects = || {
         let token = fs::read_dir(place.token_folder())
             .unwrap()
-            .next()
-            .unwrap()
+            .map(Result::unwrap)
+            .find(|entry| entry.file_type().unwrap().is_dir())
             .unwrap();
         let files = fs::read_dir(token.path()).unwrap();
         let objects =
