@@ -139,4 +139,10 @@ impl suite::Bench for Bench {
     fn notices_others(&self) -> bool {
         false
     }
+
+    fn hangs_in_threads(&self) -> Option<&'static str> {
+        Some(
+            "opencryptoki 3.8.1 waits now and then for its own lock file for ever, in C_OpenSession of many threads",
+        )
+    }
 }

@@ -1,6 +1,6 @@
 //! The verdict is found once, and remembered.
 
-use std::{fs, path::Path, thread::sleep, time::Duration};
+use std::{fs, thread::sleep, time::Duration};
 
 use crate::{
     bench::{KRAKEN_SECRET, Place},
@@ -101,9 +101,14 @@ fn what_can_be_guessed_is_pointed_out() {
 fn a_killed_trial_leaves_nothing_for_long() {
     let Some(place) = Place::with_kraken() else { return };
     let objects = || {
-        let entries = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let token = entries(&place.token_folder()).find(|path| path.is_dir()).unwrap();
-        let objects = entries(&token).filter(|file| file.extension() == Some("object".as_ref()));
+        let token = fs::read_dir(place.token_folder())
+            .unwrap()
+            .map(Result::unwrap)
+            .find(|entry| entry.file_type().unwrap().is_dir())
+            .unwrap();
+        let files = fs::read_dir(token.path()).unwrap();
+        let objects =
+            files.filter(|file| file.as_ref().unwrap().path().extension() == Some("object".as_ref()));
         objects.count()
     };
     let before = objects();
