@@ -3,7 +3,7 @@
 use std::{fs, thread::sleep, time::Duration};
 
 use crate::{
-    bench::{KRAKEN_SECRET, Place},
+    bench::{KRAKEN_SECRET, Place, finish},
     isolation, softhsm,
     user::User,
 };
@@ -150,4 +150,39 @@ fn every_mac_key_of_a_pair_is_tried() {
     assert_eq!(done.code, 0, "{done:?}");
     let tried = place.json(&["test", "coinbaseexchange", "--attack", "--json"]);
     assert_eq!(tried["tokens"].as_array().unwrap().len(), 1);
+}
+
+/// Imports that meet an untried module at the same time try it once between them, and all get through.
+#[test]
+fn imports_at_once_try_a_module_once() {
+    with_softhsm("keys::imports_at_once_try_a_module_once", |user| {
+        fs::remove_file(user.path("trust.json")).unwrap();
+        let started: Vec<_> = (0..8)
+            .map(|n| {
+                let args = [
+                    "import",
+                    "--exchange",
+                    "generic",
+                    "--algorithm",
+                    "hmac-sha256",
+                    "--key",
+                ];
+                user.command(&[&args[..], &[&format!("k{n}")]].concat())
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        for child in started {
+            let done = finish(child, format!("{SECRET}\n").as_bytes());
+            assert_eq!(done.code, 0, "{done:?}");
+        }
+        assert_eq!(user.file("trust.json").matches("\"leaks\"").count(), 1);
+        assert_eq!(
+            user.objects()
+                .iter()
+                .filter(|line| line.contains("KeyInfo"))
+                .count(),
+            8
+        );
+    });
 }

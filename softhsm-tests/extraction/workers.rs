@@ -1,6 +1,6 @@
 //! The worker: what it is given, and that one which crashes is an answer too.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::atomic::Ordering};
 
 use hsmsign::{
     algorithm::MacAlgorithm,
@@ -23,6 +23,14 @@ const TRIED: &str =
 
 /// Has a shell script as the worker of a SoftHSM token.
 fn with_script(test: &str, script: &str, check: impl FnOnce(&Path, Result<Option<Report>, TokenError>)) {
+    with_script_and_pin(test, script, |folder, report, _| check(folder, report));
+}
+
+fn with_script_and_pin(
+    test: &str,
+    script: &str,
+    check: impl FnOnce(&Path, Result<Option<Report>, TokenError>, &Pin),
+) {
     isolation::alone(test, softhsm::environment, |folder| {
         let Some(bench) = softhsm::Bench::new(folder) else {
             return;
@@ -31,13 +39,14 @@ fn with_script(test: &str, script: &str, check: impl FnOnce(&Path, Result<Option
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into(), "sh".into(), folder.into()],
         });
-        let token = Pkcs11Token::open(bench.settings.clone(), Pin::new(bench.pin())).unwrap();
+        let pin = Pin::new(bench.pin());
+        let token = Pkcs11Token::open(bench.settings.clone(), pin.clone()).unwrap();
         let trial = Trial {
             algorithm: MacAlgorithm::HmacSha256,
             key: None,
             quick: true,
         };
-        check(folder, token.try_extraction(&trial));
+        check(folder, token.try_extraction(&trial), &pin);
     });
 }
 
@@ -118,6 +127,21 @@ fn an_error_of_the_worker_comes_back() {
         script,
         |_, report| {
             assert_eq!(report, Err(TokenError::Busy("another program holds it".into())));
+        },
+    );
+}
+
+/// A PIN that the worker's token refuses is not tried again: the provider hears of it.
+#[test]
+fn a_pin_that_the_worker_was_refused_is_spent_once() {
+    let script = "cat >/dev/null; echo x >>\"$1\"/started; echo '{\"failed\":{\"WrongPin\":{\"tries_left\":null,\"from\":\"w\"}}}'";
+    with_script_and_pin(
+        "workers::a_pin_that_the_worker_was_refused_is_spent_once",
+        script,
+        |folder, report, pin| {
+            assert!(matches!(report, Err(TokenError::WrongPin { .. })), "{report:?}");
+            assert_eq!(pin.refused.load(Ordering::SeqCst), 1);
+            assert_eq!(fs::read_to_string(folder.join("started")).unwrap(), "x\n");
         },
     );
 }

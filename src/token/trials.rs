@@ -51,7 +51,12 @@ impl Tokens {
             self.tried().insert(name.to_owned(), leaks.clone());
             return Ok(leaks);
         }
-        self.try_out(name, true).map(|report| report.leaks())
+        let _lock = self.turn()?;
+        // Another process may have tried it meanwhile.
+        match self.known_leaks(name)? {
+            Some(leaks) => Ok(leaks),
+            None => self.try_now(name, true).map(|report| report.leaks()),
+        }
     }
 
     /// Tries to get a key out of the token, and remembers what was found. Where the token is of a kind that gives
@@ -60,6 +65,12 @@ impl Tokens {
     /// # Errors
     /// When the token cannot be opened, or the suite cannot be run on it.
     pub fn try_out(&self, name: &str, quick: bool) -> Result<Report> {
+        self.get(name)?;
+        let _lock = self.turn()?;
+        self.try_now(name, quick)
+    }
+
+    fn try_now(&self, name: &str, quick: bool) -> Result<Report> {
         let token = self.get(name)?;
         let mac = token
             .capabilities()
@@ -77,7 +88,7 @@ impl Tokens {
             key: None,
             quick,
         };
-        let report = self.attack(name, &trial).map_err(|error| {
+        let report = self.attack_now(name, &trial).map_err(|error| {
             error.within(format_args!(
                 "whether token {name} keeps its keys could not be found out"
             ))
@@ -96,12 +107,22 @@ impl Tokens {
     /// # Errors
     /// When the token cannot be opened, or the suite cannot be run on it.
     pub fn attack(&self, name: &str, trial: &Trial) -> Result<Report> {
-        let token = self.get(name)?;
-        let _lock = FileLock::acquire(
+        self.get(name)?;
+        let _lock = self.turn()?;
+        self.attack_now(name, trial)
+    }
+
+    /// Under the keyring's lock: what a trial stores is not to be taken for what a killed import left.
+    fn turn(&self) -> Result<FileLock> {
+        FileLock::acquire(
             &self.home.state("keyring.lock"),
             PATIENCE,
             "another hsmsign process has been changing keys",
-        )?;
+        )
+    }
+
+    fn attack_now(&self, name: &str, trial: &Trial) -> Result<Report> {
+        let token = self.get(name)?;
         token
             .try_extraction(trial)
             .map(Option::unwrap_or_default)

@@ -206,3 +206,36 @@ fn run(
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_is_given_once_and_not_where_a_try_is_worth_something() {
+        let given = || {
+            let pin = Secret::take(&mut b"1234".to_vec()).unwrap();
+            Given(Mutex::new(Some(pin)))
+        };
+        let pin = given();
+        assert_eq!(pin.pin(&PinRequest::default()).unwrap().expose(), b"1234");
+        assert_eq!(
+            pin.pin(&PinRequest::default()).unwrap_err().code(),
+            Code::TokenLocked
+        );
+        let count_low = PinRequest {
+            count_low: true,
+            ..PinRequest::default()
+        };
+        let final_try = PinRequest {
+            final_try: true,
+            ..PinRequest::default()
+        };
+        for worth_something in [count_low, final_try] {
+            assert_eq!(
+                given().pin(&worth_something).unwrap_err().code(),
+                Code::TokenLocked
+            );
+        }
+    }
+}
