@@ -60,11 +60,15 @@ pub(super) fn by_id(
     let number = [class_number(class)];
     let of_class = Attribute::numbers(CKA_CLASS, &number);
     if class != Class::Data {
-        return module.find_objects(
-            session,
-            &[of_class, Attribute::bytes(CKA_ID, id.as_bytes())],
-            limit,
+        // By the id alone: SoftHSM looks at each attribute of each object. The halves of a pair share their id.
+        let mut found =
+            module.find_objects(session, &[Attribute::bytes(CKA_ID, id.as_bytes())], 2 * limit)?;
+        let number = number[0].to_ne_bytes();
+        found.retain(
+            |object| matches!(read(module, session, *object, CKA_CLASS), Ok(Some(said)) if said == number),
         );
+        found.truncate(limit);
+        return Ok(found);
     }
     let mut found = Vec::new();
     for (kind, value) in data_names(id) {
