@@ -18,7 +18,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, linka
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    error::{Result, bad_input, failed},
+    error::{Error, Result, bad_input, failed},
     home::{
         Home, beside, check_folder, create_folder, io_error, open_private, remove_file, sync_folder,
         write_private,
@@ -59,6 +59,15 @@ impl Nonces {
         }
     }
 
+    /// Nonces for several requests, written down together by [`Lease::finish`].
+    pub const fn lease(&self) -> Lease<'_> {
+        Lease {
+            nonces: self,
+            state: None,
+            failed: None,
+        }
+    }
+
     /// A nonce greater than any before: the clock, or one more than the last where the clock is behind.
     ///
     /// `clock` is the time since 1970 in the nonce's own unit, of which a second has `per_second`.
@@ -66,10 +75,9 @@ impl Nonces {
     /// # Errors
     /// When the file cannot be read or written: then nothing may be signed.
     pub fn next(&self, key: &KeyName, clock: u64, per_second: u64) -> Result<u64> {
-        let mut state = self.open(key)?;
-        let nonce = clock.max(state.after()?);
-        state.advance(nonce, per_second.saturating_mul(AHEAD.as_secs()).max(1000))?;
-        Ok(nonce)
+        let mut lease = self.lease();
+        let nonce = lease.next(key, clock, per_second)?;
+        lease.finish().map(|()| nonce)
     }
 
     /// Takes note of a nonce that the caller brought, so that later ones lie above it.
@@ -78,16 +86,9 @@ impl Nonces {
     /// When, read in the unit its length implies, it lies more than a day ahead: it would make every later nonce too
     /// small. And as [`Nonces::next`].
     pub fn raise(&self, key: &KeyName, nonce: u64, now: Duration) -> Result<()> {
-        let rate = implied_rate(nonce);
-        if nonce / rate > (now + FAR).as_secs() {
-            return Err(bad_input(format!("the nonce {nonce} lies more than a day ahead"))
-                .fix("it would make every later nonce too small for the exchange; use the clock, or let hsmsign make it"));
-        }
-        let mut state = self.open(key)?;
-        if nonce > state.last {
-            state.advance(nonce, AHEAD.as_secs() * rate)?;
-        }
-        Ok(())
+        let mut lease = self.lease();
+        lease.raise(key, nonce, now)?;
+        lease.finish()
     }
 
     /// Lets the next nonce be greater than `above`. Never lowers.
@@ -139,9 +140,9 @@ impl Nonces {
     pub fn restore(&self, key: &KeyName, mark: u64) -> Result<()> {
         let mut state = self.open(key)?;
         if mark > state.last {
-            state.advance(mark, AHEAD.as_secs() * implied_rate(mark))?;
+            state.note(mark, AHEAD.as_secs() * implied_rate(mark));
         }
-        Ok(())
+        state.store()
     }
 
     fn path(&self, key: &KeyName) -> PathBuf {
@@ -236,6 +237,73 @@ fn link_named(folder: &Path, path: &Path, bytes: &[u8]) -> Result<std::io::Resul
     Ok(linked)
 }
 
+/// Nonces that are given out and not yet written down: none may leave the process before [`Lease::finish`].
+///
+/// It holds one key's file at a time, so that two processes never wait for each other.
+pub struct Lease<'a> {
+    nonces: &'a Nonces,
+    state: Option<State<'a>>,
+    failed: Option<Error>,
+}
+
+impl<'a> Lease<'a> {
+    /// As [`Nonces::next`].
+    ///
+    /// # Errors
+    /// As [`Nonces::next`].
+    pub fn next(&mut self, key: &KeyName, clock: u64, per_second: u64) -> Result<u64> {
+        let state = self.state(key)?;
+        let nonce = clock.max(state.after()?);
+        state.note(nonce, per_second.saturating_mul(AHEAD.as_secs()).max(1000));
+        Ok(nonce)
+    }
+
+    /// As [`Nonces::raise`].
+    ///
+    /// # Errors
+    /// As [`Nonces::raise`].
+    pub fn raise(&mut self, key: &KeyName, nonce: u64, now: Duration) -> Result<()> {
+        let rate = implied_rate(nonce);
+        if nonce / rate > (now + FAR).as_secs() {
+            return Err(bad_input(format!("the nonce {nonce} lies more than a day ahead"))
+                .fix("it would make every later nonce too small for the exchange; use the clock, or let hsmsign make it"));
+        }
+        let state = self.state(key)?;
+        if nonce > state.last {
+            state.note(nonce, AHEAD.as_secs() * rate);
+        }
+        Ok(())
+    }
+
+    /// Writes down what was given out.
+    ///
+    /// # Errors
+    /// When a file could not be written: then nothing with any of these nonces may be signed.
+    pub fn finish(mut self) -> Result<()> {
+        self.store();
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    fn state(&mut self, key: &KeyName) -> Result<&mut State<'a>> {
+        if self.state.as_ref().is_some_and(|state| state.key != *key) {
+            self.store();
+        }
+        let state = match self.state.take() {
+            Some(state) => state,
+            None => self.nonces.open(key)?,
+        };
+        Ok(self.state.insert(state))
+    }
+
+    fn store(&mut self) {
+        if let Some(mut state) = self.state.take()
+            && let Err(error) = state.store()
+        {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
 struct Slot {
     sequence: u64,
     last: u64,
@@ -286,6 +354,10 @@ struct State<'a> {
     sequence: u64,
     last: u64,
     reserved: u64,
+    /// Whether something was given out that is not written yet.
+    noted: bool,
+    /// Whether the reservation was extended.
+    extended: bool,
 }
 
 impl<'a> State<'a> {
@@ -323,6 +395,8 @@ impl<'a> State<'a> {
             sequence: slot.sequence,
             last,
             reserved: slot.reserved,
+            noted: false,
+            extended: false,
         })
     }
 
@@ -333,11 +407,20 @@ impl<'a> State<'a> {
         })
     }
 
-    fn advance(&mut self, nonce: u64, ahead: u64) -> Result<()> {
+    /// Takes note of a nonce that is given out; the reservation reaches `ahead` of it.
+    fn note(&mut self, nonce: u64, ahead: u64) {
         self.last = nonce;
-        let extend = nonce > self.reserved || self.nonces.boot.is_none();
-        if extend {
+        self.noted = true;
+        if nonce > self.reserved || self.nonces.boot.is_none() {
             self.reserved = nonce.saturating_add(ahead);
+            self.extended = true;
+        }
+    }
+
+    /// Writes down what was noted.
+    fn store(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.noted) {
+            return Ok(());
         }
         self.sequence += 1;
         let slot = Slot {
@@ -346,7 +429,7 @@ impl<'a> State<'a> {
             reserved: self.reserved,
         }
         .render(self.nonces.boot.as_deref());
-        if extend {
+        if std::mem::take(&mut self.extended) {
             // In both slots before it counts, so that whichever survives a power cut knows of it.
             self.write(&[slot, slot].concat(), 0)?;
             self.with_file(File::sync_data)

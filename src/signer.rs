@@ -2,16 +2,16 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, bad_input, failed},
-    exchange::{Catalogue, NonceNeed, Part, Prepared, Scheme, Stamps},
+    exchange::{Catalogue, Composed, NonceNeed, Part, Prepared, Scheme, Stamps},
     home::Home,
     keyring::{Copy, FileKeyring, KeyName, Keyring, Material, Record, Stamp},
-    nonce::{self, Nonces},
+    nonce::{self, Lease, Nonces},
     policy::{self, Caller, Question},
     request::{Credentials, Request, SignedRequest},
     token::{Mac, SignInput, Token, TokenError, Tokens},
@@ -24,6 +24,8 @@ pub struct Signer {
     tokens: Arc<Tokens>,
     nonces: Nonces,
     ready: Mutex<HashMap<KeyName, (Stamp, Arc<ReadyKey>)>>,
+    /// Held while a batch is computed by software.
+    lane: Mutex<()>,
 }
 
 /// A key with all that its signatures need beside the token.
@@ -32,6 +34,9 @@ struct ReadyKey {
     scheme: Option<Arc<Scheme>>,
     credentials: Credentials,
 }
+
+/// A request on its way: its key, what is composed, and its first message.
+type Work<'k> = (&'k Arc<ReadyKey>, Composed<'k>, Option<Part>);
 
 /// What was put before the token, for a person to compare with the exchange's documentation.
 #[derive(Debug)]
@@ -51,6 +56,7 @@ impl Signer {
             tokens,
             nonces: Nonces::new(home),
             ready: Mutex::default(),
+            lane: Mutex::default(),
         }
     }
 
@@ -60,21 +66,73 @@ impl Signer {
     /// Everything that can be wrong with the request, the key, the policy or the token. Where the error comes before
     /// the token was asked, no nonce was given out unless the policy had permitted the request.
     pub fn sign(&self, request: &Request, caller: &Caller) -> Result<SignedRequest> {
-        self.sign_in_turn(request, caller, || ())
+        self.run(request, caller, |_| ())
     }
 
-    /// Signs one request, and calls `composed` as soon as its nonce is given out and only the token is left to ask.
-    /// Whoever signs many requests at once takes turns up to there, and nonces increase in the requests' order.
-    ///
-    /// # Errors
-    /// As [`Signer::sign`]; where one comes before the token is asked, `composed` is dropped without being called.
-    pub fn sign_in_turn(
+    /// Signs several requests, and calls `composed` as soon as all nonces are given out and only the tokens are left to
+    /// ask. Whoever signs many at once takes turns up to there, and nonces increase in the requests' order.
+    pub fn sign_batch(
         &self,
-        request: &Request,
+        requests: &[Request],
         caller: &Caller,
         composed: impl FnOnce(),
-    ) -> Result<SignedRequest> {
-        self.run(request, caller, composed, |_| ())
+    ) -> Vec<Result<SignedRequest>> {
+        let mut keys: Vec<Result<Arc<ReadyKey>>> = Vec::with_capacity(requests.len());
+        for request in requests {
+            // Requests of one key mostly come together; its record is looked at once then.
+            let same = keys
+                .last()
+                .and_then(|last| last.as_ref().ok())
+                .filter(|last| request.key.as_ref() == Some(&last.record.name));
+            let key = same.map_or_else(|| self.ready_for(request), |same| Ok(Arc::clone(same)));
+            keys.push(key);
+        }
+        let mut lease = self.nonces.lease();
+        let works: Vec<Result<Work<'_>>> = keys
+            .iter()
+            .zip(requests)
+            .map(|(key, request)| {
+                let key = key.as_ref().map_err(Clone::clone)?;
+                let mut work = self.compose(key, request, caller, &mut lease)?;
+                let part = work.next()?;
+                Ok((key, work, part))
+            })
+            .collect();
+        let noted = lease.finish();
+        composed();
+        if let Err(error) = noted {
+            return works
+                .into_iter()
+                .map(|work| Err(work.err().unwrap_or_else(|| error.clone())))
+                .collect();
+        }
+        let signatures = self.compute_parts(&works);
+        let finish = |((key, mut work, _), signature): (Work<'_>, Option<Result<Vec<u8>>>)| {
+            if let Some(signature) = signature {
+                work.supply(&signature?)?;
+            }
+            self.compute(key, work, |_| ())
+        };
+        works
+            .into_iter()
+            .zip(signatures)
+            .map(|(work, signature)| work.and_then(|work| finish((work, signature))))
+            .collect()
+    }
+
+    /// The first message of each to its token. A module in software computes in this process, and two threads in it
+    /// only wait for each other, so that one batch at a time is there.
+    fn compute_parts(&self, works: &[Result<Work<'_>>]) -> Vec<Option<Result<Vec<u8>>>> {
+        let software = |work: &Work<'_>| work.0.record.current.copies.iter().any(|copy| !copy.hardware);
+        let _lane = works.iter().flatten().any(software).then(|| lock(&self.lane));
+        let signature = |(key, _, part): &Work<'_>| {
+            part.as_ref()
+                .map(|part| self.on_token(&key.record, &part.slot, &part.message))
+        };
+        works
+            .iter()
+            .map(|work| work.as_ref().ok().and_then(signature))
+            .collect()
     }
 
     /// Signs one request, and keeps what was signed.
@@ -83,29 +141,36 @@ impl Signer {
     /// As [`Signer::sign`].
     pub fn explain(&self, request: &Request, caller: &Caller) -> Result<Explained> {
         let mut messages = Vec::new();
-        let signed = self.run(
-            request,
-            caller,
-            || (),
-            |part| {
-                messages.push((part.slot.clone(), (!part.sensitive).then(|| part.message.clone())));
-            },
-        )?;
+        let signed = self.run(request, caller, |part| {
+            messages.push((part.slot.clone(), (!part.sensitive).then(|| part.message.clone())));
+        })?;
         Ok(Explained { signed, messages })
     }
 
     /// The road itself.
-    fn run(
+    fn run(&self, request: &Request, caller: &Caller, look: impl FnMut(&Part)) -> Result<SignedRequest> {
+        let key = self.ready_for(request)?;
+        let mut lease = self.nonces.lease();
+        let work = self.compose(&key, request, caller, &mut lease)?;
+        lease.finish()?;
+        self.compute(&key, work, look)
+    }
+
+    fn ready_for(&self, request: &Request) -> Result<Arc<ReadyKey>> {
+        self.ready(request.key.as_ref().ok_or_else(|| {
+            bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
+        })?)
+    }
+
+    /// The road up to the token: what is asked is parsed, permitted, given its nonce and composed.
+    fn compose<'k>(
         &self,
+        key: &'k ReadyKey,
         request: &Request,
         caller: &Caller,
-        composed: impl FnOnce(),
-        mut look: impl FnMut(&Part),
-    ) -> Result<SignedRequest> {
-        let name = request.key.as_ref().ok_or_else(|| {
-            bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
-        })?;
-        let key = self.ready(name)?;
+        lease: &mut Lease<'_>,
+    ) -> Result<Composed<'k>> {
+        let name = &key.record.name;
         let scheme = key.scheme.as_ref().ok_or_else(|| {
             Error::new(
                 Code::Unsupported,
@@ -123,9 +188,17 @@ impl Signer {
             moves_money: moves_money.as_deref(),
             raw: false,
         })?;
-        let stamps = self.stamps(name, &prepared)?;
-        let mut work = prepared.compose(&key.credentials, &stamps)?;
-        composed();
+        let stamps = Self::stamps(name, &prepared, lease)?;
+        prepared.compose(&key.credentials, &stamps)
+    }
+
+    /// The rest of it: each message to the token, and its signature into its place.
+    fn compute(
+        &self,
+        key: &ReadyKey,
+        mut work: Composed<'_>,
+        mut look: impl FnMut(&Part),
+    ) -> Result<SignedRequest> {
         while let Some(part) = work.next()? {
             look(&part);
             let signature = self.on_token(&key.record, &part.slot, &part.message)?;
@@ -168,17 +241,17 @@ impl Signer {
         &self.catalogue
     }
 
-    fn stamps(&self, name: &KeyName, prepared: &Prepared<'_>) -> Result<Stamps> {
+    fn stamps(name: &KeyName, prepared: &Prepared<'_>, lease: &mut Lease<'_>) -> Result<Stamps> {
         let now = nonce::now();
         let nonce = match prepared.nonce() {
             NonceNeed::None => None,
             NonceNeed::Fresh { unit } => {
-                let nonce = self.nonces.next(name, unit.of(now), unit.per_second())?;
+                let nonce = lease.next(name, unit.of(now), unit.per_second())?;
                 prepared.check_nonce(nonce)?;
                 Some(nonce)
             }
             NonceNeed::Brought { value } => {
-                self.nonces.raise(name, value, now)?;
+                lease.raise(name, value, now)?;
                 None
             }
         };
@@ -187,7 +260,7 @@ impl Signer {
 
     fn ready(&self, name: &KeyName) -> Result<Arc<ReadyKey>> {
         let stamp = self.keyring.stamp(name)?;
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ready = lock(&self.ready);
         if let (Some(stamp), Some((known, key))) = (stamp, ready.get(name))
             && stamp == *known
         {
@@ -281,6 +354,10 @@ impl Signer {
             failed(format!("the key {} has no {slot} on any token", record.name)).fix("import it again")
         }))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether another token may still do what one did not.

@@ -14,9 +14,12 @@ use hsmsign::{
 
 use super::stdio::{Lines, Output};
 
+/// How many lines one worker takes in one turn, where as many are at hand.
+const BATCH: usize = 32;
+
 /// A request a line in, an answer a line out, in order; flushed whenever no input is waiting.
 ///
-/// Two workers take turns: while one waits for the token, the other reads and composes the next request. Reading and
+/// Two workers take turns: while one waits for the token, the other reads and composes the next requests. Reading and
 /// composing are one turn, so that nonces increase in the order of the lines.
 pub fn sign(signer: &Signer) -> Result<ExitCode> {
     let input = Mutex::new(Lines::new());
@@ -25,24 +28,29 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
         let caller = Caller::this_process();
         loop {
             let mut turn = lock(&input);
-            let Some(line) = turn.next()? else { return Ok(()) };
-            let line = match line {
-                Ok(line) if line.trim_ascii().is_empty() => {
-                    answers.pause(turn.has_line())?;
-                    continue;
-                }
-                Ok(line) => request(line),
-                Err(error) => Err((None, error)),
-            };
-            let place = answers.place(turn.has_line());
-            let answer = line.and_then(|request| {
-                let signed = signer.sign_in_turn(&request, &caller, || drop(turn));
-                match signed {
-                    Ok(signed) => Ok(signed.to_line(request.id.as_ref())),
-                    Err(error) => Err((request.id, error)),
-                }
+            let lines = take(&mut turn)?;
+            if lines.is_empty() && turn.has_ended() {
+                return Ok(());
+            }
+            let place = answers.place(lines.len(), turn.has_line());
+            let mut requests = Vec::with_capacity(lines.len());
+            let refusals: Vec<_> = lines
+                .into_iter()
+                .map(|line| line.map(|request| requests.push(request)).err())
+                .collect();
+            let mut signed = signer
+                .sign_batch(&requests, &caller, || drop(turn))
+                .into_iter()
+                .zip(&requests);
+            let told = refusals.into_iter().map(|refusal| match (refusal, &mut signed) {
+                (Some(refusal), _) => Err(refusal),
+                (None, signed) => match signed.next() {
+                    Some((Ok(signed), request)) => Ok(signed.to_line(request.id.as_ref())),
+                    Some((Err(error), request)) => Err((request.id.clone(), error)),
+                    None => Err((None, failed("an answer was lost"))),
+                },
             });
-            if !answers.put(place, answer)? {
+            if !answers.put(place, told.collect())? {
                 return Ok(());
             }
         }
@@ -56,6 +64,22 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
         mine
     })?;
     answers.end()
+}
+
+/// The next lines: waits for one, and takes more that are at hand. Blank ones are left out.
+fn take(input: &mut Lines) -> Result<Vec<Result<Request, Refusal>>> {
+    let mut lines = Vec::new();
+    while let Some(line) = input.next()? {
+        match line {
+            Ok(line) if line.trim_ascii().is_empty() => {}
+            Ok(line) => lines.push(request(line)),
+            Err(error) => lines.push(Err((None, error))),
+        }
+        if lines.len() >= BATCH || !input.has_line() {
+            break;
+        }
+    }
+    Ok(lines)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -99,31 +123,26 @@ impl Answers {
         }))
     }
 
-    /// The place of a line that was just read; asked for in the order of the lines. `more` says whether another line
-    /// is at hand already: where it is, writing can wait for its answer.
-    fn place(&self, more: bool) -> u64 {
+    /// The place of lines that were just read; asked for in their order. `more` says whether another line is at hand
+    /// already: where it is, writing can wait for its answer.
+    fn place(&self, lines: usize, more: bool) -> u64 {
         let mut waiting = lock(&self.0);
         waiting.more = more;
-        waiting.next += 1;
-        waiting.next - 1
+        waiting.next += lines as u64;
+        waiting.next - lines as u64
     }
 
-    /// Takes note of a line without an answer.
-    fn pause(&self, more: bool) -> Result<()> {
-        let mut waiting = lock(&self.0);
-        waiting.more = more;
-        waiting.flush_if_idle().map(|_| ())
-    }
-
-    /// Takes an answer, and writes what is next. Where every line that was read is answered, nothing is held back.
+    /// Takes answers, and writes what is next. Where every line that was read is answered, nothing is held back.
     /// Answers whether anybody still reads.
-    fn put(&self, place: u64, answer: Result<String, Refusal>) -> Result<bool> {
+    fn put(&self, place: u64, answers: Vec<Result<String, Refusal>>) -> Result<bool> {
         let mut waiting = lock(&self.0);
-        let line = answer.unwrap_or_else(|(id, error)| {
-            waiting.output.failed = true;
-            error_line(id.as_ref(), &error)
-        });
-        waiting.early.insert(place, line);
+        for (place, answer) in (place..).zip(answers) {
+            let line = answer.unwrap_or_else(|(id, error)| {
+                waiting.output.failed = true;
+                error_line(id.as_ref(), &error)
+            });
+            waiting.early.insert(place, line);
+        }
         loop {
             let first = waiting.first;
             let Some(line) = waiting.early.remove(&first) else {

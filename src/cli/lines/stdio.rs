@@ -58,6 +58,11 @@ impl Lines {
         }
     }
 
+    /// Whether the input has ended and every line of it was taken.
+    pub fn has_ended(&self) -> bool {
+        self.ended && self.begin >= self.buffer.len()
+    }
+
     /// Whether another line is at hand without reading.
     pub fn has_line(&mut self) -> bool {
         self.find().is_some()
