@@ -173,20 +173,27 @@ impl Json {
 
 /// Appends the text as a JSON string.
 pub(crate) fn quote(text: &str, out: &mut String) {
+    out.reserve(text.len() + 2);
     out.push('"');
-    for char in text.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            control if control < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(control))),
-            char => out.push(char),
+    let mut rest = text;
+    while let Some(at) = rest
+        .bytes()
+        .position(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
+    {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            8 => out.push_str("\\b"),
+            12 => out.push_str("\\f"),
+            control => out.push_str(&format!("\\u{control:04x}")),
         }
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
     out.push('"');
 }
 
@@ -199,6 +206,9 @@ pub(crate) fn members(text: &str) -> Result<Vec<(String, &RawValue)>> {
 fn describe(error: &serde_json::Error) -> String {
     format!("this is not JSON that can be used: {error}")
 }
+
+/// How many members are looked through one by one.
+const FEW: usize = 16;
 
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
@@ -216,7 +226,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                 let mut members: Vec<(String, &'a RawValue)> = Vec::new();
                 let mut seen = HashSet::new();
                 while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    if !seen.insert(name.clone()) {
+                    // A few names are compared faster than they are hashed.
+                    let twice = if members.len() < FEW {
+                        members.iter().any(|(other, _)| *other == name)
+                    } else {
+                        if seen.is_empty() {
+                            seen.extend(members.iter().map(|(name, _)| name.clone()));
+                        }
+                        !seen.insert(name.clone())
+                    };
+                    if twice {
                         return Err(A::Error::custom(format_args!("{name:?} is named twice")));
                     }
                     members.push((name, value));
@@ -250,7 +269,12 @@ mod tests {
 
     #[test]
     fn a_name_may_not_stand_twice_however_it_is_spelt() {
-        for text in [r#"{"a":1,"a":2}"#, r#"{"x":[{"a":1,"\u0061":2}]}"#] {
+        let many: String = (0..40).map(|count| format!("\"n{count}\":1,")).collect();
+        let (near, far) = (
+            format!("{{{many}\"a\":1,\"a\":2}}"),
+            format!("{{\"a\":1,{many}\"a\":2}}"),
+        );
+        for text in [r#"{"a":1,"a":2}"#, r#"{"x":[{"a":1,"\u0061":2}]}"#, &near, &far] {
             let error = Json::parse(text).unwrap_err();
             assert!(error.message().contains("\"a\" is named twice"), "{error}");
         }

@@ -114,6 +114,9 @@ pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// A name or value of a query or form as a server reads it.
 pub(crate) fn decoded(text: &str) -> String {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return text.to_owned();
+    }
     String::from_utf8_lossy(&form_decode(text.as_bytes())).into_owned()
 }
 
