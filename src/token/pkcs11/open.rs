@@ -28,6 +28,9 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(160),
 ];
 
+/// How often a call begins anew because another token behind the same module was opened again.
+const MOST_OVERTAKEN: u32 = 16;
+
 /// Why opening stopped.
 pub(super) enum Stop {
     /// It may work in a moment; no PIN was refused.
@@ -65,6 +68,7 @@ impl Pkcs11Token {
         work: impl Fn(&Opened) -> Result<T, Fault>,
     ) -> Result<T> {
         let (mut found_again, mut opened_again) = (false, false);
+        let mut overtaken = 0;
         loop {
             let held = lock()?;
             let (seen, outcome) = self.attempt(&work);
@@ -72,6 +76,11 @@ impl Pkcs11Token {
             match outcome {
                 Ok(done) => return Ok(done),
                 Err(Fault::Final(error)) => return Err(error),
+                // Another token of this process started the module over in between: nothing was asked of this one yet.
+                Err(Fault::Session(_)) if seen.is_none() && overtaken < MOST_OVERTAKEN => {
+                    overtaken += 1;
+                    self.renew(None)?;
+                }
                 Err(Fault::Handle(_)) if !found_again => found_again = true,
                 Err(Fault::Handle(_) | Fault::Session(_)) if !opened_again => {
                     opened_again = true;
