@@ -1,13 +1,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Enrol, Enrolled, GENERIC, Secrets, prove::prove, weak::weakness};
+use super::{
+    Enrol, Enrolled, GENERIC, Secrets,
+    prove::prove,
+    secrets::{Read, read_secrets},
+};
 use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, bad_input},
     exchange::Scheme,
     keyring::{Allow, Copy, KeyName, Material, Pair, Record, VERSION},
     nonce,
-    secret::{BlockKey, Secret},
+    secret::Secret,
     token::{KeyMeta, KeyRef, ObjectId, Token, leaky},
 };
 
@@ -81,6 +85,14 @@ impl Plan {
             self.new.api_key = Some(api_key.to_owned());
         }
         Ok(())
+    }
+
+    pub(super) fn scheme(&self) -> Option<&Scheme> {
+        self.scheme.as_deref()
+    }
+
+    pub(super) fn encoding(&self) -> Option<&str> {
+        self.new.encoding.as_deref()
     }
 
     /// Whether the exchange wants a passphrase with the secret.
@@ -341,116 +353,6 @@ impl Enrol {
 
 /// What `raw` gives away, in the words in which it is asked for.
 pub const RAW_CONSENT: &str = "raw MACs are allowed for this key: where a message does not carry the path, a withdrawal cannot be told from an order";
-
-/// A secret in the form in which it goes to the token.
-pub(super) enum Read {
-    Mac(BlockKey),
-    Data(Secret),
-}
-
-/// Reads the secrets as their exchange writes them. What goes to the token is all that stays: each text is wiped as
-/// soon as it is read.
-pub(super) fn read_secrets(
-    plan: &Plan,
-    secrets: Secrets,
-) -> Result<(BTreeMap<&'static str, Read>, Vec<String>)> {
-    let Algorithm::Mac(algorithm) = plan.algorithm else {
-        return Err(Error::new(
-            Code::Unsupported,
-            format!("importing {} keys is not built yet", plan.algorithm),
-        )
-        .fix("use the exchange's HMAC keys for now"));
-    };
-    let Secrets {
-        secret,
-        passphrase,
-        partner_secret,
-    } = secrets;
-    let mut warnings = Vec::new();
-    let mut block_key = |text: Secret| -> Result<Read> {
-        let (decoded, more) = match &plan.scheme {
-            Some(scheme) => scheme.kind(Some(plan.algorithm))?.read_secret(&text)?,
-            None => (read_generic(&text, plan.new.encoding.as_deref())?, Vec::new()),
-        };
-        drop(text);
-        warnings.extend(more);
-        warnings.extend(weakness(decoded.expose()));
-        BlockKey::new(algorithm, &decoded).map(Read::Mac)
-    };
-    let mut read = BTreeMap::from([("secret", block_key(secret)?)]);
-    match (partner_secret, plan.needs_partner_secret()) {
-        (Some(partner), true) => {
-            read.insert("partner_secret", block_key(partner)?);
-        }
-        (None, true) => return Err(bad_input("a partner was named, and its secret is missing")),
-        (Some(_), false) => {
-            return Err(bad_input(
-                "a partner's secret was given without the partner's name",
-            ));
-        }
-        (None, false) => {}
-    }
-    match (passphrase, plan.needs_passphrase()) {
-        (Some(passphrase), true) => {
-            check_passphrase(&passphrase)?;
-            read.insert("passphrase", Read::Data(passphrase));
-        }
-        (None, true) => {
-            return Err(bad_input(format!(
-                "{} wants a passphrase beside the secret",
-                plan.exchange()
-            ))
-            .fix("give it on the line after the secret"));
-        }
-        (Some(_), false) => {
-            return Err(bad_input(format!(
-                "{} has no passphrase, and one was given",
-                plan.exchange()
-            ))
-            .fix("give the secret alone, on one line"));
-        }
-        (None, false) => {}
-    }
-    Ok((read, warnings))
-}
-
-fn read_generic(text: &Secret, encoding: Option<&str>) -> Result<Secret> {
-    let bytes = text.expose();
-    if bytes
-        .iter()
-        .any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
-    {
-        return Err(bad_input("the secret has a blank or control character in it")
-            .fix("give the secret alone, without quotes or blanks around it"));
-    }
-    match encoding.unwrap_or("ascii") {
-        "ascii" => text.duplicate(),
-        "base64" => text.decode_base64(),
-        "hex" => {
-            let mut decoded = Secret::with_capacity(bytes.len() / 2 + 1)?;
-            let len = base16ct::mixed::decode(bytes, decoded.spare_mut())
-                .map_err(|_| bad_input("the secret is not hex"))?
-                .len();
-            decoded.grow(len);
-            Ok(decoded)
-        }
-        other => Err(bad_input(format!("there is no encoding {other:?}")).fix("use ascii, base64 or hex")),
-    }
-}
-
-fn check_passphrase(passphrase: &Secret) -> Result<()> {
-    let bytes = passphrase.expose();
-    if bytes.is_empty() {
-        return Err(bad_input("the passphrase is empty"));
-    }
-    if bytes.len() > 1024 || bytes.iter().any(|byte| !(0x20..0x7f).contains(byte)) {
-        return Err(
-            bad_input("the passphrase has characters that cannot stand in a request")
-                .fix("give it as the exchange has it: printable ASCII, at most 1024 characters"),
-        );
-    }
-    Ok(())
-}
 
 fn check_values(scheme: Option<&Scheme>, new: &NewKey) -> Result<()> {
     if let Some(api_key) = &new.api_key {

@@ -5,6 +5,7 @@ mod import;
 mod line;
 mod prove;
 mod rotate;
+mod secrets;
 mod sweep;
 mod weak;
 

@@ -1,4 +1,4 @@
-use super::{Enrol, Enrolled, NewKey, Plan, Secrets, import::read_secrets, objects};
+use super::{Enrol, Enrolled, NewKey, Plan, Secrets, objects, secrets::read_secrets};
 use crate::{
     error::{Result, bad_input},
     keyring::{KeyName, Record},
