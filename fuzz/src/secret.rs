@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     let secret = Secret::take(&mut text.to_vec()).unwrap();
     let (decoded, warnings) = match kind.read_secret(&secret) {
         Ok(read) => read,
-        Err(error) => return told(&error, &[&shown]),
+        Err(error) => return told(&error, Some(&shown)),
     };
     warnings.iter().for_each(|warning| hides(warning, &shown));
     if let Algorithm::Mac(algorithm) = kind.algorithm() {
