@@ -29,7 +29,10 @@ pub fn run(data: &[u8]) {
     let secret = Secret::take(&mut text.to_vec()).unwrap();
     let (decoded, warnings) = match kind.read_secret(&secret) {
         Ok(read) => read,
-        Err(error) => return told(&error, Some(&shown)),
+        Err(error) => {
+            hides(&format!("{} {}", error.message(), error.advice()), &shown);
+            return told(&error);
+        }
     };
     warnings.iter().for_each(|warning| hides(warning, &shown));
     if let Algorithm::Mac(algorithm) = kind.algorithm() {

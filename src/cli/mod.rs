@@ -100,12 +100,17 @@ impl Around {
         Ok(tokens)
     }
 
+    /// The keys' records; what an earlier process left half-done is finished first, as far as that can be done now.
     fn keyring(&self) -> FileKeyring {
+        let _later = self.enrol();
         FileKeyring::new(&self.home)
     }
 
+    /// The road of secrets; what an earlier process left half-done is finished first.
     fn enrol(&self) -> Result<Enrol> {
-        Ok(Enrol::new(&self.home, self.tokens()?))
+        let enrol = Enrol::new(&self.home, self.tokens()?);
+        enrol.sweep()?;
+        Ok(enrol)
     }
 
     /// A signer; what an earlier process left half-done is finished first.

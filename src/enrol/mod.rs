@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     exchange::Catalogue,
     home::{FileLock, Home},
-    keyring::{Copy, FileKeyring, Journal, KeyName, Keyring, Pair, Record},
+    keyring::{Copy, FileKeyring, Journal, KeyName, Keyring, Pair, Pending, Record},
     nonce::{self, Nonces},
     secret::Secret,
     token::{KeyRef, ObjectId, TokenError, Tokens},
@@ -143,11 +143,20 @@ impl Enrol {
         let pending = self
             .journal
             .begin(name, pairs.iter().flat_map(|pair| objects(pair)).collect())?;
-        self.keyring.remove(name)?;
+        self.switch(&pending, self.keyring.remove(name))?;
         for pair in pairs {
             self.delete(pair)?;
         }
         self.journal.end(&pending)
+    }
+
+    /// The error of a record that could not be changed, with the journal's entry settled by what the record says.
+    fn switch(&self, pending: &Pending, changed: Result<()>) -> Result<()> {
+        if changed.is_err() {
+            // What cannot be settled now is at the next start.
+            let _later = self.settle_pending(pending);
+        }
+        changed
     }
 
     fn delete(&self, pair: &Pair) -> Result<()> {

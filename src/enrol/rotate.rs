@@ -87,7 +87,7 @@ impl Enrol {
             self.tokens.get(&copy.token)?;
         }
         let pending = self.journal.begin(name, objects(gone))?;
-        self.keyring.put(&after)?;
+        self.switch(&pending, self.keyring.put(&after))?;
         self.delete(gone)?;
         self.journal.end(&pending)?;
         Ok(after)
