@@ -15,7 +15,7 @@ use rustix::{
 
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
-    secret::Secret,
+    secret::{Secret, traceless},
 };
 
 /// The longest secret that is read, in bytes: an RSA key of 4096 bits as PEM has about 3,300.
@@ -62,7 +62,7 @@ impl Ask for Terminal {
         let terminal = Self::open()?;
         let quiet = Quiet::begin(terminal.as_fd())?;
         let _ = write!(&terminal, "{prompt}");
-        let read = read_keys(terminal.as_fd());
+        let read = traceless(|| read_keys(terminal.as_fd()));
         let _ = writeln!(&terminal);
         drop(quiet);
         read
@@ -138,6 +138,10 @@ fn read_keys(terminal: BorrowedFd<'_>) -> Result<Secret> {
 /// # Errors
 /// When there is nothing, or more than [`LONGEST_SECRET`] bytes.
 pub fn read_secret_line(input: BorrowedFd<'_>) -> Result<Secret> {
+    traceless(|| read_line(input))
+}
+
+fn read_line(input: BorrowedFd<'_>) -> Result<Secret> {
     let mut line = Secret::with_capacity(LONGEST_SECRET)?;
     let mut any = false;
     while let Some(byte) = read_byte(input)? {
@@ -252,7 +256,7 @@ pub fn pinentry(description: &str) -> Result<Secret> {
             loop {
                 let line = read_secret_line(from.as_fd())?;
                 match line.expose() {
-                    [b'D', b' ', data @ ..] => pin = Some(unquote(data)?),
+                    [b'D', b' ', data @ ..] => pin = Some(traceless(|| unquote(data))?),
                     [b'O', b'K', ..] => break,
                     [b'E', b'R', b'R', ..] if request.starts_with("OPTION") => break,
                     [b'E', b'R', b'R', ..] => {
