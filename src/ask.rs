@@ -15,6 +15,7 @@ use rustix::{
 
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
+    process::refuse_strangers,
     secret::{Secret, traceless},
 };
 
@@ -28,7 +29,7 @@ pub trait Ask: Send + Sync {
     /// Something secret, typed without echo.
     ///
     /// # Errors
-    /// When nobody is there, or they broke off.
+    /// When nobody is there, they broke off, or a library in this process would see it.
     fn secret(&self, prompt: &str) -> Result<Secret>;
     /// A line, as typed.
     ///
@@ -59,6 +60,7 @@ impl Ask for Terminal {
     }
 
     fn secret(&self, prompt: &str) -> Result<Secret> {
+        refuse_strangers()?;
         let terminal = Self::open()?;
         let quiet = Quiet::begin(terminal.as_fd())?;
         let _ = write!(&terminal, "{prompt}");
@@ -222,8 +224,9 @@ fn read_byte(input: BorrowedFd<'_>) -> Result<Option<u8>> {
 /// Asks for a PIN with the desktop's or terminal's pinentry program (the Assuan protocol of GnuPG).
 ///
 /// # Errors
-/// When there is no pinentry, or the person breaks off.
+/// When there is no pinentry, the person breaks off, or a library in this process would see the PIN.
 pub fn pinentry(description: &str) -> Result<Secret> {
+    refuse_strangers()?;
     let mut command = Command::new("pinentry");
     command
         .stdin(Stdio::piped())
