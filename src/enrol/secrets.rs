@@ -6,7 +6,7 @@ use super::{Plan, Secrets, weak::weakness};
 use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, bad_input},
-    secret::{BlockKey, Secret},
+    secret::{BlockKey, Secret, traceless},
 };
 
 /// A secret in the form in which it goes to the token.
@@ -15,12 +15,16 @@ pub(super) enum Read {
     Data(Secret),
 }
 
+/// What goes to the token, by its slot, and what the owner should know of it.
+type AllRead = (BTreeMap<&'static str, Read>, Vec<String>);
+
 /// Reads the secrets as their exchange writes them. What goes to the token is all that stays: each text is wiped as
 /// soon as it is read.
-pub(super) fn read_secrets(
-    plan: &Plan,
-    secrets: Secrets,
-) -> Result<(BTreeMap<&'static str, Read>, Vec<String>)> {
+pub(super) fn read_secrets(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
+    traceless(|| read_all(plan, secrets))
+}
+
+fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
     let Algorithm::Mac(algorithm) = plan.algorithm() else {
         return Err(Error::new(
             Code::Unsupported,
