@@ -274,6 +274,13 @@ impl Signer {
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     pub fn hmac(&self, name: &KeyName, message: &[u8], caller: &Caller) -> Result<Vec<u8>> {
         let key = self.ready(name)?;
+        if let Algorithm::Signature(algorithm) = key.record.algorithm {
+            return Err(Error::new(
+                Code::Unsupported,
+                format!("the key {name} makes {algorithm} signatures of whole requests, and no MACs"),
+            )
+            .fix(format!("sign a request with it: hsmsign sign {name} METHOD PATH")));
+        }
         let moves_money = key
             .scheme
             .as_ref()
@@ -285,15 +292,6 @@ impl Signer {
             moves_money: moves_money.as_deref(),
             raw: true,
         })?;
-        if !matches!(key.record.algorithm, Algorithm::Mac(_)) {
-            return Err(Error::new(
-                Code::Unsupported,
-                format!(
-                    "the key {name} makes {} signatures, no MACs",
-                    key.record.algorithm
-                ),
-            ));
-        }
         self.on_token(&key.record, "secret", message)
     }
 
