@@ -234,6 +234,7 @@ impl Report {
             let what = format!("key {name}: its {} on token {}", checked.slot, checked.token);
             match checked.finding {
                 Ok(Finding::Proved) => self.good(format!("{what} makes the MAC recorded at import")),
+                Ok(Finding::Signs) => self.good(format!("{what} signs as its public key wants it")),
                 Ok(Finding::Present) => self.good(format!("{what} is there")),
                 Err(error) => self.bad(&error.within(what)),
             }

@@ -30,6 +30,11 @@ pub fn report_json(error: &Error, json: bool) -> ExitCode {
     report(error)
 }
 
+/// Tells what was done, where the result is for a program or to be pasted.
+pub fn aside(text: &str) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
 /// Tells something beside the result.
 pub fn warn(text: &str) {
     let (yellow, reset) = paint(Style::new().fg_color(Some(AnsiColor::Yellow.into())));

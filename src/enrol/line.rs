@@ -80,7 +80,7 @@ impl ImportLine {
         Ok(Self {
             new,
             secrets: Secrets {
-                secret: secret(wanted, "secret")?,
+                secret: Some(secret(wanted, "secret")?),
                 passphrase: raw
                     .passphrase
                     .map(|value| secret(value, "passphrase"))
@@ -215,7 +215,10 @@ mod tests {
             r#"{"exchange":"kraken","key":"k","api_key":"a","secret":"a\/b\u002b\u00e9\ud83d\ude00\"\\","allow":["raw"]}"#,
         )
         .unwrap();
-        assert_eq!(line.secrets.secret.expose(), "a/b+é😀\"\\".as_bytes());
+        assert_eq!(
+            line.secrets.secret.as_ref().unwrap().expose(),
+            "a/b+é😀\"\\".as_bytes()
+        );
         assert_eq!(line.name().as_deref(), Some("k"));
         assert_eq!(line.new.allow.len(), 1);
     }
