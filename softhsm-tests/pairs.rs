@@ -213,3 +213,123 @@ fn a_public_key_that_was_changed_in_the_record_is_found_out() {
     place.refused(&["test", "one"], "", 1, "not one of the recorded public key");
     place.ok(&["test", "two"]);
 }
+
+const ED25519: &str = include_str!("data/keys/ed25519.pem");
+const RSA2048: &str = include_str!("data/keys/rsa2048.pem");
+const RSA3072: &str = include_str!("data/keys/rsa3072.pem");
+const P256: &str = include_str!("data/keys/p256.pem");
+
+fn import(algorithm: &str) -> Vec<&str> {
+    vec![
+        "import",
+        "-e",
+        "binance",
+        "-k",
+        "k",
+        "--api-key",
+        "a",
+        "--algorithm",
+        algorithm,
+    ]
+}
+
+#[test]
+fn a_pem_block_is_read_from_standard_input_however_its_lines_end() {
+    let Some(place) = Place::with_token() else { return };
+    for (pem, algorithm) in [
+        (ED25519.to_owned(), "ed25519"),
+        (ED25519.trim_end().to_owned(), "ed25519"),
+        (ED25519.replace('\n', "\r\n"), "ed25519"),
+        (ED25519.replace('\n', "\\n"), "ed25519"),
+        (ED25519.replace('\n', "\\n") + "\n", "ed25519"),
+        (RSA2048.to_owned(), "rsa2048"),
+        (include_str!("data/keys/rsa2048-pkcs1.pem").to_owned(), "rsa2048"),
+        (RSA3072.to_owned(), "rsa3072"),
+        (include_str!("data/keys/rsa4096.pem").to_owned(), "rsa4096"),
+    ] {
+        let done = place.run(&import(algorithm), &pem);
+        assert_eq!(done.code, 0, "{done:?}");
+        assert!(done.stdout.contains("not-extractable"), "{done:?}");
+        let shown = place.json(&["show", "k", "--json"]);
+        assert_eq!(shown["current"]["generated"], false);
+        let public = spki(&format!("{}\n", shown["public_key"].as_str().unwrap()));
+        let (message, signature) = parts(&place.json(&ACCOUNT));
+        verify::check(algorithm_named(algorithm), &public, &message, &signature);
+        place.ok(&["test", "k"]);
+        place.ok(&["remove", "k", "--yes"]);
+        assert_eq!(objects(&place), 0);
+    }
+}
+
+fn algorithm_named(name: &str) -> SignatureAlgorithm {
+    SignatureAlgorithm::ALL
+        .into_iter()
+        .find(|algorithm| algorithm.name() == name)
+        .unwrap()
+}
+
+#[test]
+fn a_line_of_import_takes_a_pem_or_the_exchanges_own_form() {
+    let Some(place) = Place::with_token() else { return };
+    let seed = "GQbxX/rMtItFvVzEaQeOY/lMUVSFWbQ1oo1IRodVlpc=";
+    let line = |key: &str, secret: &str| serde_json::json!({"exchange": "binance", "key": key, "api_key": "a", "algorithm": "ed25519", "secret": secret});
+    let lines = format!("{}\n{}\n", line("pem", ED25519), line("seed", seed));
+    let done = place.run(&["import", "--json"], &lines);
+    assert_eq!(done.code, 0, "{done:?}");
+    let public: Vec<Value> = done
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["public_key"].clone())
+        .collect();
+    assert_eq!(public, [include_str!("data/keys/ed25519.pub").trim_end(); 2]);
+}
+
+#[test]
+fn a_key_of_another_kind_than_was_said_is_refused_and_nothing_is_left() {
+    let Some(place) = Place::with_token() else { return };
+    for (algorithm, secret, words) in [
+        (
+            "ed25519",
+            RSA2048,
+            "is for rsa2048, and this key is to be ed25519",
+        ),
+        (
+            "rsa2048",
+            RSA3072,
+            "is for rsa3072, and this key is to be rsa2048",
+        ),
+        ("ed25519", P256, "is for p256"),
+        ("hmac-sha256", ED25519, "is an ed25519 private key"),
+        ("rsa2048", include_str!("data/keys/rsa1024.pem"), "1024 bits"),
+        ("ed25519", include_str!("data/keys/ed448.pem"), "Ed448"),
+        ("ed25519", include_str!("data/keys/encrypted.pem"), "encrypted"),
+        ("ed25519", include_str!("data/keys/ed25519.pub"), "a public key"),
+        ("ed25519", "not a key at all", "neither a PEM block nor base64"),
+        ("rsa2048", include_str!("data/keys/rsa2048-two-halves.pem"), ""),
+    ] {
+        let done = place.run(&import(algorithm), secret);
+        assert!(done.code == 5 || (words.is_empty() && done.code == 1), "{done:?}");
+        assert!(done.stderr.contains(words), "{words:?}: {done:?}");
+        let line = secret.lines().nth(1).unwrap_or(secret);
+        assert!(!done.stderr.contains(line), "{done:?}");
+        assert_eq!(place.ok(&["list", "--json"]).trim(), "[]");
+        assert_eq!(objects(&place), 0);
+    }
+    let done = place.run(&import("ed25519"), include_str!("data/keys/encrypted.pem"));
+    assert!(done.stderr.contains("openssl pkey"), "{done:?}");
+    let two = format!("{ED25519}{ED25519}");
+    place.refused(&import("ed25519"), &two, 5, "more lines");
+}
+
+#[test]
+fn an_import_points_out_the_stronger_way_where_there_is_one() {
+    let Some(place) = Place::with_token() else { return };
+    let done = place.import(&["-e", "binance"], &"a1B2".repeat(16));
+    assert!(
+        done.stderr
+            .contains("hsmsign generate --exchange binance --algorithm ed25519"),
+        "{done:?}"
+    );
+    let done = place.import(&["-e", "kraken"], bench::KRAKEN_SECRET);
+    assert!(!done.stderr.contains("generate"), "{done:?}");
+}
