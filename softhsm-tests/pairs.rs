@@ -333,3 +333,111 @@ fn an_import_points_out_the_stronger_way_where_there_is_one() {
     let done = place.import(&["-e", "kraken"], bench::KRAKEN_SECRET);
     assert!(!done.stderr.contains("generate"), "{done:?}");
 }
+
+/// The public key that the key signs with, found out by its signature.
+fn signs_with(place: &Place, candidates: &[&str]) -> (usize, String) {
+    let answer = place.json(&ACCOUNT);
+    let (message, signature) = parts(&answer);
+    let own = candidates.iter().position(|pem| {
+        PublicKey::from_der(&spki(pem))
+            .unwrap()
+            .verifies(&message, &signature)
+    });
+    (
+        own.expect("it is one of these"),
+        answer["headers"]["X-MBX-APIKEY"].as_str().unwrap().to_owned(),
+    )
+}
+
+fn generated(place: &Place) -> String {
+    place.ok(&[
+        "generate",
+        "-e",
+        "binance",
+        "-k",
+        "k",
+        "--algorithm",
+        "ed25519",
+        "--api-key",
+        "old",
+    ])
+}
+
+#[test]
+fn a_new_key_on_the_token_waits_until_the_exchange_knows_it() {
+    let Some(place) = Place::with_token() else { return };
+    let old = generated(&place);
+    for by in [
+        ["rotate", "k", "--api-key", "new"],
+        ["set", "k", "--api-key", "new"],
+    ] {
+        let rotated = place.run(&["rotate", "k"], "");
+        assert_eq!(rotated.code, 0, "{rotated:?}");
+        let new = rotated.stdout.clone();
+        assert_ne!(new, old);
+        assert!(rotated.stderr.contains("register its public key"), "{rotated:?}");
+        assert_eq!(
+            signs_with(&place, &[&old, &new]),
+            (0, "old".into()),
+            "the old key goes on signing"
+        );
+        assert!(place.ok(&["show", "k"]).contains(new.trim_end()));
+        assert_eq!(
+            place.json(&["show", "k", "--json"])["next"]["public_key"],
+            new.trim_end()
+        );
+        assert!(place.ok(&["test", "k"]).contains("not in force yet"));
+        place.refused(&["rotate", "k"], "", 5, "waits for its API key");
+        place.refused(&["rotate", "k", "--commit"], "", 5, "waits for its API key");
+        let done = place.ok(&by);
+        assert!(done.contains("--commit"), "{done}");
+        assert_eq!(signs_with(&place, &[&old, &new]), (1, "new".into()));
+        place.ok(&["rotate", "k", "--undo"]);
+        assert_eq!(signs_with(&place, &[&old, &new]), (0, "old".into()));
+        assert_eq!(objects(&place), 2, "one pair of objects is left");
+    }
+    let new = place.ok(&["rotate", "k"]);
+    place.ok(&["rotate", "k", "--undo"]);
+    assert_eq!(objects(&place), 2, "the key that waited is gone");
+    assert_eq!(signs_with(&place, &[&old, &new]), (0, "old".into()));
+    let new = place.ok(&["rotate", "k"]);
+    place.ok(&["rotate", "k", "--api-key", "new"]);
+    place.ok(&["rotate", "k", "--commit"]);
+    assert_eq!(signs_with(&place, &[&old, &new]), (1, "new".into()));
+    assert_eq!(objects(&place), 2, "the old key is gone");
+    place.ok(&["rotate", "k"]);
+    place.ok(&["remove", "k", "--yes"]);
+    assert_eq!(objects(&place), 0, "a key that waits goes with it");
+}
+
+#[test]
+fn a_new_key_on_the_token_is_in_force_at_once_where_its_api_key_is_known() {
+    let Some(place) = Place::with_token() else { return };
+    let old = generated(&place);
+    let new = place.ok(&["rotate", "k", "--api-key", "new"]);
+    assert_eq!(signs_with(&place, &[&old, &new]), (1, "new".into()));
+    place.ok(&["rotate", "k", "--undo"]);
+    assert_eq!(signs_with(&place, &[&old, &new]), (0, "old".into()));
+}
+
+#[test]
+fn an_imported_private_key_is_rotated_by_another() {
+    let Some(place) = Place::with_token() else { return };
+    let done = place.run(&import("rsa2048"), RSA2048);
+    assert_eq!(done.code, 0, "{done:?}");
+    let old = include_str!("data/keys/rsa2048.pub");
+    place.refused(
+        &["rotate", "k", "--api-key", "new"],
+        RSA3072,
+        5,
+        "this key is to be rsa2048",
+    );
+    let halves = include_str!("data/keys/rsa2048-two-halves.pem");
+    assert_ne!(place.run(&["rotate", "k"], halves).code, 0);
+    assert_eq!(signs_with(&place, &[old]), (0, "a".into()));
+    let done = place.run(&["rotate", "k", "--api-key", "new"], RSA2048);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(signs_with(&place, &[old]), (0, "new".into()));
+    place.ok(&["rotate", "k", "--commit"]);
+    assert_eq!(objects(&place), 1);
+}
