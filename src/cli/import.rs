@@ -94,6 +94,7 @@ impl Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    output::refuse_strangers()?;
     let around = Around::find()?;
     around.home.create()?;
     let enrol = around.enrol()?;

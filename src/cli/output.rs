@@ -41,6 +41,11 @@ pub fn warn(text: &str) {
     let _ = io::stderr().write_all(format!("{yellow}note:{reset} {text}\n").as_bytes());
 }
 
+/// Refuses to take a secret where a library that is not hsmsign's own would see it.
+pub fn refuse_strangers() -> Result<()> {
+    hsmsign::process::refuse_strangers().map(|notes| notes.iter().for_each(|note| warn(note)))
+}
+
 fn paint(style: Style) -> (String, String) {
     let plain = std::env::var_os("NO_COLOR").is_some() || !io::stderr().is_terminal();
     if plain {

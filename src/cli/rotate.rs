@@ -59,6 +59,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return in_force(&args.key);
     }
     let generated = record.current.is_generated();
+    if !generated {
+        output::refuse_strangers()?;
+    }
     let mut api_key = args.api_key;
     if api_key.is_none() && !generated && record.next.is_none() && io::stdin().is_terminal() {
         let typed = around.ask.line("New API key (Enter to keep the old one): ")?;

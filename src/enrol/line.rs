@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{Enrol, Enrolled, NewKey, Secrets};
 use crate::{
     error::{Result, bad_input},
-    secret::Secret,
+    secret::{Secret, traceless},
 };
 
 #[derive(Deserialize)]
@@ -40,6 +40,10 @@ impl ImportLine {
     /// # Errors
     /// When it is no object of the fields there are. The error shows nothing of the line but a field's name.
     pub fn parse(line: &Secret, flags: &NewKey) -> Result<Self> {
+        traceless(|| Self::read(line, flags))
+    }
+
+    fn read(line: &Secret, flags: &NewKey) -> Result<Self> {
         let raw: Raw<'_> = serde_json::from_slice(line.expose()).map_err(|error| told(&error))?;
         let mut new = flags.clone();
         if let Some(exchange) = raw.exchange {

@@ -7,7 +7,7 @@ use crate::{
     algorithm::{Algorithm, SignatureAlgorithm},
     error::{Result, bad_input},
     private_key::PrivateKey,
-    secret::{BlockKey, Secret},
+    secret::{BlockKey, Secret, traceless},
 };
 
 /// A secret in the form in which it goes to the token.
@@ -19,12 +19,16 @@ pub(super) enum Read {
     Data(Secret),
 }
 
+/// What goes to the token, by its slot, and what the owner should know of it.
+type AllRead = (BTreeMap<&'static str, Read>, Vec<String>);
+
 /// Reads the secrets as their exchange writes them. What goes to the token is all that stays: each text is wiped as
 /// soon as it is read.
-pub(super) fn read_secrets(
-    plan: &Plan,
-    secrets: Secrets,
-) -> Result<(BTreeMap<&'static str, Read>, Vec<String>)> {
+pub(super) fn read_secrets(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
+    traceless(|| read_all(plan, secrets))
+}
+
+fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
     let Secrets {
         secret,
         passphrase,

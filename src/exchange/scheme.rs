@@ -5,11 +5,12 @@ use toml::Value;
 use super::{
     carried::too_great,
     check::Test,
-    file::{SchemeFile, WithdrawalFile, text},
+    file::{SchemeFile, text},
     key::{self, KeyKind},
     names::Shared,
     plan::{METHODS, Plan},
     template::Name,
+    withdrawal::Withdrawal,
 };
 use crate::{
     algorithm::Algorithm,
@@ -35,7 +36,7 @@ pub struct Scheme {
     pub(crate) forms: Vec<FormPlan>,
     websocket: Option<Plan>,
     no_websocket: Option<String>,
-    pub(crate) withdrawal: Option<WithdrawalFile>,
+    pub(crate) withdrawal: Option<Withdrawal>,
     tests: Vec<Test>,
 }
 
@@ -146,7 +147,7 @@ impl Scheme {
             forms,
             websocket,
             no_websocket,
-            withdrawal: file.withdrawal,
+            withdrawal: file.withdrawal.map(Withdrawal::from),
             tests: file.test.into_iter().map(Test::from).collect(),
         })
     }
