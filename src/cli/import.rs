@@ -111,22 +111,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
             plan.set_api_key(typed.trim())?;
         }
     }
-    let stronger = plan.stronger().map(|algorithm| {
+    let hint = plan.stronger().map(|algorithm| {
         format!(
             "this exchange also takes a key that the token makes, which never was anywhere else: hsmsign generate --exchange {} --algorithm {algorithm}",
             plan.exchange_id()
         )
     });
-    // A person may still choose it; a script hears of it with the answer.
-    let choosing = io::stdin().is_terminal();
-    if let Some(stronger) = stronger.as_ref().filter(|_| choosing) {
-        output::warn(stronger);
-    }
+    let asked = io::stdin().is_terminal();
+    // A person can still change their mind; a program reads it beside the result.
+    hint.iter().filter(|_| asked).for_each(|hint| output::warn(hint));
     let secrets = read_secrets(&plan, around.ask.as_ref())?;
     let enrolled = enrol.import(plan, secrets)?;
-    if let Some(stronger) = stronger.filter(|_| !choosing) {
-        output::warn(&stronger);
-    }
+    hint.iter().filter(|_| !asked).for_each(|hint| output::warn(hint));
     tell(&enrolled, "imported")
 }
 

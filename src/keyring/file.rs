@@ -158,6 +158,7 @@ mod tests {
                 copies: Vec::new(),
             },
             previous: None,
+            next: None,
         }
     }
 

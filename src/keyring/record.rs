@@ -88,6 +88,32 @@ pub struct Record {
     /// The pair before the last rotation, kept until `--commit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Pair>,
+    /// A pair that the token made and that waits to be put in force: the exchange must know its public key first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Pair>,
+}
+
+impl Record {
+    /// All pairs that have objects on tokens, the one in force first.
+    pub fn pairs(&self) -> impl Iterator<Item = (Standing, &Pair)> {
+        let further = [(Standing::Previous, &self.previous), (Standing::Next, &self.next)];
+        std::iter::once((Standing::InForce, &self.current)).chain(
+            further
+                .into_iter()
+                .filter_map(|(standing, pair)| pair.as_ref().map(|pair| (standing, pair))),
+        )
+    }
+}
+
+/// What a pair is to its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It signs.
+    InForce,
+    /// It was in force before the last rotation.
+    Previous,
+    /// It is to be put in force.
+    Next,
 }
 
 /// What an owner can allow a key beyond orders and reading.
