@@ -35,6 +35,16 @@ impl Scheme {
     }
 }
 
+impl WithdrawalFile {
+    /// Whether no message of this plan is a withdrawal's, since it lacks a part that the exchange wants signed in each.
+    pub(crate) fn spares(&self, plan: &Plan) -> bool {
+        self.needs.iter().any(|part| match part.as_str() {
+            "query" => !plan.facts.signs_query,
+            _ => !plan.facts.signs_body,
+        })
+    }
+}
+
 fn raw(rules: &WithdrawalFile, text: &str) -> Option<String> {
     let lower = text.to_lowercase();
     for pattern in &rules.paths {
@@ -65,6 +75,9 @@ pub(crate) fn moves_money(
     let Some(rules) = rules else {
         return Some("the exchange's file has no withdrawal rules, so any request may move money out".into());
     };
+    if rules.spares(plan) {
+        return None;
+    }
     if !(facts.signs_path || facts.signs_query || facts.signs_body) {
         return Some("nothing of the request is signed, so the signature fits a withdrawal as well".into());
     }
@@ -177,10 +190,8 @@ fn named(rules: &WithdrawalFile, fields: &[(String, String)]) -> Option<String> 
     for (name, values) in &rules.body {
         let wanted = name.to_lowercase();
         for (_, value) in fields.iter().filter(|(name, _)| *name == wanted) {
-            if let Some(hit) = values
-                .iter()
-                .find(|hit| hit.to_lowercase() == value.trim().to_lowercase())
-            {
+            let value = value.trim().to_lowercase();
+            if let Some(hit) = values.iter().find(|hit| fits(&hit.to_lowercase(), &value)) {
                 return Some(format!("{name}={hit} moves money out"));
             }
         }
