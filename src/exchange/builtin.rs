@@ -1,7 +1,8 @@
 //! The files that ship inside the program.
 
 /// Ids and aliases, with the file they name. Sorted by id; aliases stand behind their id.
-const FILES: [(&str, &[&str], &str); 7] = [
+const FILES: [(&str, &[&str], &str); 11] = [
+    ("backpack", &[], include_str!("schemes/backpack.toml")),
     (
         "binance",
         &["binancecoinm", "binanceusdm"],
@@ -9,12 +10,19 @@ const FILES: [(&str, &[&str], &str); 7] = [
     ),
     ("bitfinex", &["bitfinex2"], include_str!("schemes/bitfinex.toml")),
     ("bittrex", &[], include_str!("schemes/bittrex.toml")),
+    ("bybit", &[], include_str!("schemes/bybit.toml")),
+    (
+        "coinbase",
+        &["coinbaseadvanced", "coinbase-advanced"],
+        include_str!("schemes/coinbase.toml"),
+    ),
     (
         "coinbaseexchange",
         &["coinbase-exchange", "cbpro", "coinbasepro"],
         include_str!("schemes/coinbaseexchange.toml"),
     ),
     ("kraken", &[], include_str!("schemes/kraken.toml")),
+    ("kucoin", &["kucoinfutures"], include_str!("schemes/kucoin.toml")),
     ("poloniex", &[], include_str!("schemes/poloniex.toml")),
     (
         "poloniex-legacy",
