@@ -1,35 +1,25 @@
 //! The files that ship inside the program.
 
-/// Ids and aliases, with the file they name. Sorted by id; aliases stand behind their id.
-const FILES: [(&str, &[&str], &str); 11] = [
-    ("backpack", &[], include_str!("schemes/backpack.toml")),
-    (
-        "binance",
-        &["binancecoinm", "binanceusdm"],
-        include_str!("schemes/binance.toml"),
-    ),
-    ("bitfinex", &["bitfinex2"], include_str!("schemes/bitfinex.toml")),
-    ("bittrex", &[], include_str!("schemes/bittrex.toml")),
-    ("bybit", &[], include_str!("schemes/bybit.toml")),
-    (
-        "coinbase",
-        &["coinbaseadvanced", "coinbase-advanced"],
-        include_str!("schemes/coinbase.toml"),
-    ),
-    (
-        "coinbaseexchange",
-        &["coinbase-exchange", "cbpro", "coinbasepro"],
-        include_str!("schemes/coinbaseexchange.toml"),
-    ),
-    ("kraken", &[], include_str!("schemes/kraken.toml")),
-    ("kucoin", &["kucoinfutures"], include_str!("schemes/kucoin.toml")),
-    ("poloniex", &[], include_str!("schemes/poloniex.toml")),
-    (
-        "poloniex-legacy",
-        &[],
-        include_str!("schemes/poloniex-legacy.toml"),
-    ),
-];
+macro_rules! files {
+    ($($id:literal $($alias:literal)*;)*) => {
+        &[$(($id, &[$($alias),*], include_str!(concat!("schemes/", $id, ".toml")))),*]
+    };
+}
+
+/// Each row: the id, which names the file, then its aliases. Sorted by id.
+const FILES: &[(&str, &[&str], &str)] = files! {
+    "backpack";
+    "binance" "binancecoinm" "binanceusdm";
+    "bitfinex" "bitfinex2";
+    "bittrex";
+    "bybit";
+    "coinbase" "coinbaseadvanced" "coinbase-advanced";
+    "coinbaseexchange" "coinbase-exchange" "cbpro" "coinbasepro";
+    "kraken";
+    "kucoin" "kucoinfutures";
+    "poloniex";
+    "poloniex-legacy";
+};
 
 const IDS: [&str; FILES.len()] = {
     let mut ids = [""; FILES.len()];
@@ -65,7 +55,7 @@ mod tests {
             let scheme = Scheme::parse(text, id).unwrap();
             assert_eq!(
                 (scheme.id(), scheme.aliases()),
-                (id, aliases.map_to_strings().as_slice())
+                (*id, aliases.map_to_strings().as_slice())
             );
         }
         assert!(builtin("nowhere").is_none());
