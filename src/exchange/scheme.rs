@@ -11,6 +11,7 @@ use super::{
     like,
     names::Shared,
     plan::{METHODS, Plan},
+    sending::Sending,
     template::Name,
     withdrawal::Withdrawal,
 };
@@ -39,6 +40,7 @@ pub struct Scheme {
     websocket: Option<Plan>,
     no_websocket: Option<String>,
     pub(crate) withdrawal: Option<Withdrawal>,
+    sending: Sending,
     tests: Vec<Test>,
 }
 
@@ -135,6 +137,11 @@ impl Scheme {
                     .fix("write endpoints as \"GET /path\" = \"…\", and keys of the top level before the first [table]"));
             }
         }
+        let sending = Sending::read(
+            file.send.unwrap_or_default(),
+            &file.hosts,
+            file.withdrawal.as_ref(),
+        );
         Ok(Self {
             id: file.id,
             name: file.name,
@@ -153,6 +160,7 @@ impl Scheme {
             websocket,
             no_websocket,
             withdrawal: file.withdrawal.map(Withdrawal::from),
+            sending: sending.map_err(|error| error.within("send"))?,
             tests: file.test.into_iter().map(Test::from).collect(),
         })
     }
@@ -212,6 +220,11 @@ impl Scheme {
             Error::new(Code::Unsupported, format!("{} takes no {asked} keys", self.name))
                 .fix(format!("use {}", names.join(", ")))
         })
+    }
+
+    /// What sending must know of the exchange.
+    pub const fn sending(&self) -> &Sending {
+        &self.sending
     }
 
     /// The file's own test rows.
@@ -339,12 +352,6 @@ fn check_names(file: &SchemeFile) -> Result<()> {
     if file.hosts.is_empty() {
         return Err(bad_input("`hosts` is empty").fix("list the API's hosts, the usual one first"));
     }
-    let is_host = |host: &str| {
-        !host.is_empty()
-            && host
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:".contains(&byte))
-    };
     if let Some(odd) = file.hosts.iter().find(|host| !is_host(host)) {
         return Err(bad_input(format!("`hosts` has {odd:?}"))
             .fix("write hosts in lower case, without https:// and path"));
@@ -370,6 +377,14 @@ fn check_names(file: &SchemeFile) -> Result<()> {
         return Err(bad_input(format!("the path {odd:?} does not begin with `/`")));
     }
     Ok(())
+}
+
+/// Whether it is a host as files write it, with its port where it is not the usual one.
+pub(super) fn is_host(host: &str) -> bool {
+    !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:".contains(&byte))
 }
 
 fn text_of(value: &Value) -> Result<String> {
