@@ -8,11 +8,15 @@ macro_rules! files {
 
 /// Each row: the id, which names the file, then its aliases. Sorted by id.
 const FILES: &[(&str, &[&str], &str)] = files! {
+    "backpack";
     "binance" "binancecoinm" "binanceusdm";
     "bitfinex" "bitfinex2";
     "bittrex";
+    "bybit";
+    "coinbase" "coinbaseadvanced" "coinbase-advanced";
     "coinbaseexchange" "coinbase-exchange" "cbpro" "coinbasepro";
     "kraken";
+    "kucoin" "kucoinfutures";
     "poloniex";
     "poloniex-legacy";
 };
