@@ -7,6 +7,7 @@
 pub mod algorithm;
 pub mod ask;
 pub mod backup;
+pub mod clock;
 mod close;
 pub mod config;
 pub mod doctor;
@@ -23,6 +24,7 @@ pub mod process;
 pub mod public_key;
 pub mod request;
 pub mod secret;
+pub mod send;
 pub mod setup;
 pub mod signer;
 pub mod token;

@@ -12,7 +12,7 @@ use super::{
     place,
     plan::{Place, Plan},
     scheme::Scheme,
-    stamps::{self, Series, Unit},
+    stamps::{Shape, Unit},
     target::{self, Target},
     template::Name,
 };
@@ -44,6 +44,8 @@ pub struct Prepared<'s> {
     pub(crate) expected: Vec<(usize, String)>,
     /// The parameters that go under a member, as JSON.
     pub(crate) under: Option<String>,
+    /// Whether it goes to the exchange's testnet.
+    pub(crate) testnet: bool,
 }
 
 /// The nonce of a prepared request.
@@ -56,7 +58,7 @@ pub(crate) enum NonceState {
     /// A number that the caller counts.
     Fresh(Unit),
     /// Random.
-    Random(Series),
+    Random(Shape),
     /// The timestamp again.
     Timestamp,
 }
@@ -104,6 +106,7 @@ impl Scheme {
             host,
             path,
             query,
+            testnet,
         } = target::read(self, request, base_url)?;
         let plan = if request.websocket {
             self.websocket_plan()?
@@ -153,6 +156,7 @@ impl Scheme {
                 origin,
                 host,
                 path,
+                testnet,
             },
             parts,
         )
@@ -202,6 +206,7 @@ impl Scheme {
             missing: Vec::new(),
             expected: Vec::new(),
             under,
+            testnet: at.testnet,
         };
         prepared.take_content_type(request.content_type.as_deref())?;
         prepared.take_challenge(request.challenge.as_deref())?;
@@ -218,6 +223,7 @@ struct Where {
     origin: String,
     host: String,
     path: String,
+    testnet: bool,
 }
 
 struct Parts {
@@ -306,11 +312,22 @@ impl Prepared<'_> {
     pub fn nonce(&self) -> NonceNeed {
         match &self.nonce {
             NonceState::Fresh(unit) => NonceNeed::Fresh { unit: *unit },
-            NonceState::Brought(nonce) if matches!(self.plan.nonce, Some(Series::Count(_))) => {
-                stamps::count(nonce).map_or(NonceNeed::None, |value| NonceNeed::Brought { value })
+            NonceState::Brought(nonce) => {
+                let value = self.plan.nonce.and_then(|series| series.value(nonce));
+                value.map_or(NonceNeed::None, |value| NonceNeed::Brought { value })
             }
             _ => NonceNeed::None,
         }
+    }
+
+    /// Whether the request brings a timestamp or a nonce of its own, so that signing it again makes no fresh one.
+    pub fn brings_stamps(&self) -> bool {
+        self.timestamp.is_some() || matches!(self.nonce, NonceState::Brought(_))
+    }
+
+    /// `https://` and the host.
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Refuses a made nonce that the exchange would not take.
