@@ -5,12 +5,13 @@ use toml::Value;
 use super::{
     carried::too_great,
     check::Test,
-    file::{SchemeFile, WithdrawalFile, text},
+    file::{SchemeFile, text},
     key::{self, KeyKind},
     names::Shared,
     plan::{METHODS, Plan},
     sending::Sending,
     template::Name,
+    withdrawal::Withdrawal,
 };
 use crate::{
     algorithm::Algorithm,
@@ -36,7 +37,7 @@ pub struct Scheme {
     pub(crate) forms: Vec<FormPlan>,
     websocket: Option<Plan>,
     no_websocket: Option<String>,
-    pub(crate) withdrawal: Option<WithdrawalFile>,
+    pub(crate) withdrawal: Option<Withdrawal>,
     sending: Sending,
     tests: Vec<Test>,
 }
@@ -153,7 +154,7 @@ impl Scheme {
             forms,
             websocket,
             no_websocket,
-            withdrawal: file.withdrawal,
+            withdrawal: file.withdrawal.map(Withdrawal::from),
             sending: sending.map_err(|error| error.within("send"))?,
             tests: file.test.into_iter().map(Test::from).collect(),
         })
