@@ -265,6 +265,15 @@ pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>> {
     Ok(members.0)
 }
 
+/// The version that a file of ours says it has. Read before the rest, since what a newer one has besides is not known here.
+pub(crate) fn version(file: &[u8]) -> serde_json::Result<u32> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    Ok(serde_json::from_slice::<Version>(file)?.version)
+}
+
 fn describe(error: &serde_json::Error) -> String {
     format!("this is not JSON that can be used: {error}")
 }

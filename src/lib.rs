@@ -19,6 +19,7 @@ pub mod json;
 pub mod keyring;
 pub mod nonce;
 pub mod policy;
+pub mod private_key;
 pub mod process;
 pub mod public_key;
 pub mod request;

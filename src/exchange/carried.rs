@@ -220,16 +220,16 @@ impl Prepared<'_> {
         self.nonce = match (same("nonce", given, carried)?, series) {
             (Some(nonce), series) => {
                 series.check(&nonce)?;
-                if let (Some(max), Some(value)) = (self.plan.nonce_max, stamps::count(&nonce))
+                if let (Some(max), Some(value)) = (self.plan.nonce_max, series.value(&nonce))
                     && value > max
                 {
                     return Err(too_great(value, max));
                 }
                 NonceState::Brought(nonce)
             }
-            (None, Series::Count(unit)) => NonceState::Fresh(unit),
+            (None, Series::Count(unit) | Series::Decimal(unit)) => NonceState::Fresh(unit),
             (None, Series::Timestamp) => NonceState::Timestamp,
-            (None, series) => NonceState::Random(series),
+            (None, Series::Random { shape, .. }) => NonceState::Random(shape),
         };
         Ok(())
     }

@@ -3,7 +3,7 @@
 use base64ct::Encoding as _;
 use toml::{Table, Value};
 
-use super::file::KeyFile;
+use super::{base58, file::KeyFile};
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
     error::{Error, Result, bad_input},
@@ -17,7 +17,7 @@ pub struct KeyKind {
     pub(crate) secret: SecretForm,
     pub(crate) length: Vec<usize>,
     pub(crate) alphabet: Option<Alphabet>,
-    encoding: Vec<Encode>,
+    pub(crate) encoding: Vec<Encode>,
     pub(crate) set: Vec<String>,
     public: PublicForm,
     api_key_is_public: bool,
@@ -52,12 +52,50 @@ pub(crate) enum Alphabet {
     Hex,
 }
 
+/// A step of making text of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encode {
+pub(crate) enum Encode {
     Hex,
     Base64,
     Base64Url,
+    Base58,
     Upper,
+}
+
+impl Encode {
+    /// Reads a chain of steps, as `hex|upper`.
+    pub(crate) fn chain(text: &str) -> Result<Vec<Self>> {
+        let step = |name: &str| match name {
+            "hex" => Ok(Self::Hex),
+            "base64" => Ok(Self::Base64),
+            "base64url" => Ok(Self::Base64Url),
+            "base58" => Ok(Self::Base58),
+            "upper" => Ok(Self::Upper),
+            other => Err(bad_input(format!("there is no encoding {other:?}"))
+                .fix("use hex, base64, base64url or base58, chained as in hex|upper")),
+        };
+        let steps = text.split('|').map(step).collect::<Result<Vec<_>>>()?;
+        if steps.first() == Some(&Self::Upper) {
+            return Err(bad_input("an encoding cannot begin with `upper`").fix("write hex|upper"));
+        }
+        Ok(steps)
+    }
+
+    /// What the steps make of a signature, one after the other.
+    pub(crate) fn all(steps: &[Self], signature: &[u8]) -> String {
+        let step = |step: &Self, bytes: &[u8]| match step {
+            Self::Hex => base16ct::lower::encode_string(bytes),
+            Self::Base64 => base64ct::Base64::encode_string(bytes),
+            Self::Base64Url => base64ct::Base64UrlUnpadded::encode_string(bytes),
+            Self::Base58 => base58::encode(bytes),
+            Self::Upper => String::from_utf8_lossy(bytes).to_ascii_uppercase(),
+        };
+        let (first, rest) = match steps.split_first() {
+            Some((first, rest)) => (step(first, signature), rest),
+            None => return String::new(),
+        };
+        rest.iter().fold(first, |text, next| step(next, text.as_bytes()))
+    }
 }
 
 impl KeyKind {
@@ -97,22 +135,6 @@ impl KeyKind {
     /// What to do where the exchange issues such keys itself and takes none made elsewhere.
     pub fn issued(&self) -> Option<&str> {
         self.issued.as_deref()
-    }
-
-    /// Encodes a signature as the exchange wants it.
-    pub(crate) fn encode(&self, signature: &[u8]) -> String {
-        let mut steps = self.encoding.iter();
-        let first = |step: &Encode, bytes: &[u8]| match step {
-            Encode::Hex => base16ct::lower::encode_string(bytes),
-            Encode::Base64 => base64ct::Base64::encode_string(bytes),
-            Encode::Base64Url => base64ct::Base64UrlUnpadded::encode_string(bytes),
-            Encode::Upper => String::from_utf8_lossy(bytes).to_ascii_uppercase(),
-        };
-        let begin = steps
-            .next()
-            .map(|step| first(step, signature))
-            .unwrap_or_default();
-        steps.fold(begin, |text, step| first(step, text.as_bytes()))
     }
 
     /// The size in bytes that a signature must have; an error otherwise, since a short one would be sent as it is.
@@ -217,21 +239,7 @@ fn kinds_of(file: &KeyFile, sets: &[String]) -> Result<Vec<KeyKind>> {
             ));
         }
     };
-    let step = |name: &str| match name {
-        "hex" => Ok(Encode::Hex),
-        "base64" => Ok(Encode::Base64),
-        "base64url" => Ok(Encode::Base64Url),
-        "upper" => Ok(Encode::Upper),
-        other => Err(unknown(
-            "encoding",
-            other,
-            "hex, base64 or base64url, chained as in hex|upper",
-        )),
-    };
-    let encoding = file.encoding.split('|').map(step).collect::<Result<Vec<_>>>()?;
-    if encoding.first() == Some(&Encode::Upper) {
-        return Err(bad_input("an encoding cannot begin with `upper`").fix("write hex|upper"));
-    }
+    let encoding = Encode::chain(&file.encoding)?;
     let alphabet = match file.alphabet.as_deref() {
         None => None,
         Some("alphanumeric") => Some(Alphabet::Alphanumeric),

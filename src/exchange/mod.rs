@@ -8,6 +8,7 @@
 mod analyse;
 #[cfg(test)]
 mod attacks;
+mod base58;
 mod base_url;
 mod bodies;
 mod builtin;
@@ -22,6 +23,7 @@ mod file;
 mod functions;
 mod glob;
 mod key;
+mod like;
 mod names;
 mod nodes;
 mod params;

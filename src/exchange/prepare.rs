@@ -12,7 +12,7 @@ use super::{
     place,
     plan::{Place, Plan},
     scheme::Scheme,
-    stamps::{self, Series, Unit},
+    stamps::{Shape, Unit},
     target::{self, Target},
     template::Name,
 };
@@ -58,7 +58,7 @@ pub(crate) enum NonceState {
     /// A number that the caller counts.
     Fresh(Unit),
     /// Random.
-    Random(Series),
+    Random(Shape),
     /// The timestamp again.
     Timestamp,
 }
@@ -312,8 +312,9 @@ impl Prepared<'_> {
     pub fn nonce(&self) -> NonceNeed {
         match &self.nonce {
             NonceState::Fresh(unit) => NonceNeed::Fresh { unit: *unit },
-            NonceState::Brought(nonce) if matches!(self.plan.nonce, Some(Series::Count(_))) => {
-                stamps::count(nonce).map_or(NonceNeed::None, |value| NonceNeed::Brought { value })
+            NonceState::Brought(nonce) => {
+                let value = self.plan.nonce.and_then(|series| series.value(nonce));
+                value.map_or(NonceNeed::None, |value| NonceNeed::Brought { value })
             }
             _ => NonceNeed::None,
         }

@@ -1,5 +1,6 @@
 //! A scheme: one exchange, as its file says it, checked whole when it is read.
 
+use serde::de::DeserializeOwned;
 use toml::Value;
 
 use super::{
@@ -7,6 +8,7 @@ use super::{
     check::Test,
     file::{SchemeFile, text},
     key::{self, KeyKind},
+    like,
     names::Shared,
     plan::{METHODS, Plan},
     sending::Sending,
@@ -57,9 +59,12 @@ impl Scheme {
     /// When it is not TOML, has an unknown key or a wrong type, or when a template of it is not whole or names what
     /// there is not.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        let file: SchemeFile =
-            toml::from_str(text).map_err(|error| bad_input(place(text, &error)).within(origin))?;
-        Self::read(file).map_err(|error| error.within(origin))
+        let file = if like::is_like(text) {
+            like::read(text)
+        } else {
+            from_toml(text)
+        };
+        file.and_then(Self::read).map_err(|error| error.within(origin))
     }
 
     fn read(mut file: SchemeFile) -> Result<Self> {
@@ -351,6 +356,15 @@ fn check_names(file: &SchemeFile) -> Result<()> {
         return Err(bad_input(format!("`hosts` has {odd:?}"))
             .fix("write hosts in lower case, without https:// and path"));
     }
+    let needs = file.withdrawal.iter().flat_map(|rules| &rules.needs);
+    if let Some(odd) = needs
+        .into_iter()
+        .find(|part| !matches!(part.as_str(), "query" | "body"))
+    {
+        return Err(
+            bad_input(format!("`withdrawal.needs` cannot be {odd:?}")).fix("use \"query\" and \"body\"")
+        );
+    }
     let patterns = file
         .withdrawal
         .iter()
@@ -377,6 +391,11 @@ fn text_of(value: &Value) -> Result<String> {
     text(value)
         .map(str::to_owned)
         .map_err(|kind| bad_input(format!("it must be text, and is a TOML {kind}")))
+}
+
+/// What a file says, or where it is not what it should be.
+pub(crate) fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| bad_input(place(text, &error)))
 }
 
 /// A TOML error with its line and column.

@@ -11,6 +11,7 @@ use super::{
     endpoint::{self, collect},
     file::WithdrawalFile,
     glob::fits,
+    plan::Plan,
     prepare::Prepared,
     scheme::Scheme,
 };
@@ -22,6 +23,8 @@ pub(crate) struct Withdrawal {
     paths: Vec<(String, String)>,
     pub fields: Vec<String>,
     pub body: BTreeMap<String, Vec<String>>,
+    /// Parts that the exchange wants signed in every withdrawal: `query`, `body`.
+    needs: Vec<String>,
 }
 
 impl From<WithdrawalFile> for Withdrawal {
@@ -38,6 +41,7 @@ impl From<WithdrawalFile> for Withdrawal {
             paths: file.paths.into_iter().map(with_compared).collect(),
             fields: file.fields,
             body: file.body,
+            needs: file.needs,
         }
     }
 }
@@ -61,6 +65,16 @@ impl Scheme {
         texts
             .iter()
             .find_map(|text| raw(rules, &String::from_utf8_lossy(text)))
+    }
+}
+
+impl Withdrawal {
+    /// Whether no message of this plan is a withdrawal's, since it lacks a part that the exchange wants signed in each.
+    pub(crate) fn spares(&self, plan: &Plan) -> bool {
+        self.needs.iter().any(|part| match part.as_str() {
+            "query" => !plan.facts.signs_query,
+            _ => !plan.facts.signs_body,
+        })
     }
 }
 
@@ -88,6 +102,9 @@ impl Prepared<'_> {
                 "the exchange's file has no withdrawal rules, so any request may move money out".into(),
             );
         };
+        if rules.spares(self.plan) {
+            return None;
+        }
         if !(facts.signs_path || facts.signs_query || facts.signs_body) {
             return Some(
                 "nothing of the request is signed, so the signature fits a withdrawal as well".into(),
@@ -191,10 +208,8 @@ fn named(rules: &Withdrawal, fields: &[(String, String)]) -> Option<String> {
     for (name, values) in &rules.body {
         let wanted = name.to_lowercase();
         for (_, value) in fields.iter().filter(|(name, _)| *name == wanted) {
-            if let Some(hit) = values
-                .iter()
-                .find(|hit| hit.to_lowercase() == value.trim().to_lowercase())
-            {
+            let value = value.trim().to_lowercase();
+            if let Some(hit) = values.iter().find(|hit| fits(&hit.to_lowercase(), &value)) {
                 return Some(format!("{name}={hit} moves money out"));
             }
         }
