@@ -29,6 +29,18 @@ pub struct Config {
     /// The tokens by name.
     #[serde(default, rename = "token")]
     pub tokens: BTreeMap<String, TokenConfig>,
+    /// How requests are sent.
+    #[serde(default)]
+    pub send: SendConfig,
+}
+
+/// How requests are sent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SendConfig {
+    /// A file of certificate authorities to trust beside the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// One token: how to find it, never by slot number.

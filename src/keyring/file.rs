@@ -132,6 +132,7 @@ mod tests {
                 copies: Vec::new(),
             },
             previous: None,
+            next: None,
         }
     }
 

@@ -25,6 +25,23 @@ pub(super) const fn class_number(class: Class) -> CK_OBJECT_CLASS {
     }
 }
 
+/// Where an object of a class keeps what must not be read: the value of a secret key, the scalar or seed of an elliptic
+/// curve's private key, the private numbers of an RSA key.
+pub(super) const fn values(class: Class) -> &'static [CK_ATTRIBUTE_TYPE] {
+    match class {
+        Class::Private => &[
+            CKA_VALUE,
+            CKA_PRIVATE_EXPONENT,
+            CKA_PRIME_1,
+            CKA_PRIME_2,
+            CKA_EXPONENT_1,
+            CKA_EXPONENT_2,
+            CKA_COEFFICIENT,
+        ],
+        Class::Mac | Class::Public | Class::Data => &[CKA_VALUE],
+    }
+}
+
 /// The handle of an object: the one found before, else found now.
 pub(super) fn handle(opened: &Opened, session: SessionHandle, key: &KeyRef) -> Result<ObjectHandle, Fault> {
     if let Some(object) = opened.known(key) {
@@ -43,10 +60,15 @@ pub(super) fn handle(opened: &Opened, session: SessionHandle, key: &KeyRef) -> R
                 "the token {:?} (serial {}) has no object with the id {id}",
                 opened.identity.label, opened.identity.serial
             )),
-            old: opened.is_old(),
+            old: opened.is_old() || looks_empty(opened, session)?,
         }),
         _ => Err(TokenError::Failed(format!("two objects on the token have the id {id}")).into()),
     }
+}
+
+/// Whether the token shows nothing at all, as SoftHSM's does when its folder went away and came back behind a login.
+fn looks_empty(opened: &Opened, session: SessionHandle) -> Result<bool, Fault> {
+    Ok(opened.module.find_objects(session, &[], 1)?.is_empty())
 }
 
 /// The objects of a class that have this id.
