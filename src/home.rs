@@ -75,6 +75,7 @@ impl Home {
             self.config("schemes"),
             self.state("nonces"),
             self.state("pins"),
+            self.state("trials"),
             self.state("softhsm"),
         ];
         for folder in others {

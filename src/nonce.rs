@@ -116,8 +116,7 @@ impl Nonces {
         if !self.path(key).exists() {
             return Ok(0);
         }
-        let state = self.open(key)?;
-        Ok(state.after()?.saturating_sub(1))
+        Ok(self.open(key)?.last)
     }
 
     /// A mark that no nonce given out since `then` can have passed, for a mark that was read `then`.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bench::{KRAKEN_SECRET, Place},
+    moments::Files,
     state::{Random, expected_objects, names, nonce, objects, rounds},
 };
 
@@ -144,6 +145,8 @@ fn setting_up_a_token_survives_kills() {
         );
         place.import(&["--exchange", "kraken", "--api-key", "a"], KRAKEN_SECRET);
         place.ok(&["test", "kraken"]);
+        let files = Files::read(&place);
+        assert_eq!(files.objects.len(), files.named(), "round {round}: {files:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! SIGKILL at seeded moments of imports, rotations and removals: the key is whole or absent, keyring and token agree at
 //! the next start, and nothing stays on the token that no record names.
 
-use std::{collections::BTreeMap, thread::scope};
+use std::{collections::BTreeMap, fs, thread::scope};
 
 use serde_json::json;
 
@@ -193,6 +193,32 @@ fn imports_and_removals_killed_at_any_moment_are_whole_or_nothing() {
     for command in ["import", "remove"] {
         meant_something(&met, command, quota * 2);
     }
+}
+
+#[test]
+fn first_imports_killed_while_the_module_is_tried_leave_nothing() {
+    let import = ["import", "--exchange", "kraken", "--key", "k", "--api-key", "a"];
+    let quota = rounds(15);
+    let met = work("first imports", |killer| {
+        let untried = |killer: &Killer| {
+            let verdicts = killer.place.home().join("trust.json");
+            fs::remove_file(verdicts)
+                .or_else(|_| Ok::<_, std::io::Error>(()))
+                .unwrap();
+        };
+        let secret = format!("{KRAKEN_SECRET}\n");
+        untried(killer);
+        killer.run("import", &import, &secret);
+        while killer.count("import") < quota {
+            if killer.is_there() {
+                killer.place.ok(&["remove", "k"]);
+            }
+            untried(killer);
+            killer.kill("import", &import, &secret);
+        }
+    });
+    let Some(met) = met else { return };
+    assert!(met.values().sum::<usize>() >= quota * 2, "{met:?}");
 }
 
 #[test]

@@ -204,6 +204,7 @@ impl Files {
     /// Where between the steps a kill met the work that began with `before`.
     pub fn step(&self, before: &Self) -> &'static str {
         match (self.journal > before.journal, self.records != before.records) {
+            (false, false) if self.objects != before.objects => "while the module was tried",
             (false, false) if self.unfinished > 0 => "while the journal was written",
             (false, false) => "before the journal",
             (true, false) if self.objects == before.objects => "after the journal",

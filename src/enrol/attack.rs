@@ -3,7 +3,10 @@ use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, failed},
     keyring::{KeyName, Material},
-    token::extraction::{Evidence, Report, Trial},
+    token::{
+        ObjectId,
+        extraction::{Evidence, Report, Trial},
+    },
 };
 
 /// What the extraction suite found on one token that holds a key.
@@ -44,6 +47,7 @@ impl Enrol {
                     let trial = Trial {
                         algorithm,
                         key: Some((material.key.clone(), evidence(algorithm, material)?)),
+                        id: ObjectId::random()?,
                         quick: false,
                     };
                     let report = self

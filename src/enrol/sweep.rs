@@ -7,12 +7,12 @@ use crate::{
 
 impl Enrol {
     /// Finishes what a process left half-done when it ended, on the tokens that can be opened without asking.
-    /// Cheap where there is nothing. Answers how many entries of the journal were settled.
+    /// Cheap where there is nothing. Answers how many entries of the journal and trials were settled.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub fn sweep(&self) -> Result<usize> {
-        if self.journal.is_empty()? {
+        if self.journal.is_empty()? && self.tokens.cut_off()?.is_empty() {
             return Ok(0);
         }
         let Some(_lock) = FileLock::try_acquire(&self.home.state("keyring.lock"))? else {
@@ -29,6 +29,11 @@ impl Enrol {
                 settled += 1;
             }
         }
+        for mark in self.tokens.cut_off()? {
+            if self.tokens.opens_silently(mark.token()) && self.tokens.take_away(&mark).is_ok() {
+                settled += 1;
+            }
+        }
         Ok(settled)
     }
 
@@ -36,6 +41,9 @@ impl Enrol {
     pub(super) fn sweep_locked(&self) -> Result<()> {
         for pending in self.journal.pending()? {
             let _later = self.settle_pending(&pending);
+        }
+        for mark in self.tokens.cut_off()? {
+            let _later = self.tokens.take_away(&mark);
         }
         Ok(())
     }

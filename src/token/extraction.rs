@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::KeyRef;
+use super::{KeyRef, ObjectId};
 use crate::algorithm::MacAlgorithm;
 
 /// Counts the revisions of the suite: a verdict of an earlier one is not relied upon.
@@ -108,6 +108,8 @@ pub struct Trial {
     pub algorithm: MacAlgorithm,
     /// The key to try it on; a sacrificial one where there is none.
     pub key: Option<(KeyRef, Evidence)>,
+    /// The id of the keys that are made for it.
+    pub id: ObjectId,
     /// Leave out what takes long.
     pub quick: bool,
 }

@@ -6,6 +6,7 @@ pub mod discover;
 mod error;
 pub mod extraction;
 mod lock;
+mod mark;
 mod pin;
 pub mod pkcs11;
 mod refusal;
@@ -29,6 +30,7 @@ use crate::{
 
 pub use error::{Result, TokenError};
 pub use lock::ProcessLock;
+pub use mark::Mark;
 pub use pin::{PinProvider, PinRequest};
 pub use source::{ConfiguredPin, PinSource, forget_refused};
 pub use tokens::{Tokens, pin_source, settings, softhsm_folder, softhsm_module, unwritable};

@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
-    Tokens,
-    extraction::{Report, Trial},
+    ObjectId, Tokens,
+    extraction::{Report, Trial, Verdict},
+    mark::Mark,
     trust::{self, Known},
     uri::TokenUri,
 };
@@ -86,6 +87,7 @@ impl Tokens {
         let trial = Trial {
             algorithm,
             key: None,
+            id: ObjectId::random()?,
             quick,
         };
         let report = self.attack_now(name, &trial).map_err(|error| {
@@ -121,16 +123,37 @@ impl Tokens {
         )
     }
 
+    /// Marked while it is under way, so that what a trial leaves that is cut off is taken away at the next start.
     fn attack_now(&self, name: &str, trial: &Trial) -> Result<Report> {
         let token = self.get(name)?;
-        token
-            .try_extraction(trial)
-            .map(Option::unwrap_or_default)
-            .map_err(|error| {
-                // What cannot be cleaned up now goes with the next change of keys.
-                let _later = self.clean_up(name);
-                self.unwritable(name).unwrap_or_else(|| error.into())
-            })
+        let mark = Mark::set(&self.home, name, &trial.id)?;
+        let tried = token.try_extraction(trial).map(Option::unwrap_or_default);
+        let whole = |report: &Report| report.tried.iter().all(|tried| tried.verdict != Verdict::Crashed);
+        if tried.as_ref().is_ok_and(whole) {
+            mark.remove()?;
+        } else {
+            // What cannot be taken away now is at the next start.
+            let _later = self.take_away(&mark);
+        }
+        tried.map_err(|error| self.unwritable(name).unwrap_or_else(|| error.into()))
+    }
+
+    /// The trials that were cut off, or are under way in another process that holds the keyring's lock.
+    ///
+    /// # Errors
+    /// When the folder of marks cannot be read.
+    pub fn cut_off(&self) -> Result<Vec<Mark>> {
+        Mark::all(&self.home)
+    }
+
+    /// Takes away what a trial left that was cut off. Only under the keyring's lock.
+    ///
+    /// # Errors
+    /// When the token cannot be opened or does not let it go.
+    pub fn take_away(&self, mark: &Mark) -> Result<()> {
+        self.get(mark.token())?.sweep(mark.id())?;
+        self.clean_up(mark.token())?;
+        mark.remove()
     }
 
     /// Refuses a token that gives its keys away, unless its owner accepts that, here or in `config.toml`. Answers the

@@ -29,7 +29,7 @@ use super::{Pkcs11Token, choose::present};
 use crate::{
     secret::Secret,
     token::{
-        Class, KeyRef, ObjectId, PinRequest, Result, Token as _, TokenError,
+        Class, KeyRef, PinRequest, Result, Token as _, TokenError,
         extraction::{Report, Trial, Tried, Verdict, Worker, worker},
     },
 };
@@ -52,7 +52,7 @@ impl Pkcs11Token {
             pin: false,
             algorithm: trial.algorithm,
             key: trial.key.clone(),
-            id: ObjectId::random()?,
+            id: trial.id.clone(),
             quick: trial.quick,
             done: Vec::new(),
         };

@@ -34,6 +34,9 @@ pub(super) const LABEL: &str = "hsmsign:attacked";
 /// # Errors
 /// When standard input holds no job, or standard output is closed.
 pub fn attack_from_stdin() -> error::Result<()> {
+    // It would go on making keys for nobody, while the next start takes away what was left.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|_| failed("the worker cannot be made to end with its parent"))?;
     let stdin = io::stdin();
     let line = read_secret_line(stdin.as_fd())?;
     let job: Job = serde_json::from_slice(line.expose())
