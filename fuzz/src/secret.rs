@@ -30,13 +30,13 @@ pub fn run(data: &[u8]) {
     let secret = Secret::take(&mut text.to_vec()).unwrap();
     if matches!(kind.algorithm(), Algorithm::Signature(_)) {
         return match kind.read_private(&secret) {
-            Err(error) => told(&error, &[&shown]),
+            Err(error) => told(&error, Some(&shown)),
             Ok(key) => private(&key),
         };
     }
     let (decoded, warnings) = match kind.read_secret(&secret) {
         Ok(read) => read,
-        Err(error) => return told(&error, &[&shown]),
+        Err(error) => return told(&error, Some(&shown)),
     };
     warnings.iter().for_each(|warning| hides(warning, &shown));
     if let Algorithm::Mac(algorithm) = kind.algorithm() {
