@@ -2,6 +2,8 @@
 //! computed here in software; of other signatures the message is compared.
 #![allow(clippy::unwrap_used)]
 
+#[path = "scheme_language/ccxt.rs"]
+mod ccxt;
 #[path = "scheme_language/properties.rs"]
 mod properties;
 
@@ -29,6 +31,8 @@ struct Row {
     signature: String,
     ignore: Vec<String>,
     params: Option<Json>,
+    stamps: Vec<(String, Json)>,
+    moves_money: bool,
 }
 
 fn text<'a>(row: &'a Json, name: &str) -> &'a str {
@@ -43,8 +47,11 @@ fn members(json: &Json) -> Vec<(String, Json)> {
 }
 
 fn rows() -> Vec<Row> {
-    include_str!("data/vectors.jsonl")
-        .lines()
+    rows_of(include_str!("data/vectors.jsonl"))
+}
+
+fn rows_of(file: &str) -> Vec<Row> {
+    file.lines()
         .map(|line| {
             let row = Json::parse(line).unwrap();
             Row {
@@ -64,6 +71,8 @@ fn rows() -> Vec<Row> {
                     _ => Vec::new(),
                 },
                 params: row.get("params").cloned(),
+                stamps: row.get("stamps").map(members).unwrap_or_default(),
+                moves_money: row.get("moves_money") == Some(&Json::Bool(true)),
             }
         })
         .collect()
@@ -158,7 +167,9 @@ fn run(row: &Row, scheme: &Scheme, request: &[(String, Json)]) -> Result<Outcome
             }
             Algorithm::Signature(_) => Base64::decode_vec(&row.signature)
                 .or_else(|_| Base64UrlUnpadded::decode_vec(&row.signature))
-                .unwrap(),
+                .ok()
+                .filter(|signature| signature.len() % 64 == 0)
+                .unwrap_or_else(|| ccxt::base58(&row.signature)),
         };
         composed.supply(&signature).map_err(|error| error.to_string())?;
     }
@@ -297,14 +308,13 @@ fn a_url_may_stand_for_host_path_and_query() {
 #[test]
 fn every_file_is_whole() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("softhsm-tests/data/schemes");
-    let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        Scheme::parse(&text, &path.display().to_string()).unwrap_or_else(|error| panic!("{error}"));
-        count += 1;
+        let scheme =
+            Scheme::parse(&text, &path.display().to_string()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(builtin(scheme.id()).is_none(), "{} is shipped", scheme.id());
     }
-    assert_eq!(count + builtin_ids().len(), 34 + 33);
 }
 
 /// Rows that calls by parts do not reproduce, each for a whim of the library that made it.
@@ -434,8 +444,64 @@ fn no_shipped_file_has_a_fault() {
         let scheme = scheme(id);
         assert!(scheme.faults().is_empty(), "{id}");
         assert!(scheme.docs().is_some() || scheme.closed().is_some(), "{id}");
-        let unsigned = scheme.warnings();
-        let wanted = usize::from(matches!(*id, "binance" | "poloniex-legacy"));
-        assert_eq!(unsigned.len(), wanted, "{id}: {unsigned:?}");
+        let gaps: Vec<_> = KNOWN_GAPS.iter().filter(|(exchange, _)| exchange == id).collect();
+        let warnings = scheme.warnings();
+        assert_eq!(warnings.len(), gaps.len(), "{id}: {warnings:?}");
+        for (warning, (_, gap)) in warnings.iter().zip(gaps) {
+            assert!(warning.ends_with(gap), "{id}: {warning}");
+        }
     }
 }
+
+/// What the signatures of shipped exchanges leave open; a file that leaves open more must be looked at.
+const KNOWN_GAPS: [(&str, &str); 37] = [
+    (
+        "bigone",
+        "nothing of the request is signed, so that each is taken for a withdrawal",
+    ),
+    ("binance", "the path is not signed"),
+    ("binanceus", "the path is not signed"),
+    ("bit2c", "the path is not signed"),
+    ("bitbank", "the path is not signed"),
+    ("bitbns", "the path is not signed"),
+    ("bithumb", "the path is not signed"),
+    ("bitopro", "the path is not signed"),
+    ("bitopro", "the path is not signed"),
+    ("bitopro", "the query goes along unsigned"),
+    ("bitrue", "the path is not signed"),
+    ("bittrade", "the body goes along unsigned"),
+    ("btcbox", "the path is not signed"),
+    (
+        "btcturk",
+        "nothing of the request is signed, so that each is taken for a withdrawal",
+    ),
+    ("btse", "the query goes along unsigned"),
+    ("bullish", "the query goes along unsigned"),
+    ("bullish", "the query goes along unsigned"),
+    ("bullish", "the query goes along unsigned"),
+    ("bydfi", "the path is not signed"),
+    (
+        "coinmate",
+        "nothing of the request is signed, so that each is taken for a withdrawal",
+    ),
+    ("coinsph", "the path is not signed"),
+    ("coinspot", "the path is not signed"),
+    ("digifinex", "the path is not signed"),
+    ("hashkey", "the path is not signed"),
+    ("hashkey", "the path is not signed"),
+    ("hashkey", "the body goes along unsigned"),
+    ("indodax", "the path is not signed"),
+    ("indodax", "the path is not signed"),
+    ("lbank", "the path is not signed"),
+    (
+        "ndax",
+        "nothing of the request is signed, so that each is taken for a withdrawal",
+    ),
+    ("poloniex-legacy", "the path is not signed"),
+    ("tokocrypto", "the path is not signed"),
+    ("toobit", "the path is not signed"),
+    ("toobit", "the path is not signed"),
+    ("upbit", "the path is not signed"),
+    ("zaif", "the path is not signed"),
+    ("zebpay", "the path is not signed"),
+];

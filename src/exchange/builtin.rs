@@ -8,13 +8,56 @@ macro_rules! files {
 
 /// Each row: the id, which names the file, then its aliases. Sorted by id.
 const FILES: &[(&str, &[&str], &str)] = files! {
+    "apex";
+    "bigone";
     "binance" "binancecoinm" "binanceusdm";
+    "binanceus";
+    "bit2c";
+    "bitbank";
+    "bitbns";
     "bitfinex" "bitfinex2";
+    "bitflyer";
+    "bithumb";
+    "bithumb-legacy";
+    "bitopro";
+    "bitrue";
+    "bittrade";
     "bittrex";
+    "blofin";
+    "btcbox";
+    "btcturk";
+    "btse";
+    "bullish";
+    "bydfi";
+    "cex";
     "coinbaseexchange" "coinbase-exchange" "cbpro" "coinbasepro";
+    "coincheck";
+    "coinmate";
+    "coinsph";
+    "coinspot";
+    "deepcoin";
+    "delta";
+    "digifinex";
+    "foxbit";
+    "hashkey";
+    "hollaex";
+    "independentreserve";
+    "indodax";
     "kraken";
+    "latoken";
+    "lbank";
+    "mercado";
+    "ndax";
+    "p2b";
+    "paymium";
     "poloniex";
     "poloniex-legacy";
+    "tokocrypto";
+    "toobit";
+    "upbit";
+    "weex";
+    "zaif";
+    "zebpay";
 };
 
 const IDS: [&str; FILES.len()] = {

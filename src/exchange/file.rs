@@ -124,6 +124,7 @@ macro_rules! with_plan {
             pub params: Option<ParamsFile>,
             pub add: Option<PlacesFile>,
             pub add_at: Option<String>,
+            pub add_after: Option<String>,
             #[serde(default, rename = "let")]
             pub lets: Table,
             #[serde(default)]
@@ -151,6 +152,7 @@ macro_rules! with_plan {
                     params: self.params.take(),
                     add: self.add.take(),
                     add_at: self.add_at.take(),
+                    add_after: self.add_after.take(),
                     lets: std::mem::take(&mut self.lets),
                     json: std::mem::take(&mut self.json),
                     signature: self.signature.take(),
@@ -232,6 +234,7 @@ pub(crate) struct PlanFile {
     pub params: Option<ParamsFile>,
     pub add: Option<PlacesFile>,
     pub add_at: Option<String>,
+    pub add_after: Option<String>,
     pub lets: Table,
     pub json: Table,
     pub signature: Option<Signatures>,
@@ -262,6 +265,7 @@ impl PlanFile {
             params: self.params.or(base.params),
             add: self.add.or(base.add),
             add_at: self.add_at.or(base.add_at),
+            add_after: self.add_after.or(base.add_after),
             lets: merge(base.lets, self.lets),
             json: merge(base.json, self.json),
             signature: self.signature.or(base.signature),

@@ -104,7 +104,15 @@ impl Plan {
                 }
             }
         }
-        self.add_at = spot("add-at", file.add_at.as_deref(), AddAt::Last)?;
+        self.add_at = match (file.add_at, file.add_after) {
+            (None, Some(name)) => AddAt::After(name),
+            (at, None) => spot("add-at", at.as_deref(), AddAt::Last)?,
+            _ => {
+                return Err(
+                    bad_input("there are both `add-at` and `add-after`").fix("say once where the fields go")
+                );
+            }
+        };
         self.attach_at = match (file.attach_at, file.attach_before, file.attach_after) {
             (None, Some(name), None) => AddAt::Before(name),
             (None, None, Some(name)) => AddAt::After(name),
@@ -145,32 +153,37 @@ impl Plan {
                 signatures,
             }
         }
+        // So must those of the signatures, which a table may hold that stands in no message.
+        let given = match file.signature {
+            None => Vec::new(),
+            Some(Signatures::One(one)) => vec![one],
+            Some(Signatures::Many(many)) => many,
+        };
+        self.signatures = given
+            .iter()
+            .map(|signature| Signature {
+                name: signature.name.clone().unwrap_or_else(|| "signature".into()),
+                slot: signature.key.clone().unwrap_or_else(|| "secret".into()),
+                message: Template::default(),
+            })
+            .collect();
         let mut lets = Vec::new();
         for (name, value) in &file.lets {
-            let value = template(value, &names(self, shared, 0))
+            let value = template(value, &names(self, shared, given.len()))
                 .map_err(|error| error.within(format_args!("let.{name}")))?;
             lets.push((name.clone(), value));
         }
         let mut jsons = Vec::new();
         for (name, value) in &file.json {
-            let value = node(value, &names(self, shared, 0))
+            let value = node(value, &names(self, shared, given.len()))
                 .map_err(|error| error.within(format_args!("json.{name}")))?;
             jsons.push((name.clone(), value));
         }
         (self.lets, self.jsons) = (lets, jsons);
         self.add = members(file.add, &names(self, shared, 0)).map_err(|error| error.within("add"))?;
-        for signature in match file.signature {
-            None => Vec::new(),
-            Some(Signatures::One(one)) => vec![one],
-            Some(Signatures::Many(many)) => many,
-        } {
-            let message = Template::parse(&signature.message, &names(self, shared, self.signatures.len()))
+        for (at, signature) in given.iter().enumerate() {
+            self.signatures[at].message = Template::parse(&signature.message, &names(self, shared, at))
                 .map_err(|error| error.within("signature.message"))?;
-            self.signatures.push(Signature {
-                name: signature.name.unwrap_or_else(|| "signature".into()),
-                slot: signature.key.unwrap_or_else(|| "secret".into()),
-                message,
-            });
         }
         let all = names(self, shared, self.signatures.len());
         let mut headers = Vec::new();
@@ -235,6 +248,7 @@ impl Plan {
             }
         }
         self.refuse_circles()?;
+        self.refuse_late_signatures()?;
         let early = |template: &Template| {
             let mut early = true;
             template.names(&mut |name| {
@@ -254,6 +268,32 @@ impl Plan {
             }
         }
         self.facts = Facts::of(self);
+        Ok(())
+    }
+
+    /// Refuses a message that holds, through a let or JSON table, a signature that is not made yet.
+    fn refuse_late_signatures(&self) -> Result<()> {
+        fn latest(plan: &Plan, name: Name) -> Option<usize> {
+            let mut found = None;
+            let mut look = |name| found = found.max(latest(plan, name));
+            match name {
+                Name::Signature(at) => return Some(at),
+                Name::Let(at) => plan.lets[at].1.names(&mut look),
+                Name::Json(at) => plan.jsons[at].1.templates(&mut |inner| inner.names(&mut look)),
+                _ => {}
+            }
+            found
+        }
+        for (at, signature) in self.signatures.iter().enumerate() {
+            let mut found = None;
+            signature
+                .message
+                .names(&mut |name| found = found.max(latest(self, name)));
+            if found.is_some_and(|found| found >= at) {
+                return Err(bad_input("a message holds its own signature, or a later one")
+                    .within("signature.message"));
+            }
+        }
         Ok(())
     }
 
