@@ -29,6 +29,7 @@ impl Texts {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClockFile {
     pub unit: String,
+    pub also: Option<String>,
     #[serde(default)]
     pub ahead: u32,
 }
@@ -40,6 +41,8 @@ pub(crate) struct NonceFile {
     pub random: Option<String>,
     pub like: Option<String>,
     pub max: Option<u64>,
+    #[serde(default)]
+    pub word: bool,
     #[serde(default)]
     pub increasing: bool,
     #[serde(default)]
@@ -167,6 +170,8 @@ with_plan! {
         docs: Option<String>,
         note: Option<String>,
         closed: Option<String>,
+        #[serde(default)]
+        checked: Vec<String>,
         hosts: Vec<String>,
         #[serde(default)]
         host_for: Table,
@@ -209,6 +214,19 @@ with_plan! {
         #[serde(default)]
         paths: Vec<String>,
         none: Option<String>,
+        #[serde(default)]
+        form: Vec<WebSocketFormFile>,
+    }
+}
+
+with_plan! {
+    /// The login of another of the exchange's sockets, or for another kind of message.
+    WebSocketFormFile {
+        path: Option<Texts>,
+        given: Option<String>,
+        message: Option<String>,
+        frame: Option<Table>,
+        url: Option<String>,
     }
 }
 

@@ -181,6 +181,15 @@ pub(crate) fn insert_json(
     if added.is_empty() {
         return Ok(text.to_owned());
     }
+    if at == AddAt::Sorted {
+        let mut text = text.to_owned();
+        for one in added {
+            let later = members(&text)?.into_iter().find(|(name, _)| *name > one.0);
+            let later = later.as_ref().map(|(name, _)| name.as_str());
+            text = insert_json(&text, std::slice::from_ref(one), AddAt::Last, later)?;
+        }
+        return Ok(text);
+    }
     let mut new = String::new();
     for (index, (name, value)) in added.iter().enumerate() {
         if index > 0 {
@@ -263,7 +272,13 @@ mod tests {
             json(r#"{"a":1, "b":2}"#, AddAt::Last, Some("b")),
             r#"{"a":1,"n":"1","b":2}"#
         );
+        assert_eq!(
+            json(r#"{"a":1,"z":2}"#, AddAt::Sorted, None),
+            r#"{"a":1,"n":"1","z":2}"#
+        );
+        assert_eq!(json(r#"{"a":1}"#, AddAt::Sorted, None), r#"{"a":1,"n":"1"}"#);
         assert!(insert_json("[]", &new, AddAt::First, None).is_err());
+        assert!(insert_json("[]", &new, AddAt::Sorted, None).is_err());
     }
 
     #[test]

@@ -65,28 +65,59 @@ pub(crate) enum Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Clock {
     pub form: Form,
+    /// Another form that a brought timestamp may have.
+    pub also: Option<Form>,
     /// How far ahead of now the timestamp lies, for exchanges that want an expiry.
     pub ahead: Duration,
 }
 
-impl Clock {
-    pub(crate) fn new(unit: &str, ahead: u32) -> Result<Self> {
-        let form = match unit {
-            "iso" => Form::Iso,
-            "iso-ms" => Form::IsoMillis,
-            unit => Form::Count(Unit::parse(unit).ok_or_else(|| {
+impl Form {
+    fn parse(unit: &str) -> Result<Self> {
+        Ok(match unit {
+            "iso" => Self::Iso,
+            "iso-ms" => Self::IsoMillis,
+            unit => Self::Count(Unit::parse(unit).ok_or_else(|| {
                 bad_input(format!("there is no clock unit {unit:?}")).fix("use s, ms, us, ns, iso or iso-ms")
             })?),
-        };
+        })
+    }
+
+    /// Whether the timestamp is exactly of the form.
+    fn fits(self, stamp: &str) -> bool {
+        match self {
+            Self::Count(Unit::Seconds) => seconds(stamp),
+            Self::Count(Unit::Millis) => digits(stamp, 13),
+            Self::Count(Unit::Micros) => digits(stamp, 16),
+            Self::Count(Unit::Nanos) => digits(stamp, 19),
+            Self::Iso => shaped(stamp, "0000-00-00T00:00:00"),
+            Self::IsoMillis => shaped(stamp, "0000-00-00T00:00:00.000Z"),
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Count(Unit::Seconds) => "seconds since 1970: 10 digits, as 1700000000",
+            Self::Count(Unit::Millis) => "milliseconds since 1970: 13 digits",
+            Self::Count(Unit::Micros) => "microseconds since 1970: 16 digits",
+            Self::Count(Unit::Nanos) => "nanoseconds since 1970: 19 digits",
+            Self::Iso => "UTC as 2023-11-14T22:13:20",
+            Self::IsoMillis => "UTC as 2023-11-14T22:13:20.000Z",
+        }
+    }
+}
+
+impl Clock {
+    pub(crate) fn new(unit: &str, also: Option<&str>, ahead: u32) -> Result<Self> {
         Ok(Self {
-            form,
+            form: Form::parse(unit)?,
+            also: also.map(Form::parse).transpose()?,
             ahead: Duration::from_secs(ahead.into()),
         })
     }
 
     /// Whether it is written in digits, so that it can meet a path's own digits.
     pub(crate) const fn is_digits(self) -> bool {
-        matches!(self.form, Form::Count(_))
+        matches!(self.form, Form::Count(_)) || matches!(self.also, Some(Form::Count(_)))
     }
 
     /// The timestamp for a time since 1970.
@@ -107,22 +138,10 @@ impl Clock {
 
     /// Refuses a timestamp that is not exactly of the form.
     pub(crate) fn check(self, stamp: &str) -> Result<()> {
-        let (fits, form) = match self.form {
-            Form::Count(Unit::Seconds) => (seconds(stamp), "seconds since 1970: 10 digits, as 1700000000"),
-            Form::Count(Unit::Millis) => (digits(stamp, 13), "milliseconds since 1970: 13 digits"),
-            Form::Count(Unit::Micros) => (digits(stamp, 16), "microseconds since 1970: 16 digits"),
-            Form::Count(Unit::Nanos) => (digits(stamp, 19), "nanoseconds since 1970: 19 digits"),
-            Form::Iso => (shaped(stamp, "0000-00-00T00:00:00"), "UTC as 2023-11-14T22:13:20"),
-            Form::IsoMillis => (
-                shaped(stamp, "0000-00-00T00:00:00.000Z"),
-                "UTC as 2023-11-14T22:13:20.000Z",
-            ),
-        };
-        if fits {
-            Ok(())
-        } else {
-            Err(misshapen("timestamp", stamp).fix(format!("this exchange wants {form}")))
+        if self.form.fits(stamp) || self.also.is_some_and(|form| form.fits(stamp)) {
+            return Ok(());
         }
+        Err(misshapen("timestamp", stamp).fix(format!("this exchange wants {}", self.form.words())))
     }
 }
 
@@ -137,6 +156,8 @@ pub(crate) enum Series {
     Hex,
     /// The timestamp again.
     Timestamp,
+    /// The timestamp again; one that is brought may be a word.
+    Word,
 }
 
 impl Series {
@@ -160,6 +181,7 @@ impl Series {
                 count(nonce).is_some(),
                 "a whole number of 1 to 20 digits below 2^64, without sign or leading zero",
             ),
+            Self::Word => (is_word(nonce), "1 to 64 letters, digits and -_."),
             Self::Uuid => (is_uuid(nonce), "a UUID in lower case"),
             Self::Hex => (
                 matches!(nonce.len(), 32 | 64) && nonce.bytes().all(is_lower_hex),
@@ -201,6 +223,13 @@ pub(crate) fn count(nonce: &str) -> Option<u64> {
         && nonce.bytes().all(|byte| byte.is_ascii_digit())
         && (nonce == "0" || !nonce.starts_with('0'));
     if canonical { nonce.parse().ok() } else { None }
+}
+
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// Whether it is a UUID in lower-case hex, of any version.
@@ -264,7 +293,7 @@ mod tests {
             ("iso", 0, "2023-11-14T22:13:20"),
             ("iso-ms", 0, "2023-11-14T22:13:20.123Z"),
         ] {
-            let clock = Clock::new(unit, ahead).unwrap();
+            let clock = Clock::new(unit, None, ahead).unwrap();
             assert_eq!(clock.make(now).unwrap(), wanted);
             clock.check(wanted).unwrap();
         }
@@ -272,8 +301,11 @@ mod tests {
 
     #[test]
     fn brought_timestamps_must_have_the_exact_form() {
-        let check = |unit: &str, stamp: &str| Clock::new(unit, 0).unwrap().check(stamp);
+        let check = |unit: &str, stamp: &str| Clock::new(unit, None, 0).unwrap().check(stamp);
         check("s", "1700000000.123").unwrap();
+        let two = Clock::new("s", Some("ms"), 0).unwrap();
+        two.check("1700000000123").unwrap();
+        assert!(two.check("1700000000123000").is_err());
         for (unit, stamp) in [
             ("s", "170000000"),
             ("s", "1700000000."),
@@ -308,6 +340,11 @@ mod tests {
                 .is_err()
         );
         assert!(Series::Hex.check("xyz").is_err());
+        assert!(Series::Timestamp.check("1iqt2wls").is_err());
+        Series::Word.check("1iqt2wls").unwrap();
+        for bad in ["", "a b", "a/b", "a\n", "é"] {
+            assert!(Series::Word.check(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]
