@@ -128,17 +128,16 @@ impl<'c> Composed<'c> {
             AddAt::Behind,
             plan.attach_before.as_deref(),
         )?;
-        let context = &self.context;
-        let body = match replaced {
+        let take_body = |context: &mut Context<'_>| match replaced {
             Some(body) => Some(body).filter(|body| !body.is_empty()),
-            None => context.body().map(|body| body.text.clone().into_bytes()),
+            None => context.prepared.body.take().map(|body| body.text.into_bytes()),
         };
-        if context.is_websocket() {
+        if self.context.is_websocket() {
+            let url = plan.url.as_ref().map(|url| self.context.text(url)).transpose()?;
             let body = match &plan.frame {
-                Some(frame) => context.node(frame)?.map(String::into_bytes),
-                None => body,
+                Some(frame) => self.context.node(frame)?.map(String::into_bytes),
+                None => take_body(&mut self.context),
             };
-            let url = plan.url.as_ref().map(|url| context.text(url)).transpose()?;
             return Ok(SignedRequest {
                 method: "WS".into(),
                 url,
@@ -146,6 +145,8 @@ impl<'c> Composed<'c> {
                 body,
             });
         }
+        let body = take_body(&mut self.context);
+        let context = &self.context;
         let mut headers = headers;
         let typed = headers
             .iter()

@@ -280,9 +280,9 @@ impl PlanFile {
     }
 }
 
-/// How a secret is written and what is made of a signature.
+/// How a secret is written, what is made of a signature, and what the exchange wants of a key made on the token.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct KeyFile {
     pub algorithm: String,
     pub secret: String,
@@ -292,6 +292,9 @@ pub(crate) struct KeyFile {
     #[serde(default)]
     pub length: Vec<usize>,
     pub alphabet: Option<String>,
+    pub public: Option<String>,
+    pub api_key: Option<String>,
+    pub issued: Option<String>,
 }
 
 /// What moves money out.

@@ -1,6 +1,6 @@
 //! Encoding fields and putting them where the exchange wants them, with the bytes that were given left as they are.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -23,11 +23,15 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Percent-encodes as RFC 3986 does, or with `+` for a space.
 pub(crate) fn encode(text: &[u8], plus: bool) -> String {
-    let encoded = percent_encode(text, RESERVED).to_string();
-    if plus {
-        encoded.replace("%20", "+")
-    } else {
-        encoded
+    let mut out = String::with_capacity(text.len());
+    encode_onto(&mut out, text, plus);
+    out
+}
+
+/// As [`encode`], behind what is there.
+fn encode_onto(out: &mut String, text: &[u8], plus: bool) {
+    for piece in percent_encode(text, RESERVED) {
+        out.push_str(if plus && piece == "%20" { "+" } else { piece });
     }
 }
 
@@ -35,17 +39,14 @@ pub(crate) fn encode(text: &[u8], plus: bool) -> String {
 pub(crate) fn form(pairs: &[(String, Json)], params: Option<&Params>) -> Result<String> {
     let plus = params.is_some_and(|params| params.plus_for_space);
     let brackets = params.is_some_and(|params| params.brackets);
-    let mut out = String::new();
+    let mut out = String::with_capacity(16 * pairs.len());
     let mut push = |name: &str, value: &str| {
         if !out.is_empty() {
             out.push('&');
         }
-        let _ = write!(
-            out,
-            "{}={}",
-            encode(name.as_bytes(), plus),
-            encode(value.as_bytes(), plus)
-        );
+        encode_onto(&mut out, name.as_bytes(), plus);
+        out.push('=');
+        encode_onto(&mut out, value.as_bytes(), plus);
     };
     for (name, value) in pairs {
         match value {
@@ -113,11 +114,13 @@ pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// A name or value of a query or form as a server reads it.
-pub(crate) fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        return text.to_owned();
+        return text.into();
     }
-    String::from_utf8_lossy(&form_decode(text.as_bytes())).into_owned()
+    String::from_utf8_lossy(&form_decode(text.as_bytes()))
+        .into_owned()
+        .into()
 }
 
 /// Puts fields, already encoded, into a query or form.
@@ -125,35 +128,51 @@ pub(crate) fn insert(text: &str, added: &[(String, String)], at: AddAt, before: 
     if added.is_empty() {
         return text.to_owned();
     }
-    let joined = |added: &[(String, String)]| {
-        added
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join("&")
+    let join = |out: &mut String| {
+        for (index, (name, value)) in added.iter().enumerate() {
+            if index > 0 {
+                out.push('&');
+            }
+            for part in [name, "=", value] {
+                out.push_str(part);
+            }
+        }
     };
+    let sizes = added.iter().map(|(name, value)| name.len() + value.len() + 2);
+    let mut out = String::with_capacity(text.len() + sizes.sum::<usize>());
     if let Some(before) = before {
         let mut start = 0;
         for piece in text.split('&') {
             if piece.split('=').next() == Some(before) {
-                return format!("{}{}&{}", &text[..start], joined(added), &text[start..]);
+                out.push_str(&text[..start]);
+                join(&mut out);
+                out.push('&');
+                out.push_str(&text[start..]);
+                return out;
             }
             start += piece.len() + 1;
         }
     }
-    if text.is_empty() {
-        return joined(added);
-    }
     match at {
-        AddAt::First => format!("{}&{text}", joined(added)),
-        AddAt::Last if text.ends_with('&') => format!("{text}{}", joined(added)),
-        AddAt::Last | AddAt::Behind => format!("{text}&{}", joined(added)),
+        _ if text.is_empty() => join(&mut out),
+        AddAt::First => {
+            join(&mut out);
+            out.push('&');
+            out.push_str(text);
+        }
+        AddAt::Last | AddAt::Behind => {
+            out.push_str(text);
+            if at == AddAt::Behind || !text.ends_with('&') {
+                out.push('&');
+            }
+            join(&mut out);
+        }
         AddAt::Sorted => {
-            let mut text = text.to_owned();
+            out.push_str(text);
             for (name, value) in added {
                 let mut start = 0;
                 let mut at = None;
-                for piece in text.split('&') {
+                for piece in out.split('&') {
                     if piece.split('=').next().is_some_and(|have| have > name.as_str()) {
                         at = Some(start);
                         break;
@@ -161,13 +180,13 @@ pub(crate) fn insert(text: &str, added: &[(String, String)], at: AddAt, before: 
                     start += piece.len() + 1;
                 }
                 match at {
-                    Some(at) => text.insert_str(at, &format!("{name}={value}&")),
-                    None => text = insert(&text, &[(name.clone(), value.clone())], AddAt::Last, None),
+                    Some(at) => out.insert_str(at, &format!("{name}={value}&")),
+                    None => out = insert(&out, &[(name.clone(), value.clone())], AddAt::Last, None),
                 }
             }
-            text
         }
     }
+    out
 }
 
 /// Puts members, their values already JSON, into an object. The object's other characters stay as they are, except
@@ -184,9 +203,11 @@ pub(crate) fn insert_json(
     if at == AddAt::Sorted {
         let mut text = text.to_owned();
         for one in added {
-            let later = members(&text)?.into_iter().find(|(name, _)| *name > one.0);
-            let later = later.as_ref().map(|(name, _)| name.as_str());
-            text = insert_json(&text, std::slice::from_ref(one), AddAt::Last, later)?;
+            let later = members(&text)?
+                .into_iter()
+                .map(|(name, _)| name.into_owned())
+                .find(|name| *name > one.0);
+            text = insert_json(&text, std::slice::from_ref(one), AddAt::Last, later.as_deref())?;
         }
         return Ok(text);
     }

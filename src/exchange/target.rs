@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{glob, plan::METHODS, scheme::Scheme};
+use super::{analyse::is_path_char, glob, plan::METHODS, scheme::Scheme};
 use crate::{
     error::{Result, bad_input},
     request::Request,
@@ -198,8 +198,7 @@ fn check_path(path: &str) -> Result<()> {
         let shown: String = path.chars().take(60).collect();
         return Err(bad_input(format!("the path {shown:?} does not begin with `/`")));
     }
-    let allowed = |char: char| char.is_ascii_alphanumeric() || "-._~:@,+!$()*'/%".contains(char);
-    if let Some(odd) = path.chars().find(|char| !allowed(*char)) {
+    if let Some(odd) = path.chars().find(|char| !is_path_char(*char)) {
         return Err(bad_input(format!("the path has {odd:?} in it"))
             .fix("percent-encode it, as %20 for a space; a query goes behind `?` or in `query`"));
     }

@@ -6,10 +6,11 @@ use percent_encoding::percent_decode;
 
 use super::{
     analyse::{Seam, is_path_char},
-    endpoint::{self, Endpoint, collect},
+    endpoint::{self, collect},
     file::WithdrawalFile,
     glob::{begins, fits},
     plan::{METHODS, Plan},
+    prepare::Prepared,
     scheme::Scheme,
 };
 use crate::error::{Result, bad_input};
@@ -161,57 +162,88 @@ fn shown_in<'r>(rules: &'r Rules, text: &str) -> Option<&'r PathRule> {
     paths.find(|rule| fits(&format!("*{}*", rule.pattern), text))
 }
 
-/// The words of the rule that says so, if one does.
-pub(crate) fn moves_money(
-    rules: Option<&Rules>,
-    plan: &Plan,
-    endpoint: &Endpoint,
-    query: &str,
-    body: &str,
-) -> Option<String> {
-    let facts = &plan.facts;
-    let signs_something = facts.signs_path || facts.signs_query || facts.signs_body;
-    if endpoint.websocket && !signs_something {
-        return None;
+impl Prepared<'_> {
+    /// The words of the rule that says that this moves money out, if one does.
+    pub fn moves_money(&self) -> Option<String> {
+        let facts = &self.plan.facts;
+        let signs_something = facts.signs_path || facts.signs_query || facts.signs_body;
+        if self.endpoint.websocket && !signs_something {
+            return None;
+        }
+        let Some(rules) = &self.scheme.withdrawal else {
+            return Some(
+                "the exchange's file has no withdrawal rules, so any request may move money out".into(),
+            );
+        };
+        if !signs_something {
+            return Some(
+                "nothing of the request is signed, so the signature fits a withdrawal as well".into(),
+            );
+        }
+        if !facts.signs_path && !rules.knows_fields() {
+            return Some("the path is not signed, and the exchange's file has no `withdrawal.fields`".into());
+        }
+        self.path_rule(rules).or_else(|| self.field_rule(rules))
     }
-    let Some(rules) = rules else {
-        return Some("the exchange's file has no withdrawal rules, so any request may move money out".into());
-    };
-    if !signs_something {
-        return Some("nothing of the request is signed, so the signature fits a withdrawal as well".into());
-    }
-    if !facts.signs_path && !rules.knows_fields() {
-        return Some("the path is not signed, and the exchange's file has no `withdrawal.fields`".into());
-    }
-    path_rule(rules, plan, endpoint, query, body).or_else(|| field_rule(rules, plan, endpoint, query, body))
-}
 
-fn path_rule(rules: &Rules, plan: &Plan, endpoint: &Endpoint, query: &str, body: &str) -> Option<String> {
-    let path = endpoint.plain_path.as_str();
-    // Where the path is not signed, no method protects either: there the rule is for honest mistakes.
-    let other_method = |rule: &PathRule| {
-        let told = (plan.facts.signs_method || !plan.facts.signs_path) && !endpoint.websocket;
-        told && rule.method.is_some_and(|method| method != endpoint.method)
-    };
-    let bare = without_extension(path);
-    let hit = rules.paths.iter().find(|rule| {
-        !other_method(rule)
-            && (fits(&rule.pattern, path)
-                || fits(&rule.pattern, bare)
-                || plan
-                    .facts
-                    .seams
-                    .iter()
-                    .any(|seam| across(seam, &rule.pattern, path, query, body)))
-    });
-    if let Some(rule) = hit {
-        return Some(rule.says());
+    fn path_rule(&self, rules: &Rules) -> Option<String> {
+        let facts = &self.plan.facts;
+        let path = self.endpoint.plain_path.as_str();
+        let bare = without_extension(path);
+        let (query, body) = (self.query.as_str(), self.parameters());
+        // Where the path is not signed, no method protects either: there the rule is for honest mistakes.
+        let told = (facts.signs_method || !facts.signs_path) && !self.endpoint.websocket;
+        let hit = rules.paths.iter().find(|rule| {
+            let other = rule.method.is_some_and(|method| method != self.endpoint.method);
+            !(told && other)
+                && (fits(&rule.pattern, path)
+                    || fits(&rule.pattern, bare)
+                    || facts
+                        .seams
+                        .iter()
+                        .any(|seam| across(seam, &rule.pattern, path, query, body)))
+        });
+        if let Some(rule) = hit {
+            return Some(rule.says());
+        }
+        // Elsewhere the exchange reads a path where this request has fields.
+        if !facts.signs_path && rules.strict && (query.contains('/') || body.contains('/')) {
+            return shown_in(rules, &format!("{query}{body}").to_lowercase()).map(PathRule::says);
+        }
+        None
     }
-    // Elsewhere the exchange reads a path where this request has fields.
-    if !plan.facts.signs_path && rules.strict && (query.contains('/') || body.contains('/')) {
-        return shown_in(rules, &format!("{query}{body}").to_lowercase()).map(PathRule::says);
+
+    fn field_rule(&self, rules: &Rules) -> Option<String> {
+        if !rules.knows_fields() {
+            return None;
+        }
+        let mut fields = self.fields();
+        if rules.loose {
+            let (query, body) = (self.query.as_str(), self.parameters());
+            let mut more = Vec::new();
+            // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
+            collect(&format!("{query}{body}"), &mut more);
+            collect(&format!("{body}{query}"), &mut more);
+            // A message may hold names and values that are not encoded: what reads as fields there is looked at as
+            // fields.
+            for (name, value) in &fields {
+                if name.contains(['&', ';', '=']) || value.contains(['&', ';']) {
+                    collect(&format!("{name}={value}"), &mut more);
+                }
+            }
+            fields.append(&mut more);
+        }
+        named(rules, &fields)
     }
-    None
+
+    /// The body as it was given, or the parameters that go under one of its members.
+    fn parameters(&self) -> &str {
+        match (&self.under, &self.body) {
+            (Some(under), _) => under,
+            (None, Some(body)) => &body.text,
+            (None, None) => "",
+        }
+    }
 }
 
 /// The path without an ending such as `.json`, which some servers pass over.
@@ -243,26 +275,6 @@ fn across(seam: &Seam, pattern: &str, path: &str, query: &str, body: &str) -> bo
             fits(&format!("*{rest}"), path)
         }
     }
-}
-
-fn field_rule(rules: &Rules, plan: &Plan, endpoint: &Endpoint, query: &str, body: &str) -> Option<String> {
-    if !rules.knows_fields() {
-        return None;
-    }
-    let mut more = Vec::new();
-    if rules.loose || !plan.facts.signs_path {
-        // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
-        collect(&format!("{query}{body}"), &mut more);
-        collect(&format!("{body}{query}"), &mut more);
-        // A message may hold names and values that are not encoded: what reads as fields there is looked at as fields.
-        for (name, value) in &endpoint.fields {
-            if name.contains(['&', ';', '=']) || value.contains(['&', ';']) {
-                collect(&format!("{name}={value}"), &mut more);
-            }
-        }
-    }
-    more.extend(endpoint.fields.iter().cloned());
-    named(rules, &more)
 }
 
 /// The rule that one of these fields fits.
