@@ -1,13 +1,17 @@
-//! Every HMAC vector of the exchanges that are shipped, through the command line and a real token.
+//! Every HMAC vector of the exchanges that are shipped, through the command line and a real token: as finished bytes,
+//! and as calls by parts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bench;
+#[path = "scheme_language/parts.rs"]
+mod parts;
 
 use std::collections::BTreeMap;
 
 use bench::Place;
-use hsmsign::exchange::builtin;
+use hsmsign::{exchange::builtin, json::Json};
+use parts::{NOT_BY_PARTS, by_parts, by_stamps};
 use serde_json::{Value, json};
 
 fn rows() -> Vec<Value> {
@@ -29,15 +33,34 @@ fn import_line(key: &str, row: &Value) -> Value {
     line
 }
 
-fn request_line(key: &str, row: &Value) -> Value {
+fn request_line(key: &str, row: &Value) -> String {
     let mut line = row["request"].clone();
     line["key"] = json!(key);
     line["id"] = row["id"].clone();
-    line
+    line.to_string()
+}
+
+/// The row's call by parts, where the row has parameters; numbers and names as they stand there.
+fn parts_line(key: &str, row: &Value) -> Option<String> {
+    let Json::Object(given) = Json::parse(&row["request"].to_string()).unwrap() else {
+        return None;
+    };
+    let params = Json::parse(&row["params"].to_string()).unwrap();
+    let id = row["id"].as_str().unwrap();
+    let exchange = row["exchange"].as_str().unwrap();
+    let mut line = match &row["stamps"] {
+        Value::Null if NOT_BY_PARTS.contains(&id) => return None,
+        Value::Null => by_parts(exchange, &given, &params)?,
+        stamps => by_stamps(id, &given, &Json::parse(&stamps.to_string()).unwrap(), &params)?,
+    };
+    for (name, value) in [("key", key), ("id", id)] {
+        line.push((name.into(), Json::String(value.into())));
+    }
+    Some(Json::Object(line).to_compact())
 }
 
 #[test]
-fn every_hmac_vector_comes_out_of_the_token() {
+fn every_hmac_vector_comes_out_of_the_token_as_given_and_by_parts() {
     let Some(place) = Place::with_token() else { return };
     let rows = rows();
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
@@ -55,8 +78,13 @@ fn every_hmac_vector_comes_out_of_the_token() {
         if row["compare"] == "informative" {
             continue;
         }
-        requests.push_str(&format!("{}\n", request_line(key, row)));
-        judged.push(row);
+        for line in [Some(request_line(key, row)), parts_line(key, row)]
+            .into_iter()
+            .flatten()
+        {
+            requests.push_str(&format!("{line}\n"));
+            judged.push(row);
+        }
     }
     let imported = place.run(&["import", "--json"], &imports);
     assert_eq!(imported.code, 0, "{imported:?}");
@@ -73,8 +101,8 @@ fn every_hmac_vector_comes_out_of_the_token() {
         assert_eq!(row["id"], answer["id"], "answers come in order");
         judge(row, answer);
     }
-    assert!(judged.len() >= 280, "{}", judged.len());
-    eprintln!("{} vectors of {} keys", judged.len(), keys.len());
+    assert!(judged.len() >= 690, "{}", judged.len());
+    eprintln!("{} requests of {} keys", judged.len(), keys.len());
 }
 
 fn judge(row: &Value, answer: &Value) {

@@ -15,7 +15,8 @@ use rustix::{
 
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
-    secret::Secret,
+    process::refuse_strangers,
+    secret::{Secret, traceless},
 };
 
 /// The longest secret that is read, in bytes: an RSA key of 4096 bits as PEM has about 3,300.
@@ -28,7 +29,7 @@ pub trait Ask: Send + Sync {
     /// Something secret, typed without echo.
     ///
     /// # Errors
-    /// When nobody is there, or they broke off.
+    /// When nobody is there, they broke off, or a library in this process would see it.
     fn secret(&self, prompt: &str) -> Result<Secret>;
     /// A line, as typed.
     ///
@@ -59,10 +60,11 @@ impl Ask for Terminal {
     }
 
     fn secret(&self, prompt: &str) -> Result<Secret> {
+        refuse_strangers()?;
         let terminal = Self::open()?;
         let quiet = Quiet::begin(terminal.as_fd())?;
         let _ = write!(&terminal, "{prompt}");
-        let read = read_keys(terminal.as_fd());
+        let read = traceless(|| read_keys(terminal.as_fd()));
         let _ = writeln!(&terminal);
         drop(quiet);
         read
@@ -138,6 +140,10 @@ fn read_keys(terminal: BorrowedFd<'_>) -> Result<Secret> {
 /// # Errors
 /// When there is nothing, or more than [`LONGEST_SECRET`] bytes.
 pub fn read_secret_line(input: BorrowedFd<'_>) -> Result<Secret> {
+    traceless(|| read_line(input))
+}
+
+fn read_line(input: BorrowedFd<'_>) -> Result<Secret> {
     let mut line = Secret::with_capacity(LONGEST_SECRET)?;
     let mut any = false;
     while let Some(byte) = read_byte(input)? {
@@ -218,8 +224,9 @@ fn read_byte(input: BorrowedFd<'_>) -> Result<Option<u8>> {
 /// Asks for a PIN with the desktop's or terminal's pinentry program (the Assuan protocol of GnuPG).
 ///
 /// # Errors
-/// When there is no pinentry, or the person breaks off.
+/// When there is no pinentry, the person breaks off, or a library in this process would see the PIN.
 pub fn pinentry(description: &str) -> Result<Secret> {
+    refuse_strangers()?;
     let mut command = Command::new("pinentry");
     command
         .stdin(Stdio::piped())
@@ -252,7 +259,7 @@ pub fn pinentry(description: &str) -> Result<Secret> {
             loop {
                 let line = read_secret_line(from.as_fd())?;
                 match line.expose() {
-                    [b'D', b' ', data @ ..] => pin = Some(unquote(data)?),
+                    [b'D', b' ', data @ ..] => pin = Some(traceless(|| unquote(data))?),
                     [b'O', b'K', ..] => break,
                     [b'E', b'R', b'R', ..] if request.starts_with("OPTION") => break,
                     [b'E', b'R', b'R', ..] => {

@@ -19,6 +19,7 @@ pub mod keyring;
 pub mod nonce;
 pub mod policy;
 pub mod process;
+pub mod public_key;
 pub mod request;
 pub mod secret;
 pub mod setup;

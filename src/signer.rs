@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, Sender},
+    },
 };
 
 use crate::{
@@ -24,8 +27,6 @@ pub struct Signer {
     tokens: Arc<Tokens>,
     nonces: Nonces,
     ready: Mutex<HashMap<KeyName, (Stamp, Arc<ReadyKey>)>>,
-    /// Held while a batch is computed by software.
-    lane: Mutex<()>,
 }
 
 /// A key with all that its signatures need beside the token.
@@ -35,8 +36,51 @@ struct ReadyKey {
     credentials: Credentials,
 }
 
+impl ReadyKey {
+    fn is_in_software(&self) -> bool {
+        self.record.current.copies.iter().any(|copy| !copy.hardware)
+    }
+}
+
 /// A request on its way: its key, what is composed, and its first message.
 type Work<'k> = (&'k Arc<ReadyKey>, Composed<'k>, Option<Part>);
+
+/// The first message of each request of a batch, with its key; none where a request was refused before.
+type Parts = Vec<Option<(Arc<ReadyKey>, Part)>>;
+/// The signatures of such messages.
+type Signatures = Vec<Option<Result<Vec<u8>>>>;
+
+/// Hands batches to the one thread that computes them, in [`Signer::serve`].
+///
+/// A module in software computes in this process. Threads that take turns in it wait for each other, and each wait costs
+/// more than a signature; one thread that always finds the next batch waiting is as fast as the module can be.
+#[derive(Clone)]
+pub struct Lane(Sender<(Parts, Sender<Signatures>)>);
+
+/// The end of a lane at which the work comes out.
+pub struct LaneWork(Receiver<(Parts, Sender<Signatures>)>);
+
+impl Lane {
+    /// A lane and its end.
+    pub fn new() -> (Self, LaneWork) {
+        let (sender, receiver) = mpsc::channel();
+        (Self(sender), LaneWork(receiver))
+    }
+
+    fn compute(&self, parts: Parts) -> Signatures {
+        let wanted: Vec<bool> = parts.iter().map(Option::is_some).collect();
+        let (sender, answer) = mpsc::channel();
+        let signatures = self
+            .0
+            .send((parts, sender))
+            .ok()
+            .and_then(|()| answer.recv().ok());
+        signatures.unwrap_or_else(|| {
+            let lost = || Err(failed("the thread that computes signatures ended"));
+            wanted.into_iter().map(|wanted| wanted.then(lost)).collect()
+        })
+    }
+}
 
 /// What was put before the token, for a person to compare with the exchange's documentation.
 #[derive(Debug)]
@@ -56,7 +100,6 @@ impl Signer {
             tokens,
             nonces: Nonces::new(home),
             ready: Mutex::default(),
-            lane: Mutex::default(),
         }
     }
 
@@ -71,10 +114,13 @@ impl Signer {
 
     /// Signs several requests, and calls `composed` as soon as all nonces are given out and only the tokens are left to
     /// ask. Whoever signs many at once takes turns up to there, and nonces increase in the requests' order.
+    ///
+    /// What a module in software computes goes to the lane, except where there is but one request.
     pub fn sign_batch(
         &self,
         requests: &[Request],
         caller: &Caller,
+        lane: &Lane,
         composed: impl FnOnce(),
     ) -> Vec<Result<SignedRequest>> {
         let mut keys: Vec<Result<Arc<ReadyKey>>> = Vec::with_capacity(requests.len());
@@ -88,7 +134,7 @@ impl Signer {
             keys.push(key);
         }
         let mut lease = self.nonces.lease();
-        let works: Vec<Result<Work<'_>>> = keys
+        let mut works: Vec<Result<Work<'_>>> = keys
             .iter()
             .zip(requests)
             .map(|(key, request)| {
@@ -106,7 +152,19 @@ impl Signer {
                 .map(|work| Err(work.err().unwrap_or_else(|| error.clone())))
                 .collect();
         }
-        let signatures = self.compute_parts(&works);
+        let parts: Vec<_> = works
+            .iter_mut()
+            .map(|work| {
+                let (key, _, part) = work.as_mut().ok()?;
+                Some((Arc::clone(key), part.take()?))
+            })
+            .collect();
+        let in_software = |(key, _): &(Arc<ReadyKey>, Part)| key.is_in_software();
+        let signatures = if parts.len() > 1 && parts.iter().flatten().any(in_software) {
+            lane.compute(parts)
+        } else {
+            self.compute_parts(&parts)
+        };
         let finish = |((key, mut work, _), signature): (Work<'_>, Option<Result<Vec<u8>>>)| {
             if let Some(signature) = signature {
                 work.supply(&signature?)?;
@@ -120,18 +178,21 @@ impl Signer {
             .collect()
     }
 
-    /// The first message of each to its token. A module in software computes in this process, and two threads in it
-    /// only wait for each other, so that one batch at a time is there.
-    fn compute_parts(&self, works: &[Result<Work<'_>>]) -> Vec<Option<Result<Vec<u8>>>> {
-        let software = |work: &Work<'_>| work.0.record.current.copies.iter().any(|copy| !copy.hardware);
-        let _lane = works.iter().flatten().any(software).then(|| lock(&self.lane));
-        let signature = |(key, _, part): &Work<'_>| {
-            part.as_ref()
-                .map(|part| self.on_token(&key.record, &part.slot, &part.message))
-        };
-        works
+    /// Computes what the lanes hand over, until all of them are dropped.
+    pub fn serve(&self, work: LaneWork) {
+        for (parts, answer) in work.0 {
+            // Who asked may be gone, and then nobody wants the answer.
+            let _ = answer.send(self.compute_parts(&parts));
+        }
+    }
+
+    fn compute_parts(&self, parts: &Parts) -> Signatures {
+        parts
             .iter()
-            .map(|work| work.as_ref().ok().and_then(signature))
+            .map(|part| {
+                let (key, part) = part.as_ref()?;
+                Some(self.on_token(&key.record, &part.slot, &part.message))
+            })
             .collect()
     }
 
@@ -213,6 +274,13 @@ impl Signer {
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     pub fn hmac(&self, name: &KeyName, message: &[u8], caller: &Caller) -> Result<Vec<u8>> {
         let key = self.ready(name)?;
+        if let Algorithm::Signature(algorithm) = key.record.algorithm {
+            return Err(Error::new(
+                Code::Unsupported,
+                format!("the key {name} makes {algorithm} signatures of whole requests, and no MACs"),
+            )
+            .fix(format!("sign a request with it: hsmsign sign {name} METHOD PATH")));
+        }
         let moves_money = key
             .scheme
             .as_ref()
@@ -224,15 +292,6 @@ impl Signer {
             moves_money: moves_money.as_deref(),
             raw: true,
         })?;
-        if !matches!(key.record.algorithm, Algorithm::Mac(_)) {
-            return Err(Error::new(
-                Code::Unsupported,
-                format!(
-                    "the key {name} makes {} signatures, no MACs",
-                    key.record.algorithm
-                ),
-            ));
-        }
         self.on_token(&key.record, "secret", message)
     }
 

@@ -13,7 +13,7 @@ use std::{
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hsmsign::{
-    algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
+    algorithm::{MacAlgorithm, SignatureAlgorithm},
     error::Result,
     secret::{BlockKey, Secret},
     token::{Class, KeyMeta, KeyRef, ObjectId, PinProvider, PinRequest, SignInput, Token, TokenError},
@@ -374,27 +374,25 @@ pub fn pairs_sign(bench: &dyn Bench) {
         (SignatureAlgorithm::P256, 91, 64),
         (SignatureAlgorithm::Rsa2048, 294, 256),
     ] {
-        if !token
-            .capabilities()
-            .algorithms
-            .contains(&Algorithm::Signature(algorithm))
-        {
+        if !token.capabilities().generates.contains(&algorithm) {
             eprintln!("SKIPPED: the token makes no {} keys", algorithm.name());
             continue;
         }
         let (made, public) = token.generate(algorithm, &meta("pair")).unwrap();
-        assert_eq!(public.0.len(), spki, "{algorithm:?}");
+        assert_eq!(public.as_der().len(), spki, "{algorithm:?}");
+        assert_eq!(public.algorithm(), algorithm);
         let message = SignInput::Message(b"m");
         let first = token.sign(&made.key, algorithm, message).unwrap();
         assert_eq!(first.len(), signature);
-        verify::check(algorithm, &public.0, b"m", &first);
+        verify::check(algorithm, public.as_der(), b"m", &first);
+        assert!(public.verifies(b"m", &first) && !public.verifies(b"n", &first));
         if algorithm != SignatureAlgorithm::Ed25519 {
             use sha2::Digest as _;
             let digest: [u8; 32] = sha2::Sha256::digest(b"m").into();
             let second = token
                 .sign(&made.key, algorithm, SignInput::Digest(&digest))
                 .unwrap();
-            verify::check(algorithm, &public.0, b"m", &second);
+            verify::check(algorithm, public.as_der(), b"m", &second);
         }
         token.delete(&made.key).unwrap();
         assert!(

@@ -4,6 +4,7 @@ mod attack;
 mod backup;
 mod doctor;
 mod exchanges;
+mod generate;
 mod hmac;
 mod import;
 mod init;
@@ -32,6 +33,7 @@ use hsmsign::{
     config::Config,
     enrol::Enrol,
     error::{Code, Error, Result},
+    exchange::Catalogue,
     home::Home,
     keyring::FileKeyring,
     signer::Signer,
@@ -50,6 +52,8 @@ const EXAMPLES: &str = "\
 Examples:
   hsmsign init --softhsm                            a development token, in software
   hsmsign import --exchange kraken --api-key KEY    asks for the secret, once
+  hsmsign generate --exchange binance --algorithm ed25519
+                                                    or has the token make a key
   hsmsign sign kraken POST /0/private/Balance       the headers and body to send
   hsmsign doctor                                    what is set up, and what is wrong
 
@@ -59,6 +63,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied by the key's owner, 4 token or a
 enum Command {
     Init(init::Args),
     Import(import::Args),
+    Generate(generate::Args),
     List(list::Args),
     Show(show::Args),
     Set(set::Args),
@@ -104,6 +109,10 @@ impl Around {
         FileKeyring::new(&self.home)
     }
 
+    fn catalogue(&self) -> Catalogue {
+        Catalogue::new(self.home.user_schemes())
+    }
+
     fn enrol(&self) -> Result<Enrol> {
         Ok(Enrol::new(&self.home, self.tokens()?))
     }
@@ -129,6 +138,7 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Init(args) => init::run(args),
         Command::Import(args) => import::run(args),
+        Command::Generate(args) => generate::run(args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Set(args) => set::run(args),

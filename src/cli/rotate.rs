@@ -45,6 +45,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             args.key
         ));
     }
+    output::refuse_strangers()?;
     let mut api_key = args.api_key;
     if api_key.is_none() && io::stdin().is_terminal() {
         let typed = around.ask.line("New API key (Enter to keep the old one): ")?;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Around, attack, output};
 
-/// Compare a signature on the token with what was recorded when the key was imported.
+/// Compare a signature on the token with what was recorded when the key was imported or made.
 ///
 /// With --attack, try to get the key out of its token as malware with the PIN would: in a process of its own, with
 /// what would change a key done to one made for it. The key stays as it is. Exit code 1 where it comes out.
@@ -75,6 +75,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn words(checked: &Checked) -> String {
     match &checked.finding {
         Ok(Finding::Proved) => "makes the MAC recorded at import, and does not give its value out".to_owned(),
+        Ok(Finding::Signs) => {
+            "makes signatures of the recorded public key, and does not give its value out".to_owned()
+        }
         Ok(Finding::Present) => "is there".to_owned(),
         Err(error) => error.message().to_owned(),
     }

@@ -3,6 +3,8 @@
 mod attack;
 mod import;
 mod line;
+mod place;
+mod plan;
 mod prove;
 mod rotate;
 mod secrets;
@@ -15,18 +17,20 @@ use std::{
 };
 
 use crate::{
-    error::Result,
+    error::{Result, bad_input},
     exchange::Catalogue,
     home::{FileLock, Home},
     keyring::{Copy, FileKeyring, Journal, KeyName, Keyring, Pair, Record},
     nonce::{self, Nonces},
+    public_key::PublicForm,
     secret::Secret,
     token::{KeyRef, ObjectId, TokenError, Tokens},
 };
 
 pub use attack::Attacked;
-pub use import::{NewKey, Plan, RAW_CONSENT};
+pub use import::RAW_CONSENT;
 pub use line::ImportLine;
+pub use plan::{NewKey, Plan};
 pub use prove::{Checked, Finding};
 
 /// The exchange's id of a key that is for no exchange of the catalogue.
@@ -49,8 +53,8 @@ pub struct Enrol {
 /// The secrets of one key, at hand for the time of an import.
 #[derive(Debug)]
 pub struct Secrets {
-    /// The secret, as the exchange wrote it.
-    pub secret: Secret,
+    /// The secret, as the exchange wrote it; none where the token makes the key.
+    pub secret: Option<Secret>,
     /// The passphrase, where the exchange wants one.
     pub passphrase: Option<Secret>,
     /// A partner's secret, where the key has one.
@@ -62,6 +66,8 @@ pub struct Secrets {
 pub struct Enrolled {
     /// Its record.
     pub record: Record,
+    /// Its public key as the exchange's page wants it pasted, where it has one.
+    pub public_key: Option<String>,
     /// What the owner should know of it.
     pub warnings: Vec<String>,
 }
@@ -93,7 +99,8 @@ impl Enrol {
         let _lock = self.lock()?;
         let mut record = self.keyring.get(name)?;
         if let Some(api_key) = api_key {
-            import::check_api_key(&api_key)?;
+            plan::check_api_key(&api_key)?;
+            self.check_public(&record, &record.current, &api_key)?;
             record.current.api_key = Some(api_key);
         }
         if let Some(url) = base_url {
@@ -106,6 +113,28 @@ impl Enrol {
         }
         self.keyring.put(&record)?;
         Ok(record)
+    }
+
+    /// A pair's public key as the exchange's page wants it pasted; none for a pair of MAC keys.
+    pub fn public_text(&self, record: &Record, pair: &Pair) -> Option<String> {
+        public_text(&self.catalogue, record, pair)
+    }
+
+    /// Refuses another API key than the public key, where the exchange knows the key by that.
+    fn check_public(&self, record: &Record, pair: &Pair, api_key: &str) -> Result<()> {
+        let Some(public) = pair.public_key() else {
+            return Ok(());
+        };
+        let scheme = self.catalogue.get(&record.exchange)?;
+        let kind = scheme.kind(Some(record.algorithm))?;
+        if kind.api_key_is_public() && kind.public_text(public) != api_key {
+            return Err(bad_input(format!(
+                "the API key of {} is the public key itself, and this is another",
+                scheme.name()
+            ))
+            .fix(format!("see it: hsmsign show {}", record.name)));
+        }
+        Ok(())
     }
 
     /// Lets a key's next nonce be greater than `above`.
@@ -174,6 +203,16 @@ impl Enrol {
         self.swept.call_once(|| self.home.sweep_unfinished());
         Ok(lock)
     }
+}
+
+/// A pair's public key as its exchange's page wants it pasted: as the scheme says, or a PEM block where that is gone.
+pub fn public_text(catalogue: &Catalogue, record: &Record, pair: &Pair) -> Option<String> {
+    let public = pair.public_key()?;
+    let scheme = catalogue.get(&record.exchange).ok();
+    let kind = scheme
+        .as_ref()
+        .and_then(|scheme| scheme.kind(Some(record.algorithm)).ok());
+    Some(kind.map_or_else(|| public.text(PublicForm::Pem), |kind| kind.public_text(public)))
 }
 
 /// The objects of a pair, each with its token's name.

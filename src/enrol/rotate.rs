@@ -43,7 +43,11 @@ impl Enrol {
             current,
             ..record
         })?;
-        Ok(Enrolled { record, warnings })
+        Ok(Enrolled {
+            public_key: self.public_text(&record, &record.current),
+            record,
+            warnings,
+        })
     }
 
     /// Deletes the pair before the last rotation.

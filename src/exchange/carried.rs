@@ -134,7 +134,7 @@ impl Prepared<'_> {
             found.extend(
                 pieces(text)
                     .filter(|(have, _)| decoded(have) == name)
-                    .map(|(_, value)| decoded(value)),
+                    .map(|(_, value)| decoded(value).into_owned()),
             );
         };
         if matches!(place, Place::Query | Place::Params) {
@@ -228,7 +228,7 @@ impl Prepared<'_> {
                 NonceState::Brought(nonce)
             }
             (None, Series::Count(unit) | Series::Decimal(unit)) => NonceState::Fresh(unit),
-            (None, Series::Timestamp) => NonceState::Timestamp,
+            (None, Series::Timestamp | Series::Word) => NonceState::Timestamp,
             (None, Series::Random { shape, .. }) => NonceState::Random(shape),
         };
         Ok(())
@@ -237,9 +237,9 @@ impl Prepared<'_> {
     /// A stamp that the scheme does not use is passed over only where the request carries it.
     fn unused(&self, what: &str, given: Option<&str>) -> Result<()> {
         match given {
-            Some(given) if !self.endpoint.fields.iter().any(|(_, value)| value == given) => Err(bad_input(
-                format!("the request has a `{what}`, which this exchange does not use here"),
-            )
+            Some(given) if !self.fields().iter().any(|(_, value)| value == given) => Err(bad_input(format!(
+                "the request has a `{what}`, which this exchange does not use here"
+            ))
             .fix("leave it out")),
             _ => Ok(()),
         }

@@ -126,17 +126,16 @@ impl<'c> Composed<'c> {
             .map(|member| (self.context.place_of(member.place), member))
             .collect();
         put(&mut self.context, &attached, &plan.attach_at)?;
-        let context = &self.context;
-        let body = match replaced {
+        let take_body = |context: &mut Context<'_>| match replaced {
             Some(body) => Some(body).filter(|body| !body.is_empty()),
-            None => context.body().map(|body| body.text.clone().into_bytes()),
+            None => context.prepared.body.take().map(|body| body.text.into_bytes()),
         };
-        if context.is_websocket() {
+        if self.context.is_websocket() {
+            let url = plan.url.as_ref().map(|url| self.context.text(url)).transpose()?;
             let body = match &plan.frame {
-                Some(frame) => context.node(frame)?.map(String::into_bytes),
-                None => body,
+                Some(frame) => self.context.node(frame)?.map(String::into_bytes),
+                None => take_body(&mut self.context),
             };
-            let url = plan.url.as_ref().map(|url| context.text(url)).transpose()?;
             return Ok(SignedRequest {
                 method: "WS".into(),
                 url,
@@ -144,6 +143,8 @@ impl<'c> Composed<'c> {
                 body,
             });
         }
+        let body = take_body(&mut self.context);
+        let context = &self.context;
         let mut headers = headers;
         let typed = headers
             .iter()

@@ -29,9 +29,9 @@ impl Texts {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClockFile {
     pub unit: String,
+    pub also: Option<String>,
     #[serde(default)]
     pub ahead: u32,
-    pub also: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -44,7 +44,7 @@ pub(crate) struct NonceFile {
     #[serde(default)]
     pub decimal: bool,
     #[serde(default)]
-    pub any: bool,
+    pub word: bool,
     #[serde(default)]
     pub increasing: bool,
     #[serde(default)]
@@ -180,6 +180,8 @@ with_plan! {
         docs: Option<String>,
         note: Option<String>,
         closed: Option<String>,
+        #[serde(default)]
+        checked: Vec<String>,
         hosts: Vec<String>,
         #[serde(default)]
         host_for: Table,
@@ -222,6 +224,19 @@ with_plan! {
         #[serde(default)]
         paths: Vec<String>,
         none: Option<String>,
+        #[serde(default)]
+        form: Vec<WebSocketFormFile>,
+    }
+}
+
+with_plan! {
+    /// The login of another of the exchange's sockets, or for another kind of message.
+    WebSocketFormFile {
+        path: Option<Texts>,
+        given: Option<String>,
+        message: Option<String>,
+        frame: Option<Table>,
+        url: Option<String>,
     }
 }
 
@@ -283,9 +298,9 @@ impl PlanFile {
     }
 }
 
-/// How a secret is written and what is made of a signature.
+/// How a secret is written, what is made of a signature, and what the exchange wants of a key made on the token.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct KeyFile {
     pub algorithm: String,
     pub secret: String,
@@ -295,6 +310,9 @@ pub(crate) struct KeyFile {
     #[serde(default)]
     pub length: Vec<usize>,
     pub alphabet: Option<String>,
+    pub public: Option<String>,
+    pub api_key: Option<String>,
+    pub issued: Option<String>,
 }
 
 /// What moves money out.

@@ -7,6 +7,7 @@ use super::{base58, file::KeyFile};
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
     error::{Error, Result, bad_input},
+    public_key::{PublicForm, PublicKey},
 };
 
 /// One kind of key.
@@ -18,6 +19,9 @@ pub struct KeyKind {
     pub(crate) alphabet: Option<Alphabet>,
     pub(crate) encoding: Vec<Encode>,
     pub(crate) set: Vec<String>,
+    public: PublicForm,
+    api_key_is_public: bool,
+    issued: Option<String>,
 }
 
 /// How an exchange writes a secret.
@@ -111,6 +115,26 @@ impl KeyKind {
             SecretForm::Base64Seed => "base64 of the 32-byte seed",
             SecretForm::Base58Seed => "base58 of the 32-byte seed",
         }
+    }
+
+    /// The public key as the exchange's page wants it pasted.
+    pub fn public_text(&self, key: &PublicKey) -> String {
+        key.text(self.public)
+    }
+
+    /// Whether the public key, as text, is the API key too.
+    pub const fn api_key_is_public(&self) -> bool {
+        self.api_key_is_public
+    }
+
+    /// Whether the exchange takes such a key from where it was made; otherwise it issues them itself.
+    pub const fn is_registered(&self) -> bool {
+        matches!(self.algorithm, Algorithm::Signature(_)) && self.issued.is_none()
+    }
+
+    /// What to do where the exchange issues such keys itself and takes none made elsewhere.
+    pub fn issued(&self) -> Option<&str> {
+        self.issued.as_deref()
     }
 
     /// The size in bytes that a signature must have; an error otherwise, since a short one would be sent as it is.
@@ -222,6 +246,29 @@ fn kinds_of(file: &KeyFile, sets: &[String]) -> Result<Vec<KeyKind>> {
         Some("hex") => Some(Alphabet::Hex),
         Some(other) => return Err(unknown("alphabet", other, "alphanumeric or hex")),
     };
+    let public = match file.public.as_deref() {
+        None | Some("pem") => PublicForm::Pem,
+        Some("base64") => PublicForm::Base64,
+        Some("hex") => PublicForm::Hex,
+        Some(other) => return Err(unknown("way to write a public key", other, "pem, base64 or hex")),
+    };
+    let api_key_is_public = match file.api_key.as_deref() {
+        None => false,
+        Some("public-key") => true,
+        Some(other) => {
+            return Err(unknown(
+                "origin of the API key",
+                other,
+                "public-key, or leave it out",
+            ));
+        }
+    };
+    let about_public = file.public.is_some() || file.api_key.is_some() || file.issued.is_some();
+    if about_public && matches!(algorithms[0], Algorithm::Mac(_)) {
+        return Err(bad_input(
+            "`public`, `api-key` and `issued` are for keys that have a public half",
+        ));
+    }
     if !file.set.keys().eq(sets) {
         return Err(bad_input("every kind of key must `set` the same names"));
     }
@@ -232,6 +279,9 @@ fn kinds_of(file: &KeyFile, sets: &[String]) -> Result<Vec<KeyKind>> {
         alphabet,
         encoding: encoding.clone(),
         set: file.set.values().cloned().collect(),
+        public,
+        api_key_is_public,
+        issued: file.issued.clone(),
     };
     Ok(algorithms.into_iter().map(kind).collect())
 }

@@ -33,6 +33,7 @@ mod prepare;
 mod reading;
 mod scheme;
 mod secrets;
+mod sockets;
 mod stamps;
 mod target;
 mod template;

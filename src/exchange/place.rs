@@ -1,6 +1,6 @@
 //! Encoding fields and putting them where the exchange wants them, with the bytes that were given left as they are.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
@@ -23,11 +23,15 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Percent-encodes as RFC 3986 does, or with `+` for a space.
 pub(crate) fn encode(text: &[u8], plus: bool) -> String {
-    let encoded = percent_encode(text, RESERVED).to_string();
-    if plus {
-        encoded.replace("%20", "+")
-    } else {
-        encoded
+    let mut out = String::with_capacity(text.len());
+    encode_onto(&mut out, text, plus);
+    out
+}
+
+/// As [`encode`], behind what is there.
+fn encode_onto(out: &mut String, text: &[u8], plus: bool) {
+    for piece in percent_encode(text, RESERVED) {
+        out.push_str(if plus && piece == "%20" { "+" } else { piece });
     }
 }
 
@@ -35,17 +39,15 @@ pub(crate) fn encode(text: &[u8], plus: bool) -> String {
 pub(crate) fn form(pairs: &[(String, Json)], params: Option<&Params>) -> Result<String> {
     let plus = params.is_some_and(|params| params.plus_for_space);
     let lists = params.map_or(Lists::Repeat, |params| params.lists);
-    let mut out = String::new();
+    let mut out = String::with_capacity(16 * pairs.len());
     let mut push = |name: &str, mark: &str, value: &str| {
         if !out.is_empty() {
             out.push('&');
         }
-        let _ = write!(
-            out,
-            "{}{mark}={}",
-            encode(name.as_bytes(), plus),
-            encode(value.as_bytes(), plus)
-        );
+        encode_onto(&mut out, name.as_bytes(), plus);
+        out.push_str(mark);
+        out.push('=');
+        encode_onto(&mut out, value.as_bytes(), plus);
     };
     for (name, value) in pairs {
         match value {
@@ -114,11 +116,13 @@ pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// A name or value of a query or form as a server reads it.
-pub(crate) fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        return text.to_owned();
+        return text.into();
     }
-    String::from_utf8_lossy(&form_decode(text.as_bytes())).into_owned()
+    String::from_utf8_lossy(&form_decode(text.as_bytes()))
+        .into_owned()
+        .into()
 }
 
 /// Puts fields, already encoded, into a query or form.
@@ -126,41 +130,59 @@ pub(crate) fn insert(text: &str, added: &[(String, String)], at: &AddAt) -> Stri
     if added.is_empty() {
         return text.to_owned();
     }
-    let joined = added
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join("&");
-    if text.is_empty() {
-        return joined;
-    }
-    match at {
-        AddAt::First => format!("{joined}&{text}"),
-        AddAt::Last if text.ends_with('&') => format!("{text}{joined}"),
-        AddAt::Last | AddAt::Behind => format!("{text}&{joined}"),
-        AddAt::Before(name) => match spots(text).find(|(_, piece)| name_of(piece) == name) {
-            Some((start, _)) => format!("{}{joined}&{}", &text[..start], &text[start..]),
-            None => insert(text, added, &AddAt::Behind),
-        },
-        AddAt::After(name) => match spots(text).find(|(_, piece)| name_of(piece) == name) {
-            Some((start, piece)) => {
-                let (head, tail) = text.split_at(start + piece.len());
-                format!("{head}&{joined}{tail}")
+    let join = |out: &mut String| {
+        for (index, (name, value)) in added.iter().enumerate() {
+            if index > 0 {
+                out.push('&');
             }
-            None => insert(text, added, &AddAt::Behind),
-        },
+            for part in [name, "=", value] {
+                out.push_str(part);
+            }
+        }
+    };
+    let sizes = added.iter().map(|(name, value)| name.len() + value.len() + 2);
+    let mut out = String::with_capacity(text.len() + sizes.sum::<usize>());
+    let named = |wanted: &str| spots(text).find(|(_, piece)| name_of(piece) == wanted);
+    match at {
+        _ if text.is_empty() => join(&mut out),
+        AddAt::First => {
+            join(&mut out);
+            out.push('&');
+            out.push_str(text);
+        }
+        AddAt::Before(name) if named(name).is_some() => {
+            let start = named(name).map_or(0, |(start, _)| start);
+            out.push_str(&text[..start]);
+            join(&mut out);
+            out.push('&');
+            out.push_str(&text[start..]);
+        }
+        AddAt::After(name) if named(name).is_some() => {
+            let end = named(name).map_or(0, |(start, piece)| start + piece.len());
+            out.push_str(&text[..end]);
+            out.push('&');
+            join(&mut out);
+            out.push_str(&text[end..]);
+        }
+        AddAt::Last | AddAt::Behind | AddAt::Before(_) | AddAt::After(_) => {
+            out.push_str(text);
+            if *at != AddAt::Last || !text.ends_with('&') {
+                out.push('&');
+            }
+            join(&mut out);
+        }
         AddAt::Sorted => {
-            let mut text = text.to_owned();
+            out.push_str(text);
             for (name, value) in added {
-                let behind = spots(&text).find(|(_, piece)| name_of(piece) > name.as_str());
+                let behind = spots(&out).find(|(_, piece)| name_of(piece) > name.as_str());
                 match behind.map(|(start, _)| start) {
-                    Some(start) => text.insert_str(start, &format!("{name}={value}&")),
-                    None => text = insert(&text, &[(name.clone(), value.clone())], &AddAt::Last),
+                    Some(start) => out.insert_str(start, &format!("{name}={value}&")),
+                    None => out = insert(&out, &[(name.clone(), value.clone())], &AddAt::Last),
                 }
             }
-            text
         }
     }
+    out
 }
 
 /// The pieces of a query or form, with where each begins.
@@ -206,7 +228,7 @@ pub(crate) fn insert_json(text: &str, added: &[(String, String)], at: &AddAt) ->
         AddAt::Last | AddAt::Behind => return Ok(format!("{{{inner},{new}}}")),
         AddAt::Before(_) | AddAt::After(_) | AddAt::Sorted => members(text)?
             .into_iter()
-            .map(|(name, value)| (name, value.get().to_owned()))
+            .map(|(name, value)| (name.into_owned(), value.get().to_owned()))
             .collect(),
     };
     let named = |wanted: &str| all.iter().position(|(name, _)| name == wanted);
@@ -272,6 +294,7 @@ mod tests {
         );
         assert_eq!(json(r#"{"a":1}"#, &after), r#"{"a":1,"n":"1"}"#);
         assert!(insert_json("[]", &new, &AddAt::First).is_err());
+        assert!(insert_json("[]", &new, &AddAt::Sorted).is_err());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
     scheme::Scheme,
     stamps::{Shape, Unit},
     target::{self, Target},
-    withdrawal,
+    template::Name,
 };
 use crate::{
     error::{Code, Error, Result, bad_input},
@@ -106,7 +106,8 @@ impl Scheme {
             query,
         } = target::read(self, request, base_url)?;
         let plan = if request.websocket {
-            self.websocket_plan()?
+            let has_body = request.body.is_some() || request.params.is_some();
+            self.websocket()?.choose(&path, has_body)
         } else {
             self.plan_for(method, &path)
         };
@@ -170,16 +171,6 @@ impl Scheme {
             query, body, under, ..
         } = parts;
         bodies::check_signed(plan, self.name(), &query, body.as_ref())?;
-        let mut fields = Vec::new();
-        endpoint::collect(&query, &mut fields);
-        match &body {
-            Some(body) if body.json => endpoint::collect_json(&body.text, &mut fields),
-            Some(body) => endpoint::collect(&body.text, &mut fields),
-            None => {}
-        }
-        if let Some(under) = &under {
-            endpoint::collect_json(under, &mut fields);
-        }
         let endpoint = Endpoint {
             method: if request.websocket {
                 "WS".into()
@@ -189,10 +180,12 @@ impl Scheme {
             host: at.host,
             plain_path: endpoint::plain(&at.path),
             path: at.path,
-            fields,
             websocket: request.websocket,
         };
-        let given_body = body.as_ref().map(|body| body.text.clone()).unwrap_or_default();
+        let given_body = match &body {
+            Some(body) if plan.facts.uses.contains(&Name::GivenBody) => body.text.clone(),
+            _ => String::new(),
+        };
         let mut prepared = Prepared {
             scheme: self,
             plan,
@@ -294,23 +287,20 @@ impl Prepared<'_> {
         &self.endpoint
     }
 
-    /// The words of the rule that says that this moves money out, if one does.
-    pub fn moves_money(&self) -> Option<String> {
-        let mut body = self
-            .body
-            .as_ref()
-            .map(|body| body.text.clone())
-            .unwrap_or_default();
-        if let Some(under) = &self.under {
-            body.clone_from(under);
+    /// Names and values that query, form and JSON carry as they were given, decoded, at any depth. One stands here more
+    /// than once where it can be read in more than one way.
+    pub fn fields(&self) -> Vec<(String, String)> {
+        let mut fields = Vec::new();
+        endpoint::collect(&self.query, &mut fields);
+        match &self.body {
+            Some(body) if body.json => endpoint::collect_json(&body.text, &mut fields),
+            Some(body) => endpoint::collect(&body.text, &mut fields),
+            None => {}
         }
-        withdrawal::moves_money(
-            self.scheme.withdrawal.as_ref(),
-            self.plan,
-            &self.endpoint,
-            &self.query,
-            &body,
-        )
+        if let Some(under) = &self.under {
+            endpoint::collect_json(under, &mut fields);
+        }
+        fields
     }
 
     /// What the signature needs of the key's sequence.

@@ -2,10 +2,10 @@
 
 use super::{
     analyse::Facts,
-    file::{PlanFile, SignatureFile, Signatures, WebSocketFile},
+    file::{PlanFile, Signatures},
     key::Encode,
     names::{Names, Shared},
-    nodes::{header, members, node, object, template},
+    nodes::{header, members, node, template},
     params::Params,
     plan::{AddAt, Node, Place, Plan, Signature},
     stamps::{Clock, Series},
@@ -22,69 +22,17 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The plan of a WebSocket login: clock, nonce and options of the file's plan count where it has none of its own.
-    pub(crate) fn read_websocket(mut file: WebSocketFile, base: &PlanFile, shared: &Shared) -> Result<Self> {
-        let own = file.plan();
-        let under = PlanFile {
-            clock: base.clock.clone(),
-            nonce: base.nonce.clone(),
-            options: base.options.clone(),
-            ..PlanFile::default()
-        };
-        let mut plan = Self::default();
-        for input in &file.input {
-            match input.as_str() {
-                "challenge" => plan.takes_challenge = true,
-                other => {
-                    return Err(
-                        bad_input(format!("`websocket.input` cannot be {other:?}")).fix("use \"challenge\"")
-                    );
-                }
-            }
-        }
-        let mut own = own.over(&under);
-        if let Some(message) = file.message.take() {
-            let signature = SignatureFile {
-                message,
-                name: None,
-                key: None,
-            };
-            own.signature = Some(Signatures::One(signature));
-        }
-        plan.read_parts(own, shared)?;
-        plan.paths = file.paths;
-        let names = Names {
-            plan: &plan,
-            shared,
-            signatures: plan.signatures.len(),
-        };
-        let url = file
-            .url
-            .as_deref()
-            .map(|url| Template::parse(url, &names))
-            .transpose();
-        let url = url.map_err(|error| error.within("url"))?;
-        let frame = file.frame.as_ref().map(|frame| object(frame, &names)).transpose();
-        let frame = frame.map_err(|error| error.within("frame"))?;
-        (plan.url, plan.frame) = (url, frame);
-        plan.finish()?;
-        if plan.facts.signs_path && plan.paths.is_empty() {
-            return Err(bad_input("its message has the path, and `paths` is missing")
-                .fix("list the paths of the exchange's sockets, so that no other path can be signed here"));
-        }
-        Ok(plan)
-    }
-
-    fn read_parts(&mut self, file: PlanFile, shared: &Shared) -> Result<()> {
+    /// Checks and resolves the keys that every plan has.
+    pub(crate) fn read_parts(&mut self, file: PlanFile, shared: &Shared) -> Result<()> {
         let clock = file
             .clock
             .as_ref()
-            .map(|clock| Clock::new(&clock.unit, clock.ahead, clock.also.as_deref()))
+            .map(|clock| Clock::new(&clock.unit, clock.also.as_deref(), clock.ahead))
             .transpose();
         self.clock = clock.map_err(|error| error.within("clock"))?;
         if let Some(nonce) = &file.nonce {
             let series = Series::new(nonce).map_err(|error| error.within("nonce"))?;
-            if series == Series::Timestamp && self.clock.is_none() {
+            if matches!(series, Series::Timestamp | Series::Word) && self.clock.is_none() {
                 return Err(bad_input(
                     "`nonce` is like the timestamp, and there is no `clock`",
                 ));
@@ -232,7 +180,8 @@ impl Plan {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<()> {
+    /// Looks at the plan as a whole, once all its templates stand.
+    pub(crate) fn finish(&mut self) -> Result<()> {
         if self.signatures.is_empty() {
             return Err(bad_input("there is no message to sign").fix("add signature = { message = \"…\" }"));
         }

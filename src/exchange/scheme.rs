@@ -1,17 +1,18 @@
 //! A scheme: one exchange, as its file says it, checked whole when it is read.
 
-use serde::de::DeserializeOwned;
 use toml::Value;
 
 use super::{
     carried::too_great,
     check::Test,
-    file::{SchemeFile, WithdrawalFile, text},
+    file::{SchemeFile, text},
     key::{self, KeyKind},
     like,
     names::Shared,
     plan::{METHODS, Plan},
+    sockets::Sockets,
     template::Name,
+    withdrawal::Rules,
 };
 use crate::{
     algorithm::Algorithm,
@@ -35,9 +36,10 @@ pub struct Scheme {
     pub(crate) endpoints: Vec<(String, String)>,
     plan: Plan,
     pub(crate) forms: Vec<FormPlan>,
-    websocket: Option<Plan>,
+    websocket: Option<Sockets>,
     no_websocket: Option<String>,
-    pub(crate) withdrawal: Option<WithdrawalFile>,
+    pub(crate) withdrawal: Option<Rules>,
+    checked: Vec<String>,
     tests: Vec<Test>,
 }
 
@@ -56,12 +58,9 @@ impl Scheme {
     /// When it is not TOML, has an unknown key or a wrong type, or when a template of it is not whole or names what
     /// there is not.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        let file = if like::is_like(text) {
-            like::read(text)
-        } else {
-            from_toml(text)
-        };
-        file.and_then(Self::read).map_err(|error| error.within(origin))
+        like::read(text)
+            .and_then(Self::read)
+            .map_err(|error| error.within(origin))
     }
 
     fn read(mut file: SchemeFile) -> Result<Self> {
@@ -101,9 +100,9 @@ impl Scheme {
                 no_websocket = socket.none;
                 None
             }
-            Some(socket) => Some(
-                Plan::read_websocket(socket, &base, &shared).map_err(|error| error.within("websocket"))?,
-            ),
+            Some(socket) => {
+                Some(Sockets::read(socket, &base, &shared).map_err(|error| error.within("websocket"))?)
+            }
         };
         let mut plan = Plan::read(base, &shared)?;
         plan.paths = file.paths;
@@ -134,6 +133,17 @@ impl Scheme {
                     .fix("write endpoints as \"GET /path\" = \"…\", and keys of the top level before the first [table]"));
             }
         }
+        let mut withdrawal = file
+            .withdrawal
+            .take()
+            .map(Rules::read)
+            .transpose()
+            .map_err(|error| error.within("withdrawal"))?;
+        if let Some(rules) = &mut withdrawal {
+            let sockets = websocket.iter().flat_map(Sockets::plans);
+            let all = std::iter::once(&plan).chain(forms.iter().map(|form| &form.plan));
+            all.chain(sockets).for_each(|plan| rules.look_at(plan));
+        }
         Ok(Self {
             id: file.id,
             name: file.name,
@@ -151,7 +161,8 @@ impl Scheme {
             forms,
             websocket,
             no_websocket,
-            withdrawal: file.withdrawal,
+            withdrawal,
+            checked: file.checked,
             tests: file.test.into_iter().map(Test::from).collect(),
         })
     }
@@ -179,6 +190,12 @@ impl Scheme {
     /// Since when and how the exchange or this API is closed, where it is.
     pub fn closed(&self) -> Option<&str> {
         self.closed.as_deref()
+    }
+
+    /// What the file was compared with: `documentation` for an example that the exchange publishes, or the name and
+    /// version of a library.
+    pub fn checked(&self) -> &[String] {
+        &self.checked
     }
 
     /// The hosts, the usual one first.
@@ -283,7 +300,8 @@ impl Scheme {
 
     /// All plans: the file's own, the forms', the WebSocket login's.
     pub(crate) fn plans(&self) -> impl Iterator<Item = &Plan> {
-        self.rest_plans().chain(&self.websocket)
+        let sockets = self.websocket.iter().flat_map(Sockets::plans);
+        self.rest_plans().chain(sockets)
     }
 
     /// The plans of REST requests.
@@ -301,8 +319,8 @@ impl Scheme {
         self.forms.iter().find(fits).map_or(&self.plan, |form| &form.plan)
     }
 
-    /// The plan of the WebSocket login.
-    pub(crate) fn websocket_plan(&self) -> Result<&Plan> {
+    /// The logins of the exchange's sockets.
+    pub(crate) fn websocket(&self) -> Result<&Sockets> {
         self.websocket.as_ref().ok_or_else(|| {
             let error = Error::new(
                 Code::Unsupported,
@@ -348,24 +366,8 @@ fn check_names(file: &SchemeFile) -> Result<()> {
         return Err(bad_input(format!("`hosts` has {odd:?}"))
             .fix("write hosts in lower case, without https:// and path"));
     }
-    let needs = file.withdrawal.iter().flat_map(|rules| &rules.needs);
-    if let Some(odd) = needs
-        .into_iter()
-        .find(|part| !matches!(part.as_str(), "query" | "body"))
-    {
-        return Err(
-            bad_input(format!("`withdrawal.needs` cannot be {odd:?}")).fix("use \"query\" and \"body\"")
-        );
-    }
-    let patterns = file
-        .withdrawal
-        .iter()
-        .flat_map(|rules| &rules.paths)
-        .chain(&file.paths);
-    if let Some(odd) = patterns
-        .into_iter()
-        .find(|pattern| !pattern.starts_with('/') && !pattern.starts_with('*'))
-    {
+    let mut patterns = file.paths.iter();
+    if let Some(odd) = patterns.find(|pattern| !pattern.starts_with('/') && !pattern.starts_with('*')) {
         return Err(bad_input(format!("the path {odd:?} does not begin with `/`")));
     }
     Ok(())
@@ -377,13 +379,8 @@ fn text_of(value: &Value) -> Result<String> {
         .map_err(|kind| bad_input(format!("it must be text, and is a TOML {kind}")))
 }
 
-/// What a file says, or where it is not what it should be.
-pub(crate) fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T> {
-    toml::from_str(text).map_err(|error| bad_input(place(text, &error)))
-}
-
 /// A TOML error with its line and column.
-fn place(source: &str, error: &toml::de::Error) -> String {
+pub(crate) fn place(source: &str, error: &toml::de::Error) -> String {
     let message = error.message().trim().replace('\n', " ");
     match error.span() {
         Some(span) => {

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{glob, plan::METHODS, scheme::Scheme};
+use super::{analyse::is_path_char, glob, plan::METHODS, scheme::Scheme};
 use crate::{
     error::{Result, bad_input},
     request::Request,
@@ -54,10 +54,12 @@ pub(crate) fn read(scheme: &Scheme, request: &Request, base_url: Option<&str>) -
             )
         }
     };
+    let has_body = request.body.is_some() || request.params.is_some();
     let (path, query) = match path {
         None if request.websocket => {
             let only = scheme
-                .websocket_plan()?
+                .websocket()?
+                .choose("", has_body)
                 .paths
                 .first()
                 .filter(|path| !path.contains('*'));
@@ -71,10 +73,14 @@ pub(crate) fn read(scheme: &Scheme, request: &Request, base_url: Option<&str>) -
             None => (path, None),
         },
     };
-    if request.websocket && !path.is_empty() && !scheme.websocket_plan()?.facts.signs_path {
-        return Err(
-            bad_input("this exchange's WebSocket login does not depend on a path").fix("leave `path` out"),
-        );
+    if request.websocket && !path.is_empty() {
+        let sockets = scheme.websocket()?;
+        if !sockets.has_path(&path) && !sockets.choose(&path, has_body).facts.signs_path {
+            return Err(
+                bad_input("this exchange's WebSocket login does not depend on this path")
+                    .fix("leave `path` out"),
+            );
+        }
     }
     if !(request.websocket && path.is_empty()) {
         check_path(&path)?;
@@ -192,8 +198,7 @@ fn check_path(path: &str) -> Result<()> {
         let shown: String = path.chars().take(60).collect();
         return Err(bad_input(format!("the path {shown:?} does not begin with `/`")));
     }
-    let allowed = |char: char| char.is_ascii_alphanumeric() || "-._~:@,+!$()*'/%".contains(char);
-    if let Some(odd) = path.chars().find(|char| !allowed(*char)) {
+    if let Some(odd) = path.chars().find(|char| !is_path_char(*char)) {
         return Err(bad_input(format!("the path has {odd:?} in it"))
             .fix("percent-encode it, as %20 for a space; a query goes behind `?` or in `query`"));
     }

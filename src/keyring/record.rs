@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     algorithm::Algorithm,
     error::{Error, bad_input},
-    token::KeyRef,
+    public_key::PublicKey,
+    token::{Imported, KeyRef},
 };
 
 /// The version of a record that this program writes; a newer one is refused.
@@ -139,6 +140,22 @@ pub struct Pair {
     pub copies: Vec<Copy>,
 }
 
+impl Pair {
+    /// The public half of its private key; none for MAC keys.
+    pub fn public_key(&self) -> Option<&PublicKey> {
+        self.secrets().find_map(|secret| secret.public.as_ref())
+    }
+
+    /// Whether the token made its key.
+    pub fn is_generated(&self) -> bool {
+        self.secrets().any(|secret| secret.generated)
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &Material> {
+        self.copies.iter().filter_map(|copy| copy.objects.get("secret"))
+    }
+}
+
 /// One key as it lies on one token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -170,9 +187,38 @@ pub struct Material {
     /// The rung of the import ladder that the token accepted, 1 the hardest.
     #[serde(default)]
     pub rung: u8,
-    /// The signature that proved it, to be compared again by `hsmsign test`.
+    /// The MAC that proved it, to be compared again by `hsmsign test`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// The public half of a private key, which proves it whenever it signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<PublicKey>,
+    /// Whether the token made it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub generated: bool,
+}
+
+impl Material {
+    /// What a token says of a key that it has taken or made.
+    pub fn of(imported: Imported) -> Self {
+        Self {
+            hardening: imported.hardening,
+            rung: imported.rung,
+            ..Self::plain(imported.key)
+        }
+    }
+
+    /// An object of which nothing more is known.
+    pub const fn plain(key: KeyRef) -> Self {
+        Self {
+            key,
+            hardening: Vec::new(),
+            rung: 0,
+            proof: None,
+            public: None,
+            generated: false,
+        }
+    }
 }
 
 /// A message and its MAC as software computed it while the secret was at hand.

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
+    public_key::PublicKey,
     secret::{BlockKey, Secret},
 };
 
@@ -180,10 +181,6 @@ pub struct Imported {
     pub rung: u8,
 }
 
-/// A public key, SubjectPublicKeyInfo in DER (RFC 5280).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicKey(pub Vec<u8>);
-
 /// A MAC as the token gave it, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mac {
@@ -246,6 +243,8 @@ pub struct Identity {
 pub struct Capabilities {
     /// The algorithms that it claims, and that were not seen to fail.
     pub algorithms: Vec<Algorithm>,
+    /// The key pairs that it claims to make itself.
+    pub generates: Vec<SignatureAlgorithm>,
     /// The longest message in bytes, where it is known.
     pub longest_message: Option<usize>,
     /// Whether calls may run in parallel.

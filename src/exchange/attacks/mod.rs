@@ -20,20 +20,8 @@ macro_rules! data {
 
 fn scheme(name: &str) -> Scheme {
     let text = match name {
-        "bingx" => data!("bingx"),
-        "bitmex" => data!("bitmex"),
-        "bitso" => data!("bitso"),
-        "bitstamp-legacy" => data!("bitstamp-legacy"),
-        "btcmarkets" => data!("btcmarkets"),
         "bybit" => data!("bybit"),
-        "cryptocom" => data!("cryptocom"),
-        "gemini" => data!("gemini"),
-        "htx" => data!("htx"),
-        "krakenfutures" => data!("krakenfutures"),
         "kucoin" => data!("kucoin"),
-        "okx" => data!("okx"),
-        "phemex" => data!("phemex"),
-        "whitebit" => data!("whitebit"),
         name => builtin(name).unwrap(),
     };
     Scheme::parse(text, name).unwrap()

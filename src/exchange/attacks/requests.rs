@@ -138,7 +138,7 @@ fn a_websocket_login_signs_no_other_path() {
     refused(
         "bitfinex",
         r#"{"websocket":true,"path":"/v2/auth/w/withdraw"}"#,
-        "does not depend on a path",
+        "does not depend on this path",
     );
     refused(
         "bitfinex",

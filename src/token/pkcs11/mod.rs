@@ -38,12 +38,13 @@ use self::{
     session::{Fault, Opened},
 };
 use super::{
-    Capabilities, Identity, Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinProvider, PublicKey,
-    Result, SignInput, Token, TokenError,
+    Capabilities, Identity, Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinProvider, Result,
+    SignInput, Token, TokenError,
     extraction::{Report, Trial},
 };
 use crate::{
     algorithm::{MacAlgorithm, SignatureAlgorithm},
+    public_key::PublicKey,
     secret::{BlockKey, Secret},
 };
 
@@ -245,14 +246,18 @@ impl Token for Pkcs11Token {
         self.run(|opened| {
             opened.reading(|session| {
                 let object = find::handle(opened, session, key)?;
-                // An honest length of nothing is no proof either way, so the value itself is asked for as well.
-                let length = opened.module.attribute_len(session, object, CKA_VALUE)?;
-                let mut value = [0; 512];
-                let read = opened
-                    .module
-                    .read_attribute(session, object, CKA_VALUE, &mut value);
-                value.zeroize();
-                Ok(length.is_some() || !matches!(read, Ok(None)))
+                let KeyRef::Object { class, .. } = key;
+                for kind in find::values(*class) {
+                    // An honest length of nothing is no proof either way, so the value itself is asked for as well.
+                    let length = opened.module.attribute_len(session, object, *kind)?;
+                    let mut value = [0; 512];
+                    let read = opened.module.read_attribute(session, object, *kind, &mut value);
+                    value.zeroize();
+                    if length.is_some() || !matches!(read, Ok(None)) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
             })
         })
     }

@@ -11,18 +11,14 @@ use super::{
 };
 use crate::{
     algorithm::SignatureAlgorithm,
-    token::{Class, Imported, KeyMeta, KeyRef, PublicKey, SignInput, TokenError},
+    public_key::{DIGEST_INFO, PublicKey},
+    token::{Class, Imported, KeyMeta, KeyRef, SignInput, TokenError},
 };
 
 /// The curve P-256 and edwards25519 as CKA_EC_PARAMS: object identifiers (RFC 5480, RFC 8410), and the name that
 /// PKCS #11 v3.0 prescribed for the latter.
 const P256: [&[u8]; 1] = [&[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]];
 const ED25519: [&[u8]; 2] = [&[0x06, 0x03, 0x2b, 0x65, 0x70], b"\x13\x0cedwards25519"];
-/// What precedes a SHA-256 in a PKCS #1 v1.5 signature (RFC 8017, section 9.2, note 1).
-const DIGEST_INFO: [u8; 19] = [
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-    0x04, 0x20,
-];
 /// What is asked of a private key, most of it first; the last ones are left out where they are not known.
 const PRIVATE: [(CK_ATTRIBUTE_TYPE, bool); 11] = [
     (CKA_TOKEN, true),
@@ -38,6 +34,24 @@ const PRIVATE: [(CK_ATTRIBUTE_TYPE, bool); 11] = [
     (CKA_COPYABLE, false),
 ];
 
+/// The mechanism that signs.
+pub(super) const fn mechanism(algorithm: SignatureAlgorithm) -> CK_MECHANISM_TYPE {
+    match algorithm {
+        SignatureAlgorithm::Ed25519 => CKM_EDDSA,
+        SignatureAlgorithm::P256 => CKM_ECDSA,
+        _ => CKM_SHA256_RSA_PKCS,
+    }
+}
+
+/// The mechanism that makes key pairs.
+pub(super) const fn generation(algorithm: SignatureAlgorithm) -> CK_MECHANISM_TYPE {
+    match algorithm {
+        SignatureAlgorithm::Ed25519 => CKM_EC_EDWARDS_KEY_PAIR_GEN,
+        SignatureAlgorithm::P256 => CKM_EC_KEY_PAIR_GEN,
+        _ => CKM_RSA_PKCS_KEY_PAIR_GEN,
+    }
+}
+
 /// Makes a key pair, by the hardest template that the token accepts.
 pub(super) fn generate(
     module: &Module,
@@ -45,12 +59,12 @@ pub(super) fn generate(
     algorithm: SignatureAlgorithm,
     meta: &KeyMeta,
 ) -> Result<(Imported, PublicKey), Fault> {
-    let (mechanism, bits, curves): (_, CK_ULONG, &[&[u8]]) = match algorithm {
-        SignatureAlgorithm::Ed25519 => (CKM_EC_EDWARDS_KEY_PAIR_GEN, 0, &ED25519),
-        SignatureAlgorithm::P256 => (CKM_EC_KEY_PAIR_GEN, 0, &P256),
-        SignatureAlgorithm::Rsa2048 => (CKM_RSA_PKCS_KEY_PAIR_GEN, 2048, &[b""]),
-        SignatureAlgorithm::Rsa3072 => (CKM_RSA_PKCS_KEY_PAIR_GEN, 3072, &[b""]),
-        SignatureAlgorithm::Rsa4096 => (CKM_RSA_PKCS_KEY_PAIR_GEN, 4096, &[b""]),
+    let (bits, curves): (CK_ULONG, &[&[u8]]) = match algorithm {
+        SignatureAlgorithm::Ed25519 => (0, &ED25519),
+        SignatureAlgorithm::P256 => (0, &P256),
+        SignatureAlgorithm::Rsa2048 => (2048, &[b""]),
+        SignatureAlgorithm::Rsa3072 => (3072, &[b""]),
+        SignatureAlgorithm::Rsa4096 => (4096, &[b""]),
     };
     let bits = [bits];
     let named = [
@@ -78,7 +92,7 @@ pub(super) fn generate(
                 .iter()
                 .map(|&(kind, value)| Attribute::flag(kind, value)),
         );
-        match module.generate_pair(session, mechanism, &public, &private) {
+        match module.generate_pair(session, generation(algorithm), &public, &private) {
             Ok((public, private)) => {
                 let known = public_key(module, session, public, algorithm)?;
                 let imported = Imported {
@@ -127,7 +141,7 @@ pub(super) fn sign(
     Ok(signature[..len].to_vec())
 }
 
-/// The public key as SubjectPublicKeyInfo.
+/// The public key that the token made.
 fn public_key(
     module: &Module,
     session: SessionHandle,
@@ -144,36 +158,12 @@ fn public_key(
             .map_err(Fault::from)?
             .ok_or_else(odd)
     };
-    let der = match algorithm {
-        SignatureAlgorithm::Ed25519 => {
-            let point = value(CKA_EC_POINT)?;
-            spki(
-                &[0x06, 0x03, 0x2b, 0x65, 0x70],
-                unwrap_point(&point, 32).ok_or_else(odd)?,
-            )
-        }
-        SignatureAlgorithm::P256 => {
-            let point = value(CKA_EC_POINT)?;
-            let ec = [
-                &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01][..],
-                P256[0],
-            ]
-            .concat();
-            spki(&ec, unwrap_point(&point, 65).ok_or_else(odd)?)
-        }
-        _ => {
-            let numbers = [
-                integer(&value(CKA_MODULUS)?),
-                integer(&value(CKA_PUBLIC_EXPONENT)?),
-            ]
-            .concat();
-            let rsa = [
-                0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
-            ];
-            spki(&rsa, &der(0x30, &numbers))
-        }
+    let key = match algorithm {
+        SignatureAlgorithm::Ed25519 => unwrap_point(&value(CKA_EC_POINT)?, 32).and_then(PublicKey::ed25519),
+        SignatureAlgorithm::P256 => unwrap_point(&value(CKA_EC_POINT)?, 65).and_then(PublicKey::p256),
+        _ => PublicKey::rsa(&value(CKA_MODULUS)?, &value(CKA_PUBLIC_EXPONENT)?),
     };
-    Ok(PublicKey(der))
+    key.filter(|key| key.algorithm() == algorithm).ok_or_else(odd)
 }
 
 /// A point as an OCTET STRING, as the standard wants it, or bare, as some modules give it.
@@ -183,39 +173,4 @@ fn unwrap_point(point: &[u8], len: usize) -> Option<&[u8]> {
         _ if point.len() == len => Some(point),
         _ => None,
     }
-}
-
-/// SubjectPublicKeyInfo (RFC 5280, section 4.1).
-fn spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
-    let bits = [&[0], key].concat();
-    der(0x30, &[der(0x30, algorithm), der(0x03, &bits)].concat())
-}
-
-fn integer(bytes: &[u8]) -> Vec<u8> {
-    let start = bytes.iter().position(|&byte| byte != 0).unwrap_or(bytes.len());
-    let bytes = &bytes[start..];
-    let sign: &[u8] = if bytes.first().is_none_or(|&byte| byte >= 0x80) {
-        &[0]
-    } else {
-        &[]
-    };
-    der(0x02, &[sign, bytes].concat())
-}
-
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let len = content.len();
-    let mut out = vec![tag];
-    if len < 0x80 {
-        out.push(len as u8);
-    } else {
-        let bytes = len.to_be_bytes();
-        let start = bytes
-            .iter()
-            .position(|&byte| byte != 0)
-            .unwrap_or(bytes.len() - 1);
-        out.push(0x80 | (bytes.len() - start) as u8);
-        out.extend_from_slice(&bytes[start..]);
-    }
-    out.extend_from_slice(content);
-    out
 }
