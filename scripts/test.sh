@@ -3,8 +3,8 @@
 #
 # Formatting, lints, dependencies, documentation, the scripts themselves, then all tests against the debug binary and
 # real tokens: SoftHSM, NSS, kryoptic, and opencryptoki in namespaces of its own (root only). Installs what is missing.
-# A token that cannot be had is a line that says SKIPPED. Ends with the test runner's summary; any failure fails the
-# whole.
+# A token that cannot be had is a line that says SKIPPED. Ends with the test runner's summary, and what the tests had to
+# leave out; any failure fails the whole.
 
 # shellcheck disable=SC2317  # the checks are functions that check() calls
 set -euo pipefail
@@ -97,6 +97,12 @@ bench() {
     }
 }
 
+# skips [PROFILE]: what the tests of the last run said that they could not do here.
+skips() {
+    local report=${CARGO_TARGET_DIR:-target}/nextest/${1:-default}/junit.xml
+    grep -oE 'SKIPPED: [^<]+' "$report" 2>/dev/null | sort | uniq -c | sed -E 's/^ *([0-9]+) SKIPPED: (.*)/SKIPPED (\1 tests): \2/' || true
+}
+
 check "formatting" cargo fmt --check
 check "lints" cargo clippy --quiet --all-targets --locked -- -D warnings
 check "licences, bans, sources" cargo deny --locked --log-level error check --hide-inclusion-graph licenses bans sources
@@ -114,6 +120,7 @@ step "tests"
 tests=0
 if (need_cargo_tool cargo-nextest 0.9.143); then
     cargo nextest run --locked ${CI:+--profile ci} 2>&1 || tests=$?
+    skips ${CI:+ci}
 else
     say "cargo-nextest cannot be had here; running cargo test instead"
     cargo test --locked --all-targets 2>&1 || tests=$?

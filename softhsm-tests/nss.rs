@@ -8,9 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use hsmsign::token::{
-    PinProvider, Token, TokenError,
-    pkcs11::{Pkcs11Token, Settings},
+use hsmsign::{
+    algorithm::SignatureAlgorithm,
+    token::{
+        PinProvider, Token, TokenError,
+        pkcs11::{Pkcs11Token, Settings},
+    },
 };
 
 use crate::suite;
@@ -33,7 +36,7 @@ pub fn host(command: Command) -> Command {
 }
 
 impl Bench {
-    /// A new database in the folder; none, with a line on stderr, where NSS or certutil is not installed.
+    /// The folder's database, made if it has none; none, with a line on stderr, where NSS or certutil is not installed.
     pub fn new(folder: &Path) -> Option<Self> {
         let places = [
             "/usr/lib/x86_64-linux-gnu",
@@ -47,17 +50,24 @@ impl Bench {
             .find(|path| path.exists());
         let database = folder.join("nss");
         let password = folder.join("password");
-        fs::create_dir(&database).unwrap();
-        fs::write(&password, PIN).unwrap();
-        let made = Command::new("certutil")
-            .args(["-N", "-d", &format!("sql:{}", database.display()), "-f"])
-            .arg(&password)
-            .status();
-        let (Some(module), Ok(made)) = (module, made) else {
-            eprintln!("SKIPPED: NSS is not installed (Debian: libnss3 libnss3-tools)");
+        let missing = || eprintln!("SKIPPED: NSS is not installed (Debian: libnss3 libnss3-tools)");
+        let Some(module) = module else {
+            missing();
             return None;
         };
-        assert!(made.success(), "certutil makes a database");
+        if !database.exists() {
+            fs::create_dir(&database).unwrap();
+            fs::write(&password, PIN).unwrap();
+            let made = Command::new("certutil")
+                .args(["-N", "-d", &format!("sql:{}", database.display()), "-f"])
+                .arg(&password)
+                .status();
+            let Ok(made) = made else {
+                missing();
+                return None;
+            };
+            assert!(made.success(), "certutil makes a database");
+        }
         let settings = Settings {
             module,
             label: Some("NSS Certificate DB".into()),
@@ -83,5 +93,9 @@ impl suite::Bench for Bench {
 
     fn keeps_data(&self) -> bool {
         false
+    }
+
+    fn takes_private(&self) -> &[SignatureAlgorithm] {
+        &SignatureAlgorithm::ALL[1..]
     }
 }

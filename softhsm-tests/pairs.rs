@@ -213,3 +213,231 @@ fn a_public_key_that_was_changed_in_the_record_is_found_out() {
     place.refused(&["test", "one"], "", 1, "not one of the recorded public key");
     place.ok(&["test", "two"]);
 }
+
+const ED25519: &str = include_str!("data/keys/ed25519.pem");
+const RSA2048: &str = include_str!("data/keys/rsa2048.pem");
+const RSA3072: &str = include_str!("data/keys/rsa3072.pem");
+const P256: &str = include_str!("data/keys/p256.pem");
+
+fn import(algorithm: &str) -> Vec<&str> {
+    vec![
+        "import",
+        "-e",
+        "binance",
+        "-k",
+        "k",
+        "--api-key",
+        "a",
+        "--algorithm",
+        algorithm,
+    ]
+}
+
+#[test]
+fn a_pem_block_is_read_from_standard_input_however_its_lines_end() {
+    let Some(place) = Place::with_token() else { return };
+    for (pem, algorithm) in [
+        (ED25519.to_owned(), "ed25519"),
+        (ED25519.trim_end().to_owned(), "ed25519"),
+        (ED25519.replace('\n', "\r\n"), "ed25519"),
+        (ED25519.replace('\n', "\\n"), "ed25519"),
+        (ED25519.replace('\n', "\\n") + "\n", "ed25519"),
+        (RSA2048.to_owned(), "rsa2048"),
+        (include_str!("data/keys/rsa2048-pkcs1.pem").to_owned(), "rsa2048"),
+        (RSA3072.to_owned(), "rsa3072"),
+        (include_str!("data/keys/rsa4096.pem").to_owned(), "rsa4096"),
+    ] {
+        let done = place.run(&import(algorithm), &pem);
+        assert_eq!(done.code, 0, "{done:?}");
+        assert!(done.stdout.contains("not-extractable"), "{done:?}");
+        let shown = place.json(&["show", "k", "--json"]);
+        assert_eq!(shown["current"]["generated"], false);
+        let public = spki(&format!("{}\n", shown["public_key"].as_str().unwrap()));
+        let (message, signature) = parts(&place.json(&ACCOUNT));
+        verify::check(algorithm_named(algorithm), &public, &message, &signature);
+        place.ok(&["test", "k"]);
+        place.ok(&["remove", "k", "--yes"]);
+        assert_eq!(objects(&place), 0);
+    }
+}
+
+fn algorithm_named(name: &str) -> SignatureAlgorithm {
+    SignatureAlgorithm::ALL
+        .into_iter()
+        .find(|algorithm| algorithm.name() == name)
+        .unwrap()
+}
+
+#[test]
+fn a_line_of_import_takes_a_pem_or_the_exchanges_own_form() {
+    let Some(place) = Place::with_token() else { return };
+    let seed = "GQbxX/rMtItFvVzEaQeOY/lMUVSFWbQ1oo1IRodVlpc=";
+    let line = |key: &str, secret: &str| serde_json::json!({"exchange": "binance", "key": key, "api_key": "a", "algorithm": "ed25519", "secret": secret});
+    let lines = format!("{}\n{}\n", line("pem", ED25519), line("seed", seed));
+    let done = place.run(&["import", "--json"], &lines);
+    assert_eq!(done.code, 0, "{done:?}");
+    let public: Vec<Value> = done
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["public_key"].clone())
+        .collect();
+    assert_eq!(public, [include_str!("data/keys/ed25519.pub").trim_end(); 2]);
+}
+
+#[test]
+fn a_key_of_another_kind_than_was_said_is_refused_and_nothing_is_left() {
+    let Some(place) = Place::with_token() else { return };
+    for (algorithm, secret, words) in [
+        (
+            "ed25519",
+            RSA2048,
+            "is for rsa2048, and this key is to be ed25519",
+        ),
+        (
+            "rsa2048",
+            RSA3072,
+            "is for rsa3072, and this key is to be rsa2048",
+        ),
+        ("ed25519", P256, "is for p256"),
+        ("hmac-sha256", ED25519, "is an ed25519 private key"),
+        ("rsa2048", include_str!("data/keys/rsa1024.pem"), "1024 bits"),
+        ("ed25519", include_str!("data/keys/ed448.pem"), "Ed448"),
+        ("ed25519", include_str!("data/keys/encrypted.pem"), "encrypted"),
+        ("ed25519", include_str!("data/keys/ed25519.pub"), "a public key"),
+        ("ed25519", "not a key at all", "neither a PEM block nor base64"),
+        ("rsa2048", include_str!("data/keys/rsa2048-two-halves.pem"), ""),
+    ] {
+        let done = place.run(&import(algorithm), secret);
+        assert!(done.code == 5 || (words.is_empty() && done.code == 1), "{done:?}");
+        assert!(done.stderr.contains(words), "{words:?}: {done:?}");
+        let line = secret.lines().nth(1).unwrap_or(secret);
+        assert!(!done.stderr.contains(line), "{done:?}");
+        assert_eq!(place.ok(&["list", "--json"]).trim(), "[]");
+        assert_eq!(objects(&place), 0);
+    }
+    let done = place.run(&import("ed25519"), include_str!("data/keys/encrypted.pem"));
+    assert!(done.stderr.contains("openssl pkey"), "{done:?}");
+    let two = format!("{ED25519}{ED25519}");
+    place.refused(&import("ed25519"), &two, 5, "more lines");
+}
+
+#[test]
+fn an_import_points_out_the_stronger_way_where_there_is_one() {
+    let Some(place) = Place::with_token() else { return };
+    let done = place.import(&["-e", "binance"], &"a1B2".repeat(16));
+    assert!(
+        done.stderr
+            .contains("hsmsign generate --exchange binance --algorithm ed25519"),
+        "{done:?}"
+    );
+    let done = place.import(&["-e", "kraken"], bench::KRAKEN_SECRET);
+    assert!(!done.stderr.contains("generate"), "{done:?}");
+}
+
+/// The public key that the key signs with, found out by its signature.
+fn signs_with(place: &Place, candidates: &[&str]) -> (usize, String) {
+    let answer = place.json(&ACCOUNT);
+    let (message, signature) = parts(&answer);
+    let own = candidates.iter().position(|pem| {
+        PublicKey::from_der(&spki(pem))
+            .unwrap()
+            .verifies(&message, &signature)
+    });
+    (
+        own.expect("it is one of these"),
+        answer["headers"]["X-MBX-APIKEY"].as_str().unwrap().to_owned(),
+    )
+}
+
+fn generated(place: &Place) -> String {
+    place.ok(&[
+        "generate",
+        "-e",
+        "binance",
+        "-k",
+        "k",
+        "--algorithm",
+        "ed25519",
+        "--api-key",
+        "old",
+    ])
+}
+
+#[test]
+fn a_new_key_on_the_token_waits_until_the_exchange_knows_it() {
+    let Some(place) = Place::with_token() else { return };
+    let old = generated(&place);
+    for by in [
+        ["rotate", "k", "--api-key", "new"],
+        ["set", "k", "--api-key", "new"],
+    ] {
+        let rotated = place.run(&["rotate", "k"], "");
+        assert_eq!(rotated.code, 0, "{rotated:?}");
+        let new = rotated.stdout.clone();
+        assert_ne!(new, old);
+        assert!(rotated.stderr.contains("register its public key"), "{rotated:?}");
+        assert_eq!(
+            signs_with(&place, &[&old, &new]),
+            (0, "old".into()),
+            "the old key goes on signing"
+        );
+        assert!(place.ok(&["show", "k"]).contains(new.trim_end()));
+        assert_eq!(
+            place.json(&["show", "k", "--json"])["next"]["public_key"],
+            new.trim_end()
+        );
+        assert!(place.ok(&["test", "k"]).contains("not in force yet"));
+        place.refused(&["rotate", "k"], "", 5, "waits for its API key");
+        place.refused(&["rotate", "k", "--commit"], "", 5, "waits for its API key");
+        let done = place.ok(&by);
+        assert!(done.contains("--commit"), "{done}");
+        assert_eq!(signs_with(&place, &[&old, &new]), (1, "new".into()));
+        place.ok(&["rotate", "k", "--undo"]);
+        assert_eq!(signs_with(&place, &[&old, &new]), (0, "old".into()));
+        assert_eq!(objects(&place), 2, "one pair of objects is left");
+    }
+    let new = place.ok(&["rotate", "k"]);
+    place.ok(&["rotate", "k", "--undo"]);
+    assert_eq!(objects(&place), 2, "the key that waited is gone");
+    assert_eq!(signs_with(&place, &[&old, &new]), (0, "old".into()));
+    let new = place.ok(&["rotate", "k"]);
+    place.ok(&["rotate", "k", "--api-key", "new"]);
+    place.ok(&["rotate", "k", "--commit"]);
+    assert_eq!(signs_with(&place, &[&old, &new]), (1, "new".into()));
+    assert_eq!(objects(&place), 2, "the old key is gone");
+    place.ok(&["rotate", "k"]);
+    place.ok(&["remove", "k", "--yes"]);
+    assert_eq!(objects(&place), 0, "a key that waits goes with it");
+}
+
+#[test]
+fn a_new_key_on_the_token_is_in_force_at_once_where_its_api_key_is_known() {
+    let Some(place) = Place::with_token() else { return };
+    let old = generated(&place);
+    let new = place.ok(&["rotate", "k", "--api-key", "new"]);
+    assert_eq!(signs_with(&place, &[&old, &new]), (1, "new".into()));
+    place.ok(&["rotate", "k", "--undo"]);
+    assert_eq!(signs_with(&place, &[&old, &new]), (0, "old".into()));
+}
+
+#[test]
+fn an_imported_private_key_is_rotated_by_another() {
+    let Some(place) = Place::with_token() else { return };
+    let done = place.run(&import("rsa2048"), RSA2048);
+    assert_eq!(done.code, 0, "{done:?}");
+    let old = include_str!("data/keys/rsa2048.pub");
+    place.refused(
+        &["rotate", "k", "--api-key", "new"],
+        RSA3072,
+        5,
+        "this key is to be rsa2048",
+    );
+    let halves = include_str!("data/keys/rsa2048-two-halves.pem");
+    assert_ne!(place.run(&["rotate", "k"], halves).code, 0);
+    assert_eq!(signs_with(&place, &[old]), (0, "a".into()));
+    let done = place.run(&["rotate", "k", "--api-key", "new"], RSA2048);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(signs_with(&place, &[old]), (0, "new".into()));
+    place.ok(&["rotate", "k", "--commit"]);
+    assert_eq!(objects(&place), 1);
+}

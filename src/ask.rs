@@ -192,12 +192,23 @@ pub fn has_more(input: BorrowedFd<'_>) -> Result<bool> {
     }
 }
 
+/// Whether a PEM block has begun and its last line is still to come. Behind the parameters of a curve, which OpenSSL
+/// writes first, the key's own block follows.
 fn is_open_pem(text: &Secret) -> bool {
-    let text = text.expose();
-    text.starts_with(b"-----BEGIN") && {
-        let last = text.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
-        !last.starts_with(b"-----END")
+    const END: &[u8] = b"-----END ";
+    let mut rest = text.expose();
+    if !crate::private_key::is_pem(rest) {
+        return false;
     }
+    let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|window| window == what);
+    while let Some(at) = find(rest, END) {
+        rest = &rest[at + END.len()..];
+        let label = &rest[..find(rest, b"-----").unwrap_or(0)];
+        if !label.ends_with(b"PARAMETERS") {
+            return false;
+        }
+    }
+    true
 }
 
 fn push(text: &mut Secret, byte: u8) -> Result<()> {
@@ -336,6 +347,19 @@ mod tests {
         assert_eq!(read_secret_line(input.as_fd()).unwrap().expose(), b"passphrase");
         assert!(has_more(input.as_fd()).unwrap());
         assert!(!has_more(pipe_with(b" \n\n").as_fd()).unwrap());
+    }
+
+    #[test]
+    fn a_pem_block_in_one_line_or_behind_its_parameters_is_read_whole() {
+        for pem in [
+            r"-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----\n",
+            "-----BEGIN EC PARAMETERS-----\nBggq\n-----END EC PARAMETERS-----\n-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY-----\r\nMC4C\r\n-----END PRIVATE KEY-----",
+        ] {
+            let input = pipe_with(format!("{pem}\npassphrase\n").as_bytes());
+            assert_eq!(read_secret_line(input.as_fd()).unwrap().expose(), pem.as_bytes());
+            assert_eq!(read_secret_line(input.as_fd()).unwrap().expose(), b"passphrase");
+        }
     }
 
     #[test]

@@ -251,6 +251,12 @@ impl Report {
                 Some(&format!("hsmsign rotate {name} --commit, or --undo")),
             );
         }
+        if record.next.is_some() {
+            self.note(
+                format!("key {name}: a new key waits for its API key"),
+                Some(&format!("hsmsign rotate {name} --api-key KEY, or --undo")),
+            );
+        }
         if generic && matches!(record.algorithm, Algorithm::Mac(_)) && !record.allow.contains(&Allow::Raw) {
             self.note(
                 format!("key {name} is for no exchange and allows no raw MACs, so it can sign nothing"),

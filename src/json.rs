@@ -132,6 +132,55 @@ impl Json {
         }
     }
 
+    /// The value for a person to read: a member a line, two spaces a level, numbers as they were spelt, and no character
+    /// that a terminal would act on.
+    pub fn to_pretty(&self) -> String {
+        let mut out = String::new();
+        self.write_pretty(&mut out, 0);
+        let control = |char: char| char.is_control() && char != '\n';
+        if !out.contains(control) {
+            return out;
+        }
+        let escape = |char: char| {
+            if control(char) {
+                format!("\\u{:04x}", u32::from(char))
+            } else {
+                char.to_string()
+            }
+        };
+        out.chars().map(escape).collect()
+    }
+
+    fn write_pretty(&self, out: &mut String, level: usize) {
+        let line = |out: &mut String, level: usize, more: bool| {
+            out.push_str(if more { ",\n" } else { "\n" });
+            out.push_str(&"  ".repeat(level));
+        };
+        match self {
+            Self::List(items) if !items.is_empty() => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    line(out, level + 1, index > 0);
+                    item.write_pretty(out, level + 1);
+                }
+                line(out, level, false);
+                out.push(']');
+            }
+            Self::Object(members) if !members.is_empty() => {
+                out.push('{');
+                for (index, (name, value)) in members.iter().enumerate() {
+                    line(out, level + 1, index > 0);
+                    quote(name, out);
+                    out.push_str(": ");
+                    value.write_pretty(out, level + 1);
+                }
+                line(out, level, false);
+                out.push('}');
+            }
+            small => small.write(out),
+        }
+    }
+
     /// The text of a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -214,6 +263,15 @@ fn odd(bytes: &[u8]) -> Option<usize> {
 pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>> {
     let members: Members<'_> = serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?;
     Ok(members.0)
+}
+
+/// The version that a file of ours says it has. Read before the rest, since what a newer one has besides is not known here.
+pub(crate) fn version(file: &[u8]) -> serde_json::Result<u32> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    Ok(serde_json::from_slice::<Version>(file)?.version)
 }
 
 fn describe(error: &serde_json::Error) -> String {
@@ -305,6 +363,16 @@ mod tests {
                 .to_compact(),
             "{\"b\":[1,true,null],\"a\":\"é\\n\"}"
         );
+    }
+
+    #[test]
+    fn what_a_person_reads_is_indented_and_harmless() {
+        let json = Json::parse(r#"{"a":[1.0,{"b":"\u001b[2J\u009b\u007f"},[],{}],"c":null}"#).unwrap();
+        assert_eq!(
+            json.to_pretty(),
+            "{\n  \"a\": [\n    1.0,\n    {\n      \"b\": \"\\u001b[2J\\u009b\\u007f\"\n    },\n    [],\n    {}\n  ],\n  \"c\": null\n}"
+        );
+        assert_eq!(Json::parse(&json.to_pretty()).unwrap(), json);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Request {
     pub url: Option<String>,
     /// The host, chosen among the scheme's.
     pub host: Option<String>,
+    /// Whether it goes to the exchange's testnet, at the host that the scheme names for it.
+    pub testnet: bool,
     /// The query.
     pub query: Option<Fields>,
     /// The body.

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     algorithm::Algorithm,
+    clock::Offset,
     error::{Code, Error, Result, bad_input, failed},
     exchange::{Catalogue, Composed, NonceNeed, Part, Prepared, Scheme, Stamps},
     home::Home,
@@ -91,6 +92,21 @@ pub struct Explained {
     pub messages: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// Where a request would go, known before it is signed.
+#[derive(Debug)]
+pub struct Route {
+    /// The exchange.
+    pub scheme: Arc<Scheme>,
+    /// The method.
+    pub method: String,
+    /// `https://` and the host.
+    pub origin: String,
+    /// The path as it goes on the wire, without its query.
+    pub path: String,
+    /// Whether the request brings a timestamp or a nonce of its own, so that signing it again makes no fresh one.
+    pub brings_stamps: bool,
+}
+
 impl Signer {
     /// A signer over the keys of these folders.
     pub fn new(home: &Home, tokens: Arc<Tokens>) -> Self {
@@ -109,7 +125,31 @@ impl Signer {
     /// Everything that can be wrong with the request, the key, the policy or the token. Where the error comes before
     /// the token was asked, no nonce was given out unless the policy had permitted the request.
     pub fn sign(&self, request: &Request, caller: &Caller) -> Result<SignedRequest> {
-        self.run(request, caller, |_| ())
+        self.sign_by(request, caller, Offset::NONE)
+    }
+
+    /// Signs one request by a clock that is this far from the machine's.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    pub fn sign_by(&self, request: &Request, caller: &Caller, clock: Offset) -> Result<SignedRequest> {
+        self.run(request, caller, clock, |_| ())
+    }
+
+    /// Where the request would go. Nothing is decided or given out.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with the request or its key.
+    pub fn route(&self, request: &Request) -> Result<Route> {
+        let key = self.ready_for(request)?;
+        let prepared = key.prepare(request)?;
+        Ok(Route {
+            scheme: Arc::clone(key.scheme()?),
+            method: prepared.endpoint().method.clone(),
+            origin: prepared.origin().to_owned(),
+            path: prepared.endpoint().path.clone(),
+            brings_stamps: prepared.brings_stamps(),
+        })
     }
 
     /// Signs several requests, and calls `composed` as soon as all nonces are given out and only the tokens are left to
@@ -139,7 +179,7 @@ impl Signer {
             .zip(requests)
             .map(|(key, request)| {
                 let key = key.as_ref().map_err(Clone::clone)?;
-                let mut work = self.compose(key, request, caller, &mut lease)?;
+                let mut work = self.compose(key, request, caller, Offset::NONE, &mut lease)?;
                 let part = work.next()?;
                 Ok((key, work, part))
             })
@@ -202,17 +242,23 @@ impl Signer {
     /// As [`Signer::sign`].
     pub fn explain(&self, request: &Request, caller: &Caller) -> Result<Explained> {
         let mut messages = Vec::new();
-        let signed = self.run(request, caller, |part| {
+        let signed = self.run(request, caller, Offset::NONE, |part| {
             messages.push((part.slot.clone(), (!part.sensitive).then(|| part.message.clone())));
         })?;
         Ok(Explained { signed, messages })
     }
 
     /// The road itself.
-    fn run(&self, request: &Request, caller: &Caller, look: impl FnMut(&Part)) -> Result<SignedRequest> {
+    fn run(
+        &self,
+        request: &Request,
+        caller: &Caller,
+        clock: Offset,
+        look: impl FnMut(&Part),
+    ) -> Result<SignedRequest> {
         let key = self.ready_for(request)?;
         let mut lease = self.nonces.lease();
-        let work = self.compose(&key, request, caller, &mut lease)?;
+        let work = self.compose(&key, request, caller, clock, &mut lease)?;
         lease.finish()?;
         self.compute(&key, work, look)
     }
@@ -229,18 +275,11 @@ impl Signer {
         key: &'k ReadyKey,
         request: &Request,
         caller: &Caller,
+        clock: Offset,
         lease: &mut Lease<'_>,
     ) -> Result<Composed<'k>> {
         let name = &key.record.name;
-        let scheme = key.scheme.as_ref().ok_or_else(|| {
-            Error::new(
-                Code::Unsupported,
-                format!("the key {name} is for no exchange, so there is no request to compose"),
-            )
-            .fix(format!("MAC your own bytes with it: hsmsign hmac {name}"))
-        })?;
-        let kind = scheme.kind(Some(key.record.algorithm))?;
-        let prepared = scheme.prepare(request, kind, key.record.base_url.as_deref())?;
+        let prepared = key.prepare(request)?;
         let moves_money = prepared.moves_money();
         policy::decide(&Question {
             key: name,
@@ -249,7 +288,7 @@ impl Signer {
             moves_money: moves_money.as_deref(),
             raw: false,
         })?;
-        let stamps = Self::stamps(name, &prepared, lease)?;
+        let stamps = Self::stamps(name, &prepared, clock, lease)?;
         prepared.compose(&key.credentials, &stamps)
     }
 
@@ -300,8 +339,13 @@ impl Signer {
         &self.catalogue
     }
 
-    fn stamps(name: &KeyName, prepared: &Prepared<'_>, lease: &mut Lease<'_>) -> Result<Stamps> {
-        let now = nonce::now();
+    fn stamps(
+        name: &KeyName,
+        prepared: &Prepared<'_>,
+        clock: Offset,
+        lease: &mut Lease<'_>,
+    ) -> Result<Stamps> {
+        let now = clock.apply(nonce::now());
         let nonce = match prepared.nonce() {
             NonceNeed::None => None,
             NonceNeed::Fresh { unit } => {
@@ -412,6 +456,25 @@ impl Signer {
         Err(first.unwrap_or_else(|| {
             failed(format!("the key {} has no {slot} on any token", record.name)).fix("import it again")
         }))
+    }
+}
+
+impl ReadyKey {
+    fn scheme(&self) -> Result<&Arc<Scheme>> {
+        self.scheme.as_ref().ok_or_else(|| {
+            let name = &self.record.name;
+            Error::new(
+                Code::Unsupported,
+                format!("the key {name} is for no exchange, so there is no request to compose"),
+            )
+            .fix(format!("MAC your own bytes with it: hsmsign hmac {name}"))
+        })
+    }
+
+    fn prepare(&self, request: &Request) -> Result<Prepared<'_>> {
+        let scheme = self.scheme()?;
+        let kind = scheme.kind(Some(self.record.algorithm))?;
+        scheme.prepare(request, kind, self.record.base_url.as_deref())
     }
 }
 

@@ -1,6 +1,8 @@
 //! A user's place for the command line: folders of its own, the real binary, a real SoftHSM token.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod random;
+
 use std::{
     fs,
     io::Write as _,

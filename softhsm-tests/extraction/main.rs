@@ -1,10 +1,11 @@
 //! The binary on every token that this machine has: what the extraction suite finds, that a token which gives keys away
-//! is refused, and the road of a key. One that cannot be had is a line on stderr that says SKIPPED.
+//! is refused, the road of a key, and what goes wrong on it. One that cannot be had is a line on stderr that says SKIPPED.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../bench/mod.rs"]
 mod bench;
 mod expected;
+mod faults;
 #[path = "../isolation.rs"]
 mod isolation;
 mod keys;
@@ -49,23 +50,39 @@ on! { on_softhsm, softhsm, "SoftHSM":
     every_attack_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
     a_key_goes_the_whole_road
+    a_stream_is_signed_whole
+    a_killed_change_is_whole_or_nothing
+    a_wrong_pin_is_spent_once
+    many_processes_sign_at_once
 }
 on! { on_kryoptic, kryoptic, "kryoptic":
     every_attack_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
     a_key_goes_the_whole_road
+    a_stream_is_signed_whole
+    a_killed_change_is_whole_or_nothing
+    a_wrong_pin_is_spent_once
+    many_processes_sign_at_once
     a_token_that_leaks_is_refused_unless_that_is_accepted
 }
 on! { on_nss, nss, "NSS":
     every_attack_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
     a_key_goes_the_whole_road
+    a_stream_is_signed_whole
+    a_killed_change_is_whole_or_nothing
+    a_wrong_pin_is_spent_once
+    many_processes_sign_at_once
     a_token_that_leaks_is_refused_unless_that_is_accepted
 }
 on! { on_opencryptoki, opencryptoki, "opencryptoki":
     every_attack_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
     a_key_goes_the_whole_road
+    a_stream_is_signed_whole
+    a_killed_change_is_whole_or_nothing
+    a_wrong_pin_is_spent_once
+    many_processes_sign_at_once
     a_token_that_leaks_is_refused_unless_that_is_accepted
 }
 
@@ -210,6 +227,26 @@ fn a_token_that_leaks_is_refused_unless_that_is_accepted(user: &User, _: &str) {
 /// A token that may leak is a token like any other.
 fn a_key_goes_the_whole_road(user: &User, _: &str) {
     road::whole(user);
+}
+
+/// So is one in a stream of requests.
+fn a_stream_is_signed_whole(user: &User, _: &str) {
+    road::stream(user);
+}
+
+/// Killed at any moment, a change of keys is finished or undone at the next start.
+fn a_killed_change_is_whole_or_nothing(user: &User, _: &str) {
+    faults::killed(user);
+}
+
+/// By whatever process, however many there are.
+fn a_wrong_pin_is_spent_once(user: &User, _: &str) {
+    faults::wrong_pin(user);
+}
+
+/// Processes take turns at opening the token.
+fn many_processes_sign_at_once(user: &User, _: &str) {
+    faults::many(user);
 }
 
 /// The page for users has the same table.

@@ -10,6 +10,9 @@ use crate::{
 const OTHER: &str =
     "QWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU2Nzg5QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo5OA==";
 
+/// How many requests a stream has.
+const STREAM: usize = 200;
+
 /// Kraken's documented signature before a rotation and after it was undone, another one in between; nothing is left.
 pub fn whole(user: &User) {
     user.ok(&user.init(&["--accept-leaky-token"]));
@@ -50,4 +53,36 @@ pub fn whole(user: &User) {
     user.ok(&["remove", "kraken", "--yes"]);
     assert_eq!(user.objects(), empty, "nothing is left on the token");
     user.ok(&["doctor"]);
+}
+
+/// A stream of requests for two keys, answered in order, none left out and none signed with the other's key.
+pub fn stream(user: &User) {
+    user.ok(&user.init(&["--accept-leaky-token"]));
+    for (key, secret) in [("one", KRAKEN_SECRET), ("two", OTHER)] {
+        let done = user.run(
+            &["import", "--exchange", "kraken", "--key", key, "--api-key", key],
+            &format!("{secret}\n"),
+        );
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+    let line = |number: usize| {
+        let key = if number.is_multiple_of(3) { "two" } else { "one" };
+        format!(
+            "{{\"id\":{number},\"key\":\"{key}\",\"method\":\"POST\",\"path\":\"/0/private/AddOrder\",\"body\":\"{KRAKEN_BODY}\"}}\n"
+        )
+    };
+    let lines: String = (0..STREAM).map(line).collect();
+    let done = user.run(&["sign", "--json"], &lines);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let answers: Vec<Value> = done
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), STREAM);
+    for (number, answer) in answers.iter().enumerate() {
+        assert_eq!(answer["id"], number);
+        let documented = answer["headers"]["API-Sign"] == KRAKEN_SIGN;
+        assert_eq!(documented, !number.is_multiple_of(3), "{answer}");
+    }
 }

@@ -1,6 +1,8 @@
 //! A user of the binary, with any token.
+#![allow(dead_code)] // Each test target uses its part.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -8,7 +10,7 @@ use std::{
 };
 
 use hsmsign::token::{
-    Token as _,
+    KeyRef, Token as _,
     pkcs11::{Pkcs11Token, Settings},
 };
 
@@ -127,6 +129,22 @@ impl User {
         }
         all.sort();
         all
+    }
+
+    /// The ids of all objects on the token.
+    pub fn ids(&self) -> BTreeSet<String> {
+        let token = Pkcs11Token::open(self.settings.clone(), Pin::new(&self.pin)).unwrap();
+        let all = token.list().unwrap();
+        all.iter()
+            .map(|info| match &info.key {
+                Some(KeyRef::Object { id, .. }) => id.to_string(),
+                None => format!("an object without id: {info:?}"),
+            })
+            .collect()
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

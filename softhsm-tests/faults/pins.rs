@@ -449,3 +449,27 @@ fn breaking_off_at_a_prompt_restores_the_terminal_and_does_nothing() {
     assert!(!screen.shown.contains(&KRAKEN_SECRET[..10]));
     assert_eq!(place.json(&["show", "kraken", "--json"])["api_key"], "typed-key");
 }
+
+#[test]
+fn a_pem_block_pasted_at_the_terminal_is_read_whole_and_not_shown() {
+    let Some(place) = Place::with_token() else { return };
+    let pem = include_str!("../data/keys/rsa4096.pem");
+    for (key, pasted) in [
+        ("cr", pem.replace('\n', "\r")),
+        ("crlf", pem.replace('\n', "\r\n")),
+        ("one-line", pem.trim_end().replace('\n', "\\n") + "\r"),
+        ("no-end", pem.trim_end().replace('\n', "\r") + "\r"),
+    ] {
+        let mut screen = Screen::new();
+        let args = ["import", "-e", "binance", "-k", key, "--algorithm", "rsa4096"];
+        let mut child = screen.start(&place, &[&args[..], &["--api-key", "a"]].concat());
+        screen.wait_for("secret (not shown)");
+        screen.type_in(&pasted);
+        screen.wait_for(&format!("imported {key}"));
+        assert!(child.wait().unwrap().success());
+        for line in pem.lines() {
+            assert!(!screen.shown.contains(line), "{}", screen.shown);
+        }
+        assert!(screen.echoes());
+    }
+}

@@ -31,6 +31,12 @@ impl Forms {
         forms.add("text", text);
         forms.add("text in capitals", &text.to_ascii_uppercase());
         forms.add("text in small letters", &text.to_ascii_lowercase());
+        // As a look at its letters could list them.
+        let letters = text
+            .windows(2)
+            .filter(|pair| pair.iter().all(u8::is_ascii_alphabetic));
+        let pairs: Vec<u8> = letters.flatten().map(u8::to_ascii_lowercase).collect();
+        forms.add("text in pairs of letters", &pairs);
         forms.add("decoded", decoded);
         for (name, bytes) in [
             ("text", text),

@@ -269,17 +269,7 @@ impl Held {
     fn blocked(&mut self, call: libc::c_long, descriptors: RangeInclusive<u64>) {
         let begun = Instant::now();
         loop {
-            // The call's number, then its arguments in hex; "running" where it is in none.
-            let text = fs::read_to_string(format!("/proc/{}/syscall", self.pid())).unwrap_or_default();
-            let mut words = text.split_whitespace();
-            let number = words.next().and_then(|word| word.parse().ok());
-            let first = words
-                .next()
-                .and_then(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok());
-            if state(self.pid()) == 'S'
-                && number == Some(call)
-                && first.is_some_and(|first| descriptors.contains(&first))
-            {
+            if state(self.pid()) == 'S' && self.threads().any(|thread| is_in(&thread, call, &descriptors)) {
                 return;
             }
             if self.next_stop().is_some() {
@@ -287,6 +277,14 @@ impl Held {
             }
             self.patience(begun, "does not block");
         }
+    }
+
+    /// The folders that the kernel has for its threads.
+    fn threads(&self) -> impl Iterator<Item = PathBuf> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()))
+            .into_iter()
+            .flatten();
+        tasks.flatten().map(|task| task.path())
     }
 
     /// Looks through its memory.
@@ -344,6 +342,18 @@ impl Drop for Held {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a thread waits in this system call on one of these descriptors.
+fn is_in(thread: &Path, call: libc::c_long, descriptors: &RangeInclusive<u64>) -> bool {
+    // The call's number, then its arguments in hex; "running" where it is in none.
+    let text = fs::read_to_string(thread.join("syscall")).unwrap_or_default();
+    let mut words = text.split_whitespace();
+    let number = words.next().and_then(|word| word.parse().ok());
+    let first = words
+        .next()
+        .and_then(|word| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok());
+    number == Some(call) && first.is_some_and(|first| descriptors.contains(&first))
 }
 
 /// Lets a process go on from where it stopped.

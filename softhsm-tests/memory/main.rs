@@ -14,5 +14,7 @@ mod held;
 mod import;
 mod keys;
 mod pins;
+mod reach;
 mod scan;
+mod strangers;
 mod work;

@@ -111,14 +111,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
             plan.set_api_key(typed.trim())?;
         }
     }
-    if let Some(algorithm) = plan.stronger() {
-        output::warn(&format!(
+    let hint = plan.stronger().map(|algorithm| {
+        format!(
             "this exchange also takes a key that the token makes, which never was anywhere else: hsmsign generate --exchange {} --algorithm {algorithm}",
             plan.exchange_id()
-        ));
-    }
+        )
+    });
+    let asked = io::stdin().is_terminal();
+    // A person can still change their mind; a program reads it beside the result.
+    hint.iter().filter(|_| asked).for_each(|hint| output::warn(hint));
     let secrets = read_secrets(&plan, around.ask.as_ref())?;
     let enrolled = enrol.import(plan, secrets)?;
+    hint.iter().filter(|_| !asked).for_each(|hint| output::warn(hint));
     tell(&enrolled, "imported")
 }
 

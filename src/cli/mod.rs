@@ -14,7 +14,9 @@ mod list;
 mod nonce;
 pub mod output;
 mod pages;
+mod parts;
 mod rotate;
+mod send;
 mod set;
 mod show;
 mod sign;
@@ -55,6 +57,7 @@ Examples:
   hsmsign generate --exchange binance --algorithm ed25519
                                                     or has the token make a key
   hsmsign sign kraken POST /0/private/Balance       the headers and body to send
+  hsmsign send kraken POST /0/private/Balance       the exchange's answer
   hsmsign doctor                                    what is set up, and what is wrong
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 denied by the key's owner, 4 token or agent, 5 bad input.";
@@ -72,6 +75,7 @@ enum Command {
     Test(test::Args),
     Nonce(nonce::Args),
     Sign(sign::Args),
+    Send(send::Args),
     Hmac(hmac::Args),
     Websocket(websocket::Args),
     Exchanges(exchanges::Args),
@@ -97,9 +101,13 @@ impl Around {
         })
     }
 
+    fn config(&self) -> Result<Config> {
+        Config::load(&self.home)
+    }
+
     /// The tokens, open until the process ends: closing them would cost more than a signature and gain nothing.
     fn tokens(&self) -> Result<Arc<Tokens>> {
-        let config = Config::load(&self.home)?;
+        let config = self.config()?;
         let tokens = Arc::new(Tokens::new(&self.home, config, Arc::clone(&self.ask)));
         std::mem::forget(Arc::clone(&tokens));
         Ok(tokens)
@@ -147,6 +155,7 @@ pub fn run() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Nonce(args) => nonce::run(&args),
         Command::Sign(args) => sign::run(args),
+        Command::Send(args) => send::run(args),
         Command::Hmac(args) => hmac::run(&args),
         Command::Websocket(args) => websocket::run(args),
         Command::Exchanges(args) => exchanges::run(args),

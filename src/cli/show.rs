@@ -48,6 +48,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         text.push_str("the pair before the last rotation, kept until --commit:\n");
         text.push_str(&pair(&record, previous, &catalogue));
     }
+    if let Some(next) = &record.next {
+        text.push_str("a new key that is not in force yet:\n");
+        text.push_str(&pair(&record, next, &catalogue));
+    }
     for note in notes(&record) {
         output::warn(&note);
     }
@@ -114,7 +118,17 @@ pub fn notes(record: &Record) -> Vec<String> {
             "the last rotation is open: hsmsign rotate {name} --commit, or --undo"
         ));
     }
+    if record.next.is_some() {
+        notes.push(waiting(&record.name));
+    }
     notes
+}
+
+/// What is to be done with a new key that is not in force yet.
+pub fn waiting(name: &KeyName) -> String {
+    format!(
+        "a new key waits for its API key: register its public key at the exchange, then hsmsign rotate {name} --api-key KEY; or drop it: --undo"
+    )
 }
 
 /// A key for programs, as `list --json` and `show --json` give it.
@@ -154,6 +168,9 @@ pub fn facts(record: &Record, catalogue: &Catalogue) -> Value {
     });
     if let Some(previous) = &record.previous {
         facts["previous"] = pair(previous);
+    }
+    if let Some(next) = &record.next {
+        facts["next"] = pair(next);
     }
     facts
 }

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use hsmsign::{
     enrol::{Checked, Finding},
     error::Result,
-    keyring::KeyName,
+    keyring::{KeyName, Standing},
 };
 use serde_json::json;
 
@@ -48,7 +48,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             .iter()
             .map(|checked| {
                 json!({
-                    "token": checked.token, "object": checked.slot, "previous": checked.previous,
+                    "token": checked.token, "object": checked.slot, "previous": checked.standing == Standing::Previous,
+                    "next": checked.standing == Standing::Next,
                     "ok": checked.finding.is_ok(), "finding": words(checked),
                 })
             })
@@ -56,13 +57,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         output::json(&json!({"ok": failed.is_none(), "key": args.key.as_str(), "objects": objects}))?;
     } else {
         for checked in &checked {
-            let previous = if checked.previous {
-                " (before the last rotation)"
-            } else {
-                ""
+            let standing = match checked.standing {
+                Standing::InForce => "",
+                Standing::Previous => " (before the last rotation)",
+                Standing::Next => " (not in force yet)",
             };
             output::line(&format!(
-                "{} on {}{previous}: {}",
+                "{} on {}{standing}: {}",
                 checked.slot,
                 checked.token,
                 words(checked)

@@ -183,9 +183,9 @@ fn remove(around: &Around, name: &str) -> Result<ExitCode> {
     let keyring = around.keyring();
     for key in keyring.names()? {
         let record = keyring.get(&key)?;
-        let on_it = std::iter::once(&record.current)
-            .chain(&record.previous)
-            .flat_map(|pair| &pair.copies)
+        let on_it = record
+            .pairs()
+            .flat_map(|(_, pair)| &pair.copies)
             .any(|copy| copy.token == name);
         if on_it {
             return Err(bad_input(format!("the key {key} is on token {name}"))

@@ -43,6 +43,7 @@ impl Enrol {
             base_url: plan.new.base_url.clone(),
             current,
             previous: None,
+            next: None,
         })?;
         self.warn(&plan, &mut warnings);
         Ok(Enrolled {

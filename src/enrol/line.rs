@@ -93,6 +93,11 @@ impl ImportLine {
         })
     }
 
+    /// Its secrets.
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The key's name as far as the line or the flags say it; else the exchange's.
     pub fn name(&self) -> Option<String> {
         Some(

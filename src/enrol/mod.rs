@@ -17,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    error::{Result, bad_input},
+    error::Result,
     exchange::Catalogue,
     home::{FileLock, Home},
     keyring::{Copy, FileKeyring, Journal, KeyName, Keyring, Pair, Record},
@@ -91,17 +91,22 @@ impl Enrol {
         &self.catalogue
     }
 
-    /// Changes a key's API key or base-url; an empty base-url is the exchange's own host again.
+    /// Changes a key's API key or base-url; an empty base-url is the exchange's own host again. Where a new key waits for
+    /// its API key, that puts it in force. Answers whether it did.
     ///
     /// # Errors
     /// When there is no such key, a value cannot stand in a request, or the keyring cannot be written.
-    pub fn set(&self, name: &KeyName, api_key: Option<String>, base_url: Option<String>) -> Result<Record> {
+    pub fn set(
+        &self,
+        name: &KeyName,
+        api_key: Option<String>,
+        base_url: Option<String>,
+    ) -> Result<(Record, bool)> {
         let _lock = self.lock()?;
         let mut record = self.keyring.get(name)?;
+        let waits = record.next.is_some() && api_key.is_some();
         if let Some(api_key) = api_key {
-            plan::check_api_key(&api_key)?;
-            self.check_public(&record, &record.current, &api_key)?;
-            record.current.api_key = Some(api_key);
+            self.set_api_key(&mut record, api_key)?;
         }
         if let Some(url) = base_url {
             record.base_url = if url.is_empty() {
@@ -112,29 +117,12 @@ impl Enrol {
             };
         }
         self.keyring.put(&record)?;
-        Ok(record)
+        Ok((record, waits))
     }
 
     /// A pair's public key as the exchange's page wants it pasted; none for a pair of MAC keys.
     pub fn public_text(&self, record: &Record, pair: &Pair) -> Option<String> {
         public_text(&self.catalogue, record, pair)
-    }
-
-    /// Refuses another API key than the public key, where the exchange knows the key by that.
-    fn check_public(&self, record: &Record, pair: &Pair, api_key: &str) -> Result<()> {
-        let Some(public) = pair.public_key() else {
-            return Ok(());
-        };
-        let scheme = self.catalogue.get(&record.exchange)?;
-        let kind = scheme.kind(Some(record.algorithm))?;
-        if kind.api_key_is_public() && kind.public_text(public) != api_key {
-            return Err(bad_input(format!(
-                "the API key of {} is the public key itself, and this is another",
-                scheme.name()
-            ))
-            .fix(format!("see it: hsmsign show {}", record.name)));
-        }
-        Ok(())
     }
 
     /// Lets a key's next nonce be greater than `above`.
@@ -165,7 +153,7 @@ impl Enrol {
     pub fn remove(&self, name: &KeyName) -> Result<()> {
         let _lock = self.lock()?;
         let record = self.keyring.get(name)?;
-        let pairs: Vec<&Pair> = std::iter::once(&record.current).chain(&record.previous).collect();
+        let pairs: Vec<&Pair> = record.pairs().map(|(_, pair)| pair).collect();
         for copy in pairs.iter().flat_map(|pair| &pair.copies) {
             self.tokens.get(&copy.token)?;
         }

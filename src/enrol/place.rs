@@ -95,6 +95,14 @@ fn create(token: &dyn Token, read: &Read, meta: &KeyMeta) -> Result<Material> {
                 ..Material::of(imported)
             })
         }
+        Read::Private(key) => {
+            let (imported, public) = token.import_private(key, meta)?;
+            prove_pair(token, &imported.key, &public)?;
+            Ok(Material {
+                public: Some(public),
+                ..Material::of(imported)
+            })
+        }
         Read::Made(algorithm) => {
             let (made, public) = token.generate(*algorithm, meta)?;
             prove_pair(token, &made.key, &public)?;

@@ -105,6 +105,10 @@ impl Plan {
         self.new.encoding.as_deref()
     }
 
+    pub(super) fn api_key(&self) -> Option<&str> {
+        self.new.api_key.as_deref()
+    }
+
     /// Whether a secret is to be given; otherwise the token makes the key.
     pub const fn needs_secret(&self) -> bool {
         !self.new.on_token

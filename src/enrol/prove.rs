@@ -2,7 +2,7 @@ use super::Enrol;
 use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, failed},
-    keyring::{KeyName, Material, Proof},
+    keyring::{KeyName, Material, Proof, Standing},
     public_key::PublicKey,
     secret::BlockKey,
     token::{KeyRef, SignInput, Token},
@@ -71,8 +71,8 @@ pub struct Checked {
     pub token: String,
     /// What the object is to the scheme: `secret`, `passphrase` …
     pub slot: String,
-    /// Whether it is of the pair before the last rotation.
-    pub previous: bool,
+    /// Whether it is of the pair that signs.
+    pub standing: Standing,
     /// What was found.
     pub finding: Result<Finding>,
 }
@@ -96,8 +96,8 @@ impl Enrol {
     pub fn test(&self, name: &KeyName) -> Result<Vec<Checked>> {
         let record = self.keyring.get(name)?;
         let mut all = Vec::new();
-        for (pair, previous) in [(Some(&record.current), false), (record.previous.as_ref(), true)] {
-            for copy in pair.map_or(&[][..], |pair| &pair.copies) {
+        for (standing, pair) in record.pairs() {
+            for copy in &pair.copies {
                 for (slot, material) in &copy.objects {
                     let finding = self
                         .tokens
@@ -106,7 +106,7 @@ impl Enrol {
                     all.push(Checked {
                         token: copy.token.clone(),
                         slot: slot.clone(),
-                        previous,
+                        standing,
                         finding,
                     });
                 }

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use super::{Plan, Secrets, weak::weakness};
 use crate::{
     algorithm::{Algorithm, SignatureAlgorithm},
-    error::{Code, Error, Result, bad_input},
+    error::{Result, bad_input},
+    private_key::PrivateKey,
     secret::{BlockKey, Secret, traceless},
 };
 
 /// A secret in the form in which it goes to the token.
 pub(super) enum Read {
     Mac(BlockKey),
+    Private(PrivateKey),
     /// No secret: the token makes a key of this algorithm.
     Made(SignatureAlgorithm),
     Data(Secret),
@@ -37,12 +39,10 @@ fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
         let algorithm = match (plan.algorithm(), &text) {
             (Algorithm::Signature(algorithm), None) => return Ok(Read::Made(algorithm)),
             (Algorithm::Mac(algorithm), Some(_)) => algorithm,
-            (Algorithm::Signature(_), Some(_)) => {
-                return Err(Error::new(
-                    Code::Unsupported,
-                    format!("importing {} keys is not built yet", plan.algorithm()),
-                )
-                .fix("use the exchange's HMAC keys for now"));
+            (Algorithm::Signature(_), Some(text)) => {
+                let key = read_private(plan, text)?;
+                warnings.extend(key.chosen().and_then(weakness));
+                return Ok(Read::Private(key));
             }
             (Algorithm::Mac(_), None) => return Err(bad_input("the secret is missing")),
         };
@@ -93,6 +93,22 @@ fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
         (None, false) => {}
     }
     Ok((read, warnings))
+}
+
+fn read_private(plan: &Plan, text: &Secret) -> Result<PrivateKey> {
+    let kind = plan
+        .kind()
+        .ok_or_else(|| bad_input("a generic key makes MACs, and needs no private key"))?;
+    let key = kind.read_private(text)?;
+    let public = kind.public_text(key.public_key());
+    match plan.api_key() {
+        Some(api_key) if kind.api_key_is_public() && api_key != public => Err(bad_input(format!(
+            "the API key of {} is the public key itself, and what was given is not this key's",
+            plan.exchange()
+        ))
+        .fix("leave the API key out, or see that the secret belongs to it")),
+        _ => Ok(key),
+    }
 }
 
 fn read_generic(text: &Secret, encoding: Option<&str>) -> Result<Secret> {

@@ -179,6 +179,9 @@ impl<'c> Composed<'c> {
             }
             headers.push((name.clone(), value));
         }
+        if self.context.prepared.testnet {
+            headers.extend_from_slice(self.context.prepared.scheme.sending().testnet_headers());
+        }
         Ok(headers)
     }
 }

@@ -197,6 +197,7 @@ with_plan! {
         #[serde(default)]
         endpoints: Table,
         withdrawal: Option<WithdrawalFile>,
+        send: Option<SendFile>,
         websocket: Option<WebSocketFile>,
         #[serde(default)]
         form: Vec<FormFile>,
@@ -327,6 +328,50 @@ pub(crate) struct WithdrawalFile {
     pub fields: Vec<String>,
     #[serde(default)]
     pub body: BTreeMap<String, Vec<String>>,
+}
+
+/// What sending a request must know beside the request.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct SendFile {
+    /// A [`TimeFile`] or a list of them.
+    pub time: Option<Value>,
+    /// An [`ErrorFile`] or a list of them.
+    pub error: Option<Value>,
+    #[serde(default)]
+    pub clock_errors: Vec<String>,
+    #[serde(default)]
+    pub nonce_errors: Vec<String>,
+    #[serde(default)]
+    pub read_only: Vec<String>,
+    #[serde(default)]
+    pub acting: Vec<String>,
+    #[serde(default)]
+    pub testnet: BTreeMap<String, String>,
+    #[serde(default)]
+    pub testnet_headers: BTreeMap<String, String>,
+}
+
+/// Where the exchange tells its time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimeFile {
+    pub path: String,
+    pub field: Option<String>,
+    pub unit: Option<String>,
+    #[serde(rename = "for")]
+    pub paths: Option<String>,
+}
+
+/// By what an answer is known to be an error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErrorFile {
+    pub field: String,
+    pub when: Option<String>,
+    pub is: Option<Vec<String>>,
+    pub not: Option<Vec<String>>,
+    pub text: Option<String>,
 }
 
 /// A signed request that the file must reproduce.

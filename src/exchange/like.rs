@@ -67,6 +67,12 @@ pub(crate) fn read(text: &str) -> Result<SchemeFile> {
     file.checked = own.checked;
     file.aliases = own.aliases;
     file.hosts = own.hosts;
+    if let Some(send) = &mut file.send {
+        send.testnet.retain(|real, _| file.hosts.contains(real));
+        if send.testnet.is_empty() {
+            send.testnet_headers.clear();
+        }
+    }
     file.host_for = own.host_for;
     file.test = own.test;
     file.key = own.key.unwrap_or(file.key);

@@ -8,7 +8,6 @@
 mod analyse;
 #[cfg(test)]
 mod attacks;
-mod base58;
 mod base_url;
 mod bodies;
 mod builtin;
@@ -31,8 +30,10 @@ mod place;
 mod plan;
 mod prepare;
 mod reading;
+mod reveals;
 mod scheme;
 mod secrets;
+mod sending;
 mod sockets;
 mod stamps;
 mod target;
@@ -48,5 +49,7 @@ pub use coverage::Coverage;
 pub use endpoint::Endpoint;
 pub use key::KeyKind;
 pub use prepare::{NonceNeed, Prepared, Stamps};
+pub use reveals::Reveals;
 pub use scheme::Scheme;
+pub use sending::{Field, Sending, TimeSource, TimeUnit};
 pub use stamps::Unit;

@@ -44,6 +44,8 @@ pub struct Prepared<'s> {
     pub(crate) expected: Vec<(usize, String)>,
     /// The parameters that go under a member, as JSON.
     pub(crate) under: Option<String>,
+    /// Whether it goes to the exchange's testnet.
+    pub(crate) testnet: bool,
 }
 
 /// The nonce of a prepared request.
@@ -104,6 +106,7 @@ impl Scheme {
             host,
             path,
             query,
+            testnet,
         } = target::read(self, request, base_url)?;
         let plan = if request.websocket {
             let has_body = request.body.is_some() || request.params.is_some();
@@ -154,6 +157,7 @@ impl Scheme {
                 origin,
                 host,
                 path,
+                testnet,
             },
             parts,
         )
@@ -203,6 +207,7 @@ impl Scheme {
             missing: Vec::new(),
             expected: Vec::new(),
             under,
+            testnet: at.testnet,
         };
         prepared.take_content_type(request.content_type.as_deref())?;
         prepared.take_challenge(request.challenge.as_deref())?;
@@ -219,6 +224,7 @@ struct Where {
     origin: String,
     host: String,
     path: String,
+    testnet: bool,
 }
 
 struct Parts {
@@ -313,6 +319,16 @@ impl Prepared<'_> {
             }
             _ => NonceNeed::None,
         }
+    }
+
+    /// Whether the request brings a timestamp or a nonce of its own, so that signing it again makes no fresh one.
+    pub fn brings_stamps(&self) -> bool {
+        self.timestamp.is_some() || matches!(self.nonce, NonceState::Brought(_))
+    }
+
+    /// `https://` and the host.
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Refuses a made nonce that the exchange would not take.

@@ -10,6 +10,7 @@ use super::{
     like,
     names::Shared,
     plan::{METHODS, Plan},
+    sending::Sending,
     sockets::Sockets,
     template::Name,
     withdrawal::Rules,
@@ -40,6 +41,7 @@ pub struct Scheme {
     no_websocket: Option<String>,
     pub(crate) withdrawal: Option<Rules>,
     checked: Vec<String>,
+    sending: Sending,
     tests: Vec<Test>,
 }
 
@@ -135,7 +137,6 @@ impl Scheme {
         }
         let mut withdrawal = file
             .withdrawal
-            .take()
             .map(Rules::read)
             .transpose()
             .map_err(|error| error.within("withdrawal"))?;
@@ -144,6 +145,8 @@ impl Scheme {
             let all = std::iter::once(&plan).chain(forms.iter().map(|form| &form.plan));
             all.chain(sockets).for_each(|plan| rules.look_at(plan));
         }
+        let sending = Sending::read(file.send.unwrap_or_default(), &file.hosts, withdrawal.as_ref())
+            .map_err(|error| error.within("send"))?;
         Ok(Self {
             id: file.id,
             name: file.name,
@@ -163,6 +166,7 @@ impl Scheme {
             no_websocket,
             withdrawal,
             checked: file.checked,
+            sending,
             tests: file.test.into_iter().map(Test::from).collect(),
         })
     }
@@ -228,6 +232,11 @@ impl Scheme {
             Error::new(Code::Unsupported, format!("{} takes no {asked} keys", self.name))
                 .fix(format!("use {}", names.join(", ")))
         })
+    }
+
+    /// What sending must know of the exchange.
+    pub const fn sending(&self) -> &Sending {
+        &self.sending
     }
 
     /// The file's own test rows.
@@ -356,12 +365,6 @@ fn check_names(file: &SchemeFile) -> Result<()> {
     if file.hosts.is_empty() {
         return Err(bad_input("`hosts` is empty").fix("list the API's hosts, the usual one first"));
     }
-    let is_host = |host: &str| {
-        !host.is_empty()
-            && host
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:".contains(&byte))
-    };
     if let Some(odd) = file.hosts.iter().find(|host| !is_host(host)) {
         return Err(bad_input(format!("`hosts` has {odd:?}"))
             .fix("write hosts in lower case, without https:// and path"));
@@ -371,6 +374,14 @@ fn check_names(file: &SchemeFile) -> Result<()> {
         return Err(bad_input(format!("the path {odd:?} does not begin with `/`")));
     }
     Ok(())
+}
+
+/// Whether it is a host as files write it, with its port where it is not the usual one.
+pub(super) fn is_host(host: &str) -> bool {
+    !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:".contains(&byte))
 }
 
 fn text_of(value: &Value) -> Result<String> {

@@ -40,7 +40,7 @@ impl Unit {
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 
-    fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "s" => Self::Seconds,
             "ms" => Self::Millis,

@@ -107,6 +107,12 @@ impl Rules {
         })
     }
 
+    /// Whether a rule, of whatever method, fits this path.
+    pub(crate) fn has_path(&self, path: &str) -> bool {
+        let path = path.to_lowercase();
+        self.paths.iter().any(|rule| fits(&rule.pattern, &path))
+    }
+
     /// Whether a withdrawal can be known without its path.
     pub(crate) const fn knows_fields(&self) -> bool {
         !self.fields.is_empty() || !self.values.is_empty()

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     algorithm::Algorithm,
-    error::{Error, bad_input},
+    error::{Error, Result, bad_input, failed},
+    json,
     public_key::PublicKey,
     token::{Imported, KeyRef},
 };
@@ -88,6 +89,60 @@ pub struct Record {
     /// The pair before the last rotation, kept until `--commit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Pair>,
+    /// A pair that the token made and that waits to be put in force: the exchange must know its public key first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Pair>,
+}
+
+impl Record {
+    /// All pairs that have objects on tokens, the one in force first.
+    pub fn pairs(&self) -> impl Iterator<Item = (Standing, &Pair)> {
+        let further = [(Standing::Previous, &self.previous), (Standing::Next, &self.next)];
+        std::iter::once((Standing::InForce, &self.current)).chain(
+            further
+                .into_iter()
+                .filter_map(|(standing, pair)| pair.as_ref().map(|pair| (standing, pair))),
+        )
+    }
+}
+
+/// What a pair is to its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It signs.
+    InForce,
+    /// It was in force before the last rotation.
+    Previous,
+    /// It is to be put in force.
+    Next,
+}
+
+impl Record {
+    /// Reads a record, JSON in UTF-8.
+    ///
+    /// # Errors
+    /// When it is not a record, or of a newer version, which is said before anything else that is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let damaged = |error: serde_json::Error| {
+            failed(format!("this is not a key's record: {error}"))
+                .fix("put the file back from a backup (`hsmsign restore`), or import the key again")
+        };
+        match serde_json::from_slice::<Self>(bytes) {
+            Ok(record) if record.version == VERSION => Ok(record),
+            other => {
+                let version = json::version(bytes).map_err(damaged)?;
+                if version > VERSION {
+                    return Err(failed(format!(
+                        "the record has version {version}, and this hsmsign knows up to {VERSION}"
+                    ))
+                    .fix("use the newer hsmsign that wrote it"));
+                }
+                Err(other
+                    .err()
+                    .map_or_else(|| failed("the record has no version that was ever used"), damaged))
+            }
+        }
+    }
 }
 
 /// What an owner can allow a key beyond orders and reading.

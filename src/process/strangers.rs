@@ -12,7 +12,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::error::{Error, Result, failed};
+use crate::error::{Result, failed};
 
 /// What was found when the process began. A token's module and what it brings along came later.
 static FOUND: OnceLock<Vec<PathBuf>> = OnceLock::new();
@@ -46,36 +46,29 @@ pub(super) fn look() {
     });
 }
 
-/// Refuses to take a secret in a process with libraries that are not its own, or one in which a module would take
-/// libraries from a folder where others may put some. Answers what the owner should know of libraries that root has put
-/// into every program.
+/// Refuses to take a secret in a process with libraries that are not its own. Answers what the owner should know all the
+/// same: of those that root has put into every program, and of folders where others may put some for the token's module.
 ///
 /// # Errors
 /// As said, with how to start the program without them. Never where [`harden`](super::harden) was not called.
 pub fn refuse_strangers() -> Result<Vec<String>> {
-    let Some(found) = FOUND.get() else {
-        return Ok(Vec::new());
-    };
+    let found = FOUND.get().map_or(&[][..], Vec::as_slice);
     let for_all = fs::read_to_string(FOR_ALL).unwrap_or_default();
     let is_for_all = |path: &&PathBuf| {
         for_all
-            .split([' ', '\n', ':', '\t'])
+            .split([' ', '\t', '\n', ':'])
             .any(|named| is_same(path, named))
     };
     let (roots, strangers): (Vec<_>, Vec<_>) = found.iter().partition(is_for_all);
     if !strangers.is_empty() {
         let names: Vec<_> = strangers.iter().map(|path| path.display().to_string()).collect();
-        return Err(without(failed(format!(
+        let told = format!(
             "a library that is not hsmsign's own is in this process, and would see the secret: {}",
             names.join(", ")
-        ))));
+        );
+        return Err(failed(told).fix(without()));
     }
-    if let Some(folder) = library_folders().iter().find_map(|folder| why_loose(folder)) {
-        return Err(without(failed(format!(
-            "LD_LIBRARY_PATH has the token's module take libraries from {folder}, and they would see the secret"
-        ))));
-    }
-    Ok(roots
+    let mut notes: Vec<_> = roots
         .iter()
         .map(|path| {
             format!(
@@ -83,19 +76,27 @@ pub fn refuse_strangers() -> Result<Vec<String>> {
                 path.display()
             )
         })
-        .collect())
+        .collect();
+    notes.extend(library_folders().iter().filter_map(|folder| {
+        let loose = why_loose(folder)?;
+        Some(format!(
+            "LD_LIBRARY_PATH has the token's module take libraries from {loose}; they see the secret"
+        ))
+    }));
+    Ok(notes)
 }
 
-fn without(error: Error) -> Error {
-    let set: Vec<_> = ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"]
+/// How to start the program without what is in it.
+fn without() -> String {
+    let set: String = ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"]
         .into_iter()
         .filter(|name| std::env::var_os(name).is_some())
         .map(|name| format!(" -u {name}"))
         .collect();
     if set.is_empty() {
-        return error.fix("LD_PRELOAD or LD_AUDIT named it when hsmsign was started: start it without");
+        return "LD_PRELOAD or LD_AUDIT named it when hsmsign was started: start it without".to_owned();
     }
-    error.fix(format!("start it without: env{} hsmsign …", set.concat()))
+    format!("start it without: env{set} hsmsign …")
 }
 
 /// The files that are mapped to be executed, but for the one that holds the address `here`.
@@ -162,7 +163,7 @@ fn is_same(path: &Path, named: &str) -> bool {
 /// What is wrong with a folder for libraries, if others than root and this user can put some there.
 fn why_loose(folder: &Path) -> Option<String> {
     if !folder.is_absolute() {
-        return Some("whatever folder hsmsign is started in (a part of it is empty or relative)".to_owned());
+        return Some("the folder hsmsign is started in, since a part of it is empty or relative".to_owned());
     }
     let metadata = fs::metadata(folder).ok()?;
     let me = rustix::process::geteuid().as_raw();

@@ -179,3 +179,40 @@ fn memfd_secret(len: usize) -> Result<OwnedFd, Errno> {
     rustix::fs::ftruncate(&file, len as u64)?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_hold_exactly_what_was_asked_for() {
+        for len in [0, 1, 64, 4096, 4097, 70_000] {
+            for pages in [Pages::sealed(len), Pages::locked(len)] {
+                let Ok(mut pages) = pages else { continue };
+                assert_eq!(pages.bytes(), vec![0; len]);
+                pages.bytes_mut().fill(0xa5);
+                assert_eq!(pages.bytes(), vec![0xa5; len]);
+                // They end where the page that nobody may touch begins.
+                assert_eq!((pages.bytes.as_ptr().addr() + len) % pages.whole.page, 0);
+            }
+        }
+        assert!(Pages::locked(1).is_ok() && Pages::new(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn a_byte_too_far_to_either_side_cannot_be_touched() {
+        let pages = Pages::new(4096).unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let rights = |address: usize| {
+            maps.lines().find_map(|line| {
+                let (begin, rest) = line.split_once('-')?;
+                let (end, rest) = rest.split_once(' ')?;
+                let bounds = usize::from_str_radix(begin, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
+                bounds.contains(&address).then(|| &rest[..3])
+            })
+        };
+        let begin = pages.bytes.as_ptr().addr();
+        let found = [begin - 1, begin, begin + 4095, begin + 4096].map(rights);
+        assert_eq!(found, ["---", "rw-", "rw-", "---"].map(Some));
+    }
+}

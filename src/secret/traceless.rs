@@ -91,3 +91,101 @@ fn clear_registers() {
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn clear_registers() {}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, hint::black_box, os::unix::fs::FileExt as _, panic};
+
+    use super::*;
+
+    const MARK: usize = 16;
+
+    /// Leaves copies of the mark on the stack, far below the caller.
+    #[inline(never)]
+    fn leave(mark: &[u8; MARK]) {
+        black_box([*mark; DEPTH / 2 / MARK]);
+    }
+
+    /// Whether the mark lies in what this thread's stack held before, as deep as is overwritten.
+    fn is_left(mark: &[u8; MARK]) -> bool {
+        let here = 0_u8;
+        let end = (&raw const here).addr();
+        let mut stack = vec![0; DEPTH / 2];
+        let memory = File::open("/proc/self/mem").unwrap();
+        memory
+            .read_exact_at(&mut stack, (end - DEPTH / 2 - 4096) as u64)
+            .unwrap();
+        stack.windows(MARK).any(|window| window == mark)
+    }
+
+    fn mark() -> Box<[u8; MARK]> {
+        let mut mark = Box::new([0; MARK]);
+        getrandom::fill(&mut mark[..]).unwrap();
+        mark
+    }
+
+    #[test]
+    fn what_work_leaves_on_the_stack_is_overwritten() {
+        let mark = mark();
+        leave(&mark);
+        assert!(is_left(&mark), "the search finds what is there");
+        traceless(|| leave(&mark));
+        assert!(!is_left(&mark));
+    }
+
+    #[test]
+    fn also_where_it_panics() {
+        let mark = mark();
+        let work = || {
+            leave(&mark);
+            panic::resume_unwind(Box::new("in the middle"));
+        };
+        assert!(panic::catch_unwind(work).is_err());
+        assert!(is_left(&mark), "the search finds what is there");
+        let ended = panic::catch_unwind(|| traceless(work));
+        assert!(ended.is_err() && !is_left(&mark));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_wide_registers_are_cleared() {
+        #[inline(never)]
+        fn put(mark: &[u8; MARK]) {
+            // SAFETY: reads the mark into registers that it says it overwrites.
+            unsafe {
+                asm!(
+                    "movdqu xmm7, [{0}]",
+                    "movdqa xmm15, xmm7",
+                    in(reg) mark,
+                    out("xmm7") _,
+                    out("xmm15") _,
+                    options(readonly, nostack)
+                );
+            }
+        }
+        #[inline(never)]
+        fn held() -> [[u8; MARK]; 2] {
+            let mut held = [[0; MARK]; 2];
+            // SAFETY: writes two registers into the room for two.
+            unsafe {
+                asm!(
+                    "movdqu [{0}], xmm7",
+                    "movdqu [{0} + 16], xmm15",
+                    in(reg) &raw mut held,
+                    options(nostack)
+                );
+            }
+            held
+        }
+        let mark = mark();
+        put(&mark);
+        assert_eq!(held(), [*mark; 2], "the search finds what is there");
+        traceless(|| put(&mark));
+        assert!(!held().contains(&mark));
+    }
+
+    #[test]
+    fn it_answers_what_the_work_answers() {
+        assert_eq!(traceless(|| Some("done".to_owned())).as_deref(), Some("done"));
+    }
+}

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
+    private_key::PrivateKey,
     public_key::PublicKey,
     secret::{BlockKey, Secret},
 };
@@ -42,13 +43,9 @@ pub trait Token: Send + Sync {
     fn import_mac(&self, key: &BlockKey, meta: &KeyMeta) -> Result<Imported>;
     /// Makes a MAC key of a full hash block on the token.
     fn generate_mac(&self, algorithm: MacAlgorithm, meta: &KeyMeta) -> Result<Imported>;
-    /// Stores a private key (PKCS #8 DER) that cannot be read back.
-    fn import_private(
-        &self,
-        algorithm: SignatureAlgorithm,
-        key: &Secret,
-        meta: &KeyMeta,
-    ) -> Result<(Imported, PublicKey)>;
+    /// Stores a private key that cannot be read back, under `meta.id`; refuses an id that is in use. Answers its public
+    /// half, too, which need not be on the token.
+    fn import_private(&self, key: &PrivateKey, meta: &KeyMeta) -> Result<(Imported, PublicKey)>;
     /// Makes a private key on the token.
     fn generate(&self, algorithm: SignatureAlgorithm, meta: &KeyMeta) -> Result<(Imported, PublicKey)>;
     /// The MAC of a message.

@@ -6,6 +6,9 @@
  *   STOPPER_LOG     a file; a line "before C_Sign PID" or "after C_Sign PID" is written just before it stops
  *   STOPPER_AT      where it stops, as " before C_CreateObject after C_Sign "; it goes on at SIGCONT
  *
+ * The signal goes to the calling thread, which then stops before it can go on; one to the process might reach another
+ * thread first.
+ *
  * What is done at a stop needs next to no stack: more would overwrite what the caller left there, which is what the
  * test is looking for.
  */
@@ -16,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 typedef unsigned long CK_RV, CK_ULONG, CK_HANDLE;
@@ -62,7 +66,7 @@ static pid_t self;
 
 static void stop(int number, int after) {
     if (stops[number][after].wanted && write(out, stops[number][after].line, stops[number][after].length) > 0)
-        kill(self, SIGSTOP);
+        syscall(SYS_tgkill, self, syscall(SYS_gettid), SIGSTOP);
 }
 
 #define WRAPPER(place, name, parameters, arguments)                                                                    \

@@ -60,10 +60,15 @@ pub(super) fn handle(opened: &Opened, session: SessionHandle, key: &KeyRef) -> R
                 "the token {:?} (serial {}) has no object with the id {id}",
                 opened.identity.label, opened.identity.serial
             )),
-            old: opened.is_old(),
+            old: opened.is_old() || looks_empty(opened, session)?,
         }),
         _ => Err(TokenError::Failed(format!("two objects on the token have the id {id}")).into()),
     }
+}
+
+/// Whether the token shows nothing at all, as SoftHSM's does when its folder went away and came back behind a login.
+fn looks_empty(opened: &Opened, session: SessionHandle) -> Result<bool, Fault> {
+    Ok(opened.module.find_objects(session, &[], 1)?.is_empty())
 }
 
 /// The objects of a class that have this id.

@@ -43,7 +43,8 @@ use super::{
     extraction::{Report, Trial},
 };
 use crate::{
-    algorithm::{MacAlgorithm, SignatureAlgorithm},
+    algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
+    private_key::PrivateKey,
     public_key::PublicKey,
     secret::{BlockKey, Secret},
 };
@@ -177,16 +178,23 @@ impl Token for Pkcs11Token {
         self.create_mac(algorithm, None, meta)
     }
 
-    fn import_private(
-        &self,
-        algorithm: SignatureAlgorithm,
-        _key: &Secret,
-        _meta: &KeyMeta,
-    ) -> Result<(Imported, PublicKey)> {
-        Err(TokenError::Unsupported(format!(
-            "{} keys cannot be imported into a PKCS#11 token yet",
-            algorithm.name()
-        )))
+    fn import_private(&self, key: &PrivateKey, meta: &KeyMeta) -> Result<(Imported, PublicKey)> {
+        let algorithm = key.algorithm();
+        // opencryptoki stores keys that it cannot sign with.
+        let can = &self.capabilities().algorithms;
+        if !can.contains(&Algorithm::Signature(algorithm)) {
+            return Err(TokenError::Unsupported(format!(
+                "the token makes no {algorithm} signatures"
+            )));
+        }
+        let numbers = key.numbers()?;
+        let imported = self.run_in_turn(|opened| {
+            opened.writing(|session| {
+                refuse_existing(opened, session, &meta.id)?;
+                pair::import(&opened.module, session, algorithm, &numbers, meta)
+            })
+        })?;
+        Ok((imported, key.public_key().clone()))
     }
 
     fn generate(&self, algorithm: SignatureAlgorithm, meta: &KeyMeta) -> Result<(Imported, PublicKey)> {

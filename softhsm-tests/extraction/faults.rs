@@ -1,0 +1,137 @@
+//! What goes wrong on any token: a kill, a wrong PIN, many processes at once.
+
+use std::{collections::BTreeSet, fs, io::Write as _, thread::sleep, time::Duration};
+
+use serde_json::Value;
+
+use crate::{
+    bench::{
+        KRAKEN_BODY, KRAKEN_SECRET, KRAKEN_SIGN, finish,
+        random::{Random, rounds},
+    },
+    user::User,
+};
+
+const IMPORT: [&str; 7] = ["import", "--exchange", "kraken", "--key", "k", "--api-key", "a"];
+const SIGN: [&str; 6] = [
+    "sign",
+    "anchor",
+    "POST",
+    "/0/private/AddOrder",
+    "--data",
+    KRAKEN_BODY,
+];
+const AT_ONCE: usize = 12;
+
+/// A token with one key, and the objects that it had before: kryoptic's describe itself.
+fn set_up(user: &User) -> BTreeSet<String> {
+    user.ok(&user.init(&["--accept-leaky-token"]));
+    let own = user.ids();
+    let done = user.run(
+        &[
+            "import",
+            "--exchange",
+            "kraken",
+            "--key",
+            "anchor",
+            "--api-key",
+            "a",
+        ],
+        &format!("{KRAKEN_SECRET}\n"),
+    );
+    assert_eq!(done.code, 0, "{done:?}");
+    own
+}
+
+fn signs(user: &User) {
+    let answer: Value = serde_json::from_str(&user.ok(&SIGN)).unwrap();
+    assert_eq!(answer["headers"]["API-Sign"], KRAKEN_SIGN);
+}
+
+/// The token has what the keyring names, and what is its `own`.
+fn agrees(user: &User, own: &BTreeSet<String>, context: &str) {
+    let keys: Value = serde_json::from_str(&user.ok(&["list", "--json"])).unwrap();
+    let mut named = own.clone();
+    for key in keys.as_array().unwrap() {
+        user.ok(&["test", key["key"].as_str().unwrap()]);
+        for pair in [&key["current"], &key["previous"]] {
+            for copy in pair["copies"].as_array().into_iter().flatten() {
+                let objects = copy["objects"].as_object().unwrap().values();
+                named.extend(objects.map(|object| object["id"].as_str().unwrap().to_owned()));
+            }
+        }
+    }
+    assert_eq!(user.ids(), named, "{context}");
+}
+
+/// Import, rotation and removal, each killed at seeded moments: the next start finds the key whole or absent, and on the
+/// token what the keyring names, nothing else.
+pub fn killed(user: &User) {
+    let own = set_up(user);
+    let mut random = Random::new(3);
+    let mut took = 60_000;
+    for round in 0..rounds(4) {
+        let rotated = KRAKEN_SECRET.replace("kQH5", &format!("A{round:03}"));
+        let changes: [(&[&str], String); 3] = [
+            (&IMPORT, format!("{KRAKEN_SECRET}\n")),
+            (&["rotate", "k", "--api-key", "b"], format!("{rotated}\n")),
+            (&["remove", "k", "--yes"], String::new()),
+        ];
+        for (args, input) in changes {
+            let there = user.path("keys/k.json").exists();
+            if there == (args[0] == "import") {
+                continue;
+            }
+            let after = random.below(took);
+            let mut child = user.command(args).spawn().unwrap();
+            let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+            sleep(Duration::from_micros(after));
+            let _ = child.kill();
+            let ended = child.wait().unwrap().success();
+            // So that half of the kills come before the end, however busy the machine is.
+            took = took * if ended { 80 } else { 125 } / 100;
+            let context = format!("round {round}, {} killed after {after} µs", args[0]);
+            user.ok(&["doctor"]);
+            signs(user);
+            agrees(user, &own, &context);
+            if user.path("keys/k.json").exists() && user.file("keys/k.json").contains("\"previous\"") {
+                user.ok(&["rotate", "k", "--commit"]);
+                agrees(user, &own, &context);
+            }
+        }
+    }
+}
+
+/// A wrong PIN in a file is tried by one process of many, and never again before the file changes.
+pub fn wrong_pin(user: &User) {
+    set_up(user);
+    let pin = user.folder().join("pin");
+    let right = fs::read(&pin).unwrap();
+    fs::write(&pin, "wrong-wrong").unwrap();
+    let done = at_once(user);
+    assert!(done.iter().all(|done| done.code == 4), "{done:?}");
+    let tried = done
+        .iter()
+        .filter(|done| !done.stderr.contains("was not tried again"));
+    assert_eq!(tried.count(), 1, "{done:?}");
+    fs::write(&pin, right).unwrap();
+    signs(user);
+}
+
+/// Processes that open the token at the same moment all sign.
+pub fn many(user: &User) {
+    set_up(user);
+    for _ in 0..rounds(2) {
+        for done in at_once(user) {
+            assert_eq!(done.code, 0, "{done:?}");
+            assert!(done.stdout.contains(KRAKEN_SIGN), "{done:?}");
+        }
+    }
+}
+
+fn at_once(user: &User) -> Vec<crate::bench::Done> {
+    let all: Vec<_> = (0..AT_ONCE)
+        .map(|_| user.command(&SIGN).spawn().unwrap())
+        .collect();
+    all.into_iter().map(|child| finish(child, b"")).collect()
+}

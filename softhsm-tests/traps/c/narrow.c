@@ -1,0 +1,78 @@
+/*
+ * A PKCS#11 module that forwards to another one and takes less than that: NARROW_MODULE names the one behind it,
+ * NARROW_AS what it is like.
+ *
+ *   typed             keys of the type for one HMAC only, no generic secrets
+ *   yubihsm           the same, and what Yubico writes of yubihsm_pkcs11: neither CKA_PRIVATE nor CKA_SENSITIVE in a
+ *                     template, and an id of two bytes
+ *   sign-fails-once   the first C_Sign fails, with the operation that C_SignInit began still there
+ */
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned long CK_RV, CK_ULONG, CK_HANDLE;
+typedef unsigned char CK_BYTE;
+
+struct attribute {
+    CK_ULONG type;
+    void *value;
+    CK_ULONG length;
+};
+
+/* CK_FUNCTION_LIST of PKCS#11 v2.40: a version, then the functions in the standard's order. */
+struct list {
+    struct {
+        CK_BYTE major, minor;
+    } version;
+    void *function[68];
+};
+
+enum { CREATE_OBJECT = 20, SIGN = 43 };
+enum { CKA_PRIVATE = 2, CKA_KEY_TYPE = 0x100, CKA_ID = 0x102, CKA_SENSITIVE = 0x103, CKK_GENERIC_SECRET = 0x10 };
+enum { CKR_GENERAL_ERROR = 5, CKR_FUNCTION_FAILED = 6, CKR_ATTRIBUTE_TYPE_INVALID = 0x12, CKR_TEMPLATE_INCONSISTENT = 0xd1 };
+
+static struct list ours, *theirs;
+static int yubihsm, sign_failed;
+
+static CK_RV create_object(CK_HANDLE session, struct attribute *template, CK_ULONG count, CK_HANDLE *object) {
+    struct attribute own[64];
+    if (count > 64)
+        return CKR_TEMPLATE_INCONSISTENT;
+    for (CK_ULONG at = 0; at < count; at++) {
+        own[at] = template[at];
+        if (own[at].type == CKA_KEY_TYPE && *(CK_ULONG *)own[at].value == CKK_GENERIC_SECRET)
+            return CKR_TEMPLATE_INCONSISTENT;
+        if (yubihsm && (own[at].type == CKA_PRIVATE || own[at].type == CKA_SENSITIVE))
+            return CKR_ATTRIBUTE_TYPE_INVALID;
+        if (yubihsm && own[at].type == CKA_ID && own[at].length > 2)
+            own[at].length = 2;
+    }
+    CK_RV (*behind)(CK_HANDLE, struct attribute *, CK_ULONG, CK_HANDLE *) = theirs->function[CREATE_OBJECT];
+    return behind(session, own, count, object);
+}
+
+static CK_RV sign(CK_HANDLE session, CK_BYTE *data, CK_ULONG length, CK_BYTE *signature, CK_ULONG *room) {
+    if (!sign_failed) {
+        sign_failed = 1;
+        return CKR_FUNCTION_FAILED;
+    }
+    CK_RV (*behind)(CK_HANDLE, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *) = theirs->function[SIGN];
+    return behind(session, data, length, signature, room);
+}
+
+CK_RV C_GetFunctionList(struct list **list) {
+    const char *path = getenv("NARROW_MODULE"), *as = getenv("NARROW_AS");
+    void *library = path ? dlopen(path, RTLD_LAZY | RTLD_LOCAL) : NULL;
+    CK_RV (*get)(struct list **) = library ? (CK_RV(*)(struct list **))dlsym(library, "C_GetFunctionList") : NULL;
+    if (!get || !as || get(&theirs) != 0)
+        return CKR_GENERAL_ERROR;
+    ours = *theirs;
+    yubihsm = strcmp(as, "yubihsm") == 0;
+    if (strcmp(as, "sign-fails-once") == 0)
+        ours.function[SIGN] = (void *)sign;
+    else
+        ours.function[CREATE_OBJECT] = (void *)create_object;
+    *list = &ours;
+    return 0;
+}
