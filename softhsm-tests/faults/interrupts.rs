@@ -156,7 +156,10 @@ fn an_interrupted_import_of_many_leaves_whole_keys_only() {
         })
         .collect();
     let mut command = place.command(&["import", "--json"]);
-    let quiet = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let quiet = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = quiet.spawn().unwrap();
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     while names(&place).len() < 5 {
