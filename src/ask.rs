@@ -1,5 +1,7 @@
 //! Asking the person: the one trait through which the library does it, and how a terminal or pinentry answers.
 
+mod quiet;
+
 use std::{
     fs::{File, OpenOptions},
     io::Write as _,
@@ -10,9 +12,9 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
-    termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
 };
 
+use self::quiet::{Quiet, follow};
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
     secret::Secret,
@@ -62,9 +64,13 @@ impl Ask for Terminal {
         let terminal = Self::open()?;
         let quiet = Quiet::begin(terminal.as_fd())?;
         let _ = write!(&terminal, "{prompt}");
-        let read = read_keys(terminal.as_fd());
+        let read = read_keys(&quiet);
         let _ = writeln!(&terminal);
-        drop(quiet);
+        if let Some(signal) = quiet.end() {
+            drop(read);
+            follow(signal);
+            return Err(broken_off());
+        }
         read
     }
 
@@ -80,43 +86,15 @@ impl Ask for Terminal {
     }
 }
 
-/// A terminal without echo, line editing and signals, until dropped: Ctrl-C must not leave it mute.
-struct Quiet<'a> {
-    terminal: BorrowedFd<'a>,
-    before: Termios,
-}
-
-impl<'a> Quiet<'a> {
-    fn begin(terminal: BorrowedFd<'a>) -> Result<Self> {
-        let told = |error: Errno| failed(format!("the terminal cannot be made to hide typing: {error}"));
-        let before = tcgetattr(terminal).map_err(told)?;
-        let mut quiet = before.clone();
-        quiet
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
-        quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
-        quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
-        tcsetattr(terminal, OptionalActions::Flush, &quiet).map_err(told)?;
-        Ok(Self { terminal, before })
-    }
-}
-
-impl Drop for Quiet<'_> {
-    fn drop(&mut self) {
-        let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
-    }
-}
-
 /// Reads keys up to Enter; a PEM block up to the end of its last line.
-fn read_keys(terminal: BorrowedFd<'_>) -> Result<Secret> {
+fn read_keys(quiet: &Quiet<'_>) -> Result<Secret> {
     const END: u8 = 4;
     const INTERRUPT: u8 = 3;
     const KILL_LINE: u8 = 21;
     const BACKSPACE: [u8; 2] = [8, 127];
-    let broken_off = || Error::new(Code::Failed, "broken off at the prompt; nothing was done");
     let mut typed = Secret::with_capacity(LONGEST_SECRET)?;
     loop {
-        let Some(key) = read_byte(terminal)? else {
+        let Some(key) = quiet.key()? else {
             return Err(broken_off());
         };
         match key {
@@ -130,6 +108,10 @@ fn read_keys(terminal: BorrowedFd<'_>) -> Result<Secret> {
             key => push(&mut typed, key)?,
         }
     }
+}
+
+fn broken_off() -> Error {
+    Error::new(Code::Failed, "broken off at the prompt; nothing was done")
 }
 
 /// Reads one line, without its end: one CR, LF or CR LF is cut. Where it begins a PEM block, the whole block.
