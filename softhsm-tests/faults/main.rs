@@ -9,6 +9,7 @@ mod bad_input;
 mod full_disk;
 mod hardening;
 mod kills;
+mod lost;
 mod modes;
 mod pages;
 mod pins;
