@@ -9,6 +9,7 @@ use std::{
 };
 
 use hsmsign::{
+    algorithm::SignatureAlgorithm,
     secret::Secret,
     token::{
         PinProvider, Token, TokenError,
@@ -74,5 +75,9 @@ impl suite::Bench for Bench {
 
     fn pin(&self) -> &str {
         PIN
+    }
+
+    fn takes_private(&self) -> &[SignatureAlgorithm] {
+        &SignatureAlgorithm::ALL[1..]
     }
 }

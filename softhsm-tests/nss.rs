@@ -8,9 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use hsmsign::token::{
-    PinProvider, Token, TokenError,
-    pkcs11::{Pkcs11Token, Settings},
+use hsmsign::{
+    algorithm::SignatureAlgorithm,
+    token::{
+        PinProvider, Token, TokenError,
+        pkcs11::{Pkcs11Token, Settings},
+    },
 };
 
 use crate::suite;
@@ -90,5 +93,9 @@ impl suite::Bench for Bench {
 
     fn keeps_data(&self) -> bool {
         false
+    }
+
+    fn takes_private(&self) -> &[SignatureAlgorithm] {
+        &SignatureAlgorithm::ALL[1..]
     }
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use hsmsign::{
+    algorithm::SignatureAlgorithm,
     secret::Secret,
     token::{
         PinProvider, Token, TokenError,
@@ -134,6 +135,10 @@ impl suite::Bench for Bench {
 
     fn pin(&self) -> &str {
         PIN
+    }
+
+    fn takes_private(&self) -> &[SignatureAlgorithm] {
+        &[]
     }
 
     fn notices_others(&self) -> bool {

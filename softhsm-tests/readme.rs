@@ -18,7 +18,13 @@ use std::{
 use bench::{KRAKEN_SIGN, Place};
 
 /// The documents whose examples are run.
-const RUN: [&str; 4] = ["README.md", "docs/json.md", "docs/tokens.md", "docs/exchanges.md"];
+const RUN: [&str; 5] = [
+    "README.md",
+    "docs/json.md",
+    "docs/tokens.md",
+    "docs/exchanges.md",
+    "docs/sending.md",
+];
 /// The nonce of Kraken's documented request: it never varies.
 const KRAKEN_NONCE: &str = "1616492376594";
 
@@ -154,6 +160,33 @@ fn the_examples_do_what_they_show() {
         wrong.is_empty(),
         "{wrong}\nif that is as it should be: HSMSIGN_DOCS=write cargo test --test readme"
     );
+}
+
+#[test]
+fn every_testnet_stands_in_the_page_on_sending() {
+    let page = fs::read_to_string(root().join("docs/sending.md")).unwrap();
+    let mut rows: Vec<&str> = Vec::new();
+    for id in hsmsign::exchange::builtin_ids() {
+        let text = hsmsign::exchange::builtin(id).unwrap();
+        let scheme = hsmsign::exchange::Scheme::parse(text, id).unwrap();
+        let first = format!("| `{id}` |");
+        for (host, test) in scheme.sending().testnet() {
+            let row = page
+                .lines()
+                .skip_while(|line| !line.starts_with(&first))
+                .enumerate()
+                .take_while(|(at, line)| *at == 0 || line.starts_with("| |"))
+                .map(|(_, line)| line)
+                .find(|line| line.contains(&format!("`{host}`")) && line.contains(&format!("`{test}`")));
+            rows.push(row.unwrap_or_else(|| panic!("{id}: no row with {host} and {test}")));
+        }
+    }
+    let shown = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| `--exchange`"));
+    for row in shown.skip(2).take_while(|line| line.starts_with('|')) {
+        assert!(rows.contains(&row), "no file has {row}");
+    }
 }
 
 /// README.md and the pages of docs/.

@@ -44,6 +44,8 @@ promises! { on_softhsm on softhsm:
     other_logins_are_noticed
     opening_again_loses_nothing
     pairs_sign
+    private_keys_are_taken
+    private_keys_of_two_halves_are_found_out
 }
 
 promises! { on_nss on nss:
@@ -61,6 +63,8 @@ promises! { on_nss on nss:
     other_logins_are_noticed
     opening_again_loses_nothing
     pairs_sign
+    private_keys_are_taken
+    private_keys_of_two_halves_are_found_out
 }
 
 promises! { on_opencryptoki on opencryptoki:
@@ -78,6 +82,8 @@ promises! { on_opencryptoki on opencryptoki:
     other_logins_are_noticed
     opening_again_loses_nothing
     pairs_sign
+    private_keys_are_taken
+    private_keys_of_two_halves_are_found_out
 }
 
 promises! { on_kryoptic on kryoptic:
@@ -95,6 +101,8 @@ promises! { on_kryoptic on kryoptic:
     other_logins_are_noticed
     opening_again_loses_nothing
     pairs_sign
+    private_keys_are_taken
+    private_keys_of_two_halves_are_found_out
 }
 
 /// What is known of each token is what trying finds.

@@ -1,21 +1,25 @@
-//! Every HMAC vector of the exchanges that are shipped, through the command line and a real token.
+//! Every vector of the exchanges that are shipped, through the command line and a real token.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bench;
+#[path = "suite/verify.rs"]
+mod verify;
 
 use std::collections::BTreeMap;
 
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use bench::Place;
+use hsmsign::algorithm::SignatureAlgorithm;
 use serde_json::{Value, json};
 
-fn rows() -> Vec<Value> {
+fn rows(wanted: fn(&str) -> bool) -> Vec<Value> {
     let shipped: Vec<_> = hsmsign::exchange::builtin_ids().to_vec();
     include_str!("data/vectors.jsonl")
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
         .filter(|row| shipped.contains(&row["exchange"].as_str().unwrap()))
-        .filter(|row| row["algorithm"].as_str().unwrap().starts_with("hmac"))
+        .filter(|row| wanted(row["algorithm"].as_str().unwrap()))
         .collect()
 }
 
@@ -37,8 +41,18 @@ fn request_line(key: &str, row: &Value) -> Value {
 
 #[test]
 fn every_hmac_vector_comes_out_of_the_token() {
+    come_out(|algorithm| algorithm.starts_with("hmac"), 35);
+}
+
+#[test]
+fn every_vector_of_a_private_key_comes_out_of_the_token() {
+    come_out(|algorithm| !algorithm.starts_with("hmac"), 10);
+}
+
+/// Imports the keys of the rows, signs their requests, and compares; `least` are known to be there.
+fn come_out(wanted: fn(&str) -> bool, least: usize) {
     let Some(place) = Place::with_token() else { return };
-    let rows = rows();
+    let rows = rows(wanted);
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
     let mut imports = String::new();
     let mut requests = String::new();
@@ -72,7 +86,7 @@ fn every_hmac_vector_comes_out_of_the_token() {
         assert_eq!(row["id"], answer["id"], "answers come in order");
         judge(row, answer);
     }
-    assert!(judged.len() >= 35, "{}", judged.len());
+    assert!(judged.len() >= least, "{}", judged.len());
     eprintln!("{} vectors of {} keys", judged.len(), keys.len());
 }
 
@@ -100,6 +114,7 @@ fn judge(row: &Value, answer: &Value) {
                 );
             }
         }
+        "verify" => token_verifies(row, answer),
         "contains-signature" => {
             let signature = row["signature"].as_str().unwrap();
             let all = answer.to_string();
@@ -107,6 +122,35 @@ fn judge(row: &Value, answer: &Value) {
         }
         other => panic!("no rule for {other}"),
     }
+}
+
+/// A JSON Web Token: its claims as the library makes them, its signature one of the row's public key.
+fn token_verifies(row: &Value, answer: &Value) {
+    let bearer = |of: &Value| {
+        let header = header(of, "Authorization").unwrap();
+        header.strip_prefix("Bearer ").unwrap().to_owned()
+    };
+    let (have, wanted) = (bearer(answer), bearer(&row["expected"]));
+    for part in ["method", "url", "body"] {
+        assert_eq!(answer[part], row["expected"][part], "{part} of {}", row["id"]);
+    }
+    let (message, signature) = have.rsplit_once('.').unwrap();
+    let json = |token: &str, at: usize| {
+        let part = Base64UrlUnpadded::decode_vec(token.split('.').nth(at).unwrap()).unwrap();
+        serde_json::from_slice::<Value>(&part).unwrap()
+    };
+    assert_eq!(json(&have, 0), json(&wanted, 0), "the header of {}", row["id"]);
+    assert_eq!(json(&have, 1), json(&wanted, 1), "the claims of {}", row["id"]);
+    let algorithm = match row["algorithm"].as_str().unwrap() {
+        "p256" => SignatureAlgorithm::P256,
+        "ed25519" => SignatureAlgorithm::Ed25519,
+        other => panic!("no rule for {other}"),
+    };
+    let pem = row["public_key_pem"].as_str().unwrap();
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let public = Base64::decode_vec(&body).unwrap();
+    let signature = Base64UrlUnpadded::decode_vec(signature).unwrap();
+    verify::check(algorithm, &public, message.as_bytes(), &signature);
 }
 
 fn header<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {

@@ -72,6 +72,15 @@ pub enum SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Ed25519,
+        Self::P256,
+        Self::Rsa2048,
+        Self::Rsa3072,
+        Self::Rsa4096,
+    ];
+
     /// The name used in files, requests and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
@@ -83,9 +92,25 @@ impl SignatureAlgorithm {
         }
     }
 
+    /// RSA with a modulus of so many bits; none for a size that is not among them.
+    pub const fn rsa_of(bits: usize) -> Option<Self> {
+        match bits {
+            2048 => Some(Self::Rsa2048),
+            3072 => Some(Self::Rsa3072),
+            4096 => Some(Self::Rsa4096),
+            _ => None,
+        }
+    }
+
     /// Whether it is one of the RSA sizes.
     pub const fn is_rsa(self) -> bool {
         matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
+    }
+}
+
+impl fmt::Display for SignatureAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -14,10 +14,11 @@ use rustix::{
     io::Errno,
 };
 
-use self::quiet::{Quiet, follow};
+use self::quiet::Quiet;
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
-    secret::Secret,
+    process::refuse_strangers,
+    secret::{Secret, traceless},
 };
 
 /// The longest secret that is read, in bytes: an RSA key of 4096 bits as PEM has about 3,300.
@@ -30,7 +31,7 @@ pub trait Ask: Send + Sync {
     /// Something secret, typed without echo.
     ///
     /// # Errors
-    /// When nobody is there, or they broke off.
+    /// When nobody is there, they broke off, or a library in this process would see it.
     fn secret(&self, prompt: &str) -> Result<Secret>;
     /// A line, as typed.
     ///
@@ -61,16 +62,13 @@ impl Ask for Terminal {
     }
 
     fn secret(&self, prompt: &str) -> Result<Secret> {
+        refuse_strangers()?;
         let terminal = Self::open()?;
         let quiet = Quiet::begin(terminal.as_fd())?;
         let _ = write!(&terminal, "{prompt}");
-        let read = read_keys(&quiet);
+        let read = traceless(|| read_keys(terminal.as_fd()));
         let _ = writeln!(&terminal);
-        if let Some(signal) = quiet.end() {
-            drop(read);
-            follow(signal);
-            return Err(broken_off());
-        }
+        drop(quiet);
         read
     }
 
@@ -87,14 +85,15 @@ impl Ask for Terminal {
 }
 
 /// Reads keys up to Enter; a PEM block up to the end of its last line.
-fn read_keys(quiet: &Quiet<'_>) -> Result<Secret> {
+fn read_keys(terminal: BorrowedFd<'_>) -> Result<Secret> {
     const END: u8 = 4;
     const INTERRUPT: u8 = 3;
     const KILL_LINE: u8 = 21;
     const BACKSPACE: [u8; 2] = [8, 127];
+    let broken_off = || Error::new(Code::Failed, "broken off at the prompt; nothing was done");
     let mut typed = Secret::with_capacity(LONGEST_SECRET)?;
     loop {
-        let Some(key) = quiet.key()? else {
+        let Some(key) = read_byte(terminal)? else {
             return Err(broken_off());
         };
         match key {
@@ -110,16 +109,16 @@ fn read_keys(quiet: &Quiet<'_>) -> Result<Secret> {
     }
 }
 
-fn broken_off() -> Error {
-    Error::new(Code::Failed, "broken off at the prompt; nothing was done")
-}
-
 /// Reads one line, without its end: one CR, LF or CR LF is cut. Where it begins a PEM block, the whole block.
 /// Nothing behind it is read.
 ///
 /// # Errors
 /// When there is nothing, or more than [`LONGEST_SECRET`] bytes.
 pub fn read_secret_line(input: BorrowedFd<'_>) -> Result<Secret> {
+    traceless(|| read_line(input))
+}
+
+fn read_line(input: BorrowedFd<'_>) -> Result<Secret> {
     let mut line = Secret::with_capacity(LONGEST_SECRET)?;
     let mut any = false;
     while let Some(byte) = read_byte(input)? {
@@ -168,12 +167,23 @@ pub fn has_more(input: BorrowedFd<'_>) -> Result<bool> {
     }
 }
 
+/// Whether a PEM block has begun and its last line is still to come. Behind the parameters of a curve, which OpenSSL
+/// writes first, the key's own block follows.
 fn is_open_pem(text: &Secret) -> bool {
-    let text = text.expose();
-    text.starts_with(b"-----BEGIN") && {
-        let last = text.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
-        !last.starts_with(b"-----END")
+    const END: &[u8] = b"-----END ";
+    let mut rest = text.expose();
+    if !crate::private_key::is_pem(rest) {
+        return false;
     }
+    let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|window| window == what);
+    while let Some(at) = find(rest, END) {
+        rest = &rest[at + END.len()..];
+        let label = &rest[..find(rest, b"-----").unwrap_or(0)];
+        if !label.ends_with(b"PARAMETERS") {
+            return false;
+        }
+    }
+    true
 }
 
 fn push(text: &mut Secret, byte: u8) -> Result<()> {
@@ -200,8 +210,9 @@ fn read_byte(input: BorrowedFd<'_>) -> Result<Option<u8>> {
 /// Asks for a PIN with the desktop's or terminal's pinentry program (the Assuan protocol of GnuPG).
 ///
 /// # Errors
-/// When there is no pinentry, or the person breaks off.
+/// When there is no pinentry, the person breaks off, or a library in this process would see the PIN.
 pub fn pinentry(description: &str) -> Result<Secret> {
+    refuse_strangers()?;
     let mut command = Command::new("pinentry");
     command
         .stdin(Stdio::piped())
@@ -234,7 +245,7 @@ pub fn pinentry(description: &str) -> Result<Secret> {
             loop {
                 let line = read_secret_line(from.as_fd())?;
                 match line.expose() {
-                    [b'D', b' ', data @ ..] => pin = Some(unquote(data)?),
+                    [b'D', b' ', data @ ..] => pin = Some(traceless(|| unquote(data))?),
                     [b'O', b'K', ..] => break,
                     [b'E', b'R', b'R', ..] if request.starts_with("OPTION") => break,
                     [b'E', b'R', b'R', ..] => {
@@ -311,6 +322,19 @@ mod tests {
         assert_eq!(read_secret_line(input.as_fd()).unwrap().expose(), b"passphrase");
         assert!(has_more(input.as_fd()).unwrap());
         assert!(!has_more(pipe_with(b" \n\n").as_fd()).unwrap());
+    }
+
+    #[test]
+    fn a_pem_block_in_one_line_or_behind_its_parameters_is_read_whole() {
+        for pem in [
+            r"-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----\n",
+            "-----BEGIN EC PARAMETERS-----\nBggq\n-----END EC PARAMETERS-----\n-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY-----\r\nMC4C\r\n-----END PRIVATE KEY-----",
+        ] {
+            let input = pipe_with(format!("{pem}\npassphrase\n").as_bytes());
+            assert_eq!(read_secret_line(input.as_fd()).unwrap().expose(), pem.as_bytes());
+            assert_eq!(read_secret_line(input.as_fd()).unwrap().expose(), b"passphrase");
+        }
     }
 
     #[test]

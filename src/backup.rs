@@ -8,7 +8,8 @@ use crate::{
     config::{self, Config},
     error::{Result, bad_input, failed},
     home::{FileLock, Home, create_folder, list_folder, read_private, write_private},
-    keyring::{FileKeyring, KeyName, Keyring, Record},
+    json,
+    keyring::{self, FileKeyring, KeyName, Keyring, Record},
     nonce::{self, Nonces},
 };
 
@@ -26,7 +27,7 @@ pub struct Snapshot {
     config: String,
     schemes: BTreeMap<String, String>,
     keys: Vec<Record>,
-    nonces: BTreeMap<String, u64>,
+    nonces: BTreeMap<KeyName, u64>,
 }
 
 /// What a restore did.
@@ -70,9 +71,7 @@ pub fn take(home: &Home) -> Result<Snapshot> {
     }
     for name in keyring.names()? {
         snapshot.keys.push(keyring.get(&name)?);
-        snapshot
-            .nonces
-            .insert(name.to_string(), nonces.high_water(&name)?);
+        snapshot.nonces.insert(name.clone(), nonces.high_water(&name)?);
     }
     Ok(snapshot)
 }
@@ -92,19 +91,25 @@ impl Snapshot {
     /// # Errors
     /// When it is no snapshot, or of a newer version.
     pub fn parse(text: &str) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Version {
-            version: u32,
-        }
         let told = |error: serde_json::Error| bad_input(format!("this is not a backup of hsmsign: {error}"));
-        let version = serde_json::from_str::<Version>(text).map_err(told)?.version;
+        let version = json::version(text.as_bytes()).map_err(told)?;
         if version > VERSION {
             return Err(bad_input(format!(
                 "the backup has version {version}, and this hsmsign knows up to {VERSION}"
             ))
             .fix("use the newer hsmsign that wrote it"));
         }
-        serde_json::from_str(text).map_err(told)
+        let snapshot: Self = serde_json::from_str(text).map_err(told)?;
+        if let Some(odd) = snapshot.keys.iter().find(|key| key.version != keyring::VERSION) {
+            return Err(bad_input(format!(
+                "the backup's record of {} has version {}, and this hsmsign knows {}",
+                odd.name,
+                odd.version,
+                keyring::VERSION
+            ))
+            .fix("use the newer hsmsign that wrote it"));
+        }
+        Ok(snapshot)
     }
 
     /// Puts back what is missing. What is there is never overwritten; nonces are only raised, above every one that
@@ -128,12 +133,10 @@ impl Snapshot {
                     .fix("restore into another HSMSIGN_HOME, or remove the key that is not wanted; nothing was changed"));
             }
         }
-        let theirs: Config = toml::from_str(&self.config).map_err(|error| {
-            bad_input(format!(
-                "the backup's config.toml is wrong: {}",
-                error.to_string().trim_end()
-            ))
-        })?;
+        let theirs = Config::parse(&self.config, "the backup's config.toml")?;
+        for name in theirs.tokens.keys() {
+            config::check_token_name(name).map_err(|error| error.within("the backup"))?;
+        }
         let folder = home.config("schemes");
         for (file, text) in &self.schemes {
             if file.contains('/') || file.starts_with('.') {
@@ -168,7 +171,7 @@ impl Snapshot {
         let then = Duration::from_micros(self.made);
         for (name, mark) in &self.nonces {
             let mark = Nonces::mark_after(*mark, then, nonce::now());
-            nonces.restore(&name.parse()?, mark)?;
+            nonces.restore(name, mark)?;
         }
         for record in missing {
             keyring.put(record)?;
@@ -195,4 +198,36 @@ fn lock(home: &Home) -> Result<FileLock> {
         Duration::from_secs(60),
         "another hsmsign process has been changing keys",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_restore_could_not_put_back_whole_is_refused_before_anything_is_written() {
+        let snapshot = |config: &str, nonce: &str, key: &str| {
+            Snapshot::parse(&format!(
+                r#"{{"version":1,"made":0,"config":{config:?},"schemes":{{"x.toml":""}},"keys":[{key}],"nonces":{{{nonce:?}:5}}}}"#
+            ))
+        };
+        let key = r#"{"version":2,"name":"k","exchange":"kraken","algorithm":"hmac-sha512","current":{"created":"","copies":[]}}"#;
+        assert!(
+            snapshot("", "k", key)
+                .unwrap_err()
+                .message()
+                .contains("record of k has version 2")
+        );
+        assert!(snapshot("", "../k", "").is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(&folder.path().join("home"));
+        for config in ["[token.\"a/b\"]", "[token.a]\npin = \"471108\""] {
+            let error = snapshot(config, "k", "").unwrap().restore(&home).unwrap_err();
+            assert!(
+                error.message().contains("the backup") && !error.message().contains("471108"),
+                "{error}"
+            );
+            assert!(!home.config("schemes").exists());
+        }
+    }
 }

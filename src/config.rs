@@ -1,6 +1,6 @@
 //! `config.toml`: the tokens by name, and what to do by default.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, ops::Range, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
@@ -29,6 +29,18 @@ pub struct Config {
     /// The tokens by name.
     #[serde(default, rename = "token")]
     pub tokens: BTreeMap<String, TokenConfig>,
+    /// How requests are sent.
+    #[serde(default)]
+    pub send: SendConfig,
+}
+
+/// How requests are sent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SendConfig {
+    /// A file of certificate authorities to trust beside the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// One token: how to find it, never by slot number.
@@ -77,7 +89,14 @@ impl Config {
         let Some(bytes) = read_private(&path, LIMIT)? else {
             return Ok(Self::default());
         };
-        let text = text(bytes, &path)?;
+        Self::parse(&text(bytes, &path)?, path.display())
+    }
+
+    /// Reads the text of a file; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// When it is not TOML, has unknown fields or a newer version, or holds a PIN.
+    pub fn parse(text: &str, origin: impl fmt::Display) -> Result<Self> {
         // First, since what a newer version has besides is not known here.
         let version = text.parse::<DocumentMut>().ok().and_then(|document| {
             let version = document.get("version")?.as_integer()?;
@@ -87,19 +106,12 @@ impl Config {
             && version > VERSION
         {
             return Err(failed(format!(
-                "{} has version {version}, and this hsmsign knows up to {VERSION}",
-                path.display()
+                "{origin} has version {version}, and this hsmsign knows up to {VERSION}"
             ))
             .fix("use the newer hsmsign that wrote it"));
         }
-        let config: Self = toml::from_str(&text).map_err(|error| {
-            bad_input(format!(
-                "{} is not as it should be: {}",
-                path.display(),
-                error.to_string().trim_end()
-            ))
-            .fix("mend the file; docs/tokens.md has all settings")
-        })?;
+        let config: Self =
+            toml::from_str(text).map_err(|error| wrong(text, &origin, error.span(), error.message()))?;
         for (name, token) in &config.tokens {
             if token
                 .uri
@@ -161,6 +173,29 @@ impl Config {
             .fix("name one with --token")),
         }
     }
+}
+
+/// A fault of the file, with its line and column, and in the library's words, which may quote a value. Where a PIN may be
+/// that value, they are left out.
+fn wrong(text: &str, origin: impl fmt::Display, span: Option<Range<usize>>, words: &str) -> Error {
+    let span = span.unwrap_or(0..text.len());
+    let before = text.get(..span.start).unwrap_or_default();
+    let line = before.rfind('\n').map_or(0, |at| at + 1);
+    let rest = text.get(span.end..).unwrap_or_default();
+    let end = text.len() - rest.find('\n').map_or(0, |at| rest.len() - at);
+    let (number, column) = (
+        before.matches('\n').count() + 1,
+        before[line..].chars().count() + 1,
+    );
+    if text[line..end].to_ascii_lowercase().contains("pin") {
+        return bad_input(format!("{origin} is not as it should be in line {number}, which is about a PIN"))
+            .fix("a PIN never stands in that file; pin-source = \"file:PATH\" names a file that holds it; docs/tokens.md has all settings");
+    }
+    let words = words.trim().replace('\n', " ");
+    bad_input(format!(
+        "{origin} is not as it should be in line {number}, column {column}: {words}"
+    ))
+    .fix("mend the file; docs/tokens.md has all settings")
 }
 
 fn text(bytes: Vec<u8>, path: &std::path::Path) -> Result<String> {
@@ -252,23 +287,19 @@ fn edit(home: &Home, change: impl FnOnce(&mut DocumentMut) -> Result<()>) -> Res
         .transpose()?
         .unwrap_or_default();
     let mut document: DocumentMut = before.parse().map_err(|error: toml_edit::TomlError| {
-        bad_input(format!(
-            "{} is not TOML: {}",
-            path.display(),
-            error.to_string().trim_end()
-        ))
+        wrong(&before, path.display(), error.span(), error.message())
     })?;
     if !document.contains_key("version") {
         document.insert("version", value(i64::from(VERSION)));
     }
     change(&mut document)?;
     let after = document.to_string();
-    toml::from_str::<Config>(&after)
-        .map_err(|error| failed(format!("config.toml would be wrong: {error}")))?;
+    Config::parse(&after, "config.toml, as it would be,")?;
     write_private(&path, after.as_bytes())
 }
 
-fn check_token_name(name: &str) -> Result<()> {
+/// Refuses what cannot be a token's name.
+pub(crate) fn check_token_name(name: &str) -> Result<()> {
     let fits = name.parse::<crate::keyring::KeyName>().is_ok();
     if fits {
         return Ok(());
@@ -282,6 +313,34 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
+
+    #[test]
+    fn a_pin_that_stands_in_the_file_is_not_shown() {
+        for line in [
+            "pin = \"47110815\"",
+            "pin-source = 47110815",
+            "pin-source = \"47110815",
+            "uri = \"pkcs11:token=a?pin-value=47110815\"",
+            "uri = \"pkcs11:token=a?pin-value=47110815",
+            "module = { pin-value = \"47110815\" }",
+            "module = [\n  \"pin\",\n  47110815\n]",
+        ] {
+            let file = format!("version = 1\n[token.a]\n{line}\n");
+            let error = Config::parse(&file, "config.toml").unwrap_err();
+            let told = format!("{error} {}", error.advice());
+            assert!(told.contains("PIN") && !told.contains("4711"), "{told}");
+        }
+        // The library quotes the next line here.
+        let error = Config::parse("[\"\"\"b]\npin = \"47110815\"", "config.toml").unwrap_err();
+        assert!(!error.message().contains("4711"), "{error}");
+        let error = Config::parse("version = 1\nnew = 1\n", "config.toml").unwrap_err();
+        assert!(
+            error
+                .message()
+                .contains("in line 2, column 1: unknown field `new`"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn tokens_are_added_beside_what_is_there() {

@@ -12,6 +12,7 @@ use crate::{
     home::{Home, list_folder},
     keyring::{Allow, FileKeyring, Journal, Keyring},
     nonce::Nonces,
+    process::refuse_strangers,
     secret::Secret,
     token::{Tokens, leaky},
 };
@@ -100,6 +101,10 @@ impl Report {
                 "secrets are read into locked memory; this kernel has no memfd_secret, so root can read them for the time of an import",
                 None,
             ),
+            Err(error) => self.bad(&error),
+        }
+        match refuse_strangers() {
+            Ok(notes) => notes.iter().for_each(|note| self.note(note, None)),
             Err(error) => self.bad(&error),
         }
     }
@@ -232,6 +237,7 @@ impl Report {
             let what = format!("key {name}: its {} on token {}", checked.slot, checked.token);
             match checked.finding {
                 Ok(Finding::Proved) => self.good(format!("{what} makes the MAC recorded at import")),
+                Ok(Finding::Signs) => self.good(format!("{what} signs as its public key wants it")),
                 Ok(Finding::Present) => self.good(format!("{what} is there")),
                 Err(error) => self.bad(&error.within(what)),
             }
@@ -246,6 +252,12 @@ impl Report {
             self.note(
                 format!("key {name}: the last rotation is open"),
                 Some(&format!("hsmsign rotate {name} --commit, or --undo")),
+            );
+        }
+        if record.next.is_some() {
+            self.note(
+                format!("key {name}: a new key waits for its API key"),
+                Some(&format!("hsmsign rotate {name} --api-key KEY, or --undo")),
             );
         }
         if generic && matches!(record.algorithm, Algorithm::Mac(_)) && !record.allow.contains(&Allow::Raw) {

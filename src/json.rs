@@ -1,6 +1,6 @@
 //! JSON that keeps what it was given: numbers as they were spelt, members in their order, no name twice.
 
-use std::{collections::HashSet, fmt, marker::PhantomData};
+use std::{borrow::Cow, collections::HashSet, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
@@ -64,7 +64,9 @@ impl Json {
             Some(b'{') => {
                 let inner = inner()?;
                 let members = members(text)?;
-                let read = |(name, raw): (String, &RawValue)| Ok((name, Self::from_raw(raw, inner)?));
+                let read = |(name, raw): (Cow<'_, str>, &RawValue)| {
+                    Ok((name.into_owned(), Self::from_raw(raw, inner)?))
+                };
                 Self::Object(members.into_iter().map(read).collect::<Result<_>>()?)
             }
             Some(b'[') => {
@@ -78,6 +80,8 @@ impl Json {
                         .collect::<Result<_>>()?,
                 )
             }
+            // The raw piece is whole and checked, so that without an escape its text is what stands in the quotes.
+            Some(b'"') if !text.contains('\\') => Self::String(text[1..text.len() - 1].to_owned()),
             Some(b'"') => {
                 Self::String(serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?)
             }
@@ -125,6 +129,55 @@ impl Json {
                 }
                 out.push('}');
             }
+        }
+    }
+
+    /// The value for a person to read: a member a line, two spaces a level, numbers as they were spelt, and no character
+    /// that a terminal would act on.
+    pub fn to_pretty(&self) -> String {
+        let mut out = String::new();
+        self.write_pretty(&mut out, 0);
+        let control = |char: char| char.is_control() && char != '\n';
+        if !out.contains(control) {
+            return out;
+        }
+        let escape = |char: char| {
+            if control(char) {
+                format!("\\u{:04x}", u32::from(char))
+            } else {
+                char.to_string()
+            }
+        };
+        out.chars().map(escape).collect()
+    }
+
+    fn write_pretty(&self, out: &mut String, level: usize) {
+        let line = |out: &mut String, level: usize, more: bool| {
+            out.push_str(if more { ",\n" } else { "\n" });
+            out.push_str(&"  ".repeat(level));
+        };
+        match self {
+            Self::List(items) if !items.is_empty() => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    line(out, level + 1, index > 0);
+                    item.write_pretty(out, level + 1);
+                }
+                line(out, level, false);
+                out.push(']');
+            }
+            Self::Object(members) if !members.is_empty() => {
+                out.push('{');
+                for (index, (name, value)) in members.iter().enumerate() {
+                    line(out, level + 1, index > 0);
+                    quote(name, out);
+                    out.push_str(": ");
+                    value.write_pretty(out, level + 1);
+                }
+                line(out, level, false);
+                out.push('}');
+            }
+            small => small.write(out),
         }
     }
 
@@ -176,10 +229,7 @@ pub(crate) fn quote(text: &str, out: &mut String) {
     out.reserve(text.len() + 2);
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest
-        .bytes()
-        .position(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
-    {
+    while let Some(at) = odd(rest.as_bytes()) {
         out.push_str(&rest[..at]);
         match rest.as_bytes()[at] {
             b'"' => out.push_str("\\\""),
@@ -197,10 +247,31 @@ pub(crate) fn quote(text: &str, out: &mut String) {
     out.push('"');
 }
 
+/// Where the first byte stands that a JSON string must escape. Whole chunks are looked at first, since a compiler makes
+/// that a few instructions.
+fn odd(bytes: &[u8]) -> Option<usize> {
+    let is_odd = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    let clean = bytes
+        .chunks_exact(16)
+        .take_while(|chunk| !chunk.iter().fold(false, |odd, byte| odd | is_odd(byte)))
+        .count()
+        * 16;
+    bytes[clean..].iter().position(is_odd).map(|at| clean + at)
+}
+
 /// The members of an object, each value's exact text.
-pub(crate) fn members(text: &str) -> Result<Vec<(String, &RawValue)>> {
+pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>> {
     let members: Members<'_> = serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?;
     Ok(members.0)
+}
+
+/// The version that a file of ours says it has. Read before the rest, since what a newer one has besides is not known here.
+pub(crate) fn version(file: &[u8]) -> serde_json::Result<u32> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    Ok(serde_json::from_slice::<Version>(file)?.version)
 }
 
 fn describe(error: &serde_json::Error) -> String {
@@ -210,7 +281,32 @@ fn describe(error: &serde_json::Error) -> String {
 /// How many members are looked through one by one.
 const FEW: usize = 16;
 
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+/// A member's name, borrowed where it has no escapes.
+struct MemberName<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for MemberName<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Walk<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Walk<'a> {
+            type Value = MemberName<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(MemberName(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(MemberName(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Walk(PhantomData))
+    }
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -223,9 +319,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<(String, &'a RawValue)> = Vec::new();
+                let mut members: Vec<(Cow<'a, str>, &'a RawValue)> = Vec::with_capacity(8);
                 let mut seen = HashSet::new();
-                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                while let Some((MemberName(name), value)) =
+                    map.next_entry::<MemberName<'a>, &'de RawValue>()?
+                {
                     // A few names are compared faster than they are hashed.
                     let twice = if members.len() < FEW {
                         members.iter().any(|(other, _)| *other == name)
@@ -265,6 +363,16 @@ mod tests {
                 .to_compact(),
             "{\"b\":[1,true,null],\"a\":\"é\\n\"}"
         );
+    }
+
+    #[test]
+    fn what_a_person_reads_is_indented_and_harmless() {
+        let json = Json::parse(r#"{"a":[1.0,{"b":"\u001b[2J\u009b\u007f"},[],{}],"c":null}"#).unwrap();
+        assert_eq!(
+            json.to_pretty(),
+            "{\n  \"a\": [\n    1.0,\n    {\n      \"b\": \"\\u001b[2J\\u009b\\u007f\"\n    },\n    [],\n    {}\n  ],\n  \"c\": null\n}"
+        );
+        assert_eq!(Json::parse(&json.to_pretty()).unwrap(), json);
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! What a process does before anything else, so that its memory stays its own.
 
+mod strangers;
+
+pub use strangers::refuse_strangers;
+
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 use crate::error::{Result, failed};
 
 /// Forbids core dumps, tracing and `/proc/PID/mem` to other processes of the same user, and makes new files private.
 ///
-/// What remains: root, and whoever starts this program himself with a preloaded library.
+/// Remembers which libraries were put into the process before it began, for [`refuse_strangers`]. What remains: root, and
+/// a preloaded library that hides.
 ///
 /// # Errors
 /// When the kernel refuses; a program that handles secrets should then stop.
@@ -29,5 +34,6 @@ pub fn harden() -> Result<()> {
         ))
     })?;
     rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    strangers::look();
     Ok(())
 }

@@ -28,6 +28,8 @@ pub struct Request {
     pub url: Option<String>,
     /// The host, chosen among the scheme's.
     pub host: Option<String>,
+    /// Whether it goes to the exchange's testnet, at the host that the scheme names for it.
+    pub testnet: bool,
     /// The query.
     pub query: Option<Fields>,
     /// The body.
@@ -109,7 +111,13 @@ impl SignedRequest {
     pub fn to_line(&self, id: Option<&Json>) -> String {
         use base64ct::Encoding as _;
 
-        let mut line = String::with_capacity(256 + self.body.as_ref().map_or(0, Vec::len));
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 6)
+            .sum();
+        let url = self.url.as_ref().map_or(0, String::len);
+        let mut line = String::with_capacity(96 + url + headers + self.body.as_ref().map_or(0, Vec::len));
         line.push_str("{\"ok\":true");
         write_id(&mut line, id);
         line.push_str(",\"method\":");

@@ -1,16 +1,18 @@
-//! The memory a secret passes through once: locked, out of core dumps, wiped on every path.
-//!
-//! Where the kernel has `memfd_secret(2)`, the pages are mapped into this process alone: not even the kernel's own
-//! mapping reaches them. Elsewhere they are `mlock(2)`ed, between guard pages, with `MADV_DONTDUMP`.
-#![allow(unsafe_code)]
+//! The memory a secret passes through once: in pages of its own, out of core dumps, wiped on every path. What works on a
+//! secret does so by [`traceless`].
 
-use std::{fmt, ptr::NonNull};
+mod pages;
+mod traceless;
+
+use std::fmt;
 
 use base64ct::Encoding as _;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use zeroize::Zeroize as _;
 
+use self::pages::Pages;
+pub use self::traceless::traceless;
 use crate::{
     algorithm::MacAlgorithm,
     error::{Result, bad_input, failed},
@@ -18,15 +20,9 @@ use crate::{
 
 /// Bytes that must not leak: never printed, never swapped, wiped on drop.
 pub struct Secret {
-    memory: NonNull<[u8]>,
+    pages: Pages,
     len: usize,
-    sealed: bool,
 }
-
-// SAFETY: the memory is owned by this value alone and reached only through `&self` and `&mut self`.
-unsafe impl Send for Secret {}
-// SAFETY: shared references only read.
-unsafe impl Sync for Secret {}
 
 impl Secret {
     /// Room for `capacity` bytes, holding none yet.
@@ -34,30 +30,11 @@ impl Secret {
     /// # Errors
     /// When the system gives no locked memory (`ulimit -l`).
     pub fn with_capacity(capacity: usize) -> Result<Self> {
-        let size = capacity.max(1);
-        // SAFETY: the size is not zero; what comes back is ours until `drop` frees it with the matching call.
-        let sealed = unsafe { memsec::memfd_secret_sized(size) };
-        let (memory, sealed) = match sealed {
-            Some(memory) => (memory, true),
-            None => {
-                // SAFETY: as above.
-                let locked = unsafe { memsec::malloc_sized(size) };
-                (
-                    locked.ok_or_else(|| {
-                        failed("the system gave no locked memory for a secret")
-                            .fix("raise the limit of locked memory, as in: ulimit -l 8192")
-                    })?,
-                    false,
-                )
-            }
-        };
-        let mut secret = Self {
-            memory,
-            len: 0,
-            sealed,
-        };
-        secret.spare_mut().fill(0);
-        Ok(secret)
+        let pages = Pages::new(capacity).map_err(|error| {
+            failed(format!("the system gave no locked memory for a secret: {error}"))
+                .fix("raise the limit of locked memory, as in: ulimit -l 8192")
+        })?;
+        Ok(Self { pages, len: 0 })
     }
 
     /// Takes the bytes over and wipes where they came from.
@@ -66,7 +43,7 @@ impl Secret {
     /// As [`Secret::with_capacity`]; the source is wiped even then.
     pub fn take(source: &mut [u8]) -> Result<Self> {
         let secret = Self::with_capacity(source.len()).map(|mut secret| {
-            secret.push(source);
+            traceless(|| secret.push(source));
             secret
         });
         source.zeroize();
@@ -75,13 +52,12 @@ impl Secret {
 
     /// Whether the pages come from `memfd_secret(2)`.
     pub const fn is_sealed(&self) -> bool {
-        self.sealed
+        self.pages.is_sealed()
     }
 
     /// The bytes.
     pub fn expose(&self) -> &[u8] {
-        // SAFETY: the memory lives as long as `self`, and `len` never exceeds its size.
-        unsafe { &self.memory.as_ref()[..self.len] }
+        &self.pages.bytes()[..self.len]
     }
 
     /// How many bytes it holds.
@@ -96,13 +72,12 @@ impl Secret {
 
     /// How many bytes it has room for.
     pub fn capacity(&self) -> usize {
-        self.memory.len()
+        self.pages.bytes().len()
     }
 
     /// The room behind the bytes held, for a reader to fill; [`Secret::grow`] then counts what was filled.
     pub fn spare_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the memory lives as long as `self`, which is borrowed mutably here.
-        unsafe { &mut self.memory.as_mut()[self.len..] }
+        &mut self.pages.bytes_mut()[self.len..]
     }
 
     /// Counts `more` bytes of the spare room as held, at most all of it.
@@ -143,7 +118,7 @@ impl Secret {
     /// As [`Secret::with_capacity`].
     pub fn duplicate(&self) -> Result<Self> {
         let mut copy = Self::with_capacity(self.len)?;
-        copy.push(self.expose());
+        traceless(|| copy.push(self.expose()));
         Ok(copy)
     }
 
@@ -153,26 +128,10 @@ impl Secret {
     /// When it is not base64; the error does not show the text.
     pub fn decode_base64(&self) -> Result<Self> {
         let mut decoded = Self::with_capacity(self.len / 4 * 3 + 3)?;
-        let len = base64ct::Base64::decode(self.expose(), decoded.spare_mut())
-            .map_err(|_| bad_input("the secret is not base64 as the exchange issues it"))?
-            .len();
+        let len = traceless(|| base64ct::Base64::decode(self.expose(), decoded.spare_mut()).map(<[u8]>::len))
+            .map_err(|_| bad_input("the secret is not base64 as the exchange issues it"))?;
         decoded.grow(len);
         Ok(decoded)
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        // SAFETY: the memory is ours and not used after this.
-        unsafe { self.memory.as_mut() }.zeroize();
-        // SAFETY: it came from the allocation of the same kind.
-        unsafe {
-            if self.sealed {
-                memsec::free_memfd_secret(self.memory);
-            } else {
-                memsec::free(self.memory);
-            }
-        }
     }
 }
 
@@ -201,22 +160,26 @@ impl BlockKey {
         }
         let block = algorithm.block_len();
         let mut bytes = Secret::with_capacity(block)?;
-        if secret.len() > block {
-            let spare = &mut bytes.spare_mut()[..algorithm.output_len()];
+        traceless(|| -> Result<()> {
+            if secret.len() <= block {
+                bytes.push(secret.expose());
+                return Ok(());
+            }
+            let (text, spare) = (secret.expose(), &mut bytes.spare_mut()[..algorithm.output_len()]);
             match algorithm {
                 MacAlgorithm::HmacSha256 => {
-                    Sha256::new_with_prefix(secret.expose()).finalize_into(spare.try_into().map_err(sized)?);
+                    Sha256::new_with_prefix(text).finalize_into(spare.try_into().map_err(sized)?);
                 }
                 MacAlgorithm::HmacSha384 => {
-                    Sha384::new_with_prefix(secret.expose()).finalize_into(spare.try_into().map_err(sized)?);
+                    Sha384::new_with_prefix(text).finalize_into(spare.try_into().map_err(sized)?);
                 }
                 MacAlgorithm::HmacSha512 => {
-                    Sha512::new_with_prefix(secret.expose()).finalize_into(spare.try_into().map_err(sized)?);
+                    Sha512::new_with_prefix(text).finalize_into(spare.try_into().map_err(sized)?);
                 }
             }
-        } else {
-            bytes.spare_mut()[..secret.len()].copy_from_slice(secret.expose());
-        }
+            Ok(())
+        })?;
+        // What lies behind the key is zeros.
         bytes.grow(block);
         Ok(Self { algorithm, bytes })
     }
@@ -235,11 +198,11 @@ impl BlockKey {
             let mac = <M as KeyInit>::new_from_slice(key).map_err(sized)?;
             Ok(mac.chain_update(message).finalize().into_bytes().to_vec())
         }
-        match self.algorithm {
+        traceless(|| match self.algorithm {
             MacAlgorithm::HmacSha256 => compute::<Hmac<Sha256>>(self.expose(), message),
             MacAlgorithm::HmacSha384 => compute::<Hmac<Sha384>>(self.expose(), message),
             MacAlgorithm::HmacSha512 => compute::<Hmac<Sha512>>(self.expose(), message),
-        }
+        })
     }
 
     /// The padded key, exactly one block.

@@ -2,11 +2,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, Sender},
+    },
 };
 
 use crate::{
     algorithm::Algorithm,
+    clock::Offset,
     error::{Code, Error, Result, bad_input, failed},
     exchange::{Catalogue, Composed, NonceNeed, Part, Prepared, Scheme, Stamps},
     home::Home,
@@ -24,8 +28,6 @@ pub struct Signer {
     tokens: Arc<Tokens>,
     nonces: Nonces,
     ready: Mutex<HashMap<KeyName, (Stamp, Arc<ReadyKey>)>>,
-    /// Held while a batch is computed by software.
-    lane: Mutex<()>,
 }
 
 /// A key with all that its signatures need beside the token.
@@ -35,8 +37,51 @@ struct ReadyKey {
     credentials: Credentials,
 }
 
+impl ReadyKey {
+    fn is_in_software(&self) -> bool {
+        self.record.current.copies.iter().any(|copy| !copy.hardware)
+    }
+}
+
 /// A request on its way: its key, what is composed, and its first message.
 type Work<'k> = (&'k Arc<ReadyKey>, Composed<'k>, Option<Part>);
+
+/// The first message of each request of a batch, with its key; none where a request was refused before.
+type Parts = Vec<Option<(Arc<ReadyKey>, Part)>>;
+/// The signatures of such messages.
+type Signatures = Vec<Option<Result<Vec<u8>>>>;
+
+/// Hands batches to the one thread that computes them, in [`Signer::serve`].
+///
+/// A module in software computes in this process. Threads that take turns in it wait for each other, and each wait costs
+/// more than a signature; one thread that always finds the next batch waiting is as fast as the module can be.
+#[derive(Clone)]
+pub struct Lane(Sender<(Parts, Sender<Signatures>)>);
+
+/// The end of a lane at which the work comes out.
+pub struct LaneWork(Receiver<(Parts, Sender<Signatures>)>);
+
+impl Lane {
+    /// A lane and its end.
+    pub fn new() -> (Self, LaneWork) {
+        let (sender, receiver) = mpsc::channel();
+        (Self(sender), LaneWork(receiver))
+    }
+
+    fn compute(&self, parts: Parts) -> Signatures {
+        let wanted: Vec<bool> = parts.iter().map(Option::is_some).collect();
+        let (sender, answer) = mpsc::channel();
+        let signatures = self
+            .0
+            .send((parts, sender))
+            .ok()
+            .and_then(|()| answer.recv().ok());
+        signatures.unwrap_or_else(|| {
+            let lost = || Err(failed("the thread that computes signatures ended"));
+            wanted.into_iter().map(|wanted| wanted.then(lost)).collect()
+        })
+    }
+}
 
 /// What was put before the token, for a person to compare with the exchange's documentation.
 #[derive(Debug)]
@@ -45,6 +90,21 @@ pub struct Explained {
     pub signed: SignedRequest,
     /// Each message, with the name of the secret it was MACed or signed with; none where it holds a passphrase.
     pub messages: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Where a request would go, known before it is signed.
+#[derive(Debug)]
+pub struct Route {
+    /// The exchange.
+    pub scheme: Arc<Scheme>,
+    /// The method.
+    pub method: String,
+    /// `https://` and the host.
+    pub origin: String,
+    /// The path as it goes on the wire, without its query.
+    pub path: String,
+    /// Whether the request brings a timestamp or a nonce of its own, so that signing it again makes no fresh one.
+    pub brings_stamps: bool,
 }
 
 impl Signer {
@@ -56,7 +116,6 @@ impl Signer {
             tokens,
             nonces: Nonces::new(home),
             ready: Mutex::default(),
-            lane: Mutex::default(),
         }
     }
 
@@ -66,15 +125,42 @@ impl Signer {
     /// Everything that can be wrong with the request, the key, the policy or the token. Where the error comes before
     /// the token was asked, no nonce was given out unless the policy had permitted the request.
     pub fn sign(&self, request: &Request, caller: &Caller) -> Result<SignedRequest> {
-        self.run(request, caller, |_| ())
+        self.sign_by(request, caller, Offset::NONE)
+    }
+
+    /// Signs one request by a clock that is this far from the machine's.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    pub fn sign_by(&self, request: &Request, caller: &Caller, clock: Offset) -> Result<SignedRequest> {
+        self.run(request, caller, clock, |_| ())
+    }
+
+    /// Where the request would go. Nothing is decided or given out.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with the request or its key.
+    pub fn route(&self, request: &Request) -> Result<Route> {
+        let key = self.ready_for(request)?;
+        let prepared = key.prepare(request)?;
+        Ok(Route {
+            scheme: Arc::clone(key.scheme()?),
+            method: prepared.endpoint().method.clone(),
+            origin: prepared.origin().to_owned(),
+            path: prepared.endpoint().path.clone(),
+            brings_stamps: prepared.brings_stamps(),
+        })
     }
 
     /// Signs several requests, and calls `composed` as soon as all nonces are given out and only the tokens are left to
     /// ask. Whoever signs many at once takes turns up to there, and nonces increase in the requests' order.
+    ///
+    /// What a module in software computes goes to the lane, except where there is but one request.
     pub fn sign_batch(
         &self,
         requests: &[Request],
         caller: &Caller,
+        lane: &Lane,
         composed: impl FnOnce(),
     ) -> Vec<Result<SignedRequest>> {
         let mut keys: Vec<Result<Arc<ReadyKey>>> = Vec::with_capacity(requests.len());
@@ -88,12 +174,12 @@ impl Signer {
             keys.push(key);
         }
         let mut lease = self.nonces.lease();
-        let works: Vec<Result<Work<'_>>> = keys
+        let mut works: Vec<Result<Work<'_>>> = keys
             .iter()
             .zip(requests)
             .map(|(key, request)| {
                 let key = key.as_ref().map_err(Clone::clone)?;
-                let mut work = self.compose(key, request, caller, &mut lease)?;
+                let mut work = self.compose(key, request, caller, Offset::NONE, &mut lease)?;
                 let part = work.next()?;
                 Ok((key, work, part))
             })
@@ -106,7 +192,19 @@ impl Signer {
                 .map(|work| Err(work.err().unwrap_or_else(|| error.clone())))
                 .collect();
         }
-        let signatures = self.compute_parts(&works);
+        let parts: Vec<_> = works
+            .iter_mut()
+            .map(|work| {
+                let (key, _, part) = work.as_mut().ok()?;
+                Some((Arc::clone(key), part.take()?))
+            })
+            .collect();
+        let in_software = |(key, _): &(Arc<ReadyKey>, Part)| key.is_in_software();
+        let signatures = if parts.len() > 1 && parts.iter().flatten().any(in_software) {
+            lane.compute(parts)
+        } else {
+            self.compute_parts(&parts)
+        };
         let finish = |((key, mut work, _), signature): (Work<'_>, Option<Result<Vec<u8>>>)| {
             if let Some(signature) = signature {
                 work.supply(&signature?)?;
@@ -120,18 +218,21 @@ impl Signer {
             .collect()
     }
 
-    /// The first message of each to its token. A module in software computes in this process, and two threads in it
-    /// only wait for each other, so that one batch at a time is there.
-    fn compute_parts(&self, works: &[Result<Work<'_>>]) -> Vec<Option<Result<Vec<u8>>>> {
-        let software = |work: &Work<'_>| work.0.record.current.copies.iter().any(|copy| !copy.hardware);
-        let _lane = works.iter().flatten().any(software).then(|| lock(&self.lane));
-        let signature = |(key, _, part): &Work<'_>| {
-            part.as_ref()
-                .map(|part| self.on_token(&key.record, &part.slot, &part.message))
-        };
-        works
+    /// Computes what the lanes hand over, until all of them are dropped.
+    pub fn serve(&self, work: LaneWork) {
+        for (parts, answer) in work.0 {
+            // Who asked may be gone, and then nobody wants the answer.
+            let _ = answer.send(self.compute_parts(&parts));
+        }
+    }
+
+    fn compute_parts(&self, parts: &Parts) -> Signatures {
+        parts
             .iter()
-            .map(|work| work.as_ref().ok().and_then(signature))
+            .map(|part| {
+                let (key, part) = part.as_ref()?;
+                Some(self.on_token(&key.record, &part.slot, &part.message))
+            })
             .collect()
     }
 
@@ -141,17 +242,23 @@ impl Signer {
     /// As [`Signer::sign`].
     pub fn explain(&self, request: &Request, caller: &Caller) -> Result<Explained> {
         let mut messages = Vec::new();
-        let signed = self.run(request, caller, |part| {
+        let signed = self.run(request, caller, Offset::NONE, |part| {
             messages.push((part.slot.clone(), (!part.sensitive).then(|| part.message.clone())));
         })?;
         Ok(Explained { signed, messages })
     }
 
     /// The road itself.
-    fn run(&self, request: &Request, caller: &Caller, look: impl FnMut(&Part)) -> Result<SignedRequest> {
+    fn run(
+        &self,
+        request: &Request,
+        caller: &Caller,
+        clock: Offset,
+        look: impl FnMut(&Part),
+    ) -> Result<SignedRequest> {
         let key = self.ready_for(request)?;
         let mut lease = self.nonces.lease();
-        let work = self.compose(&key, request, caller, &mut lease)?;
+        let work = self.compose(&key, request, caller, clock, &mut lease)?;
         lease.finish()?;
         self.compute(&key, work, look)
     }
@@ -168,18 +275,11 @@ impl Signer {
         key: &'k ReadyKey,
         request: &Request,
         caller: &Caller,
+        clock: Offset,
         lease: &mut Lease<'_>,
     ) -> Result<Composed<'k>> {
         let name = &key.record.name;
-        let scheme = key.scheme.as_ref().ok_or_else(|| {
-            Error::new(
-                Code::Unsupported,
-                format!("the key {name} is for no exchange, so there is no request to compose"),
-            )
-            .fix(format!("MAC your own bytes with it: hsmsign hmac {name}"))
-        })?;
-        let kind = scheme.kind(Some(key.record.algorithm))?;
-        let prepared = scheme.prepare(request, kind, key.record.base_url.as_deref())?;
+        let prepared = key.prepare(request)?;
         let moves_money = prepared.moves_money();
         policy::decide(&Question {
             key: name,
@@ -188,7 +288,7 @@ impl Signer {
             moves_money: moves_money.as_deref(),
             raw: false,
         })?;
-        let stamps = Self::stamps(name, &prepared, lease)?;
+        let stamps = Self::stamps(name, &prepared, clock, lease)?;
         prepared.compose(&key.credentials, &stamps)
     }
 
@@ -213,6 +313,13 @@ impl Signer {
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     pub fn hmac(&self, name: &KeyName, message: &[u8], caller: &Caller) -> Result<Vec<u8>> {
         let key = self.ready(name)?;
+        if let Algorithm::Signature(algorithm) = key.record.algorithm {
+            return Err(Error::new(
+                Code::Unsupported,
+                format!("the key {name} makes {algorithm} signatures of whole requests, and no MACs"),
+            )
+            .fix(format!("sign a request with it: hsmsign sign {name} METHOD PATH")));
+        }
         let moves_money = key
             .scheme
             .as_ref()
@@ -224,15 +331,6 @@ impl Signer {
             moves_money: moves_money.as_deref(),
             raw: true,
         })?;
-        if !matches!(key.record.algorithm, Algorithm::Mac(_)) {
-            return Err(Error::new(
-                Code::Unsupported,
-                format!(
-                    "the key {name} makes {} signatures, no MACs",
-                    key.record.algorithm
-                ),
-            ));
-        }
         self.on_token(&key.record, "secret", message)
     }
 
@@ -241,8 +339,13 @@ impl Signer {
         &self.catalogue
     }
 
-    fn stamps(name: &KeyName, prepared: &Prepared<'_>, lease: &mut Lease<'_>) -> Result<Stamps> {
-        let now = nonce::now();
+    fn stamps(
+        name: &KeyName,
+        prepared: &Prepared<'_>,
+        clock: Offset,
+        lease: &mut Lease<'_>,
+    ) -> Result<Stamps> {
+        let now = clock.apply(nonce::now());
         let nonce = match prepared.nonce() {
             NonceNeed::None => None,
             NonceNeed::Fresh { unit } => {
@@ -353,6 +456,25 @@ impl Signer {
         Err(first.unwrap_or_else(|| {
             failed(format!("the key {} has no {slot} on any token", record.name)).fix("import it again")
         }))
+    }
+}
+
+impl ReadyKey {
+    fn scheme(&self) -> Result<&Arc<Scheme>> {
+        self.scheme.as_ref().ok_or_else(|| {
+            let name = &self.record.name;
+            Error::new(
+                Code::Unsupported,
+                format!("the key {name} is for no exchange, so there is no request to compose"),
+            )
+            .fix(format!("MAC your own bytes with it: hsmsign hmac {name}"))
+        })
+    }
+
+    fn prepare(&self, request: &Request) -> Result<Prepared<'_>> {
+        let scheme = self.scheme()?;
+        let kind = scheme.kind(Some(self.record.algorithm))?;
+        scheme.prepare(request, kind, self.record.base_url.as_deref())
     }
 }
 

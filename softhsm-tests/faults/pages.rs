@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use crate::bench::{KRAKEN_SECRET, Place};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "init",
     "import",
+    "generate",
     "list",
     "show",
     "set",
@@ -21,6 +22,7 @@ const COMMANDS: [&str; 19] = [
     "test",
     "nonce",
     "sign",
+    "send",
     "hmac",
     "websocket",
     "exchanges",
@@ -118,7 +120,7 @@ fn completions_are_there_for_every_shell() {
 }
 
 /// Commands that print something in a place with a key.
-const TELLING: [&[&str]; 14] = [
+const TELLING: [&[&str]; 15] = [
     &["list"],
     &["list", "--json"],
     &["show", "kraken"],
@@ -133,6 +135,7 @@ const TELLING: [&[&str]; 14] = [
     &["token", "show", "softhsm"],
     &["doctor"],
     &["sign", "kraken", "POST", "/0/private/Balance"],
+    &["send", "kraken", "POST", "/0/private/Balance", "--dry-run"],
 ];
 
 #[test]

@@ -542,3 +542,27 @@ fn a_signal_at_a_prompt_restores_the_terminal_and_ends_it_as_ever() {
         assert!(screen.echoes());
     }
 }
+
+#[test]
+fn a_pem_block_pasted_at_the_terminal_is_read_whole_and_not_shown() {
+    let Some(place) = Place::with_token() else { return };
+    let pem = include_str!("../data/keys/rsa4096.pem");
+    for (key, pasted) in [
+        ("cr", pem.replace('\n', "\r")),
+        ("crlf", pem.replace('\n', "\r\n")),
+        ("one-line", pem.trim_end().replace('\n', "\\n") + "\r"),
+        ("no-end", pem.trim_end().replace('\n', "\r") + "\r"),
+    ] {
+        let mut screen = Screen::new();
+        let args = ["import", "-e", "binance", "-k", key, "--algorithm", "rsa4096"];
+        let mut child = screen.start(&place, &[&args[..], &["--api-key", "a"]].concat());
+        screen.wait_for("secret (not shown)");
+        screen.type_in(&pasted);
+        screen.wait_for(&format!("imported {key}"));
+        assert!(child.wait().unwrap().success());
+        for line in pem.lines() {
+            assert!(!screen.shown.contains(line), "{}", screen.shown);
+        }
+        assert!(screen.echoes());
+    }
+}

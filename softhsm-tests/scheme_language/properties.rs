@@ -198,12 +198,23 @@ fn request() -> impl Strategy<Value = Request> {
         })
 }
 
+/// The exchanges whose messages are built a second time here.
+const REBUILT: [&str; 7] = [
+    "binance",
+    "bitfinex",
+    "bittrex",
+    "coinbaseexchange",
+    "kraken",
+    "poloniex",
+    "poloniex-legacy",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_signed_is_what_is_sent(mut request in request(), at in 0..builtin_ids().len()) {
-        let id = builtin_ids()[at];
+    fn what_is_signed_is_what_is_sent(mut request in request(), at in 0..REBUILT.len()) {
+        let id = REBUILT[at];
         if id == "poloniex-legacy" {
             request.path = Some("/tradingApi".into());
         }

@@ -13,8 +13,10 @@ use std::{
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hsmsign::{
-    algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
+    algorithm::{MacAlgorithm, SignatureAlgorithm},
     error::Result,
+    private_key::PrivateKey,
+    public_key::PublicForm,
     secret::{BlockKey, Secret},
     token::{Class, KeyMeta, KeyRef, ObjectId, PinProvider, PinRequest, SignInput, Token, TokenError},
 };
@@ -36,6 +38,10 @@ pub trait Bench: Sync {
     /// Why sessions opened in many threads at once cannot be asked of this module.
     fn hangs_in_threads(&self) -> Option<&'static str> {
         None
+    }
+    /// The private keys that can be stored on it.
+    fn takes_private(&self) -> &[SignatureAlgorithm] {
+        &SignatureAlgorithm::ALL
     }
     /// Opens the token with the right PIN.
     fn open(&self) -> Box<dyn Token> {
@@ -374,27 +380,25 @@ pub fn pairs_sign(bench: &dyn Bench) {
         (SignatureAlgorithm::P256, 91, 64),
         (SignatureAlgorithm::Rsa2048, 294, 256),
     ] {
-        if !token
-            .capabilities()
-            .algorithms
-            .contains(&Algorithm::Signature(algorithm))
-        {
+        if !token.capabilities().generates.contains(&algorithm) {
             eprintln!("SKIPPED: the token makes no {} keys", algorithm.name());
             continue;
         }
         let (made, public) = token.generate(algorithm, &meta("pair")).unwrap();
-        assert_eq!(public.0.len(), spki, "{algorithm:?}");
+        assert_eq!(public.as_der().len(), spki, "{algorithm:?}");
+        assert_eq!(public.algorithm(), algorithm);
         let message = SignInput::Message(b"m");
         let first = token.sign(&made.key, algorithm, message).unwrap();
         assert_eq!(first.len(), signature);
-        verify::check(algorithm, &public.0, b"m", &first);
+        verify::check(algorithm, public.as_der(), b"m", &first);
+        assert!(public.verifies(b"m", &first) && !public.verifies(b"n", &first));
         if algorithm != SignatureAlgorithm::Ed25519 {
             use sha2::Digest as _;
             let digest: [u8; 32] = sha2::Sha256::digest(b"m").into();
             let second = token
                 .sign(&made.key, algorithm, SignInput::Digest(&digest))
                 .unwrap();
-            verify::check(algorithm, &public.0, b"m", &second);
+            verify::check(algorithm, public.as_der(), b"m", &second);
         }
         token.delete(&made.key).unwrap();
         assert!(
@@ -406,6 +410,95 @@ pub fn pairs_sign(bench: &dyn Bench) {
             "both halves are deleted"
         );
     }
+}
+
+/// A private key that is stored signs as its public key wants it, is found by its id alone, and is not read back; or the
+/// token says that it takes no such keys, and keeps nothing.
+pub fn private_keys_are_taken(bench: &dyn Bench) {
+    let token = bench.open();
+    for (pem, public) in PRIVATE {
+        let key = private_key(pem);
+        let algorithm = key.algorithm();
+        let meta = meta("private");
+        let taken = token.import_private(&key, &meta);
+        if !bench.takes_private().contains(&algorithm) {
+            assert!(
+                matches!(taken, Err(TokenError::Unsupported(_))),
+                "{algorithm}: {taken:?}"
+            );
+            eprintln!("SKIPPED: the token takes no {algorithm} keys");
+            assert!(token.list().unwrap().iter().all(|info| info.label != meta.label));
+            continue;
+        }
+        let (imported, derived) = taken.unwrap_or_else(|error| panic!("{algorithm}: {error}"));
+        assert_eq!(derived.text(PublicForm::Pem), public.trim_end());
+        assert!(matches!(
+            token.import_private(&key, &meta),
+            Err(TokenError::Exists(_))
+        ));
+        assert!(!token.readable(&imported.key).unwrap(), "{algorithm}");
+        let again = bench.open();
+        for len in [0, 1, 32, 5000] {
+            let message = bytes(len, 3);
+            let signature = again
+                .sign(&imported.key, algorithm, SignInput::Message(&message))
+                .unwrap();
+            if len > 0 {
+                verify::check(algorithm, derived.as_der(), &message, &signature);
+            }
+            assert!(derived.verifies(&message, &signature));
+            if algorithm != SignatureAlgorithm::P256 {
+                assert_eq!(signature, key.sign_in_software(&message).unwrap());
+            }
+        }
+        assert!(imported.hardening.iter().any(|word| word == "not-extractable"));
+        token.delete(&imported.key).unwrap();
+        assert!(token.list().unwrap().iter().all(|info| info.label != meta.label));
+    }
+}
+
+/// A private RSA key put together from two is refused, or its signature is not one of the public key; nothing crashes.
+pub fn private_keys_of_two_halves_are_found_out(bench: &dyn Bench) {
+    if !bench.takes_private().contains(&SignatureAlgorithm::Rsa2048) {
+        eprintln!("SKIPPED: the token takes no RSA keys");
+        return;
+    }
+    let token = bench.open();
+    let key = private_key(include_str!("../data/keys/rsa2048-two-halves.pem"));
+    let Ok((imported, public)) = token.import_private(&key, &meta("halves")) else {
+        return;
+    };
+    if let Ok(signature) = token.sign(&imported.key, key.algorithm(), SignInput::Message(b"m")) {
+        assert!(!public.verifies(b"m", &signature));
+    }
+    token.delete(&imported.key).unwrap();
+}
+
+const PRIVATE: [(&str, &str); 5] = [
+    (
+        include_str!("../data/keys/ed25519.pem"),
+        include_str!("../data/keys/ed25519.pub"),
+    ),
+    (
+        include_str!("../data/keys/p256.pem"),
+        include_str!("../data/keys/p256.pub"),
+    ),
+    (
+        include_str!("../data/keys/rsa2048.pem"),
+        include_str!("../data/keys/rsa2048.pub"),
+    ),
+    (
+        include_str!("../data/keys/rsa3072.pem"),
+        include_str!("../data/keys/rsa3072.pub"),
+    ),
+    (
+        include_str!("../data/keys/rsa4096.pem"),
+        include_str!("../data/keys/rsa4096.pub"),
+    ),
+];
+
+fn private_key(pem: &str) -> PrivateKey {
+    PrivateKey::read(&Secret::take(&mut pem.as_bytes().to_vec()).unwrap(), false).unwrap()
 }
 
 /// The rung that the token accepts, and the hardening that takes effect.

@@ -1,40 +1,38 @@
 //! A terminal that shows nothing of what is typed, and is as it was before, whatever ends the process meanwhile.
+//!
+//! The signals that end a process are caught while the terminal is mute. Their handler makes everything as it was and
+//! sends the signal again, to whatever would have got it. It does nothing that a handler may not do (signal-safety(7)).
+#![allow(unsafe_code)]
 
 use std::{
     io,
-    os::{
-        fd::{AsFd as _, BorrowedFd},
-        unix::net::UnixStream,
-    },
+    mem::MaybeUninit,
+    os::fd::{AsRawFd as _, BorrowedFd, RawFd},
+    ptr,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicPtr, Ordering},
     },
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, poll},
-    io::Errno,
-    termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
-};
-use signal_hook::{
-    SigId,
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
-    flag::{register_conditional_default, register_usize},
-    low_level::{emulate_default_handler, pipe, unregister},
-};
-
-use super::read_byte;
 use crate::error::{Result, failed};
 
 /// The signals that end a process, and that a person may send it.
-const ENDING: [i32; 4] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT];
+const ENDING: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT];
 
-/// A terminal without echo, line editing and signals from keys, until [`Quiet::end`] or dropped.
+/// How everything was before; null while no terminal is mute.
+static BEFORE: AtomicPtr<Before> = AtomicPtr::new(ptr::null_mut());
+
+struct Before {
+    terminal: RawFd,
+    modes: libc::termios,
+    /// What each signal did. Those that were ignored, as under nohup, are left out: they stay so.
+    signals: [Option<libc::sigaction>; ENDING.len()],
+}
+
+/// A terminal without echo, line editing and signals from keys, until dropped.
 pub(super) struct Quiet<'a> {
-    terminal: BorrowedFd<'a>,
-    before: Termios,
-    signals: Signals,
+    _terminal: BorrowedFd<'a>,
     /// One prompt at a time.
     _turn: MutexGuard<'static, ()>,
 }
@@ -43,147 +41,98 @@ impl<'a> Quiet<'a> {
     pub fn begin(terminal: BorrowedFd<'a>) -> Result<Self> {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = |error: Errno| failed(format!("the terminal cannot be made to hide typing: {error}"));
-        let before = tcgetattr(terminal).map_err(told)?;
-        let mut quiet = before.clone();
-        quiet
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
-        quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
-        quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
-        let signals = Signals::hold().map_err(|error| {
-            failed(format!(
-                "the signals that end this process cannot be waited for: {error}"
-            ))
-        })?;
-        tcsetattr(terminal, OptionalActions::Flush, &quiet).map_err(told)?;
-        Ok(Self {
-            terminal,
-            before,
-            signals,
+        let told = |()| {
+            let error = io::Error::last_os_error();
+            failed(format!("the terminal cannot be made to hide typing: {error}"))
+        };
+        let mut modes = modes(terminal.as_raw_fd()).ok_or(()).map_err(told)?;
+        let before = Before {
+            terminal: terminal.as_raw_fd(),
+            modes,
+            signals: ENDING.map(|signal| action(signal).filter(|now| now.sa_sigaction != libc::SIG_IGN)),
+        };
+        modes.c_lflag &= !(libc::ECHO | libc::ECHONL | libc::ICANON | libc::ISIG);
+        modes.c_cc[libc::VMIN] = 1;
+        modes.c_cc[libc::VTIME] = 0;
+        let caught = before.signals.map(|signal| signal.is_some());
+        // A handler on another thread may still look at it, so it is never freed. There is nothing secret in it.
+        BEFORE.store(Box::into_raw(Box::new(before)), Ordering::Release);
+        let quiet = Self {
+            _terminal: terminal,
             _turn: turn,
-        })
-    }
-
-    /// The next key; none where the terminal is gone, or a signal wants the process to end.
-    pub fn key(&self) -> Result<Option<u8>> {
-        loop {
-            let mut ready = [
-                PollFd::new(&self.terminal, PollFlags::IN),
-                PollFd::new(&self.signals.wake, PollFlags::IN),
-            ];
-            match poll(&mut ready, None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(failed(format!("the terminal cannot be read: {error}"))),
-            }
-            if self.signals.came().is_some() {
-                return Ok(None);
-            }
-            if !ready[0].revents().is_empty() {
-                return read_byte(self.terminal);
-            }
+        };
+        for (signal, _) in ENDING.into_iter().zip(caught).filter(|(_, caught)| *caught) {
+            catch(signal);
         }
-    }
-
-    /// Makes the terminal as it was, and answers the signal that came meanwhile: what was typed is to be dropped, and
-    /// then [`follow`] called.
-    pub fn end(self) -> Option<i32> {
-        let came = Arc::clone(&self.signals.came);
-        drop(self);
-        signal(&came)
+        set(terminal.as_raw_fd(), &modes)
+            .then_some(())
+            .ok_or(())
+            .map_err(told)?;
+        Ok(quiet)
     }
 }
 
 impl Drop for Quiet<'_> {
     fn drop(&mut self) {
-        let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
+        restore();
     }
 }
 
-/// Ends the process as this signal does where nobody waits for it.
-pub(super) fn follow(signal: i32) {
-    let _ = emulate_default_handler(signal);
-}
-
-/// The signals that end this process, held back until dropped. Those that it ignores, as under nohup, are left alone.
-struct Signals {
-    /// The one that came; 0 where none did.
-    came: Arc<AtomicUsize>,
-    wake: UnixStream,
-    ours: Vec<SigId>,
-    /// Whether signals do what they usually do: no prompt holds them back.
-    usual: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn hold() -> io::Result<Self> {
-        let usual = usual()?;
-        let (wake, waker) = UnixStream::pair()?;
-        let came = Arc::new(AtomicUsize::new(0));
-        let mut signals = Self {
-            came,
-            wake,
-            ours: Vec::new(),
-            usual: Arc::clone(&usual),
-        };
-        for &signal in heeded() {
-            let number = usize::try_from(signal).unwrap_or(0);
-            let came = Arc::clone(&signals.came);
-            signals.ours.push(register_usize(signal, came, number)?);
-            signals
-                .ours
-                .push(pipe::register(signal, waker.as_fd().try_clone_to_owned()?)?);
-        }
-        usual.store(false, Ordering::SeqCst);
-        Ok(signals)
-    }
-
-    fn came(&self) -> Option<i32> {
-        signal(&self.came)
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        // First, so that none is lost between the two.
-        self.usual.store(true, Ordering::SeqCst);
-        for id in self.ours.drain(..) {
-            unregister(id);
+/// Makes terminal and signals as they were.
+fn restore() {
+    let before = BEFORE.swap(ptr::null_mut(), Ordering::AcqRel);
+    // SAFETY: null, or a box that was leaked and is never changed.
+    let Some(before) = (unsafe { before.as_ref() }) else {
+        return;
+    };
+    set(before.terminal, &before.modes);
+    for (signal, action) in ENDING.iter().zip(&before.signals) {
+        if let Some(action) = action {
+            // SAFETY: the very action that sigaction(2) told before.
+            unsafe { libc::sigaction(*signal, action, ptr::null_mut()) };
         }
     }
 }
 
-fn signal(came: &AtomicUsize) -> Option<i32> {
-    i32::try_from(came.load(Ordering::SeqCst))
-        .ok()
-        .filter(|signal| *signal > 0)
+extern "C" fn ended(signal: libc::c_int) {
+    restore();
+    // SAFETY: raise(3) may be called in a handler. The signal comes when this one is done, and finds its old action.
+    unsafe { libc::raise(signal) };
 }
 
-/// The flag under which the signals do what they usually do. A handler that is there once stays, so it is asked.
-fn usual() -> io::Result<Arc<AtomicBool>> {
-    static USUAL: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-    if let Some(usual) = USUAL.get() {
-        return Ok(Arc::clone(usual));
+/// Has [`ended`] called at a signal.
+fn catch(signal: libc::c_int) {
+    // SAFETY: an action of zeros is one without flags and mask; the handler has the type that is wanted without
+    // SA_SIGINFO.
+    unsafe {
+        let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        action.sa_sigaction = ended as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(signal, &action, ptr::null_mut());
     }
-    let usual = Arc::new(AtomicBool::new(true));
-    for &signal in heeded() {
-        register_conditional_default(signal, Arc::clone(&usual))?;
-    }
-    Ok(Arc::clone(USUAL.get_or_init(|| usual)))
 }
 
-/// The ending signals that this process was not started to ignore (`SigIgn` of proc(5)).
-fn heeded() -> &'static [i32] {
-    static HEEDED: OnceLock<Vec<i32>> = OnceLock::new();
-    HEEDED.get_or_init(|| {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let ignored = status
-            .lines()
-            .find_map(|line| line.strip_prefix("SigIgn:"))
-            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-            .unwrap_or(0);
-        let mut all = ENDING.to_vec();
-        all.retain(|signal| ignored & (1 << (signal - 1)) == 0);
-        all
-    })
+/// What a signal does now.
+fn action(signal: libc::c_int) -> Option<libc::sigaction> {
+    let mut action = MaybeUninit::uninit();
+    // SAFETY: filled where the answer is 0, and read only then.
+    unsafe {
+        let answer = libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
+        (answer == 0).then(|| action.assume_init())
+    }
+}
+
+fn modes(terminal: RawFd) -> Option<libc::termios> {
+    let mut modes = MaybeUninit::uninit();
+    // SAFETY: filled where the answer is 0, and read only then.
+    unsafe {
+        let answer = libc::tcgetattr(terminal, modes.as_mut_ptr());
+        (answer == 0).then(|| modes.assume_init())
+    }
+}
+
+/// Sets a terminal's modes, and drops what was typed and not read.
+fn set(terminal: RawFd, modes: &libc::termios) -> bool {
+    // SAFETY: the modes are whole; a number that is no terminal's is an error and nothing more.
+    unsafe { libc::tcsetattr(terminal, libc::TCSAFLUSH, modes) == 0 }
 }

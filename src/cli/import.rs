@@ -81,6 +81,7 @@ impl Args {
             name: self.key.clone(),
             tokens: self.token.clone(),
             algorithm: self.algorithm,
+            on_token: false,
             api_key: self.api_key.clone(),
             extra,
             allow: self.allow.clone(),
@@ -93,6 +94,7 @@ impl Args {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    output::refuse_strangers()?;
     let around = Around::find()?;
     around.home.create()?;
     let enrol = around.enrol()?;
@@ -109,8 +111,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
             plan.set_api_key(typed.trim())?;
         }
     }
+    let hint = plan.stronger().map(|algorithm| {
+        format!(
+            "this exchange also takes a key that the token makes, which never was anywhere else: hsmsign generate --exchange {} --algorithm {algorithm}",
+            plan.exchange_id()
+        )
+    });
+    let asked = io::stdin().is_terminal();
+    // A person can still change their mind; a program reads it beside the result.
+    hint.iter().filter(|_| asked).for_each(|hint| output::warn(hint));
     let secrets = read_secrets(&plan, around.ask.as_ref())?;
     let enrolled = enrol.import(plan, secrets)?;
+    hint.iter().filter(|_| !asked).for_each(|hint| output::warn(hint));
     tell(&enrolled, "imported")
 }
 
@@ -127,13 +139,14 @@ pub fn read_secrets(plan: &Plan, ask: &dyn Ask) -> Result<Secrets> {
     };
     let wanted = |wanted: bool, what: &str| wanted.then(|| read(what)).transpose();
     let secrets = Secrets {
-        secret: read("secret")?,
+        secret: wanted(plan.needs_secret(), "secret")?,
         passphrase: wanted(plan.needs_passphrase(), "passphrase")
             .map_err(|error| missing(error, plan, "passphrase"))?,
         partner_secret: wanted(plan.needs_partner_secret(), "partner secret")
             .map_err(|error| missing(error, plan, "partner secret"))?,
     };
-    if !asked && has_more(stdin.as_fd())? {
+    let any = plan.needs_secret() || plan.needs_passphrase() || plan.needs_partner_secret();
+    if any && !asked && has_more(stdin.as_fd())? {
         return Err(bad_input("standard input has more lines than the exchange's secrets have").fix(
             "give the secret on one line, the passphrase on the next where the exchange wants one, and nothing else",
         ));
@@ -167,10 +180,15 @@ fn consent(ask: &dyn Ask) -> Result<()> {
 }
 
 /// Tells a person what was done, and what took effect.
-pub fn tell(enrolled: &Enrolled, deed: &str) -> Result<ExitCode> {
+pub fn tell(enrolled: &Enrolled, deed_done: &str) -> Result<ExitCode> {
     for warning in &enrolled.warnings {
         output::warn(warning);
     }
+    output::line(&deed(enrolled, deed_done))
+}
+
+/// What was done, and what of the hardening took effect.
+pub fn deed(enrolled: &Enrolled, deed: &str) -> String {
     let record = &enrolled.record;
     let copies: Vec<_> = record
         .current
@@ -189,13 +207,13 @@ pub fn tell(enrolled: &Enrolled, deed: &str) -> Result<ExitCode> {
             format!("  on token {}{kind}: {hardening}", copy.token)
         })
         .collect();
-    output::line(&format!(
+    format!(
         "{deed} {} ({}, {}), proved by a signature on the token\n{}",
         record.name,
         record.exchange,
         record.algorithm,
         copies.join("\n")
-    ))
+    )
 }
 
 /// The answer line of `import --json` for a key that is whole.
@@ -214,7 +232,7 @@ pub fn answer(enrolled: &Enrolled) -> String {
         .filter_map(|copy| copy.objects.get("secret"))
         .map(|secret| secret.hardening.clone())
         .collect();
-    json!({
+    let mut answer = json!({
         "ok": true,
         "key": record.name.as_str(),
         "exchange": record.exchange,
@@ -222,6 +240,10 @@ pub fn answer(enrolled: &Enrolled) -> String {
         "tokens": tokens,
         "hardening": hardening.first(),
         "warnings": enrolled.warnings,
-    })
-    .to_string()
+    });
+    if let Some(public) = &enrolled.public_key {
+        answer["api_key"] = json!(record.current.api_key);
+        answer["public_key"] = json!(public);
+    }
+    answer.to_string()
 }

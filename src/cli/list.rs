@@ -2,6 +2,7 @@ use std::{collections::BTreeSet, process::ExitCode};
 
 use hsmsign::{
     error::Result,
+    exchange::Catalogue,
     keyring::{Keyring as _, Record},
     token::leaky,
 };
@@ -29,13 +30,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             Err(error) => bad = Some(output::report(&error)),
         }
     }
-    let listed = print(args, &records)?;
+    let listed = print(args, &records, &around.catalogue())?;
     Ok(bad.unwrap_or(listed))
 }
 
-fn print(args: &Args, records: &[Record]) -> Result<ExitCode> {
+fn print(args: &Args, records: &[Record], catalogue: &Catalogue) -> Result<ExitCode> {
     if args.json {
-        return output::json(&Value::Array(records.iter().map(show::facts).collect()));
+        return output::json(&Value::Array(
+            records
+                .iter()
+                .map(|record| show::facts(record, catalogue))
+                .collect(),
+        ));
     }
     if records.is_empty() {
         return output::line("no keys yet; import one: hsmsign import --exchange EXCHANGE");

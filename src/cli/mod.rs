@@ -4,6 +4,7 @@ mod attack;
 mod backup;
 mod doctor;
 mod exchanges;
+mod generate;
 mod hmac;
 mod import;
 mod init;
@@ -13,7 +14,9 @@ mod list;
 mod nonce;
 pub mod output;
 mod pages;
+mod parts;
 mod rotate;
+mod send;
 mod set;
 mod show;
 mod sign;
@@ -32,6 +35,7 @@ use hsmsign::{
     config::Config,
     enrol::Enrol,
     error::{Code, Error, Result},
+    exchange::Catalogue,
     home::Home,
     keyring::FileKeyring,
     signer::Signer,
@@ -50,7 +54,10 @@ const EXAMPLES: &str = "\
 Examples:
   hsmsign init --softhsm                            a development token, in software
   hsmsign import --exchange kraken --api-key KEY    asks for the secret, once
+  hsmsign generate --exchange binance --algorithm ed25519
+                                                    or has the token make a key
   hsmsign sign kraken POST /0/private/Balance       the headers and body to send
+  hsmsign send kraken POST /0/private/Balance       the exchange's answer
   hsmsign doctor                                    what is set up, and what is wrong
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 denied by the key's owner, 4 token or agent, 5 bad input.";
@@ -59,6 +66,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied by the key's owner, 4 token or a
 enum Command {
     Init(init::Args),
     Import(import::Args),
+    Generate(generate::Args),
     List(list::Args),
     Show(show::Args),
     Set(set::Args),
@@ -67,6 +75,7 @@ enum Command {
     Test(test::Args),
     Nonce(nonce::Args),
     Sign(sign::Args),
+    Send(send::Args),
     Hmac(hmac::Args),
     Websocket(websocket::Args),
     Exchanges(exchanges::Args),
@@ -92,9 +101,13 @@ impl Around {
         })
     }
 
+    fn config(&self) -> Result<Config> {
+        Config::load(&self.home)
+    }
+
     /// The tokens, open until the process ends: closing them would cost more than a signature and gain nothing.
     fn tokens(&self) -> Result<Arc<Tokens>> {
-        let config = Config::load(&self.home)?;
+        let config = self.config()?;
         let tokens = Arc::new(Tokens::new(&self.home, config, Arc::clone(&self.ask)));
         std::mem::forget(Arc::clone(&tokens));
         Ok(tokens)
@@ -102,6 +115,10 @@ impl Around {
 
     fn keyring(&self) -> FileKeyring {
         FileKeyring::new(&self.home)
+    }
+
+    fn catalogue(&self) -> Catalogue {
+        Catalogue::new(self.home.user_schemes())
     }
 
     fn enrol(&self) -> Result<Enrol> {
@@ -129,6 +146,7 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Init(args) => init::run(args),
         Command::Import(args) => import::run(args),
+        Command::Generate(args) => generate::run(args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Set(args) => set::run(args),
@@ -137,6 +155,7 @@ pub fn run() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Nonce(args) => nonce::run(&args),
         Command::Sign(args) => sign::run(args),
+        Command::Send(args) => send::run(args),
         Command::Hmac(args) => hmac::run(&args),
         Command::Websocket(args) => websocket::run(args),
         Command::Exchanges(args) => exchanges::run(args),

@@ -30,10 +30,20 @@ pub fn report_json(error: &Error, json: bool) -> ExitCode {
     report(error)
 }
 
+/// Tells what was done, where the result is for a program or to be pasted.
+pub fn aside(text: &str) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
 /// Tells something beside the result.
 pub fn warn(text: &str) {
     let (yellow, reset) = paint(Style::new().fg_color(Some(AnsiColor::Yellow.into())));
     let _ = io::stderr().write_all(format!("{yellow}note:{reset} {text}\n").as_bytes());
+}
+
+/// Refuses to take a secret where a library that is not hsmsign's own would see it.
+pub fn refuse_strangers() -> Result<()> {
+    hsmsign::process::refuse_strangers().map(|notes| notes.iter().for_each(|note| warn(note)))
 }
 
 fn paint(style: Style) -> (String, String) {

@@ -30,6 +30,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return Err(Error::new(Code::Usage, "nothing to set was given").fix("give --api-key or --base-url"));
     }
     let around = Around::find()?;
-    let record = around.enrol()?.set(&args.key, args.api_key, args.base_url)?;
+    let (record, in_force) = around.enrol()?.set(&args.key, args.api_key, args.base_url)?;
+    if in_force {
+        return super::rotate::in_force(&record.name);
+    }
     output::line(&format!("set {}", record.name))
 }

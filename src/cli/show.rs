@@ -1,8 +1,9 @@
 use std::process::ExitCode;
 
 use hsmsign::{
-    enrol::RAW_CONSENT,
+    enrol::{RAW_CONSENT, public_text},
     error::Result,
+    exchange::Catalogue,
     keyring::{Allow, KeyName, Keyring as _, Pair, Record},
     token::leaky,
 };
@@ -24,14 +25,15 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let around = Around::find()?;
     let record = around.keyring().get(&args.key)?;
+    let catalogue = around.catalogue();
     if args.json {
-        return output::json(&facts(&record));
+        return output::json(&facts(&record, &catalogue));
     }
     let mut text = format!(
         "{}\n  exchange   {}\n  algorithm  {}\n",
         record.name, record.exchange, record.algorithm
     );
-    text.push_str(&pair(&record.current));
+    text.push_str(&pair(&record, &record.current, &catalogue));
     if let Some(url) = &record.base_url {
         text.push_str(&format!("  base-url   {url}\n"));
     }
@@ -44,7 +46,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     text.push_str(&format!("  allowed    {allowed}\n"));
     if let Some(previous) = &record.previous {
         text.push_str("the pair before the last rotation, kept until --commit:\n");
-        text.push_str(&pair(previous));
+        text.push_str(&pair(&record, previous, &catalogue));
+    }
+    if let Some(next) = &record.next {
+        text.push_str("a new key that is not in force yet:\n");
+        text.push_str(&pair(&record, next, &catalogue));
     }
     for note in notes(&record) {
         output::warn(&note);
@@ -52,7 +58,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     output::line(text.trim_end())
 }
 
-fn pair(pair: &Pair) -> String {
+fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue) -> String {
     let mut text = format!(
         "  API key    {}\n  since      {}\n",
         pair.api_key.as_deref().unwrap_or("none yet"),
@@ -79,8 +85,17 @@ fn pair(pair: &Pair) -> String {
             if !material.hardening.is_empty() {
                 text.push_str(&format!("; {}", material.hardening.join(", ")));
             }
+            if material.generated {
+                text.push_str("; made on the token");
+            }
             text.push('\n');
         }
+    }
+    if let Some(public) = public_text(catalogue, record, pair) {
+        text.push_str(&match public.contains('\n') {
+            true => format!("  public key\n{public}\n"),
+            false => format!("  public key {public}\n"),
+        });
     }
     text
 }
@@ -103,11 +118,21 @@ pub fn notes(record: &Record) -> Vec<String> {
             "the last rotation is open: hsmsign rotate {name} --commit, or --undo"
         ));
     }
+    if record.next.is_some() {
+        notes.push(waiting(&record.name));
+    }
     notes
 }
 
+/// What is to be done with a new key that is not in force yet.
+pub fn waiting(name: &KeyName) -> String {
+    format!(
+        "a new key waits for its API key: register its public key at the exchange, then hsmsign rotate {name} --api-key KEY; or drop it: --undo"
+    )
+}
+
 /// A key for programs, as `list --json` and `show --json` give it.
-pub fn facts(record: &Record) -> Value {
+pub fn facts(record: &Record, catalogue: &Catalogue) -> Value {
     let pair = |pair: &Pair| {
         let copies: Vec<_> = pair
             .copies
@@ -124,13 +149,17 @@ pub fn facts(record: &Record) -> Value {
                 json!({"token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "leaks": copy.leaks, "objects": objects})
             })
             .collect();
-        json!({"api_key": pair.api_key, "extra": pair.extra, "created": pair.created, "copies": copies})
+        json!({
+            "api_key": pair.api_key, "extra": pair.extra, "created": pair.created, "copies": copies,
+            "generated": pair.is_generated(), "public_key": public_text(catalogue, record, pair),
+        })
     };
     let mut facts = json!({
         "key": record.name.as_str(),
         "exchange": record.exchange,
         "algorithm": record.algorithm.name(),
         "api_key": record.current.api_key,
+        "public_key": public_text(catalogue, record, &record.current),
         "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
         "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
         "base_url": record.base_url,
@@ -139,6 +168,9 @@ pub fn facts(record: &Record) -> Value {
     });
     if let Some(previous) = &record.previous {
         facts["previous"] = pair(previous);
+    }
+    if let Some(next) = &record.next {
+        facts["next"] = pair(next);
     }
     facts
 }

@@ -1,20 +1,18 @@
 use std::{
-    fs::File,
-    io::{self, Read, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
 };
 
 use clap::ValueEnum;
 use hsmsign::{
-    error::{Code, Error, Result, bad_input, failed},
-    json::Json,
+    error::{Code, Error, Result},
     keyring::KeyName,
     policy::Caller,
-    request::{Body, Fields, Nonce, Request, SignedRequest},
+    request::{Body, SignedRequest},
     signer::Explained,
 };
 
-use super::{Around, lines, output};
+use super::{Around, lines, output, parts::Parts};
 
 /// Sign a request: what comes back is to be sent as it stands.
 #[derive(Debug, clap::Args)]
@@ -36,33 +34,8 @@ pub struct Args {
     /// The path, with its query if it has one; or the whole URL
     #[arg(value_name = "PATH[?QUERY]", required_unless_present = "json")]
     path: Option<String>,
-    /// The host, where the exchange has several
-    #[arg(long)]
-    host: Option<String>,
-    /// A parameter of the query
-    #[arg(long, value_name = "NAME=VALUE")]
-    query: Vec<String>,
-    /// A field of the form that is the body
-    #[arg(long, value_name = "NAME=VALUE")]
-    form: Vec<String>,
-    /// A parameter of the exchange, put where its kind of request wants it
-    #[arg(long, value_name = "NAME=VALUE")]
-    param: Vec<String>,
-    /// The body as it stands, from a file with @FILE, from standard input with @-
-    #[arg(long, value_name = "STRING|@FILE|@-", allow_hyphen_values = true)]
-    data: Option<String>,
-    /// The Content-Type, where it is not the exchange's usual one
-    #[arg(long)]
-    content_type: Option<String>,
-    /// The timestamp, exactly as on the wire
-    #[arg(long)]
-    timestamp: Option<String>,
-    /// The nonce, exactly as on the wire; `none` for none, where the exchange lets it out
-    #[arg(long)]
-    nonce: Option<String>,
-    /// The receive window, in the exchange's own unit
-    #[arg(long)]
-    window: Option<String>,
+    #[command(flatten)]
+    parts: Parts,
     /// What is printed
     #[arg(long, value_enum, default_value_t = Form::Json)]
     output: Form,
@@ -70,7 +43,7 @@ pub struct Args {
     #[arg(long)]
     explain: bool,
     /// Read a request a line from standard input, and answer a line each
-    #[arg(long, conflicts_with_all = ["key", "method", "path", "host", "query", "form", "param", "data", "output", "explain", "timestamp", "nonce", "window", "content_type"])]
+    #[arg(long, conflicts_with_all = ["key", "method", "path", "Parts", "output", "explain"])]
     json: bool,
 }
 
@@ -93,7 +66,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return lines::sign(&signer);
     }
     let (explain, form) = (args.explain, args.output);
-    let request = request(args)?;
+    let request = args.parts.request(args.key, args.method, args.path)?;
     let print = |signed: &SignedRequest| {
         let brought = matches!(&request.body, Some(Body::Bytes(body)) if Some(body) == signed.body.as_ref());
         if signed.body.is_some() && !brought && matches!(form, Form::Headers | Form::Url) {
@@ -110,86 +83,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let Explained { signed, messages } = signer.explain(&request, &caller)?;
     tell(&messages);
     print(&signed)
-}
-
-fn request(args: Args) -> Result<Request> {
-    if args.data.is_some() && !args.form.is_empty() {
-        return Err(bad_input("the body was given twice, by --data and by --form").fix("give one of them"));
-    }
-    let body = match args.data {
-        Some(data) => Some(Body::Bytes(read_data(data)?)),
-        None if args.form.is_empty() => None,
-        None => Some(Body::Form(Fields::Pairs(pairs(&args.form, "--form")?))),
-    };
-    let (path, url) = match args.path {
-        Some(path) if path.contains("://") => (None, Some(path)),
-        path => (path, None),
-    };
-    Ok(Request {
-        key: args.key,
-        method: args.method,
-        path,
-        url,
-        host: args.host,
-        query: if args.query.is_empty() {
-            None
-        } else {
-            Some(Fields::Pairs(pairs(&args.query, "--query")?))
-        },
-        body,
-        params: if args.param.is_empty() {
-            None
-        } else {
-            Some(pairs(&args.param, "--param")?)
-        },
-        timestamp: args.timestamp,
-        nonce: match args.nonce {
-            None => Nonce::Made,
-            Some(nonce) if nonce == "none" => Nonce::Without,
-            Some(nonce) => Nonce::Brought(nonce),
-        },
-        window: args.window,
-        content_type: args.content_type,
-        ..Request::default()
-    })
-}
-
-fn pairs(given: &[String], flag: &str) -> Result<Vec<(String, Json)>> {
-    given
-        .iter()
-        .map(|pair| match pair.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), Json::String(value.to_owned()))),
-            _ => Err(bad_input(format!("{flag} {pair:?} is not NAME=VALUE"))),
-        })
-        .collect()
-}
-
-/// The longest body that is read, in bytes.
-const LIMIT: u64 = 16 << 20;
-
-fn read_data(data: String) -> Result<Vec<u8>> {
-    let Some(source) = data.strip_prefix('@') else {
-        return Ok(data.into_bytes());
-    };
-    let read = |input: &mut dyn Read| {
-        let mut bytes = Vec::new();
-        input.take(LIMIT + 1).read_to_end(&mut bytes).map(|_| bytes)
-    };
-    let bytes = if source == "-" {
-        read(&mut io::stdin().lock())
-            .map_err(|error| failed(format!("standard input cannot be read: {error}")))?
-    } else {
-        File::open(source)
-            .and_then(|mut file| read(&mut file))
-            .map_err(|error| bad_input(format!("the body's file {source} cannot be read: {error}")))?
-    };
-    if bytes.len() as u64 > LIMIT {
-        return Err(Error::new(
-            Code::TooLarge,
-            format!("the body is longer than {LIMIT} bytes"),
-        ));
-    }
-    Ok(bytes)
 }
 
 fn print(signed: &SignedRequest, form: Form) -> Result<ExitCode> {

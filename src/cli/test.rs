@@ -3,13 +3,13 @@ use std::process::ExitCode;
 use hsmsign::{
     enrol::{Checked, Finding},
     error::Result,
-    keyring::KeyName,
+    keyring::{KeyName, Standing},
 };
 use serde_json::json;
 
 use super::{Around, attack, output};
 
-/// Compare a signature on the token with what was recorded when the key was imported.
+/// Compare a signature on the token with what was recorded when the key was imported or made.
 ///
 /// With --attack, try to get the key out of its token as malware with the PIN would: in a process of its own, with
 /// what would change a key done to one made for it. The key stays as it is. Exit code 1 where it comes out.
@@ -48,7 +48,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             .iter()
             .map(|checked| {
                 json!({
-                    "token": checked.token, "object": checked.slot, "previous": checked.previous,
+                    "token": checked.token, "object": checked.slot, "previous": checked.standing == Standing::Previous,
+                    "next": checked.standing == Standing::Next,
                     "ok": checked.finding.is_ok(), "finding": words(checked),
                 })
             })
@@ -56,13 +57,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         output::json(&json!({"ok": failed.is_none(), "key": args.key.as_str(), "objects": objects}))?;
     } else {
         for checked in &checked {
-            let previous = if checked.previous {
-                " (before the last rotation)"
-            } else {
-                ""
+            let standing = match checked.standing {
+                Standing::InForce => "",
+                Standing::Previous => " (before the last rotation)",
+                Standing::Next => " (not in force yet)",
             };
             output::line(&format!(
-                "{} on {}{previous}: {}",
+                "{} on {}{standing}: {}",
                 checked.slot,
                 checked.token,
                 words(checked)
@@ -75,6 +76,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn words(checked: &Checked) -> String {
     match &checked.finding {
         Ok(Finding::Proved) => "makes the MAC recorded at import, and does not give its value out".to_owned(),
+        Ok(Finding::Signs) => {
+            "makes signatures of the recorded public key, and does not give its value out".to_owned()
+        }
         Ok(Finding::Present) => "is there".to_owned(),
         Err(error) => error.message().to_owned(),
     }

@@ -117,10 +117,11 @@ fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
     };
     let (identity, can) = (token.identity(), token.capabilities());
     let algorithms: Vec<_> = can.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+    let generates: Vec<_> = can.generates.iter().map(|algorithm| algorithm.name()).collect();
     if json {
         return output::json(&json!({
             "token": name, "module": identity.module, "label": identity.label, "serial": identity.serial,
-            "model": identity.model, "kind": identity.kind, "algorithms": algorithms, "hardware": can.hardware,
+            "model": identity.model, "kind": identity.kind, "algorithms": algorithms, "generates": generates, "hardware": can.hardware,
             "longest_message": can.longest_message, "parallel": can.parallel, "process_lock": can.process_lock,
             "data_objects": can.data_objects, "wrong_pin": can.wrong_pin, "pin_tries_left": can.pin_tries_left,
             "leaks": leaks,
@@ -133,12 +134,17 @@ fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
     };
     let yes = |yes: bool| if yes { "yes" } else { "no" };
     output::line(&format!(
-        "{name}\n  module       {}\n  label        {}\n  serial       {}\n  model        {}\n  kind         {kind}\n  algorithms   {}\n  in parallel  {}\n  passphrases  {}\n  wrong PIN    {}\n  extraction   {}",
+        "{name}\n  module       {}\n  label        {}\n  serial       {}\n  model        {}\n  kind         {kind}\n  algorithms   {}\n  makes keys   {}\n  in parallel  {}\n  passphrases  {}\n  wrong PIN    {}\n  extraction   {}",
         identity.module,
         identity.label,
         identity.serial,
         identity.model,
         algorithms.join(", "),
+        if generates.is_empty() {
+            "none".to_owned()
+        } else {
+            generates.join(", ")
+        },
         yes(can.parallel),
         yes(can.data_objects),
         can.wrong_pin,
@@ -177,9 +183,9 @@ fn remove(around: &Around, name: &str) -> Result<ExitCode> {
     let keyring = around.keyring();
     for key in keyring.names()? {
         let record = keyring.get(&key)?;
-        let on_it = std::iter::once(&record.current)
-            .chain(&record.previous)
-            .flat_map(|pair| &pair.copies)
+        let on_it = record
+            .pairs()
+            .flat_map(|(_, pair)| &pair.copies)
             .any(|copy| copy.token == name);
         if on_it {
             return Err(bad_input(format!("the key {key} is on token {name}"))

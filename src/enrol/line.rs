@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{Enrol, Enrolled, NewKey, Secrets};
 use crate::{
     error::{Result, bad_input},
-    secret::Secret,
+    secret::{Secret, traceless},
 };
 
 #[derive(Deserialize)]
@@ -40,6 +40,10 @@ impl ImportLine {
     /// # Errors
     /// When it is no object of the fields there are. The error shows nothing of the line but a field's name.
     pub fn parse(line: &Secret, flags: &NewKey) -> Result<Self> {
+        traceless(|| Self::read(line, flags))
+    }
+
+    fn read(line: &Secret, flags: &NewKey) -> Result<Self> {
         let raw: Raw<'_> = serde_json::from_slice(line.expose()).map_err(|error| told(&error))?;
         let mut new = flags.clone();
         if let Some(exchange) = raw.exchange {
@@ -76,7 +80,7 @@ impl ImportLine {
         Ok(Self {
             new,
             secrets: Secrets {
-                secret: secret(wanted, "secret")?,
+                secret: Some(secret(wanted, "secret")?),
                 passphrase: raw
                     .passphrase
                     .map(|value| secret(value, "passphrase"))
@@ -87,6 +91,11 @@ impl ImportLine {
                     .transpose()?,
             },
         })
+    }
+
+    /// Its secrets.
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// The key's name as far as the line or the flags say it; else the exchange's.
@@ -211,7 +220,10 @@ mod tests {
             r#"{"exchange":"kraken","key":"k","api_key":"a","secret":"a\/b\u002b\u00e9\ud83d\ude00\"\\","allow":["raw"]}"#,
         )
         .unwrap();
-        assert_eq!(line.secrets.secret.expose(), "a/b+é😀\"\\".as_bytes());
+        assert_eq!(
+            line.secrets.secret.as_ref().unwrap().expose(),
+            "a/b+é😀\"\\".as_bytes()
+        );
         assert_eq!(line.name().as_deref(), Some("k"));
         assert_eq!(line.new.allow.len(), 1);
     }

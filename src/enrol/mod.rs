@@ -3,6 +3,8 @@
 mod attack;
 mod import;
 mod line;
+mod place;
+mod plan;
 mod prove;
 mod remove;
 mod rotate;
@@ -21,13 +23,15 @@ use crate::{
     home::{FileLock, Home},
     keyring::{FileKeyring, Journal, KeyName, Keyring, Pair, Record},
     nonce::{self, Nonces},
+    public_key::PublicForm,
     secret::Secret,
     token::{KeyRef, ObjectId, Tokens},
 };
 
 pub use attack::Attacked;
-pub use import::{NewKey, Plan, RAW_CONSENT};
+pub use import::RAW_CONSENT;
 pub use line::ImportLine;
+pub use plan::{NewKey, Plan};
 pub use prove::{Checked, Finding};
 pub use remove::Left;
 
@@ -51,8 +55,8 @@ pub struct Enrol {
 /// The secrets of one key, at hand for the time of an import.
 #[derive(Debug)]
 pub struct Secrets {
-    /// The secret, as the exchange wrote it.
-    pub secret: Secret,
+    /// The secret, as the exchange wrote it; none where the token makes the key.
+    pub secret: Option<Secret>,
     /// The passphrase, where the exchange wants one.
     pub passphrase: Option<Secret>,
     /// A partner's secret, where the key has one.
@@ -64,6 +68,8 @@ pub struct Secrets {
 pub struct Enrolled {
     /// Its record.
     pub record: Record,
+    /// Its public key as the exchange's page wants it pasted, where it has one.
+    pub public_key: Option<String>,
     /// What the owner should know of it.
     pub warnings: Vec<String>,
 }
@@ -87,16 +93,22 @@ impl Enrol {
         &self.catalogue
     }
 
-    /// Changes a key's API key or base-url; an empty base-url is the exchange's own host again.
+    /// Changes a key's API key or base-url; an empty base-url is the exchange's own host again. Where a new key waits for
+    /// its API key, that puts it in force. Answers whether it did.
     ///
     /// # Errors
     /// When there is no such key, a value cannot stand in a request, or the keyring cannot be written.
-    pub fn set(&self, name: &KeyName, api_key: Option<String>, base_url: Option<String>) -> Result<Record> {
+    pub fn set(
+        &self,
+        name: &KeyName,
+        api_key: Option<String>,
+        base_url: Option<String>,
+    ) -> Result<(Record, bool)> {
         let _lock = self.lock()?;
         let mut record = self.keyring.get(name)?;
+        let waits = record.next.is_some() && api_key.is_some();
         if let Some(api_key) = api_key {
-            import::check_api_key(&api_key)?;
-            record.current.api_key = Some(api_key);
+            self.set_api_key(&mut record, api_key)?;
         }
         if let Some(url) = base_url {
             record.base_url = if url.is_empty() {
@@ -107,7 +119,12 @@ impl Enrol {
             };
         }
         self.keyring.put(&record)?;
-        Ok(record)
+        Ok((record, waits))
+    }
+
+    /// A pair's public key as the exchange's page wants it pasted; none for a pair of MAC keys.
+    pub fn public_text(&self, record: &Record, pair: &Pair) -> Option<String> {
+        public_text(&self.catalogue, record, pair)
     }
 
     /// Lets a key's next nonce be greater than `above`.
@@ -141,6 +158,16 @@ impl Enrol {
         self.swept.call_once(|| self.home.sweep_unfinished());
         Ok(lock)
     }
+}
+
+/// A pair's public key as its exchange's page wants it pasted: as the scheme says, or a PEM block where that is gone.
+pub fn public_text(catalogue: &Catalogue, record: &Record, pair: &Pair) -> Option<String> {
+    let public = pair.public_key()?;
+    let scheme = catalogue.get(&record.exchange).ok();
+    let kind = scheme
+        .as_ref()
+        .and_then(|scheme| scheme.kind(Some(record.algorithm)).ok());
+    Some(kind.map_or_else(|| public.text(PublicForm::Pem), |kind| kind.public_text(public)))
 }
 
 /// The objects of a pair, each with its token's name.

@@ -2,9 +2,10 @@ use super::Enrol;
 use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, failed},
-    keyring::{KeyName, Material, Proof},
+    keyring::{KeyName, Material, Proof, Standing},
+    public_key::PublicKey,
     secret::BlockKey,
-    token::{KeyRef, Token},
+    token::{KeyRef, SignInput, Token},
 };
 
 /// Proves that the token holds this very key and keeps it: it makes the MAC that software makes of a random message,
@@ -33,6 +34,36 @@ pub(super) fn prove(token: &dyn Token, key: &KeyRef, block: &BlockKey) -> Result
     })
 }
 
+/// Proves that the token holds the private half of this public key and keeps it: it signs a random message, found again
+/// by its id, so that the public key verifies, and does not give the value out.
+pub(super) fn prove_pair(token: &dyn Token, key: &KeyRef, public: &PublicKey) -> Result<()> {
+    if !signs(token, key, public)? {
+        return Err(Error::new(
+            Code::Failed,
+            "the token makes a signature that the public key does not verify",
+        )
+        .fix(
+            "see that the private key is whole, and not put together from two; the key was taken away again",
+        ));
+    }
+    if token.readable(key)? {
+        return Err(Error::new(
+            Code::Unsupported,
+            "the token lets the private key's value be read back",
+        )
+        .fix("use another token; the key was taken away again"));
+    }
+    Ok(())
+}
+
+/// Whether the token's signature of a random message is one that the public key verifies.
+fn signs(token: &dyn Token, key: &KeyRef, public: &PublicKey) -> Result<bool> {
+    let mut message = [0; 32];
+    getrandom::fill(&mut message).map_err(|_| failed("the system gave no random bytes"))?;
+    let signature = token.sign(key, public.algorithm(), SignInput::Message(&message))?;
+    Ok(public.verifies(&message, &signature))
+}
+
 /// What a check found of one object on one token.
 #[derive(Debug)]
 pub struct Checked {
@@ -40,8 +71,8 @@ pub struct Checked {
     pub token: String,
     /// What the object is to the scheme: `secret`, `passphrase` …
     pub slot: String,
-    /// Whether it is of the pair before the last rotation.
-    pub previous: bool,
+    /// Whether it is of the pair that signs.
+    pub standing: Standing,
     /// What was found.
     pub finding: Result<Finding>,
 }
@@ -51,6 +82,8 @@ pub struct Checked {
 pub enum Finding {
     /// It makes the MAC recorded at import, and its value is not given out.
     Proved,
+    /// It signs so that the public key verifies, and its value is not given out.
+    Signs,
     /// It is there; nothing was recorded to compare with.
     Present,
 }
@@ -63,8 +96,8 @@ impl Enrol {
     pub fn test(&self, name: &KeyName) -> Result<Vec<Checked>> {
         let record = self.keyring.get(name)?;
         let mut all = Vec::new();
-        for (pair, previous) in [(Some(&record.current), false), (record.previous.as_ref(), true)] {
-            for copy in pair.map_or(&[][..], |pair| &pair.copies) {
+        for (standing, pair) in record.pairs() {
+            for copy in &pair.copies {
                 for (slot, material) in &copy.objects {
                     let finding = self
                         .tokens
@@ -73,7 +106,7 @@ impl Enrol {
                     all.push(Checked {
                         token: copy.token.clone(),
                         slot: slot.clone(),
-                        previous,
+                        standing,
                         finding,
                     });
                 }
@@ -84,6 +117,16 @@ impl Enrol {
 }
 
 fn check(token: &dyn Token, algorithm: Algorithm, material: &Material) -> Result<Finding> {
+    if let Some(public) = &material.public {
+        if !signs(token, &material.key, public)? {
+            return Err(failed(
+                "the token's signature is not one of the recorded public key: the key is another than it was",
+            )
+            .fix("stop using it; make or import a new key, and register that at the exchange"));
+        }
+        refuse_readable(token, material)?;
+        return Ok(Finding::Signs);
+    }
     let (Some(proof), Algorithm::Mac(algorithm)) = (&material.proof, algorithm) else {
         token.get_data(&material.key)?;
         return Ok(Finding::Present);
@@ -97,9 +140,14 @@ fn check(token: &dyn Token, algorithm: Algorithm, material: &Material) -> Result
         )
         .fix("stop using it; import the secret again, or issue a new one at the exchange"));
     }
+    refuse_readable(token, material)?;
+    Ok(Finding::Proved)
+}
+
+fn refuse_readable(token: &dyn Token, material: &Material) -> Result<()> {
     if token.readable(&material.key)? {
         return Err(failed("the token gives the key's value out")
             .fix("issue a new secret at the exchange, and use another token"));
     }
-    Ok(Finding::Proved)
+    Ok(())
 }

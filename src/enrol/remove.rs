@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::{Enrol, objects};
 use crate::{
     error::{Code, Error, Result, bad_input},
-    keyring::{Copy, KeyName, Pair, Pending},
+    keyring::{Copy, KeyName, Pair, Pending, Record},
     token::{ObjectId, TokenError},
 };
 
@@ -28,7 +28,7 @@ impl Enrol {
     pub fn remove(&self, name: &KeyName) -> Result<()> {
         let _lock = self.lock()?;
         let record = self.keyring.get(name)?;
-        let pairs: Vec<&Pair> = std::iter::once(&record.current).chain(&record.previous).collect();
+        let pairs: Vec<&Pair> = record.pairs().map(|(_, pair)| pair).collect();
         for copy in pairs.iter().flat_map(|pair| &pair.copies) {
             self.tokens
                 .get(&copy.token)
@@ -58,12 +58,13 @@ impl Enrol {
             Err(error) if error.code() == Code::UnknownKey && !entries.is_empty() => None,
             Err(error) => return Err(error),
         };
-        let pairs = record.iter().flat_map(|record| {
-            let previous = record.previous.as_ref();
-            std::iter::once(&record.current).chain(previous)
-        });
-        let copies: Vec<&Copy> = pairs.clone().flat_map(|pair| &pair.copies).collect();
-        let mut all: Vec<_> = pairs.flat_map(objects).collect();
+        let pairs: Vec<&Pair> = record
+            .iter()
+            .flat_map(Record::pairs)
+            .map(|(_, pair)| pair)
+            .collect();
+        let copies: Vec<&Copy> = pairs.iter().flat_map(|pair| &pair.copies).collect();
+        let mut all: Vec<_> = pairs.iter().flat_map(|pair| objects(pair)).collect();
         for object in entries.iter().flat_map(|entry| &entry.objects) {
             if !all.contains(object) {
                 all.push(object.clone());

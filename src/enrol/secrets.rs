@@ -4,37 +4,51 @@ use std::collections::BTreeMap;
 
 use super::{Plan, Secrets, weak::weakness};
 use crate::{
-    algorithm::Algorithm,
-    error::{Code, Error, Result, bad_input},
-    secret::{BlockKey, Secret},
+    algorithm::{Algorithm, SignatureAlgorithm},
+    error::{Result, bad_input},
+    private_key::PrivateKey,
+    secret::{BlockKey, Secret, traceless},
 };
 
 /// A secret in the form in which it goes to the token.
 pub(super) enum Read {
     Mac(BlockKey),
+    Private(PrivateKey),
+    /// No secret: the token makes a key of this algorithm.
+    Made(SignatureAlgorithm),
     Data(Secret),
 }
 
+/// What goes to the token, by its slot, and what the owner should know of it.
+type AllRead = (BTreeMap<&'static str, Read>, Vec<String>);
+
 /// Reads the secrets as their exchange writes them. What goes to the token is all that stays: each text is wiped as
 /// soon as it is read.
-pub(super) fn read_secrets(
-    plan: &Plan,
-    secrets: Secrets,
-) -> Result<(BTreeMap<&'static str, Read>, Vec<String>)> {
-    let Algorithm::Mac(algorithm) = plan.algorithm() else {
-        return Err(Error::new(
-            Code::Unsupported,
-            format!("importing {} keys is not built yet", plan.algorithm()),
-        )
-        .fix("use the exchange's HMAC keys for now"));
-    };
+pub(super) fn read_secrets(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
+    traceless(|| read_all(plan, secrets))
+}
+
+fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
     let Secrets {
         secret,
         passphrase,
         partner_secret,
     } = secrets;
     let mut warnings = Vec::new();
-    let mut block_key = |text: Secret| -> Result<Read> {
+    let mut read_key = |text: Option<Secret>| -> Result<Read> {
+        let algorithm = match (plan.algorithm(), &text) {
+            (Algorithm::Signature(algorithm), None) => return Ok(Read::Made(algorithm)),
+            (Algorithm::Mac(algorithm), Some(_)) => algorithm,
+            (Algorithm::Signature(_), Some(text)) => {
+                let key = read_private(plan, text)?;
+                warnings.extend(key.chosen().and_then(weakness));
+                return Ok(Read::Private(key));
+            }
+            (Algorithm::Mac(_), None) => return Err(bad_input("the secret is missing")),
+        };
+        let Some(text) = text else {
+            return Err(bad_input("the secret is missing"));
+        };
         let (decoded, more) = match plan.scheme() {
             Some(scheme) => scheme.kind(Some(plan.algorithm()))?.read_secret(&text)?,
             None => (read_generic(&text, plan.encoding())?, Vec::new()),
@@ -44,10 +58,10 @@ pub(super) fn read_secrets(
         warnings.extend(weakness(decoded.expose()));
         BlockKey::new(algorithm, &decoded).map(Read::Mac)
     };
-    let mut read = BTreeMap::from([("secret", block_key(secret)?)]);
+    let mut read = BTreeMap::from([("secret", read_key(secret)?)]);
     match (partner_secret, plan.needs_partner_secret()) {
         (Some(partner), true) => {
-            read.insert("partner_secret", block_key(partner)?);
+            read.insert("partner_secret", read_key(Some(partner))?);
         }
         (None, true) => return Err(bad_input("a partner was named, and its secret is missing")),
         (Some(_), false) => {
@@ -79,6 +93,22 @@ pub(super) fn read_secrets(
         (None, false) => {}
     }
     Ok((read, warnings))
+}
+
+fn read_private(plan: &Plan, text: &Secret) -> Result<PrivateKey> {
+    let kind = plan
+        .kind()
+        .ok_or_else(|| bad_input("a generic key makes MACs, and needs no private key"))?;
+    let key = kind.read_private(text)?;
+    let public = kind.public_text(key.public_key());
+    match plan.api_key() {
+        Some(api_key) if kind.api_key_is_public() && api_key != public => Err(bad_input(format!(
+            "the API key of {} is the public key itself, and what was given is not this key's",
+            plan.exchange()
+        ))
+        .fix("leave the API key out, or see that the secret belongs to it")),
+        _ => Ok(key),
+    }
 }
 
 fn read_generic(text: &Secret, encoding: Option<&str>) -> Result<Secret> {

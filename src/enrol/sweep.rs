@@ -42,10 +42,7 @@ impl Enrol {
 
     pub(super) fn settle_pending(&self, pending: &Pending) -> Result<()> {
         let named = match self.keyring.get(&pending.key) {
-            Ok(record) => std::iter::once(&record.current)
-                .chain(&record.previous)
-                .flat_map(objects)
-                .collect(),
+            Ok(record) => record.pairs().flat_map(|(_, pair)| objects(pair)).collect(),
             Err(error) if error.code() == Code::UnknownKey => Vec::new(),
             Err(error) => return Err(error),
         };

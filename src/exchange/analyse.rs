@@ -13,7 +13,7 @@ use super::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     /// Every name that some template of the plan uses.
-    pub uses: HashSet<Name>,
+    pub uses: Vec<Name>,
     /// Whether a changed path changes the message.
     pub signs_path: bool,
     /// Whether a changed query changes the message.
@@ -56,7 +56,9 @@ impl Facts {
         let mut facts = Self::default();
         plan.templates(&mut |template| {
             template.names(&mut |name| {
-                facts.uses.insert(name);
+                if !facts.uses.contains(&name) {
+                    facts.uses.push(name);
+                }
             })
         });
         let mut signed = HashSet::new();
@@ -165,7 +167,11 @@ fn is_counted(series: Series) -> bool {
 
 /// Whether the character can stand in a path as it is signed.
 pub(crate) fn is_path_char(char: char) -> bool {
-    char.is_ascii_alphanumeric() || "-._~:@,+!$()*'/%".contains(char)
+    char.is_ascii_alphanumeric()
+        || matches!(
+            char,
+            '-' | '.' | '_' | '~' | ':' | '@' | ',' | '+' | '!' | '$' | '(' | ')' | '*' | '\'' | '/' | '%'
+        )
 }
 
 /// The parts one after the other as the message shows them; what meets inside a hash is looked at on its own.

@@ -1,27 +1,25 @@
 //! The files that ship inside the program.
 
-/// Ids and aliases, with the file they name. Sorted by id; aliases stand behind their id.
-const FILES: [(&str, &[&str], &str); 7] = [
-    (
-        "binance",
-        &["binancecoinm", "binanceusdm"],
-        include_str!("schemes/binance.toml"),
-    ),
-    ("bitfinex", &["bitfinex2"], include_str!("schemes/bitfinex.toml")),
-    ("bittrex", &[], include_str!("schemes/bittrex.toml")),
-    (
-        "coinbaseexchange",
-        &["coinbase-exchange", "cbpro", "coinbasepro"],
-        include_str!("schemes/coinbaseexchange.toml"),
-    ),
-    ("kraken", &[], include_str!("schemes/kraken.toml")),
-    ("poloniex", &[], include_str!("schemes/poloniex.toml")),
-    (
-        "poloniex-legacy",
-        &[],
-        include_str!("schemes/poloniex-legacy.toml"),
-    ),
-];
+macro_rules! files {
+    ($($id:literal $($alias:literal)*;)*) => {
+        &[$(($id, &[$($alias),*], include_str!(concat!("schemes/", $id, ".toml")))),*]
+    };
+}
+
+/// Each row: the id, which names the file, then its aliases. Sorted by id.
+const FILES: &[(&str, &[&str], &str)] = files! {
+    "backpack";
+    "binance" "binancecoinm" "binanceusdm";
+    "bitfinex" "bitfinex2";
+    "bittrex";
+    "bybit";
+    "coinbase" "coinbaseadvanced" "coinbase-advanced";
+    "coinbaseexchange" "coinbase-exchange" "cbpro" "coinbasepro";
+    "kraken";
+    "kucoin" "kucoinfutures";
+    "poloniex";
+    "poloniex-legacy";
+};
 
 const IDS: [&str; FILES.len()] = {
     let mut ids = [""; FILES.len()];
@@ -57,7 +55,7 @@ mod tests {
             let scheme = Scheme::parse(text, id).unwrap();
             assert_eq!(
                 (scheme.id(), scheme.aliases()),
-                (id, aliases.map_to_strings().as_slice())
+                (*id, aliases.map_to_strings().as_slice())
             );
         }
         assert!(builtin("nowhere").is_none());

@@ -134,7 +134,7 @@ impl Prepared<'_> {
             found.extend(
                 pieces(text)
                     .filter(|(have, _)| decoded(have) == name)
-                    .map(|(_, value)| decoded(value)),
+                    .map(|(_, value)| decoded(value).into_owned()),
             );
         };
         if matches!(place, Place::Query | Place::Params) {
@@ -220,16 +220,16 @@ impl Prepared<'_> {
         self.nonce = match (same("nonce", given, carried)?, series) {
             (Some(nonce), series) => {
                 series.check(&nonce)?;
-                if let (Some(max), Some(value)) = (self.plan.nonce_max, stamps::count(&nonce))
+                if let (Some(max), Some(value)) = (self.plan.nonce_max, series.value(&nonce))
                     && value > max
                 {
                     return Err(too_great(value, max));
                 }
                 NonceState::Brought(nonce)
             }
-            (None, Series::Count(unit)) => NonceState::Fresh(unit),
+            (None, Series::Count(unit) | Series::Decimal(unit)) => NonceState::Fresh(unit),
             (None, Series::Timestamp) => NonceState::Timestamp,
-            (None, series) => NonceState::Random(series),
+            (None, Series::Random { shape, .. }) => NonceState::Random(shape),
         };
         Ok(())
     }
@@ -237,9 +237,9 @@ impl Prepared<'_> {
     /// A stamp that the scheme does not use is passed over only where the request carries it.
     fn unused(&self, what: &str, given: Option<&str>) -> Result<()> {
         match given {
-            Some(given) if !self.endpoint.fields.iter().any(|(_, value)| value == given) => Err(bad_input(
-                format!("the request has a `{what}`, which this exchange does not use here"),
-            )
+            Some(given) if !self.fields().iter().any(|(_, value)| value == given) => Err(bad_input(format!(
+                "the request has a `{what}`, which this exchange does not use here"
+            ))
             .fix("leave it out")),
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! A file's own test rows: signed requests that it must reproduce, with HMACs computed in software.
+//! A file's own test rows: signed requests that it must reproduce, with signatures computed in software.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     algorithm::{Algorithm, MacAlgorithm},
-    error::{Code, Error, Result, failed},
+    error::{Result, failed},
     request::{Credentials, Request, SignedRequest},
     secret::Secret,
 };
@@ -37,8 +37,7 @@ impl Test {
     /// Signs the row's request and compares.
     ///
     /// # Errors
-    /// When the request is refused or comes out otherwise; `unsupported` for keys whose signature software does not make
-    /// here.
+    /// When the request is refused or comes out otherwise.
     pub fn run(&self, scheme: &Scheme) -> Result<()> {
         self.try_run(scheme)
             .map_err(|error| error.within(format_args!("test {:?}", self.file.name)))
@@ -104,7 +103,7 @@ fn credentials(given: &BTreeMap<String, String>) -> Result<(Credentials, Vec<(St
     Ok((credentials, secrets))
 }
 
-/// Signs a request with HMACs in software, for rows of files.
+/// Signs a request in software, for rows of files.
 fn sign(
     scheme: &Scheme,
     algorithm: Option<Algorithm>,
@@ -114,9 +113,6 @@ fn sign(
     stamps: &Stamps,
 ) -> Result<SignedRequest> {
     let kind = scheme.kind(algorithm)?;
-    let Algorithm::Mac(mac) = kind.algorithm() else {
-        return Err(Error::new(Code::Unsupported, "software makes only HMACs here"));
-    };
     let prepared = scheme.prepare(request, kind, None)?;
     if matches!(prepared.nonce(), NonceNeed::Fresh { .. }) && stamps.nonce.is_none() {
         return Err(failed("the row's request has no nonce").fix("add nonce = 1700000000000 to the row"));
@@ -125,8 +121,11 @@ fn sign(
     while let Some(part) = composed.next()? {
         let secret = secrets.iter().find(|(name, _)| *name == part.slot);
         let (_, secret) = secret.ok_or_else(|| failed(format!("the row has no `{}`", part.slot)))?;
-        let (key, _) = kind.read_secret(secret)?;
-        composed.supply(&software_mac(mac, key.expose(), &part.message)?)?;
+        let signature = match kind.algorithm() {
+            Algorithm::Mac(mac) => software_mac(mac, kind.read_secret(secret)?.0.expose(), &part.message)?,
+            Algorithm::Signature(_) => kind.read_private(secret)?.sign_in_software(&part.message)?,
+        };
+        composed.supply(&signature)?;
     }
     composed.attach()
 }

@@ -3,6 +3,7 @@
 use super::{
     bodies::Payload,
     context::Context,
+    key::Encode,
     place::{encode, insert, insert_json},
     plan::{AddAt, Member, Place},
     prepare::{NonceState, Prepared, Stamps},
@@ -46,11 +47,11 @@ impl<'c> Composed<'c> {
         let nonce = match &prepared.nonce {
             NonceState::None => String::new(),
             NonceState::Brought(nonce) => nonce.clone(),
-            NonceState::Fresh(_) => match stamps.nonce {
-                Some(nonce) => nonce.to_string(),
-                None => return Err(failed("the request needs a nonce, and was given none")),
+            NonceState::Fresh(_) => match (stamps.nonce, plan.nonce) {
+                (Some(nonce), Some(series)) => series.write(nonce),
+                _ => return Err(failed("the request needs a nonce, and was given none")),
             },
-            NonceState::Random(series) => series.random()?,
+            NonceState::Random(shape) => shape.make()?,
             NonceState::Timestamp => timestamp.clone(),
         };
         let mut context = Context::new(prepared, credentials, timestamp, nonce);
@@ -97,8 +98,10 @@ impl<'c> Composed<'c> {
         }
         let kind = self.context.kind();
         kind.check_signature(signature.len())?;
+        let encoding = self.context.plan().encoding.as_deref();
+        let encoded = Encode::all(encoding.unwrap_or(&kind.encoding), signature);
         self.waiting = false;
-        self.context.signatures.push(kind.encode(signature));
+        self.context.signatures.push(encoded);
         Ok(())
     }
 
@@ -122,23 +125,17 @@ impl<'c> Composed<'c> {
             .iter()
             .map(|member| (self.context.place_of(member.place), member))
             .collect();
-        put(
-            &mut self.context,
-            &attached,
-            AddAt::Behind,
-            plan.attach_before.as_deref(),
-        )?;
-        let context = &self.context;
-        let body = match replaced {
+        put(&mut self.context, &attached, &plan.attach_at)?;
+        let take_body = |context: &mut Context<'_>| match replaced {
             Some(body) => Some(body).filter(|body| !body.is_empty()),
-            None => context.body().map(|body| body.text.clone().into_bytes()),
+            None => context.prepared.body.take().map(|body| body.text.into_bytes()),
         };
-        if context.is_websocket() {
+        if self.context.is_websocket() {
+            let url = plan.url.as_ref().map(|url| self.context.text(url)).transpose()?;
             let body = match &plan.frame {
-                Some(frame) => context.node(frame)?.map(String::into_bytes),
-                None => body,
+                Some(frame) => self.context.node(frame)?.map(String::into_bytes),
+                None => take_body(&mut self.context),
             };
-            let url = plan.url.as_ref().map(|url| context.text(url)).transpose()?;
             return Ok(SignedRequest {
                 method: "WS".into(),
                 url,
@@ -146,6 +143,8 @@ impl<'c> Composed<'c> {
                 body,
             });
         }
+        let body = take_body(&mut self.context);
+        let context = &self.context;
         let mut headers = headers;
         let typed = headers
             .iter()
@@ -180,6 +179,9 @@ impl<'c> Composed<'c> {
             }
             headers.push((name.clone(), value));
         }
+        if self.context.prepared.testnet {
+            headers.extend_from_slice(self.context.prepared.scheme.sending().testnet_headers());
+        }
         Ok(headers)
     }
 }
@@ -192,7 +194,7 @@ fn add(context: &mut Context<'_>) -> Result<()> {
         .iter()
         .map(|(at, place)| (*place, &plan.add[*at]))
         .collect();
-    put(context, &members, plan.add_at, None)?;
+    put(context, &members, &plan.add_at)?;
     for (at, carried) in &context.prepared.expected {
         let member = &plan.add[*at];
         let super::plan::Node::Text(template) = &member.value else {
@@ -210,12 +212,7 @@ fn add(context: &mut Context<'_>) -> Result<()> {
 }
 
 /// Evaluates members and puts them into query and body.
-fn put(
-    context: &mut Context<'_>,
-    members: &[(Place, &Member)],
-    at: AddAt,
-    before: Option<&str>,
-) -> Result<()> {
+fn put(context: &mut Context<'_>, members: &[(Place, &Member)], at: &AddAt) -> Result<()> {
     let rules = context.plan().params.as_ref();
     let plus = rules.is_some_and(|rules| rules.plus_for_space);
     let under = rules.and_then(|rules| rules.under.as_deref());
@@ -247,7 +244,7 @@ fn put(
             continue;
         }
         if place == Place::Query {
-            context.prepared.query = insert(&context.prepared.query, &added, at, before);
+            context.prepared.query = insert(&context.prepared.query, &added, at);
             continue;
         }
         let json = place == Place::Json;
@@ -262,9 +259,9 @@ fn put(
             )));
         }
         body.text = if json {
-            insert_json(&body.text, &added, at, before)?
+            insert_json(&body.text, &added, at)?
         } else {
-            insert(&body.text, &added, at, before)
+            insert(&body.text, &added, at)
         };
     }
     Ok(())

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::{
-    bodies::Payload,
     functions::Function,
     key::KeyKind,
     plan::{Node, Place, Plan, Signature, is_number},
@@ -61,10 +60,6 @@ impl<'c> Context<'c> {
 
     pub(crate) const fn kind(&self) -> &'c KeyKind {
         self.prepared.kind
-    }
-
-    pub(crate) const fn body(&self) -> Option<&Payload> {
-        self.prepared.body.as_ref()
     }
 
     pub(crate) fn content_type(&self) -> &str {
@@ -212,7 +207,10 @@ impl<'c> Context<'c> {
 
     /// The bytes of a template.
     pub(crate) fn eval(&self, template: &Template) -> Result<Vec<u8>> {
-        let mut out = Vec::new();
+        let mut out = match template.0.as_slice() {
+            [part] => return Ok(self.expr(part)?.into_owned()),
+            _ => Vec::with_capacity(128),
+        };
         for part in &template.0 {
             out.extend_from_slice(&self.expr(part)?);
         }
@@ -289,12 +287,11 @@ impl<'c> Context<'c> {
     }
 }
 
+/// Whether it is a number of JSON without sign and exponent: `0.10`, and not `010`.
 fn is_plain_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.split_once('.') {
-        None => digits(text),
-        Some((whole, part)) => digits(whole) && digits(part),
-    }
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    digits(whole) && digits(part) && (whole == "0" || !whole.starts_with('0'))
 }
 
 fn lacks(what: &str, option: &str) -> Error {

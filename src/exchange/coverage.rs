@@ -61,7 +61,8 @@ impl Scheme {
         let mut warnings = Vec::new();
         for (plan, coverage) in self.rest_plans().zip(self.coverage()) {
             let facts = &plan.facts;
-            if !(facts.signs_path || facts.signs_query || facts.signs_body) {
+            let spared = self.withdrawal.as_ref().is_some_and(|rules| rules.spares(plan));
+            if !(spared || facts.signs_path || facts.signs_query || facts.signs_body) {
                 warnings.push(format!(
                     "{}: nothing of the request is signed, so that each is taken for a withdrawal",
                     coverage.requests

@@ -16,22 +16,32 @@ pub struct Endpoint {
     pub path: String,
     /// The path percent-decoded, in lower case, without slashes at its end.
     pub plain_path: String,
-    /// Names and values that query, form and JSON carry, decoded, at any depth. One stands here more than once where
-    /// it can be read in more than one way.
-    pub fields: Vec<(String, String)>,
     /// Whether it is a WebSocket login.
     pub websocket: bool,
 }
 
 /// The path as rules compare it.
 pub(crate) fn plain(path: &str) -> String {
-    let decoded = percent_decode_str(path).decode_utf8_lossy().to_lowercase();
-    let segments: Vec<&str> = decoded
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    let mut plain = String::with_capacity(path.len() + 1);
+    for segment in decoded
         .split('/')
         .map(str::trim)
         .filter(|segment| !segment.is_empty())
-        .collect();
-    format!("/{}", segments.join("/"))
+    {
+        plain.push('/');
+        if segment.is_ascii() {
+            let begin = plain.len();
+            plain.push_str(segment);
+            plain[begin..].make_ascii_lowercase();
+        } else {
+            plain.push_str(&segment.to_lowercase());
+        }
+    }
+    if plain.is_empty() {
+        plain.push('/');
+    }
+    plain
 }
 
 /// The fields of a query or form, and of the JSON that stands in it.
@@ -44,7 +54,7 @@ pub(crate) fn collect(text: &str, fields: &mut Vec<(String, String)>) {
     }
     for piece in text.split(['&', ';']).filter(|piece| !piece.is_empty()) {
         let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-        let (name, value) = (decoded(name), decoded(value));
+        let (name, value) = (decoded(name).into_owned(), decoded(value).into_owned());
         if let Some(at) = value.find(['{', '[']) {
             collect_json(&value[at..], fields);
         }

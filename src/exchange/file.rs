@@ -31,6 +31,7 @@ pub(crate) struct ClockFile {
     pub unit: String,
     #[serde(default)]
     pub ahead: u32,
+    pub also: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -40,6 +41,10 @@ pub(crate) struct NonceFile {
     pub random: Option<String>,
     pub like: Option<String>,
     pub max: Option<u64>,
+    #[serde(default)]
+    pub decimal: bool,
+    #[serde(default)]
+    pub any: bool,
     #[serde(default)]
     pub increasing: bool,
     #[serde(default)]
@@ -124,9 +129,12 @@ macro_rules! with_plan {
             #[serde(default)]
             pub json: Table,
             pub signature: Option<Signatures>,
+            pub encoding: Option<String>,
             pub headers: Option<Table>,
             pub attach: Option<PlacesFile>,
+            pub attach_at: Option<String>,
             pub attach_before: Option<String>,
+            pub attach_after: Option<String>,
             pub body: Option<String>,
             pub content_type: Option<String>,
             pub bodies: Option<Vec<String>>,
@@ -146,9 +154,12 @@ macro_rules! with_plan {
                     lets: std::mem::take(&mut self.lets),
                     json: std::mem::take(&mut self.json),
                     signature: self.signature.take(),
+                    encoding: self.encoding.take(),
                     headers: self.headers.take(),
                     attach: self.attach.take(),
+                    attach_at: self.attach_at.take(),
                     attach_before: self.attach_before.take(),
+                    attach_after: self.attach_after.take(),
                     body: self.body.take(),
                     content_type: self.content_type.take(),
                     bodies: self.bodies.take(),
@@ -182,6 +193,7 @@ with_plan! {
         #[serde(default)]
         endpoints: Table,
         withdrawal: Option<WithdrawalFile>,
+        send: Option<SendFile>,
         websocket: Option<WebSocketFile>,
         #[serde(default)]
         form: Vec<FormFile>,
@@ -224,9 +236,12 @@ pub(crate) struct PlanFile {
     pub lets: Table,
     pub json: Table,
     pub signature: Option<Signatures>,
+    pub encoding: Option<String>,
     pub headers: Option<Table>,
     pub attach: Option<PlacesFile>,
+    pub attach_at: Option<String>,
     pub attach_before: Option<String>,
+    pub attach_after: Option<String>,
     pub body: Option<String>,
     pub content_type: Option<String>,
     pub bodies: Option<Vec<String>>,
@@ -251,9 +266,12 @@ impl PlanFile {
             lets: merge(base.lets, self.lets),
             json: merge(base.json, self.json),
             signature: self.signature.or(base.signature),
+            encoding: self.encoding.or(base.encoding),
             headers: self.headers.or(base.headers),
             attach: self.attach.or(base.attach),
+            attach_at: self.attach_at.or(base.attach_at),
             attach_before: self.attach_before.or(base.attach_before),
+            attach_after: self.attach_after.or(base.attach_after),
             body: self.body.or(base.body),
             content_type: self.content_type.or(base.content_type),
             bodies: self.bodies.or(base.bodies),
@@ -262,9 +280,9 @@ impl PlanFile {
     }
 }
 
-/// How a secret is written and what is made of a signature.
+/// How a secret is written, what is made of a signature, and what the exchange wants of a key made on the token.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct KeyFile {
     pub algorithm: String,
     pub secret: String,
@@ -274,6 +292,9 @@ pub(crate) struct KeyFile {
     #[serde(default)]
     pub length: Vec<usize>,
     pub alphabet: Option<String>,
+    pub public: Option<String>,
+    pub api_key: Option<String>,
+    pub issued: Option<String>,
 }
 
 /// What moves money out.
@@ -281,11 +302,57 @@ pub(crate) struct KeyFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WithdrawalFile {
     #[serde(default)]
+    pub needs: Vec<String>,
+    #[serde(default)]
     pub paths: Vec<String>,
     #[serde(default)]
     pub fields: Vec<String>,
     #[serde(default)]
     pub body: BTreeMap<String, Vec<String>>,
+}
+
+/// What sending a request must know beside the request.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct SendFile {
+    /// A [`TimeFile`] or a list of them.
+    pub time: Option<Value>,
+    /// An [`ErrorFile`] or a list of them.
+    pub error: Option<Value>,
+    #[serde(default)]
+    pub clock_errors: Vec<String>,
+    #[serde(default)]
+    pub nonce_errors: Vec<String>,
+    #[serde(default)]
+    pub read_only: Vec<String>,
+    #[serde(default)]
+    pub acting: Vec<String>,
+    #[serde(default)]
+    pub testnet: BTreeMap<String, String>,
+    #[serde(default)]
+    pub testnet_headers: BTreeMap<String, String>,
+}
+
+/// Where the exchange tells its time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimeFile {
+    pub path: String,
+    pub field: Option<String>,
+    pub unit: Option<String>,
+    #[serde(rename = "for")]
+    pub paths: Option<String>,
+}
+
+/// By what an answer is known to be an error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErrorFile {
+    pub field: String,
+    pub when: Option<String>,
+    pub is: Option<Vec<String>>,
+    pub not: Option<Vec<String>>,
+    pub text: Option<String>,
 }
 
 /// A signed request that the file must reproduce.

@@ -9,7 +9,7 @@ use sha2::{Sha256, Sha512};
 use super::{place::encode, template::Expr};
 use crate::{
     error::{Result, bad_input},
-    json::Json,
+    json::{Json, members, quote},
 };
 
 /// A function of the language.
@@ -53,8 +53,15 @@ pub(crate) enum Function {
     Form,
     /// A JSON object as sorted fields, not encoded.
     RawForm,
-    /// A JSON object as percent-encoded fields in its order, or a form as it is; the second argument joins them.
+    /// A JSON object as percent-encoded fields in its order, or a form as it is; the second argument joins them, the
+    /// third stands behind the names of lists.
     Pairs,
+    /// Fields with `%XX` undone, joined by the second argument; refused where that could be read in two ways.
+    PlainFields,
+    /// A JSON object without the named members.
+    Omit,
+    /// JSON with the members of its objects sorted by name, at every depth, compact.
+    SortedJson,
     /// Names and values sorted and joined without separators, as crypto.com wants.
     Flatten,
     /// JSON as base64, anything else as it is.
@@ -63,7 +70,7 @@ pub(crate) enum Function {
     Number,
 }
 
-const TABLE: [(&str, Function); 23] = [
+const TABLE: [(&str, Function); 26] = [
     ("sha256", Function::Sha256),
     ("sha512", Function::Sha512),
     ("md5", Function::Md5),
@@ -84,6 +91,9 @@ const TABLE: [(&str, Function); 23] = [
     ("form", Function::Form),
     ("raw_form", Function::RawForm),
     ("pairs", Function::Pairs),
+    ("plain_fields", Function::PlainFields),
+    ("omit", Function::Omit),
+    ("sorted_json", Function::SortedJson),
     ("flatten", Function::Flatten),
     ("payload", Function::Payload),
     ("number", Function::Number),
@@ -113,17 +123,15 @@ impl Function {
 
     /// Refuses a wrong number of arguments.
     pub(crate) fn check(self, arguments: &[Expr]) -> Result<()> {
-        let takes = match self {
-            Self::After | Self::Plus | Self::Field => "2",
-            Self::Form | Self::Pairs => "1 or 2",
-            Self::When => "2 or more",
+        let (least, most, takes) = match self {
+            Self::After | Self::Plus | Self::Field => (2, 2, "2"),
+            Self::Form | Self::PlainFields => (1, 2, "1 or 2"),
+            Self::Pairs => (1, 3, "1 to 3"),
+            Self::When | Self::Omit => (2, usize::MAX, "2 or more"),
+            Self::SortedJson => (1, 1, "1"),
             _ => return Ok(()),
         };
-        let fits = match self {
-            Self::After | Self::Plus | Self::Field => arguments.len() == 2,
-            Self::Form | Self::Pairs => arguments.len() <= 2,
-            _ => arguments.len() >= 2,
-        };
+        let fits = (least..=most).contains(&arguments.len());
         if fits {
             return Ok(());
         }
@@ -142,6 +150,7 @@ impl Function {
                 | Self::Lower
                 | Self::PercentDecode
                 | Self::FormDecode
+                | Self::PlainFields
                 | Self::Join
                 | Self::When
                 | Self::After
@@ -158,6 +167,7 @@ impl Function {
     pub(crate) fn apply(self, arguments: &[Cow<'_, [u8]>]) -> Result<Vec<u8>> {
         let joined = || arguments.concat();
         let at = |index: usize| arguments.get(index).map_or(&b""[..], |argument| &**argument);
+        let separator = if arguments.len() > 1 { at(1) } else { b"&" };
         Ok(match self {
             Self::Sha256 => hash::<Sha256>(arguments),
             Self::Sha512 => hash::<Sha512>(arguments),
@@ -179,7 +189,13 @@ impl Function {
             Self::Field => field(at(0), at(1))?,
             Self::Form => form(at(0), at(1))?,
             Self::RawForm => raw_form(at(0))?,
-            Self::Pairs => pairs(at(0), if arguments.len() > 1 { at(1) } else { b"&" })?,
+            Self::Pairs => pairs(at(0), separator, at(2))?,
+            Self::PlainFields => plain_fields(at(0), separator)?,
+            Self::Omit => omit(at(0), &arguments[1..])?,
+            Self::SortedJson => match json(at(0))? {
+                Some(value) => sorted(value).to_compact().into_bytes(),
+                None => at(0).to_vec(),
+            },
             Self::Flatten => match json(at(0))? {
                 Some(value) => flatten(&value).into_bytes(),
                 None => at(0).to_vec(),
@@ -321,22 +337,93 @@ fn raw_form(body: &[u8]) -> Result<Vec<u8>> {
     Ok(fields.join("&").into_bytes())
 }
 
-fn pairs(body: &[u8], separator: &[u8]) -> Result<Vec<u8>> {
+fn pairs(body: &[u8], separator: &[u8], mark: &[u8]) -> Result<Vec<u8>> {
     let Some(object) = json(body)? else {
         return Ok(body.to_vec());
     };
-    let encoded: Vec<Vec<u8>> = fields(&object)
-        .into_iter()
-        .map(|(name, value)| {
-            format!(
-                "{}={}",
-                encode(name.as_bytes(), false),
-                encode(value.as_bytes(), false)
+    let Json::Object(members) = &object else {
+        return Ok(Vec::new());
+    };
+    let mut pairs: Vec<Vec<u8>> = Vec::new();
+    let mut push = |name: &str, mark: &[u8], value: &str| {
+        let (name, value) = (encode(name.as_bytes(), false), encode(value.as_bytes(), false));
+        pairs.push([name.as_bytes(), mark, b"=", value.as_bytes()].concat());
+    };
+    for (name, value) in members {
+        match value {
+            Json::List(items) => items.iter().for_each(|item| push(name, mark, &plain(item))),
+            other => push(name, b"", &plain(other)),
+        }
+    }
+    Ok(pairs.join(separator))
+}
+
+/// Fields with their escapes undone. A server that takes the text apart must find the same fields in it.
+fn plain_fields(text: &[u8], separator: &[u8]) -> Result<Vec<u8>> {
+    let decode = |part: &[u8]| percent_decode(part).collect::<Vec<u8>>();
+    let has = |text: &[u8], what: &[u8]| text.windows(what.len().max(1)).any(|part| part == what);
+    let mut fields = Vec::new();
+    for field in text.split(|byte| *byte == b'&').filter(|field| !field.is_empty()) {
+        let (name, value) = match field.iter().position(|byte| *byte == b'=') {
+            Some(at) => (&field[..at], Some(&field[at + 1..])),
+            None => (field, None),
+        };
+        let (name, value) = (decode(name), value.map(decode));
+        let joins = |text: &[u8]| has(text, separator) || has(text, b"&");
+        if joins(&name) || has(&name, b"=") || value.as_deref().is_some_and(joins) {
+            let shown: String = String::from_utf8_lossy(&name).chars().take(40).collect();
+            return Err(bad_input(format!(
+                "the exchange signs fields without their encoding, and `{shown}` could then be read as more than one"
+            ))
+            .fix(format!(
+                "leave {:?} and `&` out of its value, and `=` out of names",
+                String::from_utf8_lossy(separator)
+            )));
+        }
+        fields.push(match value {
+            Some(value) => [name.as_slice(), b"=", &value].concat(),
+            None => name,
+        });
+    }
+    Ok(fields.join(separator))
+}
+
+/// An object's members but those named, with the values' own text.
+fn omit(text: &[u8], names: &[Cow<'_, [u8]>]) -> Result<Vec<u8>> {
+    if !is_json(text) {
+        return Ok(text.to_vec());
+    }
+    let text = std::str::from_utf8(text).map_err(|_| bad_input("the JSON is not UTF-8"))?;
+    let mut out = String::from("{");
+    for (name, value) in members(text)? {
+        if names.iter().any(|omitted| **omitted == *name.as_bytes()) {
+            continue;
+        }
+        if out.len() > 1 {
+            out.push(',');
+        }
+        quote(&name, &mut out);
+        out.push(':');
+        out.push_str(value.get());
+    }
+    out.push('}');
+    Ok(out.into_bytes())
+}
+
+fn sorted(value: Json) -> Json {
+    match value {
+        Json::Object(mut members) => {
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Json::Object(
+                members
+                    .into_iter()
+                    .map(|(name, value)| (name, sorted(value)))
+                    .collect(),
             )
-            .into_bytes()
-        })
-        .collect();
-    Ok(encoded.join(separator))
+        }
+        Json::List(items) => Json::List(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
 }
 
 fn flatten(value: &Json) -> String {
@@ -399,6 +486,15 @@ mod tests {
         assert_eq!(apply("raw_form", &[body]), "a=x y&b=1&b=2&c=true");
         assert_eq!(apply("pairs", &[body]), "b=1&b=2&a=x%20y&c=true");
         assert_eq!(apply("pairs", &["x=1&y=2"]), "x=1&y=2");
+        assert_eq!(apply("pairs", &[body, "&", "[]"]), "b[]=1&b[]=2&a=x%20y&c=true");
+        assert_eq!(
+            apply("omit", &[r#"{"a": 1.0 ,"b":{"c": 2},"d":3}"#, "a", "d"]),
+            r#"{"b":{"c": 2}}"#
+        );
+        assert_eq!(
+            apply("sorted_json", &[r#"{"b": [{"d":1.0,"c":null}], "a":"x"}"#]),
+            r#"{"a":"x","b":[{"c":null,"d":1.0}]}"#
+        );
         assert_eq!(apply("field", &[body, "a"]), "x y");
         assert_eq!(apply("field", &[body, "no"]), "");
         assert_eq!(
@@ -407,6 +503,28 @@ mod tests {
         );
         assert_eq!(apply("payload", &["{}"]), "e30=");
         assert_eq!(apply("payload", &["e30="]), "e30=");
+    }
+
+    #[test]
+    fn plain_fields_keep_apart_what_their_encoding_kept_apart() {
+        let refused = |arguments: &[&str]| {
+            let arguments: Vec<_> = arguments
+                .iter()
+                .map(|text| Cow::Borrowed(text.as_bytes()))
+                .collect();
+            Function::PlainFields.apply(&arguments).is_err()
+        };
+        assert_eq!(
+            apply("plain_fields", &["a=x%20y&b=%C3%A9&c=d=e&f"]),
+            "a=x y&b=é&c=d=e&f"
+        );
+        assert_eq!(apply("plain_fields", &["a=1&b=2%3D3", ","]), "a=1,b=2=3");
+        assert_eq!(apply("plain_fields", &["", ","]), "");
+        for ambiguous in ["a=1%26b=2", "a%3D1=2", "a%26b=1"] {
+            assert!(refused(&[ambiguous]), "{ambiguous}");
+        }
+        assert!(refused(&["a=1%2Cb=2", ","]));
+        assert!(!refused(&["a=1%2Cb=2"]));
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use base64ct::Encoding as _;
 use toml::{Table, Value};
 
-use super::file::KeyFile;
+use super::{base58, file::KeyFile};
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
     error::{Error, Result, bad_input},
+    public_key::{PublicForm, PublicKey},
 };
 
 /// One kind of key.
@@ -16,8 +17,11 @@ pub struct KeyKind {
     pub(crate) secret: SecretForm,
     pub(crate) length: Vec<usize>,
     pub(crate) alphabet: Option<Alphabet>,
-    encoding: Vec<Encode>,
+    pub(crate) encoding: Vec<Encode>,
     pub(crate) set: Vec<String>,
+    public: PublicForm,
+    api_key_is_public: bool,
+    issued: Option<String>,
 }
 
 /// How an exchange writes a secret.
@@ -48,12 +52,50 @@ pub(crate) enum Alphabet {
     Hex,
 }
 
+/// A step of making text of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encode {
+pub(crate) enum Encode {
     Hex,
     Base64,
     Base64Url,
+    Base58,
     Upper,
+}
+
+impl Encode {
+    /// Reads a chain of steps, as `hex|upper`.
+    pub(crate) fn chain(text: &str) -> Result<Vec<Self>> {
+        let step = |name: &str| match name {
+            "hex" => Ok(Self::Hex),
+            "base64" => Ok(Self::Base64),
+            "base64url" => Ok(Self::Base64Url),
+            "base58" => Ok(Self::Base58),
+            "upper" => Ok(Self::Upper),
+            other => Err(bad_input(format!("there is no encoding {other:?}"))
+                .fix("use hex, base64, base64url or base58, chained as in hex|upper")),
+        };
+        let steps = text.split('|').map(step).collect::<Result<Vec<_>>>()?;
+        if steps.first() == Some(&Self::Upper) {
+            return Err(bad_input("an encoding cannot begin with `upper`").fix("write hex|upper"));
+        }
+        Ok(steps)
+    }
+
+    /// What the steps make of a signature, one after the other.
+    pub(crate) fn all(steps: &[Self], signature: &[u8]) -> String {
+        let step = |step: &Self, bytes: &[u8]| match step {
+            Self::Hex => base16ct::lower::encode_string(bytes),
+            Self::Base64 => base64ct::Base64::encode_string(bytes),
+            Self::Base64Url => base64ct::Base64UrlUnpadded::encode_string(bytes),
+            Self::Base58 => base58::encode(bytes),
+            Self::Upper => String::from_utf8_lossy(bytes).to_ascii_uppercase(),
+        };
+        let (first, rest) = match steps.split_first() {
+            Some((first, rest)) => (step(first, signature), rest),
+            None => return String::new(),
+        };
+        rest.iter().fold(first, |text, next| step(next, text.as_bytes()))
+    }
 }
 
 impl KeyKind {
@@ -75,20 +117,24 @@ impl KeyKind {
         }
     }
 
-    /// Encodes a signature as the exchange wants it.
-    pub(crate) fn encode(&self, signature: &[u8]) -> String {
-        let mut steps = self.encoding.iter();
-        let first = |step: &Encode, bytes: &[u8]| match step {
-            Encode::Hex => base16ct::lower::encode_string(bytes),
-            Encode::Base64 => base64ct::Base64::encode_string(bytes),
-            Encode::Base64Url => base64ct::Base64UrlUnpadded::encode_string(bytes),
-            Encode::Upper => String::from_utf8_lossy(bytes).to_ascii_uppercase(),
-        };
-        let begin = steps
-            .next()
-            .map(|step| first(step, signature))
-            .unwrap_or_default();
-        steps.fold(begin, |text, step| first(step, text.as_bytes()))
+    /// The public key as the exchange's page wants it pasted.
+    pub fn public_text(&self, key: &PublicKey) -> String {
+        key.text(self.public)
+    }
+
+    /// Whether the public key, as text, is the API key too.
+    pub const fn api_key_is_public(&self) -> bool {
+        self.api_key_is_public
+    }
+
+    /// Whether the exchange takes such a key from where it was made; otherwise it issues them itself.
+    pub const fn is_registered(&self) -> bool {
+        matches!(self.algorithm, Algorithm::Signature(_)) && self.issued.is_none()
+    }
+
+    /// What to do where the exchange issues such keys itself and takes none made elsewhere.
+    pub fn issued(&self) -> Option<&str> {
+        self.issued.as_deref()
     }
 
     /// The size in bytes that a signature must have; an error otherwise, since a short one would be sent as it is.
@@ -193,27 +239,36 @@ fn kinds_of(file: &KeyFile, sets: &[String]) -> Result<Vec<KeyKind>> {
             ));
         }
     };
-    let step = |name: &str| match name {
-        "hex" => Ok(Encode::Hex),
-        "base64" => Ok(Encode::Base64),
-        "base64url" => Ok(Encode::Base64Url),
-        "upper" => Ok(Encode::Upper),
-        other => Err(unknown(
-            "encoding",
-            other,
-            "hex, base64 or base64url, chained as in hex|upper",
-        )),
-    };
-    let encoding = file.encoding.split('|').map(step).collect::<Result<Vec<_>>>()?;
-    if encoding.first() == Some(&Encode::Upper) {
-        return Err(bad_input("an encoding cannot begin with `upper`").fix("write hex|upper"));
-    }
+    let encoding = Encode::chain(&file.encoding)?;
     let alphabet = match file.alphabet.as_deref() {
         None => None,
         Some("alphanumeric") => Some(Alphabet::Alphanumeric),
         Some("hex") => Some(Alphabet::Hex),
         Some(other) => return Err(unknown("alphabet", other, "alphanumeric or hex")),
     };
+    let public = match file.public.as_deref() {
+        None | Some("pem") => PublicForm::Pem,
+        Some("base64") => PublicForm::Base64,
+        Some("hex") => PublicForm::Hex,
+        Some(other) => return Err(unknown("way to write a public key", other, "pem, base64 or hex")),
+    };
+    let api_key_is_public = match file.api_key.as_deref() {
+        None => false,
+        Some("public-key") => true,
+        Some(other) => {
+            return Err(unknown(
+                "origin of the API key",
+                other,
+                "public-key, or leave it out",
+            ));
+        }
+    };
+    let about_public = file.public.is_some() || file.api_key.is_some() || file.issued.is_some();
+    if about_public && matches!(algorithms[0], Algorithm::Mac(_)) {
+        return Err(bad_input(
+            "`public`, `api-key` and `issued` are for keys that have a public half",
+        ));
+    }
     if !file.set.keys().eq(sets) {
         return Err(bad_input("every kind of key must `set` the same names"));
     }
@@ -224,6 +279,9 @@ fn kinds_of(file: &KeyFile, sets: &[String]) -> Result<Vec<KeyKind>> {
         alphabet,
         encoding: encoding.clone(),
         set: file.set.values().cloned().collect(),
+        public,
+        api_key_is_public,
+        issued: file.issued.clone(),
     };
     Ok(algorithms.into_iter().map(kind).collect())
 }

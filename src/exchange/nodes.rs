@@ -22,15 +22,18 @@ pub(crate) fn template(value: &Value, names: &Names<'_>) -> Result<Template> {
 
 /// A header's template. The file's own keys are no headers: one that stands here was written below `[headers]`.
 pub(crate) fn header(name: &str, value: &Value, names: &Names<'_>) -> Result<Template> {
-    const TOP: [&str; 8] = [
+    const TOP: [&str; 11] = [
         "id",
         "name",
         "docs",
         "note",
         "body",
         "content-type",
+        "encoding",
         "add-at",
+        "attach-at",
         "attach-before",
+        "attach-after",
     ];
     if TOP.contains(&name) {
         return Err(bad_input("this is a key of the file, and stands below [headers]")

@@ -7,13 +7,38 @@ use super::{
 };
 use crate::error::{Result, bad_input};
 
+/// How a list is written in a query or form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lists {
+    /// `name=a&name=b`
+    Repeat,
+    /// `name[]=a&name[]=b`
+    RepeatMarked,
+    /// `name=[a,b]`
+    Brackets,
+}
+
+impl Lists {
+    fn read(given: Option<&str>) -> Result<Self> {
+        Ok(match given {
+            None | Some("repeat") => Self::Repeat,
+            Some("repeat[]") => Self::RepeatMarked,
+            Some("brackets") => Self::Brackets,
+            Some(other) => {
+                return Err(bad_input(format!("`params.lists` cannot be {other:?}"))
+                    .fix("use \"repeat\", \"repeat[]\" or \"brackets\""));
+            }
+        })
+    }
+}
+
 /// How calls by parts are laid out.
 #[derive(Debug, Clone)]
 pub(crate) struct Params {
     methods: Vec<(&'static str, Vec<Place>)>,
     default: Vec<Place>,
     pub sorted: Vec<Place>,
-    pub brackets: bool,
+    pub lists: Lists,
     pub plus_for_space: bool,
     pub empty: Option<String>,
     pub under: Option<String>,
@@ -65,7 +90,7 @@ impl Params {
             methods,
             default,
             sorted,
-            brackets: choice("params.lists", file.lists.as_deref(), "repeat", "brackets")?,
+            lists: Lists::read(file.lists.as_deref())?,
             plus_for_space: choice("params.space", file.space.as_deref(), "%20", "+")?,
             empty: file.empty,
             under: file.under,

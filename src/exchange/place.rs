@@ -1,12 +1,12 @@
 //! Encoding fields and putting them where the exchange wants them, with the bytes that were given left as they are.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::{
     functions::form_decode,
-    params::Params,
+    params::{Lists, Params},
     plan::{AddAt, Place},
 };
 use crate::{
@@ -23,45 +23,48 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Percent-encodes as RFC 3986 does, or with `+` for a space.
 pub(crate) fn encode(text: &[u8], plus: bool) -> String {
-    let encoded = percent_encode(text, RESERVED).to_string();
-    if plus {
-        encoded.replace("%20", "+")
-    } else {
-        encoded
+    let mut out = String::with_capacity(text.len());
+    encode_onto(&mut out, text, plus);
+    out
+}
+
+/// As [`encode`], behind what is there.
+fn encode_onto(out: &mut String, text: &[u8], plus: bool) {
+    for piece in percent_encode(text, RESERVED) {
+        out.push_str(if plus && piece == "%20" { "+" } else { piece });
     }
 }
 
 /// Names and values as a query or form.
 pub(crate) fn form(pairs: &[(String, Json)], params: Option<&Params>) -> Result<String> {
     let plus = params.is_some_and(|params| params.plus_for_space);
-    let brackets = params.is_some_and(|params| params.brackets);
-    let mut out = String::new();
-    let mut push = |name: &str, value: &str| {
+    let lists = params.map_or(Lists::Repeat, |params| params.lists);
+    let mut out = String::with_capacity(16 * pairs.len());
+    let mut push = |name: &str, mark: &str, value: &str| {
         if !out.is_empty() {
             out.push('&');
         }
-        let _ = write!(
-            out,
-            "{}={}",
-            encode(name.as_bytes(), plus),
-            encode(value.as_bytes(), plus)
-        );
+        encode_onto(&mut out, name.as_bytes(), plus);
+        out.push_str(mark);
+        out.push('=');
+        encode_onto(&mut out, value.as_bytes(), plus);
     };
     for (name, value) in pairs {
         match value {
-            Json::List(items) if brackets => {
+            Json::List(items) if lists == Lists::Brackets => {
                 let items: Vec<_> = items
                     .iter()
                     .map(|item| scalar(name, item))
                     .collect::<Result<_>>()?;
-                push(name, &format!("[{}]", items.join(",")));
+                push(name, "", &format!("[{}]", items.join(",")));
             }
             Json::List(items) => {
+                let mark = if lists == Lists::RepeatMarked { "[]" } else { "" };
                 for item in items {
-                    push(name, scalar(name, item)?);
+                    push(name, mark, scalar(name, item)?);
                 }
             }
-            value => push(name, scalar(name, value)?),
+            value => push(name, "", scalar(name, value)?),
         }
     }
     Ok(out)
@@ -113,83 +116,108 @@ pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// A name or value of a query or form as a server reads it.
-pub(crate) fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        return text.to_owned();
+        return text.into();
     }
-    String::from_utf8_lossy(&form_decode(text.as_bytes())).into_owned()
+    String::from_utf8_lossy(&form_decode(text.as_bytes()))
+        .into_owned()
+        .into()
 }
 
 /// Puts fields, already encoded, into a query or form.
-pub(crate) fn insert(text: &str, added: &[(String, String)], at: AddAt, before: Option<&str>) -> String {
+pub(crate) fn insert(text: &str, added: &[(String, String)], at: &AddAt) -> String {
     if added.is_empty() {
         return text.to_owned();
     }
-    let joined = |added: &[(String, String)]| {
-        added
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join("&")
+    let join = |out: &mut String| {
+        for (index, (name, value)) in added.iter().enumerate() {
+            if index > 0 {
+                out.push('&');
+            }
+            for part in [name, "=", value] {
+                out.push_str(part);
+            }
+        }
     };
-    if let Some(before) = before {
-        let mut start = 0;
-        for piece in text.split('&') {
-            if piece.split('=').next() == Some(before) {
-                return format!("{}{}&{}", &text[..start], joined(added), &text[start..]);
-            }
-            start += piece.len() + 1;
-        }
-    }
-    if text.is_empty() {
-        return joined(added);
-    }
+    let beside = |name: &str| spots(text).find(|(_, piece)| name_of(piece) == name);
+    let sizes = added.iter().map(|(name, value)| name.len() + value.len() + 2);
+    let mut out = String::with_capacity(text.len() + sizes.sum::<usize>());
     match at {
-        AddAt::First => format!("{}&{text}", joined(added)),
-        AddAt::Last if text.ends_with('&') => format!("{text}{}", joined(added)),
-        AddAt::Last | AddAt::Behind => format!("{text}&{}", joined(added)),
+        _ if text.is_empty() => join(&mut out),
+        AddAt::First => {
+            join(&mut out);
+            out.push('&');
+            out.push_str(text);
+        }
+        AddAt::Last | AddAt::Behind => {
+            out.push_str(text);
+            if *at == AddAt::Behind || !text.ends_with('&') {
+                out.push('&');
+            }
+            join(&mut out);
+        }
+        AddAt::Before(name) => {
+            let Some((start, _)) = beside(name) else {
+                return insert(text, added, &AddAt::Behind);
+            };
+            out.push_str(&text[..start]);
+            join(&mut out);
+            out.push('&');
+            out.push_str(&text[start..]);
+        }
+        AddAt::After(name) => {
+            let Some((start, piece)) = beside(name) else {
+                return insert(text, added, &AddAt::Behind);
+            };
+            let (head, tail) = text.split_at(start + piece.len());
+            out.push_str(head);
+            out.push('&');
+            join(&mut out);
+            out.push_str(tail);
+        }
         AddAt::Sorted => {
-            let mut text = text.to_owned();
+            out.push_str(text);
             for (name, value) in added {
-                let mut start = 0;
-                let mut at = None;
-                for piece in text.split('&') {
-                    if piece.split('=').next().is_some_and(|have| have > name.as_str()) {
-                        at = Some(start);
-                        break;
-                    }
-                    start += piece.len() + 1;
-                }
-                match at {
-                    Some(at) => text.insert_str(at, &format!("{name}={value}&")),
-                    None => text = insert(&text, &[(name.clone(), value.clone())], AddAt::Last, None),
+                let behind = spots(&out).find(|(_, piece)| name_of(piece) > name.as_str());
+                match behind.map(|(start, _)| start) {
+                    Some(start) => out.insert_str(start, &format!("{name}={value}&")),
+                    None => out = insert(&out, &[(name.clone(), value.clone())], &AddAt::Last),
                 }
             }
-            text
         }
     }
+    out
+}
+
+/// The pieces of a query or form, with where each begins.
+fn spots(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut start = 0;
+    text.split('&').map(move |piece| {
+        let at = start;
+        start += piece.len() + 1;
+        (at, piece)
+    })
+}
+
+fn name_of(piece: &str) -> &str {
+    piece.split('=').next().unwrap_or_default()
 }
 
 /// Puts members, their values already JSON, into an object. The object's other characters stay as they are, except
-/// where one is put before a named member: then the space between the members goes.
-pub(crate) fn insert_json(
-    text: &str,
-    added: &[(String, String)],
-    at: AddAt,
-    before: Option<&str>,
-) -> Result<String> {
+/// where one is put beside a named member or sorted: then the space between the members goes.
+pub(crate) fn insert_json(text: &str, added: &[(String, String)], at: &AddAt) -> Result<String> {
     if added.is_empty() {
         return Ok(text.to_owned());
     }
-    let mut new = String::new();
-    for (index, (name, value)) in added.iter().enumerate() {
-        if index > 0 {
-            new.push(',');
-        }
-        quote(name, &mut new);
-        new.push(':');
-        new.push_str(value);
-    }
+    let member = |(name, value): &(String, String)| {
+        let mut out = String::new();
+        quote(name, &mut out);
+        out.push(':');
+        out.push_str(value);
+        out
+    };
+    let new = added.iter().map(member).collect::<Vec<_>>().join(",");
     let text = text.trim_matches([' ', '\t', '\r', '\n']);
     let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
         return Err(bad_input(
@@ -200,30 +228,29 @@ pub(crate) fn insert_json(
     if inner.trim_matches([' ', '\t', '\r', '\n']).is_empty() {
         return Ok(format!("{{{new}}}"));
     }
-    if let Some(before) = before {
-        let all = members(text)?;
-        if all.iter().any(|(name, _)| name == before) {
-            let mut out = String::from("{");
-            for (index, (name, value)) in all.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                if name == before {
-                    out.push_str(&new);
-                    out.push(',');
-                }
-                quote(name, &mut out);
-                out.push(':');
-                out.push_str(value.get());
+    let all: Vec<(String, String)> = match at {
+        AddAt::First => return Ok(format!("{{{new},{inner}}}")),
+        AddAt::Last | AddAt::Behind => return Ok(format!("{{{inner},{new}}}")),
+        AddAt::Before(_) | AddAt::After(_) | AddAt::Sorted => members(text)?
+            .into_iter()
+            .map(|(name, value)| (name.into_owned(), value.get().to_owned()))
+            .collect(),
+    };
+    let named = |wanted: &str| all.iter().position(|(name, _)| name == wanted);
+    let mut texts: Vec<String> = all.iter().map(member).collect();
+    match at {
+        AddAt::Before(name) => texts.insert(named(name).unwrap_or(all.len()), new),
+        AddAt::After(name) => texts.insert(named(name).map_or(all.len(), |at| at + 1), new),
+        _ => {
+            let mut all = all;
+            for (name, value) in added {
+                let behind = all.iter().position(|(have, _)| have > name);
+                all.insert(behind.unwrap_or(all.len()), (name.clone(), value.clone()));
             }
-            out.push('}');
-            return Ok(out);
+            texts = all.iter().map(member).collect();
         }
     }
-    Ok(match at {
-        AddAt::First => format!("{{{new},{inner}}}"),
-        AddAt::Last | AddAt::Behind | AddAt::Sorted => format!("{{{inner},{new}}}"),
-    })
+    Ok(format!("{{{}}}", texts.join(",")))
 }
 
 #[cfg(test)]
@@ -240,30 +267,38 @@ mod tests {
     #[test]
     fn given_bytes_stay_and_the_added_stand_where_they_should() {
         let new = added(&[("n", "1")]);
-        assert_eq!(insert("", &new, AddAt::First, None), "n=1");
-        assert_eq!(insert("a=%2f&", &new, AddAt::Last, None), "a=%2f&n=1");
+        let before = AddAt::Before("b".into());
+        let after = AddAt::After("b".into());
+        assert_eq!(insert("", &new, &AddAt::First), "n=1");
+        assert_eq!(insert("a=%2f&", &new, &AddAt::Last), "a=%2f&n=1");
         assert_eq!(
-            insert("a=%2f&", &new, AddAt::Behind, None),
+            insert("a=%2f&", &new, &AddAt::Behind),
             "a=%2f&&n=1",
             "what was signed ends in &"
         );
-        assert_eq!(insert("a=1", &new, AddAt::First, None), "n=1&a=1");
-        assert_eq!(insert("a=1&z=2", &new, AddAt::Sorted, None), "a=1&n=1&z=2");
-        assert_eq!(insert("a=1&b=2", &new, AddAt::Sorted, None), "a=1&b=2&n=1");
-        assert_eq!(insert("a=1&b=2", &new, AddAt::Last, Some("b")), "a=1&n=1&b=2");
+        assert_eq!(insert("a=1", &new, &AddAt::First), "n=1&a=1");
+        assert_eq!(insert("a=1&z=2", &new, &AddAt::Sorted), "a=1&n=1&z=2");
+        assert_eq!(insert("a=1&b=2", &new, &AddAt::Sorted), "a=1&b=2&n=1");
+        assert_eq!(insert("a=1&b=2", &new, &before), "a=1&n=1&b=2");
+        assert_eq!(insert("a=1&b=2&c=3", &new, &after), "a=1&b=2&n=1&c=3");
+        assert_eq!(insert("b=2", &new, &after), "b=2&n=1");
+        assert_eq!(insert("a=1&bb=2", &new, &after), "a=1&bb=2&n=1");
         let new = added(&[("n", "\"1\"")]);
-        let json = |text, at, before| insert_json(text, &new, at, before).unwrap();
-        assert_eq!(json("{}", AddAt::First, None), r#"{"n":"1"}"#);
+        let json = |text, at| insert_json(text, &new, at).unwrap();
+        assert_eq!(json("{}", &AddAt::First), r#"{"n":"1"}"#);
+        assert_eq!(json(" {\"a\": 1.0 }", &AddAt::First), r#"{"n":"1","a": 1.0 }"#);
+        assert_eq!(json("{\"a\": 1.0 }", &AddAt::Last), r#"{"a": 1.0 ,"n":"1"}"#);
+        assert_eq!(json(r#"{"a":1, "b":2}"#, &before), r#"{"a":1,"n":"1","b":2}"#);
         assert_eq!(
-            json(" {\"a\": 1.0 }", AddAt::First, None),
-            r#"{"n":"1","a": 1.0 }"#
+            json(r#"{"a":1, "b":2, "c":3}"#, &after),
+            r#"{"a":1,"b":2,"n":"1","c":3}"#
         );
-        assert_eq!(json("{\"a\": 1.0 }", AddAt::Last, None), r#"{"a": 1.0 ,"n":"1"}"#);
         assert_eq!(
-            json(r#"{"a":1, "b":2}"#, AddAt::Last, Some("b")),
-            r#"{"a":1,"n":"1","b":2}"#
+            json(r#"{"a":1, "z":2}"#, &AddAt::Sorted),
+            r#"{"a":1,"n":"1","z":2}"#
         );
-        assert!(insert_json("[]", &new, AddAt::First, None).is_err());
+        assert_eq!(json(r#"{"a":1}"#, &after), r#"{"a":1,"n":"1"}"#);
+        assert!(insert_json("[]", &new, &AddAt::First).is_err());
     }
 
     #[test]

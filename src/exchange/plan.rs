@@ -4,6 +4,7 @@
 use super::{
     analyse::Facts,
     functions::Function,
+    key::Encode,
     params::Params,
     stamps::{Clock, Series},
     template::{Expr, Name, Template},
@@ -26,9 +27,11 @@ pub(crate) struct Plan {
     pub lets: Vec<(String, Template)>,
     pub jsons: Vec<(String, Node)>,
     pub signatures: Vec<Signature>,
+    /// How signatures become text here, where that is not as the kind of key says.
+    pub encoding: Option<Vec<Encode>>,
     pub headers: Vec<(String, Template)>,
     pub attach: Vec<Member>,
-    pub attach_before: Option<String>,
+    pub attach_at: AddAt,
     pub body: Option<Template>,
     pub content_type: Option<String>,
     pub frame: Option<Node>,
@@ -83,7 +86,7 @@ impl Place {
 }
 
 /// Where among the fields an added one stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum AddAt {
     First,
     #[default]
@@ -91,6 +94,10 @@ pub(crate) enum AddAt {
     /// Last, and parted by `&` even where the text ends in one: what was signed stays as it was.
     Behind,
     Sorted,
+    /// In front of the field of this name, or behind all.
+    Before(String),
+    /// Behind the field of this name, or behind all.
+    After(String),
 }
 
 /// A value of JSON whose strings are templates.

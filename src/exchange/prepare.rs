@@ -12,9 +12,9 @@ use super::{
     place,
     plan::{Place, Plan},
     scheme::Scheme,
-    stamps::{self, Series, Unit},
+    stamps::{Shape, Unit},
     target::{self, Target},
-    withdrawal,
+    template::Name,
 };
 use crate::{
     error::{Code, Error, Result, bad_input},
@@ -44,6 +44,8 @@ pub struct Prepared<'s> {
     pub(crate) expected: Vec<(usize, String)>,
     /// The parameters that go under a member, as JSON.
     pub(crate) under: Option<String>,
+    /// Whether it goes to the exchange's testnet.
+    pub(crate) testnet: bool,
 }
 
 /// The nonce of a prepared request.
@@ -56,7 +58,7 @@ pub(crate) enum NonceState {
     /// A number that the caller counts.
     Fresh(Unit),
     /// Random.
-    Random(Series),
+    Random(Shape),
     /// The timestamp again.
     Timestamp,
 }
@@ -104,6 +106,7 @@ impl Scheme {
             host,
             path,
             query,
+            testnet,
         } = target::read(self, request, base_url)?;
         let plan = if request.websocket {
             self.websocket_plan()?
@@ -153,6 +156,7 @@ impl Scheme {
                 origin,
                 host,
                 path,
+                testnet,
             },
             parts,
         )
@@ -170,16 +174,6 @@ impl Scheme {
             query, body, under, ..
         } = parts;
         bodies::check_signed(plan, self.name(), &query, body.as_ref())?;
-        let mut fields = Vec::new();
-        endpoint::collect(&query, &mut fields);
-        match &body {
-            Some(body) if body.json => endpoint::collect_json(&body.text, &mut fields),
-            Some(body) => endpoint::collect(&body.text, &mut fields),
-            None => {}
-        }
-        if let Some(under) = &under {
-            endpoint::collect_json(under, &mut fields);
-        }
         let endpoint = Endpoint {
             method: if request.websocket {
                 "WS".into()
@@ -189,10 +183,12 @@ impl Scheme {
             host: at.host,
             plain_path: endpoint::plain(&at.path),
             path: at.path,
-            fields,
             websocket: request.websocket,
         };
-        let given_body = body.as_ref().map(|body| body.text.clone()).unwrap_or_default();
+        let given_body = match &body {
+            Some(body) if plan.facts.uses.contains(&Name::GivenBody) => body.text.clone(),
+            _ => String::new(),
+        };
         let mut prepared = Prepared {
             scheme: self,
             plan,
@@ -210,6 +206,7 @@ impl Scheme {
             missing: Vec::new(),
             expected: Vec::new(),
             under,
+            testnet: at.testnet,
         };
         prepared.take_content_type(request.content_type.as_deref())?;
         prepared.take_challenge(request.challenge.as_deref())?;
@@ -226,6 +223,7 @@ struct Where {
     origin: String,
     host: String,
     path: String,
+    testnet: bool,
 }
 
 struct Parts {
@@ -294,34 +292,42 @@ impl Prepared<'_> {
         &self.endpoint
     }
 
-    /// The words of the rule that says that this moves money out, if one does.
-    pub fn moves_money(&self) -> Option<String> {
-        let mut body = self
-            .body
-            .as_ref()
-            .map(|body| body.text.clone())
-            .unwrap_or_default();
-        if let Some(under) = &self.under {
-            body.clone_from(under);
+    /// Names and values that query, form and JSON carry as they were given, decoded, at any depth. One stands here more
+    /// than once where it can be read in more than one way.
+    pub fn fields(&self) -> Vec<(String, String)> {
+        let mut fields = Vec::new();
+        endpoint::collect(&self.query, &mut fields);
+        match &self.body {
+            Some(body) if body.json => endpoint::collect_json(&body.text, &mut fields),
+            Some(body) => endpoint::collect(&body.text, &mut fields),
+            None => {}
         }
-        withdrawal::moves_money(
-            self.scheme.withdrawal.as_ref(),
-            self.plan,
-            &self.endpoint,
-            &self.query,
-            &body,
-        )
+        if let Some(under) = &self.under {
+            endpoint::collect_json(under, &mut fields);
+        }
+        fields
     }
 
     /// What the signature needs of the key's sequence.
     pub fn nonce(&self) -> NonceNeed {
         match &self.nonce {
             NonceState::Fresh(unit) => NonceNeed::Fresh { unit: *unit },
-            NonceState::Brought(nonce) if matches!(self.plan.nonce, Some(Series::Count(_))) => {
-                stamps::count(nonce).map_or(NonceNeed::None, |value| NonceNeed::Brought { value })
+            NonceState::Brought(nonce) => {
+                let value = self.plan.nonce.and_then(|series| series.value(nonce));
+                value.map_or(NonceNeed::None, |value| NonceNeed::Brought { value })
             }
             _ => NonceNeed::None,
         }
+    }
+
+    /// Whether the request brings a timestamp or a nonce of its own, so that signing it again makes no fresh one.
+    pub fn brings_stamps(&self) -> bool {
+        self.timestamp.is_some() || matches!(self.nonce, NonceState::Brought(_))
+    }
+
+    /// `https://` and the host.
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Refuses a made nonce that the exchange would not take.

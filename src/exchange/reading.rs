@@ -3,6 +3,7 @@
 use super::{
     analyse::Facts,
     file::{PlanFile, SignatureFile, Signatures, WebSocketFile},
+    key::Encode,
     names::{Names, Shared},
     nodes::{header, members, node, object, template},
     params::Params,
@@ -78,23 +79,15 @@ impl Plan {
         let clock = file
             .clock
             .as_ref()
-            .map(|clock| Clock::new(&clock.unit, clock.ahead))
+            .map(|clock| Clock::new(&clock.unit, clock.ahead, clock.also.as_deref()))
             .transpose();
         self.clock = clock.map_err(|error| error.within("clock"))?;
         if let Some(nonce) = &file.nonce {
-            let series = Series::new(
-                nonce.unit.as_deref(),
-                nonce.random.as_deref(),
-                nonce.like.as_deref(),
-            )
-            .map_err(|error| error.within("nonce"))?;
+            let series = Series::new(nonce).map_err(|error| error.within("nonce"))?;
             if series == Series::Timestamp && self.clock.is_none() {
                 return Err(bad_input(
                     "`nonce` is like the timestamp, and there is no `clock`",
                 ));
-            }
-            if nonce.increasing && !matches!(series, Series::Count(_)) {
-                return Err(bad_input("`nonce` can be increasing only with a `unit`"));
             }
             self.nonce = Some(series);
             self.nonce_optional = nonce.optional;
@@ -111,17 +104,20 @@ impl Plan {
                 }
             }
         }
-        self.add_at = match file.add_at.as_deref() {
-            None | Some("last") => AddAt::Last,
-            Some("first") => AddAt::First,
-            Some("sorted") => AddAt::Sorted,
-            Some(other) => {
-                return Err(
-                    bad_input(format!("`add-at` cannot be {other:?}")).fix("use first, last or sorted")
-                );
+        self.add_at = spot("add-at", file.add_at.as_deref(), AddAt::Last)?;
+        self.attach_at = match (file.attach_at, file.attach_before, file.attach_after) {
+            (None, Some(name), None) => AddAt::Before(name),
+            (None, None, Some(name)) => AddAt::After(name),
+            (at, None, None) => spot("attach-at", at.as_deref(), AddAt::Behind)?,
+            _ => {
+                return Err(bad_input(
+                    "there is more than one of `attach-at`, `attach-before` and `attach-after`",
+                )
+                .fix("say once where the signature goes"));
             }
         };
-        self.attach_before = file.attach_before;
+        let encoding = file.encoding.as_deref().map(Encode::chain).transpose();
+        self.encoding = encoding.map_err(|error| error.within("encoding"))?;
         self.content_type = file.content_type;
         self.params = file.params.map(Params::read).transpose()?;
         // The names of lets and JSON tables must stand before any template is read, since they may name each other.
@@ -286,5 +282,17 @@ impl Plan {
         let jsons = (0..self.jsons.len()).map(Name::Json);
         lets.chain(jsons)
             .try_for_each(|name| visit(self, name, &mut Vec::new()))
+    }
+}
+
+/// Where fields go among the others; `last` is what that word stands for.
+fn spot(key: &str, given: Option<&str>, last: AddAt) -> Result<AddAt> {
+    match given {
+        None | Some("last") => Ok(last),
+        Some("first") => Ok(AddAt::First),
+        Some("sorted") => Ok(AddAt::Sorted),
+        Some(other) => {
+            Err(bad_input(format!("`{key}` cannot be {other:?}")).fix("use first, last or sorted"))
+        }
     }
 }

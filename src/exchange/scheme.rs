@@ -1,15 +1,19 @@
 //! A scheme: one exchange, as its file says it, checked whole when it is read.
 
+use serde::de::DeserializeOwned;
 use toml::Value;
 
 use super::{
     carried::too_great,
     check::Test,
-    file::{SchemeFile, WithdrawalFile, text},
+    file::{SchemeFile, text},
     key::{self, KeyKind},
+    like,
     names::Shared,
     plan::{METHODS, Plan},
+    sending::Sending,
     template::Name,
+    withdrawal::Withdrawal,
 };
 use crate::{
     algorithm::Algorithm,
@@ -35,7 +39,8 @@ pub struct Scheme {
     pub(crate) forms: Vec<FormPlan>,
     websocket: Option<Plan>,
     no_websocket: Option<String>,
-    pub(crate) withdrawal: Option<WithdrawalFile>,
+    pub(crate) withdrawal: Option<Withdrawal>,
+    sending: Sending,
     tests: Vec<Test>,
 }
 
@@ -54,9 +59,12 @@ impl Scheme {
     /// When it is not TOML, has an unknown key or a wrong type, or when a template of it is not whole or names what
     /// there is not.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        let file: SchemeFile =
-            toml::from_str(text).map_err(|error| bad_input(place(text, &error)).within(origin))?;
-        Self::read(file).map_err(|error| error.within(origin))
+        let file = if like::is_like(text) {
+            like::read(text)
+        } else {
+            from_toml(text)
+        };
+        file.and_then(Self::read).map_err(|error| error.within(origin))
     }
 
     fn read(mut file: SchemeFile) -> Result<Self> {
@@ -129,6 +137,11 @@ impl Scheme {
                     .fix("write endpoints as \"GET /path\" = \"…\", and keys of the top level before the first [table]"));
             }
         }
+        let sending = Sending::read(
+            file.send.unwrap_or_default(),
+            &file.hosts,
+            file.withdrawal.as_ref(),
+        );
         Ok(Self {
             id: file.id,
             name: file.name,
@@ -146,7 +159,8 @@ impl Scheme {
             forms,
             websocket,
             no_websocket,
-            withdrawal: file.withdrawal,
+            withdrawal: file.withdrawal.map(Withdrawal::from),
+            sending: sending.map_err(|error| error.within("send"))?,
             tests: file.test.into_iter().map(Test::from).collect(),
         })
     }
@@ -206,6 +220,11 @@ impl Scheme {
             Error::new(Code::Unsupported, format!("{} takes no {asked} keys", self.name))
                 .fix(format!("use {}", names.join(", ")))
         })
+    }
+
+    /// What sending must know of the exchange.
+    pub const fn sending(&self) -> &Sending {
+        &self.sending
     }
 
     /// The file's own test rows.
@@ -333,15 +352,18 @@ fn check_names(file: &SchemeFile) -> Result<()> {
     if file.hosts.is_empty() {
         return Err(bad_input("`hosts` is empty").fix("list the API's hosts, the usual one first"));
     }
-    let is_host = |host: &str| {
-        !host.is_empty()
-            && host
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:".contains(&byte))
-    };
     if let Some(odd) = file.hosts.iter().find(|host| !is_host(host)) {
         return Err(bad_input(format!("`hosts` has {odd:?}"))
             .fix("write hosts in lower case, without https:// and path"));
+    }
+    let needs = file.withdrawal.iter().flat_map(|rules| &rules.needs);
+    if let Some(odd) = needs
+        .into_iter()
+        .find(|part| !matches!(part.as_str(), "query" | "body"))
+    {
+        return Err(
+            bad_input(format!("`withdrawal.needs` cannot be {odd:?}")).fix("use \"query\" and \"body\"")
+        );
     }
     let patterns = file
         .withdrawal
@@ -357,10 +379,23 @@ fn check_names(file: &SchemeFile) -> Result<()> {
     Ok(())
 }
 
+/// Whether it is a host as files write it, with its port where it is not the usual one.
+pub(super) fn is_host(host: &str) -> bool {
+    !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:".contains(&byte))
+}
+
 fn text_of(value: &Value) -> Result<String> {
     text(value)
         .map(str::to_owned)
         .map_err(|kind| bad_input(format!("it must be text, and is a TOML {kind}")))
+}
+
+/// What a file says, or where it is not what it should be.
+pub(crate) fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| bad_input(place(text, &error)))
 }
 
 /// A TOML error with its line and column.

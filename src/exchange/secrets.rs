@@ -5,7 +5,9 @@ use md5::Digest as _;
 
 use super::key::{Alphabet, KeyKind, SecretForm};
 use crate::{
-    error::{Code, Error, Result, bad_input},
+    algorithm::Algorithm,
+    error::{Code, Result, bad_input},
+    private_key::{PrivateKey, is_pem},
     secret::Secret,
 };
 
@@ -14,17 +16,19 @@ impl KeyKind {
     ///
     /// # Errors
     /// When it has characters that no secret of this exchange has, or cannot be decoded; or when there is no locked
-    /// memory. `unsupported` for private keys, which this version does not read here.
+    /// memory.
     pub fn read_secret(&self, text: &Secret) -> Result<(Secret, Vec<String>)> {
-        if matches!(
-            self.secret,
-            SecretForm::Pem | SecretForm::Base64Seed | SecretForm::Base58Seed
-        ) {
-            return Err(Error::new(
-                Code::Unsupported,
-                "private keys cannot be imported in this version",
-            )
-            .fix("use the exchange's HMAC keys, or a key of another exchange"));
+        if is_pem(text.expose()) {
+            let key = PrivateKey::read(text, false)?;
+            return Err(bad_input(format!(
+                "the secret is an {} private key, and this key is to be {}",
+                key.algorithm(),
+                self.algorithm
+            ))
+            .fix(format!(
+                "add --algorithm {} if the exchange takes such keys, or give the secret that goes with the API key",
+                key.algorithm()
+            )));
         }
         check_characters(text.expose())?;
         self.check_alphabet(text.expose())?;
@@ -38,6 +42,26 @@ impl KeyKind {
             ));
         }
         Ok((self.decode(text)?, warnings))
+    }
+
+    /// The private key that this text stands for: a PEM block, or as the exchange writes it.
+    ///
+    /// # Errors
+    /// As [`PrivateKey::read`]; and when the key is of another algorithm than this kind.
+    pub fn read_private(&self, text: &Secret) -> Result<PrivateKey> {
+        let key = PrivateKey::read(text, self.secret == SecretForm::Base58Seed)?;
+        if Algorithm::Signature(key.algorithm()) == self.algorithm {
+            return Ok(key);
+        }
+        Err(bad_input(format!(
+            "the private key is for {}, and this key is to be {}",
+            key.algorithm(),
+            self.algorithm
+        ))
+        .fix(format!(
+            "add --algorithm {}, or give the right key",
+            key.algorithm()
+        )))
     }
 
     fn check_alphabet(&self, text: &[u8]) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::file::NonceFile;
 use crate::error::{Error, Result, bad_input, failed};
 
 /// What a counting nonce counts: how many to a second it starts from the clock.
@@ -39,7 +40,7 @@ impl Unit {
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 
-    fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "s" => Self::Seconds,
             "ms" => Self::Millis,
@@ -65,21 +66,52 @@ pub(crate) enum Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Clock {
     pub form: Form,
+    /// Another form that a brought timestamp may have.
+    also: Option<Form>,
     /// How far ahead of now the timestamp lies, for exchanges that want an expiry.
     pub ahead: Duration,
 }
 
-impl Clock {
-    pub(crate) fn new(unit: &str, ahead: u32) -> Result<Self> {
-        let form = match unit {
-            "iso" => Form::Iso,
-            "iso-ms" => Form::IsoMillis,
-            unit => Form::Count(Unit::parse(unit).ok_or_else(|| {
+impl Form {
+    fn parse(unit: &str) -> Result<Self> {
+        Ok(match unit {
+            "iso" => Self::Iso,
+            "iso-ms" => Self::IsoMillis,
+            unit => Self::Count(Unit::parse(unit).ok_or_else(|| {
                 bad_input(format!("there is no clock unit {unit:?}")).fix("use s, ms, us, ns, iso or iso-ms")
             })?),
-        };
+        })
+    }
+
+    fn fits(self, stamp: &str) -> bool {
+        match self {
+            Self::Count(Unit::Seconds) => seconds(stamp),
+            Self::Count(Unit::Millis) => digits(stamp, 13),
+            Self::Count(Unit::Micros) => digits(stamp, 16),
+            Self::Count(Unit::Nanos) => digits(stamp, 19),
+            Self::Iso => shaped(stamp, "0000-00-00T00:00:00"),
+            Self::IsoMillis => shaped(stamp, "0000-00-00T00:00:00.000Z"),
+        }
+    }
+
+    /// What it looks like, for errors.
+    const fn example(self) -> &'static str {
+        match self {
+            Self::Count(Unit::Seconds) => "seconds since 1970: 10 digits, as 1700000000",
+            Self::Count(Unit::Millis) => "milliseconds since 1970: 13 digits",
+            Self::Count(Unit::Micros) => "microseconds since 1970: 16 digits",
+            Self::Count(Unit::Nanos) => "nanoseconds since 1970: 19 digits",
+            Self::Iso => "UTC as 2023-11-14T22:13:20",
+            Self::IsoMillis => "UTC as 2023-11-14T22:13:20.000Z",
+        }
+    }
+}
+
+impl Clock {
+    pub(crate) fn new(unit: &str, ahead: u32, also: Option<&str>) -> Result<Self> {
         Ok(Self {
-            form,
+            form: Form::parse(unit)?,
+            also: also.map(Form::parse).transpose()?,
             ahead: Duration::from_secs(ahead.into()),
         })
     }
@@ -105,24 +137,15 @@ impl Clock {
             .ok_or_else(|| failed("the clock is beyond the years that a timestamp can hold"))
     }
 
-    /// Refuses a timestamp that is not exactly of the form.
+    /// Refuses a timestamp that is not exactly of a form that the exchange takes.
     pub(crate) fn check(self, stamp: &str) -> Result<()> {
-        let (fits, form) = match self.form {
-            Form::Count(Unit::Seconds) => (seconds(stamp), "seconds since 1970: 10 digits, as 1700000000"),
-            Form::Count(Unit::Millis) => (digits(stamp, 13), "milliseconds since 1970: 13 digits"),
-            Form::Count(Unit::Micros) => (digits(stamp, 16), "microseconds since 1970: 16 digits"),
-            Form::Count(Unit::Nanos) => (digits(stamp, 19), "nanoseconds since 1970: 19 digits"),
-            Form::Iso => (shaped(stamp, "0000-00-00T00:00:00"), "UTC as 2023-11-14T22:13:20"),
-            Form::IsoMillis => (
-                shaped(stamp, "0000-00-00T00:00:00.000Z"),
-                "UTC as 2023-11-14T22:13:20.000Z",
-            ),
-        };
-        if fits {
-            Ok(())
-        } else {
-            Err(misshapen("timestamp", stamp).fix(format!("this exchange wants {form}")))
+        if self.form.fits(stamp) || self.also.is_some_and(|also| also.fits(stamp)) {
+            return Ok(());
         }
+        let also = self
+            .also
+            .map_or_else(String::new, |also| format!(", or {}", also.example()));
+        Err(misshapen("timestamp", stamp).fix(format!("this exchange wants {}{also}", self.form.example())))
     }
 }
 
@@ -131,26 +154,64 @@ impl Clock {
 pub(crate) enum Series {
     /// A number that counts up.
     Count(Unit),
-    /// A random UUID (RFC 9562, version 4), lower case.
-    Uuid,
-    /// 16 random bytes in lower-case hex.
-    Hex,
+    /// The same, written as seconds with a decimal point: counted in microseconds, `1700000000.123456`.
+    Decimal(Unit),
+    /// Random; where any will do, one that is brought may be any word.
+    Random {
+        /// What a made one looks like.
+        shape: Shape,
+        /// Whether the exchange takes any other word too.
+        any: bool,
+    },
     /// The timestamp again.
     Timestamp,
 }
 
+/// What a random nonce looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A UUID (RFC 9562, version 4), lower case.
+    Uuid,
+    /// 16 bytes in lower-case hex.
+    Hex,
+}
+
 impl Series {
-    pub(crate) fn new(unit: Option<&str>, random: Option<&str>, like: Option<&str>) -> Result<Self> {
-        match (unit, random, like) {
-            (Some(unit), None, None) => Unit::parse(unit).map(Self::Count).ok_or_else(|| {
-                bad_input(format!("there is no nonce unit {unit:?}")).fix("use s, ms, us or ns")
-            }),
-            (None, Some("uuid"), None) => Ok(Self::Uuid),
-            (None, Some("hex32"), None) => Ok(Self::Hex),
-            (None, None, Some("timestamp")) => Ok(Self::Timestamp),
-            _ => Err(bad_input("`nonce` must have one of unit, random and like")
-                .fix("write unit = \"ms\", random = \"uuid\" or \"hex32\", or like = \"timestamp\"")),
+    pub(crate) fn new(file: &NonceFile) -> Result<Self> {
+        let series = match (file.unit.as_deref(), file.random.as_deref(), file.like.as_deref()) {
+            (Some(unit), None, None) => {
+                let unit = Unit::parse(unit).ok_or_else(|| {
+                    bad_input(format!("there is no nonce unit {unit:?}")).fix("use s, ms, us or ns")
+                })?;
+                if file.decimal {
+                    Self::Decimal(unit)
+                } else {
+                    Self::Count(unit)
+                }
+            }
+            (None, Some("uuid"), None) => Self::random(Shape::Uuid, file.any),
+            (None, Some("hex32"), None) => Self::random(Shape::Hex, file.any),
+            (None, None, Some("timestamp")) => Self::Timestamp,
+            _ => {
+                return Err(bad_input("`nonce` must have one of unit, random and like")
+                    .fix("write unit = \"ms\", random = \"uuid\" or \"hex32\", or like = \"timestamp\""));
+            }
+        };
+        let is_random = matches!(series, Self::Random { .. });
+        let is_counted = matches!(series, Self::Count(_) | Self::Decimal(_));
+        if file.any && !is_random {
+            return Err(bad_input("`nonce` can be any only with `random`"));
         }
+        if (file.decimal || file.increasing) && !is_counted {
+            return Err(bad_input(
+                "`nonce` can be decimal or increasing only with a `unit`",
+            ));
+        }
+        Ok(series)
+    }
+
+    const fn random(shape: Shape, any: bool) -> Self {
+        Self::Random { shape, any }
     }
 
     /// Refuses a nonce that is not of the form.
@@ -160,8 +221,19 @@ impl Series {
                 count(nonce).is_some(),
                 "a whole number of 1 to 20 digits below 2^64, without sign or leading zero",
             ),
-            Self::Uuid => (is_uuid(nonce), "a UUID in lower case"),
-            Self::Hex => (
+            Self::Decimal(unit) => (
+                decimal(nonce, unit).is_some(),
+                "a number without sign or leading zero, with at most 9 digits behind the point",
+            ),
+            Self::Random { any: true, .. } => {
+                (is_word(nonce), "a word of 1 to 64 letters, digits, `-` and `_`")
+            }
+            Self::Random {
+                shape: Shape::Uuid, ..
+            } => (is_uuid(nonce), "a UUID in lower case"),
+            Self::Random {
+                shape: Shape::Hex, ..
+            } => (
                 matches!(nonce.len(), 32 | 64) && nonce.bytes().all(is_lower_hex),
                 "32 or 64 hex digits in lower case",
             ),
@@ -173,12 +245,35 @@ impl Series {
         }
     }
 
+    /// The number that a brought nonce of a series that counts stands for, in the series' own unit.
+    pub(crate) fn value(self, nonce: &str) -> Option<u64> {
+        match self {
+            Self::Count(_) => count(nonce),
+            Self::Decimal(unit) => decimal(nonce, unit),
+            Self::Random { .. } | Self::Timestamp => None,
+        }
+    }
+
+    /// A number of a series that counts, as it stands on the wire.
+    pub(crate) fn write(self, number: u64) -> String {
+        match self {
+            Self::Decimal(unit) if unit != Unit::Seconds => {
+                let rate = unit.per_second();
+                let digits = rate.ilog10() as usize;
+                format!("{}.{:0digits$}", number / rate, number % rate)
+            }
+            _ => number.to_string(),
+        }
+    }
+}
+
+impl Shape {
     /// A random nonce.
-    pub(crate) fn random(self) -> Result<String> {
+    pub(crate) fn make(self) -> Result<String> {
         let mut bytes = [0_u8; 16];
         getrandom::fill(&mut bytes)
             .map_err(|error| failed(format!("the system gave no random bytes: {error}")))?;
-        if self != Self::Uuid {
+        if self == Self::Hex {
             return Ok(base16ct::lower::encode_string(&bytes));
         }
         bytes[6] = bytes[6] & 0x0f | 0x40;
@@ -201,6 +296,24 @@ pub(crate) fn count(nonce: &str) -> Option<u64> {
         && nonce.bytes().all(|byte| byte.is_ascii_digit())
         && (nonce == "0" || !nonce.starts_with('0'));
     if canonical { nonce.parse().ok() } else { None }
+}
+
+/// Seconds with decimals as a count of the unit, rounded down: what is made next lies above what was brought.
+fn decimal(nonce: &str, unit: Unit) -> Option<u64> {
+    let (whole, part) = nonce.split_once('.').unwrap_or((nonce, "0"));
+    let fits = (1..=9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let nanos = fits.then(|| format!("{part:0<9}"))?.parse::<u64>().ok()?;
+    let rate = unit.per_second();
+    count(whole)?
+        .checked_mul(rate)?
+        .checked_add(nanos / (1_000_000_000 / rate))
+}
+
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// Whether it is a UUID in lower-case hex, of any version.
@@ -264,7 +377,7 @@ mod tests {
             ("iso", 0, "2023-11-14T22:13:20"),
             ("iso-ms", 0, "2023-11-14T22:13:20.123Z"),
         ] {
-            let clock = Clock::new(unit, ahead).unwrap();
+            let clock = Clock::new(unit, ahead, None).unwrap();
             assert_eq!(clock.make(now).unwrap(), wanted);
             clock.check(wanted).unwrap();
         }
@@ -272,8 +385,18 @@ mod tests {
 
     #[test]
     fn brought_timestamps_must_have_the_exact_form() {
-        let check = |unit: &str, stamp: &str| Clock::new(unit, 0).unwrap().check(stamp);
+        let check = |unit: &str, stamp: &str| Clock::new(unit, 0, None).unwrap().check(stamp);
         check("s", "1700000000.123").unwrap();
+        let both = Clock::new("ms", 0, Some("s")).unwrap();
+        both.check("1700000000123").unwrap();
+        both.check("1700000000.123").unwrap();
+        let error = both.check("170000000012").unwrap_err();
+        assert!(
+            error
+                .remedy()
+                .unwrap()
+                .contains("milliseconds since 1970: 13 digits, or seconds")
+        );
         for (unit, stamp) in [
             ("s", "170000000"),
             ("s", "1700000000."),
@@ -299,22 +422,47 @@ mod tests {
         for bad in ["", "01", "-1", "+1", "1.0", " 1", "18446744073709551616", "1a"] {
             assert!(counted.check(bad).is_err(), "{bad:?}");
         }
-        Series::Uuid
-            .check("5685d624-04fc-d555-5daf-106db8dee081")
-            .unwrap();
-        assert!(
-            Series::Uuid
-                .check("5685D624-04fc-d555-5daf-106db8dee081")
-                .is_err()
-        );
-        assert!(Series::Hex.check("xyz").is_err());
+        let random = |shape, any| Series::Random { shape, any };
+        let uuid = "5685d624-04fc-d555-5daf-106db8dee081";
+        random(Shape::Uuid, false).check(uuid).unwrap();
+        assert!(random(Shape::Uuid, false).check(&uuid.to_uppercase()).is_err());
+        assert!(random(Shape::Hex, false).check("xyz").is_err());
+        for word in [uuid, "n_1700000000000", "A", &"z".repeat(64)] {
+            random(Shape::Uuid, true).check(word).unwrap();
+        }
+        for no_word in ["", "a b", "a/b", "a=b", "é", &"z".repeat(65)] {
+            assert!(random(Shape::Hex, true).check(no_word).is_err(), "{no_word:?}");
+        }
+    }
+
+    #[test]
+    fn decimal_nonces_count_in_their_unit() {
+        let micros = Series::Decimal(Unit::Micros);
+        assert_eq!(micros.write(1_700_000_000_000_007), "1700000000.000007");
+        for (text, value) in [
+            ("1700000000.000007", Some(1_700_000_000_000_007)),
+            ("1716549322.00799990", Some(1_716_549_322_007_999)),
+            ("1700000000", Some(1_700_000_000_000_000)),
+            ("0.1", Some(100_000)),
+            ("1700000000.", None),
+            (".5", None),
+            ("01.5", None),
+            ("-1.5", None),
+            ("1.5.5", None),
+            ("1.0000000000", None),
+            ("18446744073709551615.0", None),
+        ] {
+            assert_eq!(micros.value(text), value, "{text}");
+            assert_eq!(micros.check(text).is_ok(), value.is_some(), "{text}");
+        }
+        assert_eq!(Series::Decimal(Unit::Seconds).write(5), "5");
     }
 
     #[test]
     fn random_nonces_fit_their_own_check() {
-        for series in [Series::Uuid, Series::Hex] {
-            let (a, b) = (series.random().unwrap(), series.random().unwrap());
-            series.check(&a).unwrap();
+        for shape in [Shape::Uuid, Shape::Hex] {
+            let (a, b) = (shape.make().unwrap(), shape.make().unwrap());
+            Series::Random { shape, any: false }.check(&a).unwrap();
             assert_ne!(a, b);
         }
     }

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{glob, plan::METHODS, scheme::Scheme};
+use super::{analyse::is_path_char, glob, plan::METHODS, scheme::Scheme};
 use crate::{
     error::{Result, bad_input},
     request::Request,
@@ -20,6 +20,8 @@ pub(crate) struct Target {
     pub path: String,
     /// The query that stood in the path or URL.
     pub query: Option<String>,
+    /// Whether it goes to the exchange's testnet.
+    pub testnet: bool,
 }
 
 /// Reads method, host and path.
@@ -94,13 +96,23 @@ pub(crate) fn read(scheme: &Scheme, request: &Request, base_url: Option<&str>) -
                 bad_input(format!("there is no method {shown:?}")).fix(format!("use {}", METHODS.join(", ")))
             })?,
     };
-    let (scheme_name, host) = choose(scheme, asked, base, &path)?;
+    let of_testnet = |host: &str| scheme.sending().testnet().iter().any(|(_, test)| test == host);
+    let named = asked
+        .as_ref()
+        .is_some_and(|(_, host)| of_testnet(host) && !scheme.hosts().contains(host));
+    let testnet = request.testnet || named && base.is_none();
+    let (scheme_name, host) = if testnet {
+        ("https", testnet_host(scheme, request, asked, base, &path)?)
+    } else {
+        choose(scheme, asked, base, &path)?
+    };
     Ok(Target {
         method,
         origin: format!("{scheme_name}://{host}"),
         host,
         path,
         query,
+        testnet,
     })
 }
 
@@ -137,6 +149,45 @@ fn choose(
             scheme.hosts().join(", ")
         )),
     )
+}
+
+/// The testnet's host: the one asked for, if the scheme names it; else the one that stands in for the scheme's by path.
+fn testnet_host(
+    scheme: &Scheme,
+    request: &Request,
+    asked: Option<(&'static str, String)>,
+    base: Option<(&'static str, String)>,
+    path: &str,
+) -> Result<String> {
+    if request.websocket {
+        return Err(bad_input("a WebSocket login does not go to a host").fix("leave `testnet` out"));
+    }
+    let hosts = scheme.sending().testnet();
+    if hosts.is_empty() {
+        return Err(
+            bad_input(format!("{} has no testnet that its file names", scheme.name()))
+                .fix("for one that you know, give a key of its own its host: hsmsign set KEY --base-url URL"),
+        );
+    }
+    if base.is_some() {
+        return Err(
+            bad_input("the key has its own base-url, and the testnet is at another host")
+                .fix("leave the testnet out, or take the base-url away: hsmsign set KEY --base-url ''"),
+        );
+    }
+    if let Some((protocol, host)) = &asked
+        && *protocol == "https"
+        && hosts.iter().any(|(_, test)| test == host)
+    {
+        return Ok(host.clone());
+    }
+    let (_, host) = choose(scheme, asked, None, path)?;
+    let test = hosts.iter().find(|(real, _)| *real == host);
+    test.map(|(_, test)| test.clone()).ok_or_else(|| {
+        let known: Vec<_> = hosts.iter().map(|(host, _)| host.as_str()).collect();
+        bad_input(format!("no testnet stands in for {host}"))
+            .fix(format!("there is one for {}", known.join(", ")))
+    })
 }
 
 /// The protocol and host of `https://host[:port]`; plain http only within the machine.
@@ -192,8 +243,7 @@ fn check_path(path: &str) -> Result<()> {
         let shown: String = path.chars().take(60).collect();
         return Err(bad_input(format!("the path {shown:?} does not begin with `/`")));
     }
-    let allowed = |char: char| char.is_ascii_alphanumeric() || "-._~:@,+!$()*'/%".contains(char);
-    if let Some(odd) = path.chars().find(|char| !allowed(*char)) {
+    if let Some(odd) = path.chars().find(|char| !is_path_char(*char)) {
         return Err(bad_input(format!("the path has {odd:?} in it"))
             .fix("percent-encode it, as %20 for a space; a query goes behind `?` or in `query`"));
     }

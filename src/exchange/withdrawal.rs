@@ -1,17 +1,50 @@
 //! Whether a request moves money out: the file's rules, looked at with everything in mind that a signature could also
 //! be used for.
 
+use std::collections::BTreeMap;
+
 use base64ct::Encoding as _;
 use percent_encoding::percent_decode;
 
 use super::{
     analyse::{Seam, is_path_char},
-    endpoint::{self, Endpoint, collect},
+    endpoint::{self, collect},
     file::WithdrawalFile,
     glob::fits,
     plan::Plan,
+    prepare::Prepared,
     scheme::Scheme,
 };
+
+/// What moves money out, by a file's `[withdrawal]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Withdrawal {
+    /// Each path pattern as it is written and as it is compared: in lower case, without slashes at its end.
+    paths: Vec<(String, String)>,
+    pub fields: Vec<String>,
+    pub body: BTreeMap<String, Vec<String>>,
+    /// Parts that the exchange wants signed in every withdrawal: `query`, `body`.
+    needs: Vec<String>,
+}
+
+impl From<WithdrawalFile> for Withdrawal {
+    fn from(file: WithdrawalFile) -> Self {
+        let with_compared = |pattern: String| {
+            let lower = pattern.to_lowercase();
+            let compared = match lower.trim_end_matches('/') {
+                "" => lower,
+                trimmed => trimmed.to_owned(),
+            };
+            (pattern, compared)
+        };
+        Self {
+            paths: file.paths.into_iter().map(with_compared).collect(),
+            fields: file.fields,
+            body: file.body,
+            needs: file.needs,
+        }
+    }
+}
 
 impl Scheme {
     /// The words of the rule by which a raw message looks like a withdrawal, if one does.
@@ -35,13 +68,20 @@ impl Scheme {
     }
 }
 
-fn raw(rules: &WithdrawalFile, text: &str) -> Option<String> {
+impl Withdrawal {
+    /// Whether no message of this plan is a withdrawal's, since it lacks a part that the exchange wants signed in each.
+    pub(crate) fn spares(&self, plan: &Plan) -> bool {
+        self.needs.iter().any(|part| match part.as_str() {
+            "query" => !plan.facts.signs_query,
+            _ => !plan.facts.signs_body,
+        })
+    }
+}
+
+fn raw(rules: &Withdrawal, text: &str) -> Option<String> {
     let lower = text.to_lowercase();
-    for pattern in &rules.paths {
-        if fits(
-            &format!("*{}*", pattern.to_lowercase().trim_end_matches('/')),
-            &lower,
-        ) {
+    for (pattern, compared) in &rules.paths {
+        if fits(&format!("*{}*", compared.trim_end_matches('/')), &lower) {
             return Some(format!("the path {pattern} moves money out"));
         }
     }
@@ -50,56 +90,73 @@ fn raw(rules: &WithdrawalFile, text: &str) -> Option<String> {
     named(rules, &fields)
 }
 
-/// The words of the rule that says so, if one does.
-pub(crate) fn moves_money(
-    rules: Option<&WithdrawalFile>,
-    plan: &Plan,
-    endpoint: &Endpoint,
-    query: &str,
-    body: &str,
-) -> Option<String> {
-    let facts = &plan.facts;
-    if endpoint.websocket && !(facts.signs_path || facts.signs_query || facts.signs_body) {
-        return None;
-    }
-    let Some(rules) = rules else {
-        return Some("the exchange's file has no withdrawal rules, so any request may move money out".into());
-    };
-    if !(facts.signs_path || facts.signs_query || facts.signs_body) {
-        return Some("nothing of the request is signed, so the signature fits a withdrawal as well".into());
-    }
-    if !facts.signs_path && rules.fields.is_empty() && rules.body.is_empty() {
-        return Some("the path is not signed, and the exchange's file has no `withdrawal.fields`".into());
-    }
-    path_rule(rules, plan, endpoint, query, body).or_else(|| field_rule(rules, plan, endpoint, query, body))
-}
-
-fn path_rule(
-    rules: &WithdrawalFile,
-    plan: &Plan,
-    endpoint: &Endpoint,
-    query: &str,
-    body: &str,
-) -> Option<String> {
-    let path = endpoint.plain_path.as_str();
-    for pattern in &rules.paths {
-        let lower = pattern.to_lowercase();
-        let lower = if lower.len() > 1 {
-            lower.trim_end_matches('/')
-        } else {
-            &lower
+impl Prepared<'_> {
+    /// The words of the rule that says that this moves money out, if one does.
+    pub fn moves_money(&self) -> Option<String> {
+        let facts = &self.plan.facts;
+        if self.endpoint.websocket && !(facts.signs_path || facts.signs_query || facts.signs_body) {
+            return None;
+        }
+        let Some(rules) = &self.scheme.withdrawal else {
+            return Some(
+                "the exchange's file has no withdrawal rules, so any request may move money out".into(),
+            );
         };
-        let hit = fits(lower, path)
-            || plan
-                .facts
-                .seams
-                .iter()
-                .any(|seam| across(seam, lower, path, query, body));
-        if hit {
-            return Some(format!("the path {pattern} moves money out"));
+        if rules.spares(self.plan) {
+            return None;
+        }
+        if !(facts.signs_path || facts.signs_query || facts.signs_body) {
+            return Some(
+                "nothing of the request is signed, so the signature fits a withdrawal as well".into(),
+            );
+        }
+        if !facts.signs_path && rules.fields.is_empty() && rules.body.is_empty() {
+            return Some("the path is not signed, and the exchange's file has no `withdrawal.fields`".into());
+        }
+        self.path_rule(rules).or_else(|| self.field_rule(rules))
+    }
+
+    fn path_rule(&self, rules: &Withdrawal) -> Option<String> {
+        let path = self.endpoint.plain_path.as_str();
+        let seams = &self.plan.facts.seams;
+        let (query, body) = (self.query.as_str(), self.parameters());
+        let (pattern, _) = rules.paths.iter().find(|(_, compared)| {
+            fits(compared, path) || seams.iter().any(|seam| across(seam, compared, path, query, body))
+        })?;
+        Some(format!("the path {pattern} moves money out"))
+    }
+
+    fn field_rule(&self, rules: &Withdrawal) -> Option<String> {
+        if rules.fields.is_empty() && rules.body.is_empty() {
+            return None;
+        }
+        let mut fields = self.fields();
+        if !self.plan.facts.signs_path {
+            let (query, body) = (self.query.as_str(), self.parameters());
+            let mut more = Vec::new();
+            // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
+            collect(&format!("{query}{body}"), &mut more);
+            collect(&format!("{body}{query}"), &mut more);
+            // A message may hold names and values that are not encoded: what reads as fields there is looked at as
+            // fields.
+            for (name, value) in &fields {
+                if name.contains(['&', ';', '=']) || value.contains(['&', ';']) {
+                    collect(&format!("{name}={value}"), &mut more);
+                }
+            }
+            fields.append(&mut more);
+        }
+        named(rules, &fields)
+    }
+
+    /// The body as it was given, or the parameters that go under one of its members.
+    fn parameters(&self) -> &str {
+        match (&self.under, &self.body) {
+            (Some(under), _) => under,
+            (None, Some(body)) => &body.text,
+            (None, None) => "",
         }
     }
-    None
 }
 
 /// Whether the pattern is hit when path and neighbour are cut apart elsewhere.
@@ -126,34 +183,8 @@ fn across(seam: &Seam, pattern: &str, path: &str, query: &str, body: &str) -> bo
     }
 }
 
-fn field_rule(
-    rules: &WithdrawalFile,
-    plan: &Plan,
-    endpoint: &Endpoint,
-    query: &str,
-    body: &str,
-) -> Option<String> {
-    if rules.fields.is_empty() && rules.body.is_empty() {
-        return None;
-    }
-    let mut more = Vec::new();
-    if !plan.facts.signs_path {
-        // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
-        collect(&format!("{query}{body}"), &mut more);
-        collect(&format!("{body}{query}"), &mut more);
-        // A message may hold names and values that are not encoded: what reads as fields there is looked at as fields.
-        for (name, value) in &endpoint.fields {
-            if name.contains(['&', ';', '=']) || value.contains(['&', ';']) {
-                collect(&format!("{name}={value}"), &mut more);
-            }
-        }
-    }
-    more.extend(endpoint.fields.iter().cloned());
-    named(rules, &more)
-}
-
 /// The rule that one of these fields fits.
-fn named(rules: &WithdrawalFile, fields: &[(String, String)]) -> Option<String> {
+fn named(rules: &Withdrawal, fields: &[(String, String)]) -> Option<String> {
     let fields: Vec<(String, &str)> = fields
         .iter()
         .map(|(name, value)| (folded(name), value.as_str()))
@@ -177,10 +208,8 @@ fn named(rules: &WithdrawalFile, fields: &[(String, String)]) -> Option<String> 
     for (name, values) in &rules.body {
         let wanted = name.to_lowercase();
         for (_, value) in fields.iter().filter(|(name, _)| *name == wanted) {
-            if let Some(hit) = values
-                .iter()
-                .find(|hit| hit.to_lowercase() == value.trim().to_lowercase())
-            {
+            let value = value.trim().to_lowercase();
+            if let Some(hit) = values.iter().find(|hit| fits(&hit.to_lowercase(), &value)) {
                 return Some(format!("{name}={hit} moves money out"));
             }
         }

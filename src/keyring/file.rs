@@ -1,6 +1,6 @@
 use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
 
-use super::{KeyName, Keyring, Record, Stamp, record::VERSION};
+use super::{KeyName, Keyring, Record, Stamp};
 use crate::{
     close::nearest,
     error::{Code, Error, Result, failed},
@@ -49,7 +49,7 @@ impl Keyring for FileKeyring {
         let path = self.path(name);
         check_folder(&self.folder)?;
         let bytes = read_private(&path, LIMIT)?.ok_or_else(|| self.unknown(name))?;
-        let record = parse(&bytes).map_err(|error| error.within(path.display()))?;
+        let record = Record::parse(&bytes).map_err(|error| error.within(path.display()))?;
         if record.name != *name {
             // Removing or rotating a copy would take the other key's secret off the token.
             return Err(failed(format!(
@@ -106,32 +106,6 @@ impl Keyring for FileKeyring {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Record> {
-    #[derive(serde::Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let damaged = |error: serde_json::Error| {
-        failed(format!("this is not a key's record: {error}"))
-            .fix("put the file back from a backup (`hsmsign restore`), or import the key again")
-    };
-    match serde_json::from_slice::<Record>(bytes) {
-        Ok(record) if record.version == VERSION => Ok(record),
-        other => {
-            let version = serde_json::from_slice::<Version>(bytes).map_err(damaged)?.version;
-            if version > VERSION {
-                return Err(failed(format!(
-                    "the record has version {version}, and this hsmsign knows up to {VERSION}"
-                ))
-                .fix("use the newer hsmsign that wrote it"));
-            }
-            Err(other
-                .err()
-                .map_or_else(|| failed("the record has no version that was ever used"), damaged))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _};
@@ -139,7 +113,7 @@ mod tests {
     use super::*;
     use crate::{
         algorithm::{Algorithm, MacAlgorithm},
-        keyring::Pair,
+        keyring::{Pair, VERSION},
     };
 
     fn record(name: &str) -> Record {
@@ -158,6 +132,7 @@ mod tests {
                 copies: Vec::new(),
             },
             previous: None,
+            next: None,
         }
     }
 

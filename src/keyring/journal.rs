@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +6,7 @@ use super::KeyName;
 use crate::{
     error::{Result, failed},
     home::{Home, create_folder, io_error, list_folder, read_private, remove_file, write_private},
+    json,
     token::ObjectId,
 };
 
@@ -28,6 +29,27 @@ pub struct Pending {
     pub key: KeyName,
     /// Each with the name of its token.
     pub objects: Vec<(String, ObjectId)>,
+}
+
+impl Pending {
+    /// Reads an entry, JSON in UTF-8.
+    ///
+    /// # Errors
+    /// When it is not an entry, or of a newer version.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let damaged = |why: &dyn fmt::Display| {
+            failed(format!("this is not an entry of the journal: {why}"))
+                .fix("move the file away, and see `hsmsign doctor`")
+        };
+        match json::version(bytes).map_err(|error| damaged(&error))? {
+            VERSION => serde_json::from_slice(bytes).map_err(|error| damaged(&error)),
+            0 => Err(damaged(&"it has no version that was ever used")),
+            version => Err(failed(format!(
+                "the entry has version {version}, and this hsmsign knows up to {VERSION}"
+            ))
+            .fix("use the newer hsmsign that wrote it")),
+        }
+    }
 }
 
 impl Journal {
@@ -86,18 +108,7 @@ impl Journal {
             let Some(bytes) = read_private(&path, 1 << 20)? else {
                 continue;
             };
-            let pending: Pending = serde_json::from_slice(&bytes).map_err(|error| {
-                failed(format!(
-                    "{} is not an entry of the journal: {error}",
-                    path.display()
-                ))
-                .fix("move the file away, and see `hsmsign doctor`")
-            })?;
-            if pending.version > VERSION {
-                return Err(
-                    failed(format!("{} was written by a newer hsmsign", path.display())).fix("use that one"),
-                );
-            }
+            let pending = Pending::parse(&bytes).map_err(|error| error.within(path.display()))?;
             all.push(pending);
         }
         Ok(all)
@@ -109,5 +120,28 @@ impl Journal {
             .first()
             .map_or_else(|| "none".to_owned(), |(_, id)| id.to_string());
         self.folder.join(format!("{name}.json"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_another_version_is_refused_as_that() {
+        let entry = |version: &str, more: &str| {
+            Pending::parse(format!(r#"{{"version":{version},"key":"k","objects":[]{more}}}"#).as_bytes())
+        };
+        assert_eq!(entry("1", "").unwrap().key.as_str(), "k");
+        let newer = entry("2", r#","new":1"#).unwrap_err();
+        assert!(newer.message().contains("version 2") && newer.advice().contains("newer hsmsign"));
+        for wrong in [entry("0", ""), entry("1", r#","new":1"#), entry("\"1\"", "")] {
+            assert!(
+                wrong
+                    .unwrap_err()
+                    .message()
+                    .contains("not an entry of the journal")
+            );
+        }
     }
 }

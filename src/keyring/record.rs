@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     algorithm::Algorithm,
-    error::{Error, bad_input},
-    token::KeyRef,
+    error::{Error, Result, bad_input, failed},
+    json,
+    public_key::PublicKey,
+    token::{Imported, KeyRef},
 };
 
 /// The version of a record that this program writes; a newer one is refused.
@@ -87,6 +89,60 @@ pub struct Record {
     /// The pair before the last rotation, kept until `--commit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Pair>,
+    /// A pair that the token made and that waits to be put in force: the exchange must know its public key first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Pair>,
+}
+
+impl Record {
+    /// All pairs that have objects on tokens, the one in force first.
+    pub fn pairs(&self) -> impl Iterator<Item = (Standing, &Pair)> {
+        let further = [(Standing::Previous, &self.previous), (Standing::Next, &self.next)];
+        std::iter::once((Standing::InForce, &self.current)).chain(
+            further
+                .into_iter()
+                .filter_map(|(standing, pair)| pair.as_ref().map(|pair| (standing, pair))),
+        )
+    }
+}
+
+/// What a pair is to its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It signs.
+    InForce,
+    /// It was in force before the last rotation.
+    Previous,
+    /// It is to be put in force.
+    Next,
+}
+
+impl Record {
+    /// Reads a record, JSON in UTF-8.
+    ///
+    /// # Errors
+    /// When it is not a record, or of a newer version, which is said before anything else that is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let damaged = |error: serde_json::Error| {
+            failed(format!("this is not a key's record: {error}"))
+                .fix("put the file back from a backup (`hsmsign restore`), or import the key again")
+        };
+        match serde_json::from_slice::<Self>(bytes) {
+            Ok(record) if record.version == VERSION => Ok(record),
+            other => {
+                let version = json::version(bytes).map_err(damaged)?;
+                if version > VERSION {
+                    return Err(failed(format!(
+                        "the record has version {version}, and this hsmsign knows up to {VERSION}"
+                    ))
+                    .fix("use the newer hsmsign that wrote it"));
+                }
+                Err(other
+                    .err()
+                    .map_or_else(|| failed("the record has no version that was ever used"), damaged))
+            }
+        }
+    }
 }
 
 /// What an owner can allow a key beyond orders and reading.
@@ -139,6 +195,22 @@ pub struct Pair {
     pub copies: Vec<Copy>,
 }
 
+impl Pair {
+    /// The public half of its private key; none for MAC keys.
+    pub fn public_key(&self) -> Option<&PublicKey> {
+        self.secrets().find_map(|secret| secret.public.as_ref())
+    }
+
+    /// Whether the token made its key.
+    pub fn is_generated(&self) -> bool {
+        self.secrets().any(|secret| secret.generated)
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &Material> {
+        self.copies.iter().filter_map(|copy| copy.objects.get("secret"))
+    }
+}
+
 /// One key as it lies on one token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -170,9 +242,38 @@ pub struct Material {
     /// The rung of the import ladder that the token accepted, 1 the hardest.
     #[serde(default)]
     pub rung: u8,
-    /// The signature that proved it, to be compared again by `hsmsign test`.
+    /// The MAC that proved it, to be compared again by `hsmsign test`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// The public half of a private key, which proves it whenever it signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<PublicKey>,
+    /// Whether the token made it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub generated: bool,
+}
+
+impl Material {
+    /// What a token says of a key that it has taken or made.
+    pub fn of(imported: Imported) -> Self {
+        Self {
+            hardening: imported.hardening,
+            rung: imported.rung,
+            ..Self::plain(imported.key)
+        }
+    }
+
+    /// An object of which nothing more is known.
+    pub const fn plain(key: KeyRef) -> Self {
+        Self {
+            key,
+            hardening: Vec::new(),
+            rung: 0,
+            proof: None,
+            public: None,
+            generated: false,
+        }
+    }
 }
 
 /// A message and its MAC as software computed it while the secret was at hand.

@@ -9,8 +9,8 @@ use crate::{
     json::{Json, members},
 };
 
-const KNOWN: &str = "key, id, websocket, method, path, url, host, query, body, body_base64, form, json, params, \
-                     timestamp, nonce, window, challenge, content_type";
+const KNOWN: &str = "key, id, websocket, method, path, url, host, testnet, query, body, body_base64, form, json, \
+                     params, timestamp, nonce, window, challenge, content_type";
 
 impl Request {
     /// Reads a request line.
@@ -53,13 +53,8 @@ impl Request {
         }
         match name {
             "key" => self.key = Some(text(name, raw)?.parse()?),
-            "websocket" => {
-                self.websocket = match raw.get() {
-                    "true" => true,
-                    "false" => false,
-                    _ => return Err(bad_input("`websocket` must be true or false")),
-                }
-            }
+            "websocket" => self.websocket = flag(name, raw)?,
+            "testnet" => self.testnet = flag(name, raw)?,
             "method" => self.method = Some(text(name, raw)?),
             "path" => self.path = Some(text(name, raw)?),
             "url" => self.url = Some(text(name, raw)?),
@@ -108,6 +103,14 @@ impl Request {
 fn unknown(name: &str) -> Error {
     let shown: String = name.chars().take(60).collect();
     bad_input(format!("a request has no field {shown:?}")).fix(format!("the fields are {KNOWN}"))
+}
+
+fn flag(name: &str, raw: &RawValue) -> Result<bool> {
+    match raw.get() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(bad_input(format!("`{name}` must be true or false"))),
+    }
 }
 
 fn text(name: &str, raw: &RawValue) -> Result<String> {
@@ -171,11 +174,12 @@ mod tests {
     #[test]
     fn every_field_of_the_contract_is_read() {
         let request = Request::parse_line(
-            r#"{"key":"kraken","id":[1,"x"],"websocket":false,"method":"POST","path":"/p","host":"h","query":[["a",1.0]],
+            r#"{"key":"kraken","id":[1,"x"],"websocket":false,"method":"POST","path":"/p","host":"h","testnet":true,"query":[["a",1.0]],
                "json":{"a": 0.10},"params":{"p":"q"},"timestamp":"1","nonce":null,"window":5000,"challenge":"c","content_type":"t"}"#,
         )
         .unwrap();
         assert_eq!(request.key.unwrap().as_str(), "kraken");
+        assert!(request.testnet && !request.websocket);
         assert_eq!(request.id.unwrap().to_compact(), r#"[1,"x"]"#);
         assert!(matches!(request.body, Some(Body::Json(text)) if text == r#"{"a": 0.10}"#));
         assert!(

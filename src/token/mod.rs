@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
+    private_key::PrivateKey,
+    public_key::PublicKey,
     secret::{BlockKey, Secret},
 };
 
@@ -42,13 +44,9 @@ pub trait Token: Send + Sync {
     fn import_mac(&self, key: &BlockKey, meta: &KeyMeta) -> Result<Imported>;
     /// Makes a MAC key of a full hash block on the token.
     fn generate_mac(&self, algorithm: MacAlgorithm, meta: &KeyMeta) -> Result<Imported>;
-    /// Stores a private key (PKCS #8 DER) that cannot be read back.
-    fn import_private(
-        &self,
-        algorithm: SignatureAlgorithm,
-        key: &Secret,
-        meta: &KeyMeta,
-    ) -> Result<(Imported, PublicKey)>;
+    /// Stores a private key that cannot be read back, under `meta.id`; refuses an id that is in use. Answers its public
+    /// half, too, which need not be on the token.
+    fn import_private(&self, key: &PrivateKey, meta: &KeyMeta) -> Result<(Imported, PublicKey)>;
     /// Makes a private key on the token.
     fn generate(&self, algorithm: SignatureAlgorithm, meta: &KeyMeta) -> Result<(Imported, PublicKey)>;
     /// The MAC of a message.
@@ -181,10 +179,6 @@ pub struct Imported {
     pub rung: u8,
 }
 
-/// A public key, SubjectPublicKeyInfo in DER (RFC 5280).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicKey(pub Vec<u8>);
-
 /// A MAC as the token gave it, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mac {
@@ -247,6 +241,8 @@ pub struct Identity {
 pub struct Capabilities {
     /// The algorithms that it claims, and that were not seen to fail.
     pub algorithms: Vec<Algorithm>,
+    /// The key pairs that it claims to make itself.
+    pub generates: Vec<SignatureAlgorithm>,
     /// The longest message in bytes, where it is known.
     pub longest_message: Option<usize>,
     /// Whether calls may run in parallel.

@@ -191,12 +191,14 @@ impl ConfiguredPin {
                 ),
             )
         })?;
-        let mut pin = read_secret_line(std::os::fd::AsFd::as_fd(&file)).map_err(|_| {
-            locked(
-                format!("{} holds no PIN", path.display()),
-                "write the PIN into it".to_owned(),
-            )
-        })?;
+        let mut pin =
+            read_secret_line(std::os::fd::AsFd::as_fd(&file)).map_err(|error| match error.code() {
+                Code::BadInput => locked(
+                    format!("{} holds no PIN", path.display()),
+                    "write the PIN into it".to_owned(),
+                ),
+                _ => not_read(&error),
+            })?;
         pin.truncate(LONGEST_SECRET);
         Ok(pin)
     }
@@ -316,7 +318,15 @@ fn read_fd(number: i32) -> Result<Secret> {
     if flags.contains(rustix::io::FdFlags::CLOEXEC) {
         return Err(told());
     }
-    read_secret_line(borrowed).map_err(|_| told())
+    read_secret_line(borrowed).map_err(|error| match error.code() {
+        Code::BadInput => told(),
+        _ => not_read(&error),
+    })
+}
+
+/// Why a PIN that is there could not be read, as where there is no locked memory for it.
+fn not_read(error: &Error) -> Error {
+    Error::new(Code::TokenLocked, format!("its PIN was not read: {error}")).fix(error.advice())
 }
 
 #[cfg(test)]

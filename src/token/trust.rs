@@ -10,7 +10,7 @@ use super::{Identity, extraction::REVISION};
 use crate::{
     error::{Result, bad_input, failed},
     home::{Home, read_private, write_private},
-    nonce,
+    json, nonce,
 };
 
 const VERSION: u32 = 1;
@@ -98,12 +98,7 @@ fn read(home: &Home) -> Result<File> {
     let Some(bytes) = read_private(&path, LIMIT)? else {
         return Ok(File::default());
     };
-    #[derive(Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let version = serde_json::from_slice::<Version>(&bytes).map(|file| file.version);
-    if version.as_ref().is_ok_and(|version| *version > VERSION) {
+    if json::version(&bytes).is_ok_and(|version| version > VERSION) {
         return Err(failed(format!(
             "{} is of a newer version than this hsmsign knows",
             path.display()

@@ -227,8 +227,10 @@ impl fmt::Display for TokenUri {
 fn pair(part: &str) -> Result<(&str, &str)> {
     let escape = |rest: &str| matches!(rest.as_bytes(), [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
     if !part.split('%').skip(1).all(escape) {
+        // The name alone: the value may be a PIN.
+        let name = part.split('=').next().unwrap_or_default();
         return Err(bad_input(format!(
-            "the token's URI has a `%` that begins no escape, in {part:?}"
+            "the token's URI has a `%` that begins no escape, in its part {name:?}"
         ))
         .fix("write a percent sign as %25"));
     }
@@ -281,6 +283,7 @@ mod tests {
     fn a_pin_a_slot_and_the_unknown_are_refused() {
         for (text, part) in [
             ("pkcs11:token=a?pin-value=1234", "in clear"),
+            ("pkcs11:token=a?pin-value=1234%zz", "begins no escape"),
             ("pkcs11:slot-id=0", "slot"),
             ("pkcs11:slot-description=x", "slot"),
             ("pkcs11:token=a;token=b", "twice"),

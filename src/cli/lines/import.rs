@@ -8,7 +8,7 @@ use hsmsign::{
     enrol::{Enrol, ImportLine, NewKey},
     error::Result,
     request::error_line,
-    secret::Secret,
+    secret::{Secret, traceless},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -17,19 +17,24 @@ use crate::cli::import::answer;
 
 /// The longest line with a secret in it, in bytes.
 const LONGEST: usize = 64 << 10;
+/// The room for lines at first: locked memory is scarce.
+const USUAL: usize = 8 << 10;
 
 /// A key a line in, an answer a line out. Lines are read into locked memory, one at a time.
 pub fn import(enrol: &Enrol, flags: &NewKey) -> Result<ExitCode> {
     let mut output = Output::new();
     let progress = progress();
     let stdin = io::stdin();
-    let mut buffer = Secret::with_capacity(LONGEST)?;
+    let mut buffer = Secret::with_capacity(USUAL)?;
     let mut ended = false;
     let mut skipping = false;
     while !ended {
         if !has_line(&buffer) {
             if !waiting() && !output.flush()? {
                 break;
+            }
+            if buffer.spare_mut().is_empty() && buffer.capacity() < LONGEST {
+                buffer = traceless(|| larger(&buffer))?;
             }
             let room = buffer.spare_mut();
             if room.is_empty() {
@@ -45,7 +50,7 @@ pub fn import(enrol: &Enrol, flags: &NewKey) -> Result<ExitCode> {
             buffer.grow(read);
             ended = read == 0;
         }
-        while let Some(line) = take_line(&mut buffer, ended)? {
+        while let Some(line) = traceless(|| take_line(&mut buffer, ended))? {
             if std::mem::take(&mut skipping) || line.expose().trim_ascii().is_empty() {
                 continue;
             }
@@ -88,6 +93,13 @@ fn progress() -> ProgressBar {
 
 fn has_line(buffer: &Secret) -> bool {
     buffer.expose().contains(&b'\n')
+}
+
+/// The same bytes with twice the room.
+fn larger(buffer: &Secret) -> Result<Secret> {
+    let mut larger = Secret::with_capacity((buffer.capacity() * 2).min(LONGEST))?;
+    larger.push(buffer.expose());
+    Ok(larger)
 }
 
 /// Takes the first line out of the buffer; at the end of the input, what is left is one too.

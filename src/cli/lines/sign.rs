@@ -9,7 +9,7 @@ use hsmsign::{
     error::{Error, Result, bad_input, failed},
     policy::Caller,
     request::{Request, error_line},
-    signer::Signer,
+    signer::{Lane, Signer},
 };
 
 use super::stdio::{Lines, Output};
@@ -20,11 +20,13 @@ const BATCH: usize = 32;
 /// A request a line in, an answer a line out, in order; flushed whenever no input is waiting.
 ///
 /// Two workers take turns: while one waits for the token, the other reads and composes the next requests. Reading and
-/// composing are one turn, so that nonces increase in the order of the lines.
+/// composing are one turn, so that nonces increase in the order of the lines. This thread computes what is done in
+/// software.
 pub fn sign(signer: &Signer) -> Result<ExitCode> {
     let input = Mutex::new(Lines::new());
     let answers = Answers::new();
-    let worker = || -> Result<()> {
+    let (lane, work) = Lane::new();
+    let worker = |lane: Lane| -> Result<()> {
         let caller = Caller::this_process();
         loop {
             let mut turn = lock(&input);
@@ -39,7 +41,7 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
                 .map(|line| line.map(|request| requests.push(request)).err())
                 .collect();
             let mut signed = signer
-                .sign_batch(&requests, &caller, || drop(turn))
+                .sign_batch(&requests, &caller, &lane, || drop(turn))
                 .into_iter()
                 .zip(&requests);
             let told = refusals.into_iter().map(|refusal| match (refusal, &mut signed) {
@@ -56,12 +58,13 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
         }
     };
     thread::scope(|scope| {
-        let other = scope.spawn(worker);
-        let mine = worker();
-        other
-            .join()
-            .unwrap_or_else(|_| Err(failed("a worker ended in the middle")))?;
-        mine
+        let workers = [lane.clone(), lane].map(|lane| scope.spawn(|| worker(lane)));
+        signer.serve(work);
+        workers.into_iter().try_for_each(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|_| Err(failed("a worker ended in the middle")))
+        })
     })?;
     answers.end()
 }

@@ -25,6 +25,23 @@ pub(super) const fn class_number(class: Class) -> CK_OBJECT_CLASS {
     }
 }
 
+/// Where an object of a class keeps what must not be read: the value of a secret key, the scalar or seed of an elliptic
+/// curve's private key, the private numbers of an RSA key.
+pub(super) const fn values(class: Class) -> &'static [CK_ATTRIBUTE_TYPE] {
+    match class {
+        Class::Private => &[
+            CKA_VALUE,
+            CKA_PRIVATE_EXPONENT,
+            CKA_PRIME_1,
+            CKA_PRIME_2,
+            CKA_EXPONENT_1,
+            CKA_EXPONENT_2,
+            CKA_COEFFICIENT,
+        ],
+        Class::Mac | Class::Public | Class::Data => &[CKA_VALUE],
+    }
+}
+
 /// The handle of an object: the one found before, else found now.
 pub(super) fn handle(opened: &Opened, session: SessionHandle, key: &KeyRef) -> Result<ObjectHandle, Fault> {
     if let Some(object) = opened.known(key) {

@@ -125,7 +125,7 @@ pub(super) fn climb(
                         class: Class::Mac,
                         id,
                     },
-                    hardening: hardening(module, session, object, Some(algorithm)),
+                    hardening: hardening(module, session, object, &only),
                     rung,
                 });
             }
@@ -138,19 +138,24 @@ pub(super) fn climb(
 }
 
 /// The id as the token kept it: a YubiHSM cuts it to two bytes.
-fn stored_id(module: &Module, session: SessionHandle, object: ObjectHandle, asked: &ObjectId) -> ObjectId {
+pub(super) fn stored_id(
+    module: &Module,
+    session: SessionHandle,
+    object: ObjectHandle,
+    asked: &ObjectId,
+) -> ObjectId {
     match find::read(module, session, object, CKA_ID) {
         Ok(Some(id)) if !id.is_empty() => ObjectId::from_bytes(&id),
         _ => asked.clone(),
     }
 }
 
-/// What of the hardening took effect, read back.
+/// What of the hardening took effect, read back; `allowed` are the mechanisms that the key was bound to.
 pub(super) fn hardening(
     module: &Module,
     session: SessionHandle,
     object: ObjectHandle,
-    algorithm: Option<MacAlgorithm>,
+    allowed: &[CK_MECHANISM_TYPE],
 ) -> Vec<String> {
     let mut words = Vec::new();
     for (kind, wanted, word) in WORDS {
@@ -160,12 +165,18 @@ pub(super) fn hardening(
             words.push(word.to_owned());
         }
     }
-    if let Some(algorithm) = algorithm {
-        let only = mechanism(algorithm).to_ne_bytes();
-        let allowed = find::read(module, session, object, CKA_ALLOWED_MECHANISMS);
-        if matches!(allowed, Ok(Some(allowed)) if allowed == only) {
-            words.push("one-mechanism".to_owned());
-        }
+    let kept = find::read(module, session, object, CKA_ALLOWED_MECHANISMS)
+        .ok()
+        .flatten();
+    let is_allowed = |one: &[u8]| allowed.iter().any(|allowed| allowed.to_ne_bytes() == one);
+    // A module may keep them in an order of its own.
+    if kept.is_some_and(|kept| !kept.is_empty() && kept.chunks(size_of::<CK_ULONG>()).all(is_allowed)) {
+        let word = if allowed.len() == 1 {
+            "one-mechanism"
+        } else {
+            "few-mechanisms"
+        };
+        words.push(word.to_owned());
     }
     words
 }

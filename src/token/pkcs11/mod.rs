@@ -38,12 +38,14 @@ use self::{
     session::{Fault, Opened},
 };
 use super::{
-    Capabilities, Identity, Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinProvider, PublicKey,
-    Result, SignInput, Token, TokenError,
+    Capabilities, Identity, Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinProvider, Result,
+    SignInput, Token, TokenError,
     extraction::{Report, Trial},
 };
 use crate::{
-    algorithm::{MacAlgorithm, SignatureAlgorithm},
+    algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
+    private_key::PrivateKey,
+    public_key::PublicKey,
     secret::{BlockKey, Secret},
 };
 
@@ -176,16 +178,23 @@ impl Token for Pkcs11Token {
         self.create_mac(algorithm, None, meta)
     }
 
-    fn import_private(
-        &self,
-        algorithm: SignatureAlgorithm,
-        _key: &Secret,
-        _meta: &KeyMeta,
-    ) -> Result<(Imported, PublicKey)> {
-        Err(TokenError::Unsupported(format!(
-            "{} keys cannot be imported into a PKCS#11 token yet",
-            algorithm.name()
-        )))
+    fn import_private(&self, key: &PrivateKey, meta: &KeyMeta) -> Result<(Imported, PublicKey)> {
+        let algorithm = key.algorithm();
+        // opencryptoki stores keys that it cannot sign with.
+        let can = &self.capabilities().algorithms;
+        if !can.contains(&Algorithm::Signature(algorithm)) {
+            return Err(TokenError::Unsupported(format!(
+                "the token makes no {algorithm} signatures"
+            )));
+        }
+        let numbers = key.numbers()?;
+        let imported = self.run_in_turn(|opened| {
+            opened.writing(|session| {
+                refuse_existing(opened, session, &meta.id)?;
+                pair::import(&opened.module, session, algorithm, &numbers, meta)
+            })
+        })?;
+        Ok((imported, key.public_key().clone()))
     }
 
     fn generate(&self, algorithm: SignatureAlgorithm, meta: &KeyMeta) -> Result<(Imported, PublicKey)> {
@@ -245,14 +254,18 @@ impl Token for Pkcs11Token {
         self.run(|opened| {
             opened.reading(|session| {
                 let object = find::handle(opened, session, key)?;
-                // An honest length of nothing is no proof either way, so the value itself is asked for as well.
-                let length = opened.module.attribute_len(session, object, CKA_VALUE)?;
-                let mut value = [0; 512];
-                let read = opened
-                    .module
-                    .read_attribute(session, object, CKA_VALUE, &mut value);
-                value.zeroize();
-                Ok(length.is_some() || !matches!(read, Ok(None)))
+                let KeyRef::Object { class, .. } = key;
+                for kind in find::values(*class) {
+                    // An honest length of nothing is no proof either way, so the value itself is asked for as well.
+                    let length = opened.module.attribute_len(session, object, *kind)?;
+                    let mut value = [0; 512];
+                    let read = opened.module.read_attribute(session, object, *kind, &mut value);
+                    value.zeroize();
+                    if length.is_some() || !matches!(read, Ok(None)) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
             })
         })
     }

@@ -1,28 +1,25 @@
-//! Key pairs made on the token, and signatures with them.
+//! Key pairs made on the token, private keys stored on it, and signatures with them.
 
 use cryptoki_sys::*;
 use sha2::{Digest as _, Sha256};
 
 use super::{
     find, ladder,
-    module::{Module, ObjectHandle, SessionHandle},
+    module::{Answer, Module, ObjectHandle, SessionHandle},
     session::Fault,
     template::Attribute,
 };
 use crate::{
     algorithm::SignatureAlgorithm,
-    token::{Class, Imported, KeyMeta, KeyRef, PublicKey, SignInput, TokenError},
+    private_key::Numbers,
+    public_key::{DIGEST_INFO, PublicKey},
+    token::{Class, Imported, KeyMeta, KeyRef, SignInput, TokenError},
 };
 
 /// The curve P-256 and edwards25519 as CKA_EC_PARAMS: object identifiers (RFC 5480, RFC 8410), and the name that
 /// PKCS #11 v3.0 prescribed for the latter.
 const P256: [&[u8]; 1] = [&[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]];
 const ED25519: [&[u8]; 2] = [&[0x06, 0x03, 0x2b, 0x65, 0x70], b"\x13\x0cedwards25519"];
-/// What precedes a SHA-256 in a PKCS #1 v1.5 signature (RFC 8017, section 9.2, note 1).
-const DIGEST_INFO: [u8; 19] = [
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-    0x04, 0x20,
-];
 /// What is asked of a private key, most of it first; the last ones are left out where they are not known.
 const PRIVATE: [(CK_ATTRIBUTE_TYPE, bool); 11] = [
     (CKA_TOKEN, true),
@@ -38,6 +35,68 @@ const PRIVATE: [(CK_ATTRIBUTE_TYPE, bool); 11] = [
     (CKA_COPYABLE, false),
 ];
 
+/// The mechanism that signs.
+pub(super) const fn mechanism(algorithm: SignatureAlgorithm) -> CK_MECHANISM_TYPE {
+    match algorithm {
+        SignatureAlgorithm::Ed25519 => CKM_EDDSA,
+        SignatureAlgorithm::P256 => CKM_ECDSA,
+        _ => CKM_SHA256_RSA_PKCS,
+    }
+}
+
+/// The mechanism that makes key pairs.
+pub(super) const fn generation(algorithm: SignatureAlgorithm) -> CK_MECHANISM_TYPE {
+    match algorithm {
+        SignatureAlgorithm::Ed25519 => CKM_EC_EDWARDS_KEY_PAIR_GEN,
+        SignatureAlgorithm::P256 => CKM_EC_KEY_PAIR_GEN,
+        _ => CKM_RSA_PKCS_KEY_PAIR_GEN,
+    }
+}
+
+/// A step of the ladder: the number of flags asked for, and whether the key is bound to its mechanisms.
+struct Rung {
+    number: u8,
+    flags: usize,
+    bound: bool,
+}
+
+/// The hardest first.
+const RUNGS: [Rung; 3] = [
+    Rung {
+        number: 1,
+        flags: PRIVATE.len(),
+        bound: true,
+    },
+    Rung {
+        number: 2,
+        flags: PRIVATE.len() - 1,
+        bound: false,
+    },
+    Rung {
+        number: 3,
+        flags: 7,
+        bound: false,
+    },
+];
+
+/// What a key may be used with: RSA keys also with digests that were made elsewhere.
+const fn allowed(algorithm: SignatureAlgorithm) -> &'static [CK_MECHANISM_TYPE] {
+    match algorithm {
+        SignatureAlgorithm::Ed25519 => &[CKM_EDDSA],
+        SignatureAlgorithm::P256 => &[CKM_ECDSA],
+        _ => &[CKM_SHA256_RSA_PKCS, CKM_RSA_PKCS],
+    }
+}
+
+/// The names that a token may know the curve by; one without meaning for RSA.
+const fn curves(algorithm: SignatureAlgorithm) -> &'static [&'static [u8]] {
+    match algorithm {
+        SignatureAlgorithm::Ed25519 => &ED25519,
+        SignatureAlgorithm::P256 => &P256,
+        _ => &[b""],
+    }
+}
+
 /// Makes a key pair, by the hardest template that the token accepts.
 pub(super) fn generate(
     module: &Module,
@@ -45,22 +104,14 @@ pub(super) fn generate(
     algorithm: SignatureAlgorithm,
     meta: &KeyMeta,
 ) -> Result<(Imported, PublicKey), Fault> {
-    let (mechanism, bits, curves): (_, CK_ULONG, &[&[u8]]) = match algorithm {
-        SignatureAlgorithm::Ed25519 => (CKM_EC_EDWARDS_KEY_PAIR_GEN, 0, &ED25519),
-        SignatureAlgorithm::P256 => (CKM_EC_KEY_PAIR_GEN, 0, &P256),
-        SignatureAlgorithm::Rsa2048 => (CKM_RSA_PKCS_KEY_PAIR_GEN, 2048, &[b""]),
-        SignatureAlgorithm::Rsa3072 => (CKM_RSA_PKCS_KEY_PAIR_GEN, 3072, &[b""]),
-        SignatureAlgorithm::Rsa4096 => (CKM_RSA_PKCS_KEY_PAIR_GEN, 4096, &[b""]),
+    let bits: [CK_ULONG; 1] = match algorithm {
+        SignatureAlgorithm::Ed25519 | SignatureAlgorithm::P256 => [0],
+        SignatureAlgorithm::Rsa2048 => [2048],
+        SignatureAlgorithm::Rsa3072 => [3072],
+        SignatureAlgorithm::Rsa4096 => [4096],
     };
-    let bits = [bits];
-    let named = [
-        Attribute::bytes(CKA_ID, meta.id.as_bytes()),
-        Attribute::bytes(CKA_LABEL, meta.label.as_bytes()),
-    ];
-    let mut refusal = None;
-    let rungs = [(1, PRIVATE.len()), (2, PRIVATE.len() - 1), (3, 7)];
-    for (curve, (rung, count)) in curves.iter().flat_map(|curve| rungs.map(|rung| (curve, rung))) {
-        let mut public = named.to_vec();
+    climb(algorithm, "makes", |rung, curve| {
+        let mut public = named(meta).to_vec();
         public.extend([
             Attribute::flag(CKA_TOKEN, true),
             Attribute::flag(CKA_PRIVATE, false),
@@ -72,25 +123,72 @@ pub(super) fn generate(
         } else {
             public.push(Attribute::bytes(CKA_EC_PARAMS, curve));
         }
-        let mut private = named.to_vec();
-        private.extend(
-            PRIVATE[..count]
-                .iter()
-                .map(|&(kind, value)| Attribute::flag(kind, value)),
-        );
-        match module.generate_pair(session, mechanism, &public, &private) {
-            Ok((public, private)) => {
-                let known = public_key(module, session, public, algorithm)?;
-                let imported = Imported {
-                    key: KeyRef::Object {
-                        class: Class::Private,
-                        id: meta.id.clone(),
-                    },
-                    hardening: ladder::hardening(module, session, private, None),
-                    rung,
-                };
-                return Ok((imported, known));
+        let private = private(rung, algorithm, meta);
+        module.generate_pair(session, generation(algorithm), &public, &private)
+    })
+    .and_then(|(rung, (public, private))| {
+        let known = public_key(module, session, public, algorithm)?;
+        Ok((imported(module, session, private, algorithm, rung, meta), known))
+    })
+}
+
+/// Stores a private key, by the hardest template that the token accepts.
+pub(super) fn import(
+    module: &Module,
+    session: SessionHandle,
+    algorithm: SignatureAlgorithm,
+    numbers: &Numbers<'_>,
+    meta: &KeyMeta,
+) -> Result<Imported, Fault> {
+    let class = [CKO_PRIVATE_KEY];
+    let key_type = [match algorithm {
+        SignatureAlgorithm::Ed25519 => CKK_EC_EDWARDS,
+        SignatureAlgorithm::P256 => CKK_EC,
+        _ => CKK_RSA,
+    }];
+    let (rung, object) = climb(algorithm, "takes", |rung, curve| {
+        let mut template = vec![
+            Attribute::numbers(CKA_CLASS, &class),
+            Attribute::numbers(CKA_KEY_TYPE, &key_type),
+        ];
+        template.extend(private(rung, algorithm, meta));
+        match numbers {
+            Numbers::Seed(value) | Numbers::Scalar(value) => {
+                template.push(Attribute::bytes(CKA_EC_PARAMS, curve));
+                template.push(Attribute::bytes(CKA_VALUE, value));
             }
+            Numbers::Rsa(key) => {
+                let numbers = [
+                    (CKA_MODULUS, &key.modulus),
+                    (CKA_PUBLIC_EXPONENT, &key.public_exponent),
+                    (CKA_PRIVATE_EXPONENT, &key.private_exponent),
+                    (CKA_PRIME_1, &key.prime1),
+                    (CKA_PRIME_2, &key.prime2),
+                    (CKA_EXPONENT_1, &key.exponent1),
+                    (CKA_EXPONENT_2, &key.exponent2),
+                    (CKA_COEFFICIENT, &key.coefficient),
+                ];
+                template.extend(numbers.map(|(kind, number)| Attribute::bytes(kind, number.as_bytes())));
+            }
+        }
+        module.create_object(session, &template)
+    })?;
+    Ok(imported(module, session, object, algorithm, rung, meta))
+}
+
+/// Tries one rung and one name of the curve after the other, until the token accepts.
+fn climb<T>(
+    algorithm: SignatureAlgorithm,
+    verb: &str,
+    attempt: impl Fn(&Rung, &'static [u8]) -> Answer<T>,
+) -> Result<(u8, T), Fault> {
+    let mut refusal = None;
+    for (curve, rung) in curves(algorithm)
+        .iter()
+        .flat_map(|curve| RUNGS.iter().map(move |rung| (curve, rung)))
+    {
+        match attempt(rung, curve) {
+            Ok(done) => return Ok((rung.number, done)),
             Err(refused)
                 if refused.is_about_the_template()
                     || matches!(refused.code, CKR_CURVE_NOT_SUPPORTED | CKR_DOMAIN_PARAMS_INVALID) =>
@@ -101,7 +199,46 @@ pub(super) fn generate(
         }
     }
     let why = refusal.map_or_else(String::new, |refused| format!(": {refused}"));
-    Err(TokenError::Unsupported(format!("the token makes no {} keys{why}", algorithm.name())).into())
+    Err(TokenError::Unsupported(format!("the token {verb} no {algorithm} keys{why}")).into())
+}
+
+fn named(meta: &KeyMeta) -> [Attribute<'_>; 2] {
+    [
+        Attribute::bytes(CKA_ID, meta.id.as_bytes()),
+        Attribute::bytes(CKA_LABEL, meta.label.as_bytes()),
+    ]
+}
+
+/// What is asked of a private key on a rung.
+fn private<'a>(rung: &Rung, algorithm: SignatureAlgorithm, meta: &'a KeyMeta) -> Vec<Attribute<'a>> {
+    let mut template = named(meta).to_vec();
+    template.extend(
+        PRIVATE[..rung.flags]
+            .iter()
+            .map(|&(kind, value)| Attribute::flag(kind, value)),
+    );
+    if rung.bound {
+        template.push(Attribute::numbers(CKA_ALLOWED_MECHANISMS, allowed(algorithm)));
+    }
+    template
+}
+
+fn imported(
+    module: &Module,
+    session: SessionHandle,
+    object: ObjectHandle,
+    algorithm: SignatureAlgorithm,
+    rung: u8,
+    meta: &KeyMeta,
+) -> Imported {
+    Imported {
+        key: KeyRef::Object {
+            class: Class::Private,
+            id: ladder::stored_id(module, session, object, &meta.id),
+        },
+        hardening: ladder::hardening(module, session, object, allowed(algorithm)),
+        rung,
+    }
 }
 
 /// Signs; r‖s for P-256, the plain bytes otherwise.
@@ -127,7 +264,7 @@ pub(super) fn sign(
     Ok(signature[..len].to_vec())
 }
 
-/// The public key as SubjectPublicKeyInfo.
+/// The public key that the token made.
 fn public_key(
     module: &Module,
     session: SessionHandle,
@@ -144,36 +281,12 @@ fn public_key(
             .map_err(Fault::from)?
             .ok_or_else(odd)
     };
-    let der = match algorithm {
-        SignatureAlgorithm::Ed25519 => {
-            let point = value(CKA_EC_POINT)?;
-            spki(
-                &[0x06, 0x03, 0x2b, 0x65, 0x70],
-                unwrap_point(&point, 32).ok_or_else(odd)?,
-            )
-        }
-        SignatureAlgorithm::P256 => {
-            let point = value(CKA_EC_POINT)?;
-            let ec = [
-                &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01][..],
-                P256[0],
-            ]
-            .concat();
-            spki(&ec, unwrap_point(&point, 65).ok_or_else(odd)?)
-        }
-        _ => {
-            let numbers = [
-                integer(&value(CKA_MODULUS)?),
-                integer(&value(CKA_PUBLIC_EXPONENT)?),
-            ]
-            .concat();
-            let rsa = [
-                0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
-            ];
-            spki(&rsa, &der(0x30, &numbers))
-        }
+    let key = match algorithm {
+        SignatureAlgorithm::Ed25519 => unwrap_point(&value(CKA_EC_POINT)?, 32).and_then(PublicKey::ed25519),
+        SignatureAlgorithm::P256 => unwrap_point(&value(CKA_EC_POINT)?, 65).and_then(PublicKey::p256),
+        _ => PublicKey::rsa(&value(CKA_MODULUS)?, &value(CKA_PUBLIC_EXPONENT)?),
     };
-    Ok(PublicKey(der))
+    key.filter(|key| key.algorithm() == algorithm).ok_or_else(odd)
 }
 
 /// A point as an OCTET STRING, as the standard wants it, or bare, as some modules give it.
@@ -183,39 +296,4 @@ fn unwrap_point(point: &[u8], len: usize) -> Option<&[u8]> {
         _ if point.len() == len => Some(point),
         _ => None,
     }
-}
-
-/// SubjectPublicKeyInfo (RFC 5280, section 4.1).
-fn spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
-    let bits = [&[0], key].concat();
-    der(0x30, &[der(0x30, algorithm), der(0x03, &bits)].concat())
-}
-
-fn integer(bytes: &[u8]) -> Vec<u8> {
-    let start = bytes.iter().position(|&byte| byte != 0).unwrap_or(bytes.len());
-    let bytes = &bytes[start..];
-    let sign: &[u8] = if bytes.first().is_none_or(|&byte| byte >= 0x80) {
-        &[0]
-    } else {
-        &[]
-    };
-    der(0x02, &[sign, bytes].concat())
-}
-
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let len = content.len();
-    let mut out = vec![tag];
-    if len < 0x80 {
-        out.push(len as u8);
-    } else {
-        let bytes = len.to_be_bytes();
-        let start = bytes
-            .iter()
-            .position(|&byte| byte != 0)
-            .unwrap_or(bytes.len() - 1);
-        out.push(0x80 | (bytes.len() - start) as u8);
-        out.extend_from_slice(&bytes[start..]);
-    }
-    out.extend_from_slice(content);
-    out
 }

@@ -2,7 +2,7 @@
 
 use cryptoki_sys::*;
 
-use super::{Pkcs11Token, choose::present, init::is_hardware, ladder::mechanism, session::Fault};
+use super::{Pkcs11Token, choose::present, init::is_hardware, ladder::mechanism, pair, session::Fault};
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
     secret::{BlockKey, Secret},
@@ -24,14 +24,14 @@ impl Pkcs11Token {
             let has = |wanted: &[CK_MECHANISM_TYPE]| wanted.iter().all(|one| claimed.contains(one));
             let algorithms = Algorithm::ALL.into_iter().filter(|algorithm| match algorithm {
                 Algorithm::Mac(mac) => has(&[mechanism(*mac)]),
-                Algorithm::Signature(SignatureAlgorithm::Ed25519) => {
-                    has(&[CKM_EDDSA, CKM_EC_EDWARDS_KEY_PAIR_GEN])
-                }
-                Algorithm::Signature(SignatureAlgorithm::P256) => has(&[CKM_ECDSA, CKM_EC_KEY_PAIR_GEN]),
-                Algorithm::Signature(_) => has(&[CKM_SHA256_RSA_PKCS, CKM_RSA_PKCS_KEY_PAIR_GEN]),
+                Algorithm::Signature(signature) => has(&[pair::mechanism(*signature)]),
             });
+            let generates = SignatureAlgorithm::ALL
+                .into_iter()
+                .filter(|algorithm| has(&[pair::mechanism(*algorithm), pair::generation(*algorithm)]));
             Ok(Capabilities {
                 algorithms: algorithms.collect(),
+                generates: generates.collect(),
                 longest_message: None,
                 parallel,
                 process_lock: self.settings.process_lock.unwrap_or(true),
@@ -52,10 +52,14 @@ impl Pkcs11Token {
         let mut can = self.probe()?;
         can.algorithms.retain(|algorithm| match algorithm {
             Algorithm::Mac(mac) => self.mac_works(*mac).unwrap_or(false),
-            // Making an RSA key takes seconds on a card; its claim is believed.
-            Algorithm::Signature(signature) if signature.is_rsa() => true,
+            // Making an RSA key takes seconds on a card; its claim is believed. So is that of one that makes no keys.
+            Algorithm::Signature(signature) if signature.is_rsa() || !can.generates.contains(signature) => {
+                true
+            }
             Algorithm::Signature(signature) => self.signature_works(*signature).unwrap_or(false),
         });
+        can.generates
+            .retain(|signature| can.algorithms.contains(&Algorithm::Signature(*signature)));
         can.data_objects = self.data_works().unwrap_or(false);
         Ok(can)
     }
@@ -84,10 +88,10 @@ impl Pkcs11Token {
 
     fn signature_works(&self, algorithm: SignatureAlgorithm) -> Result<bool> {
         let meta = probe_meta()?;
-        let (made, _) = self.generate(algorithm, &meta)?;
+        let (made, public) = self.generate(algorithm, &meta)?;
         let signature = self.sign(&made.key, algorithm, SignInput::Message(b"probe"));
         self.delete(&made.key)?;
-        Ok(signature?.len() == 64)
+        Ok(public.verifies(b"probe", &signature?))
     }
 
     fn data_works(&self) -> Result<bool> {

@@ -47,10 +47,9 @@ impl Pkcs11Token {
         let worker = worker().ok_or_else(|| {
             TokenError::Unsupported("this program cannot start the extraction suite".to_owned())
         })?;
-        let (pin, patience) = self.pin_for_worker()?;
         let mut job = Job {
             settings: self.settings.clone(),
-            pin: pin.is_some(),
+            pin: false,
             algorithm: trial.algorithm,
             key: trial.key.clone(),
             id: ObjectId::random()?,
@@ -62,7 +61,9 @@ impl Pkcs11Token {
         let mut report = Report::default();
         let mut losses = 0;
         loop {
-            let end = listen(worker, &job, pin.as_ref(), patience, &mut report);
+            let (pin, patience) = self.pin_for_worker()?;
+            job.pin = pin.is_some();
+            let end = listen(worker, &job, pin, patience, &mut report);
             // A worker that was lost could not clean up.
             let cleaned = self.delete(&KeyRef::Object {
                 class: Class::Mac,
@@ -121,7 +122,7 @@ enum End {
     Lost(Option<Tried>),
 }
 
-fn listen(worker: &Worker, job: &Job, pin: Option<&Secret>, patience: Duration, report: &mut Report) -> End {
+fn listen(worker: &Worker, job: &Job, pin: Option<Secret>, patience: Duration, report: &mut Report) -> End {
     let mut child = match start(worker, job, pin) {
         Ok(child) => child,
         Err(error) => return End::Failed(error),
@@ -168,7 +169,8 @@ fn listen(worker: &Worker, job: &Job, pin: Option<&Secret>, patience: Duration, 
     }))
 }
 
-fn start(worker: &Worker, job: &Job, pin: Option<&Secret>) -> Result<Child> {
+/// Starts a worker. The PIN is wiped here when it has it.
+fn start(worker: &Worker, job: &Job, pin: Option<Secret>) -> Result<Child> {
     let failed = |what: &str| TokenError::Failed(format!("the extraction suite {what}"));
     let mut first = serde_json::to_vec(job).map_err(|_| failed("has no job"))?;
     first.push(b'\n');

@@ -1,0 +1,29 @@
+//! What is fuzzed: one module a target, each a function of bytes that panics where a promise is broken.
+//!
+//! They know nothing of libFuzzer, so that `softhsm-tests/corpus.rs` runs them over the committed corpus as well.
+
+pub mod config;
+pub mod import;
+pub mod keyring;
+pub mod nonce;
+pub mod request;
+pub mod scheme;
+pub mod secret;
+mod signing;
+mod told;
+pub mod uri;
+
+/// A target: its name, as in `fuzz/corpus/NAME`, and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 8] = [
+    ("config", config::run),
+    ("import", import::run),
+    ("keyring", keyring::run),
+    ("nonce", nonce::run),
+    ("request", request::run),
+    ("scheme", scheme::run),
+    ("secret", secret::run),
+    ("uri", uri::run),
+];

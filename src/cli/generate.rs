@@ -1,0 +1,99 @@
+use std::{collections::BTreeMap, process::ExitCode};
+
+use hsmsign::{
+    algorithm::Algorithm,
+    enrol::{Enrolled, NewKey},
+    error::Result,
+    keyring::{Allow, KeyName},
+};
+
+use super::{Around, import, output};
+
+/// Make a key on the token, and print the public key to register at the exchange.
+///
+/// Such a key never existed anywhere else. Standard output is the public key alone, as the exchange's page wants it
+/// pasted. The API key that the exchange then shows is added with `hsmsign set`; until then nothing is signed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hsmsign generate --exchange binance --algorithm ed25519
+  hsmsign set binance --api-key KEY           what the exchange shows for the public key
+  hsmsign show binance                        prints the public key again")]
+pub struct Args {
+    /// The exchange, by id or alias (`hsmsign exchanges`)
+    #[arg(long, short)]
+    exchange: String,
+    /// ed25519, p256, rsa2048, rsa3072 or rsa4096
+    #[arg(long)]
+    algorithm: Option<Algorithm>,
+    /// The key's name; the exchange's id where none is given
+    #[arg(long, short)]
+    key: Option<KeyName>,
+    /// The token to use
+    #[arg(long, short)]
+    token: Option<String>,
+    /// The API key, where it is known already
+    #[arg(long)]
+    api_key: Option<String>,
+    /// The user or customer id, where the exchange signs one
+    #[arg(long)]
+    user_id: Option<String>,
+    /// Allow more than reading and trading: `withdrawals`
+    #[arg(long)]
+    allow: Vec<Allow>,
+    /// The last nonce that another program used with this key: hsmsign's lie above it
+    #[arg(long, value_name = "N")]
+    nonce_above: Option<u64>,
+    /// The host to use in place of the exchange's, as https://api.example.com
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// Use a token although it gives its keys away to whoever has the PIN
+    #[arg(long)]
+    accept_leaky_token: bool,
+    /// Answer with one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    let json = args.json;
+    match make(args) {
+        Ok(enrolled) if json => output::line(&import::answer(&enrolled)),
+        Ok(enrolled) => tell(&enrolled),
+        Err(error) => Ok(output::report_json(&error, json)),
+    }
+}
+
+fn make(args: Args) -> Result<Enrolled> {
+    let around = Around::find()?;
+    around.home.create()?;
+    let enrol = around.enrol()?;
+    let plan = enrol.plan(NewKey {
+        exchange: args.exchange,
+        name: args.key,
+        tokens: args.token.into_iter().collect(),
+        algorithm: args.algorithm,
+        on_token: true,
+        api_key: args.api_key,
+        extra: args
+            .user_id
+            .map(|id| BTreeMap::from([("user_id".to_owned(), id)]))
+            .unwrap_or_default(),
+        allow: args.allow,
+        nonce_above: args.nonce_above,
+        base_url: args.base_url,
+        encoding: None,
+        accept_leaky_token: args.accept_leaky_token,
+    })?;
+    let secrets = import::read_secrets(&plan, around.ask.as_ref())?;
+    enrol.import(plan, secrets)
+}
+
+/// The public key alone is the result; what a person should know goes beside it.
+fn tell(enrolled: &Enrolled) -> Result<ExitCode> {
+    output::aside(&import::deed(enrolled, "made"));
+    for warning in &enrolled.warnings {
+        output::warn(warning);
+    }
+    output::line(enrolled.public_key.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,138 @@
+//! The parts of a request as flags, which `sign` and `send` share.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+};
+
+use hsmsign::{
+    error::{Code, Error, Result, bad_input, failed},
+    json::Json,
+    keyring::KeyName,
+    request::{Body, Fields, Nonce, Request},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Parts {
+    /// The host, where the exchange has several
+    #[arg(long)]
+    host: Option<String>,
+    /// At the exchange's testnet, with a key of the testnet's
+    #[arg(long)]
+    testnet: bool,
+    /// A parameter of the query
+    #[arg(long, value_name = "NAME=VALUE")]
+    query: Vec<String>,
+    /// A field of the form that is the body
+    #[arg(long, value_name = "NAME=VALUE")]
+    form: Vec<String>,
+    /// A parameter of the exchange, put where its kind of request wants it
+    #[arg(long, value_name = "NAME=VALUE")]
+    param: Vec<String>,
+    /// The body as it stands, from a file with @FILE, from standard input with @-
+    #[arg(long, value_name = "STRING|@FILE|@-", allow_hyphen_values = true)]
+    data: Option<String>,
+    /// The Content-Type, where it is not the exchange's usual one
+    #[arg(long)]
+    content_type: Option<String>,
+    /// The timestamp, exactly as on the wire
+    #[arg(long)]
+    timestamp: Option<String>,
+    /// The nonce, exactly as on the wire; `none` for none, where the exchange lets it out
+    #[arg(long)]
+    nonce: Option<String>,
+    /// The receive window, in the exchange's own unit
+    #[arg(long)]
+    window: Option<String>,
+}
+
+impl Parts {
+    /// The request; `path` may be a whole URL.
+    pub fn request(
+        self,
+        key: Option<KeyName>,
+        method: Option<String>,
+        path: Option<String>,
+    ) -> Result<Request> {
+        if self.data.is_some() && !self.form.is_empty() {
+            return Err(
+                bad_input("the body was given twice, by --data and by --form").fix("give one of them")
+            );
+        }
+        let body = match self.data {
+            Some(data) => Some(Body::Bytes(read_data(data)?)),
+            None if self.form.is_empty() => None,
+            None => Some(Body::Form(Fields::Pairs(pairs(&self.form, "--form")?))),
+        };
+        let (path, url) = match path {
+            Some(path) if path.contains("://") => (None, Some(path)),
+            path => (path, None),
+        };
+        Ok(Request {
+            key,
+            method,
+            path,
+            url,
+            host: self.host,
+            testnet: self.testnet,
+            query: if self.query.is_empty() {
+                None
+            } else {
+                Some(Fields::Pairs(pairs(&self.query, "--query")?))
+            },
+            body,
+            params: if self.param.is_empty() {
+                None
+            } else {
+                Some(pairs(&self.param, "--param")?)
+            },
+            timestamp: self.timestamp,
+            nonce: match self.nonce {
+                None => Nonce::Made,
+                Some(nonce) if nonce == "none" => Nonce::Without,
+                Some(nonce) => Nonce::Brought(nonce),
+            },
+            window: self.window,
+            content_type: self.content_type,
+            ..Request::default()
+        })
+    }
+}
+
+fn pairs(given: &[String], flag: &str) -> Result<Vec<(String, Json)>> {
+    given
+        .iter()
+        .map(|pair| match pair.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), Json::String(value.to_owned()))),
+            _ => Err(bad_input(format!("{flag} {pair:?} is not NAME=VALUE"))),
+        })
+        .collect()
+}
+
+/// The longest body that is read, in bytes.
+const LIMIT: u64 = 16 << 20;
+
+fn read_data(data: String) -> Result<Vec<u8>> {
+    let Some(source) = data.strip_prefix('@') else {
+        return Ok(data.into_bytes());
+    };
+    let read = |input: &mut dyn Read| {
+        let mut bytes = Vec::new();
+        input.take(LIMIT + 1).read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let bytes = if source == "-" {
+        read(&mut io::stdin().lock())
+            .map_err(|error| failed(format!("standard input cannot be read: {error}")))?
+    } else {
+        File::open(source)
+            .and_then(|mut file| read(&mut file))
+            .map_err(|error| bad_input(format!("the body's file {source} cannot be read: {error}")))?
+    };
+    if bytes.len() as u64 > LIMIT {
+        return Err(Error::new(
+            Code::TooLarge,
+            format!("the body is longer than {LIMIT} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
