@@ -278,7 +278,7 @@ fn a_token_is_named_by_a_uri() {
         "version = 1\n[token.softhsm]\nuri = \"pkcs11:token=%zz?module-path=/x.so\"\n",
     )
     .unwrap();
-    refused(&place.run(&BALANCE, ""), 5, "%zz");
+    refused(&place.run(&BALANCE, ""), 5, "in its part \"token\"");
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn credentials() -> Credentials {
     Credentials {
         api_key: Some("KEY".into()),
         passphrase: Some(Secret::take(&mut b"words".to_vec()).unwrap()),
-        extra: Vec::new(),
+        ..Credentials::default()
     }
 }
 
