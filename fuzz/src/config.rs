@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
     let config = match Config::parse(text, "config.toml") {
         Ok(config) => config,
         Err(wrong) => {
-            told(&wrong, None);
+            told(&wrong);
             for pin in pins(text) {
                 hides_place(text, pin, |text| Config::parse(text, "config.toml").err());
             }
@@ -25,12 +25,12 @@ pub fn run(data: &[u8]) {
         }
     };
     if let Err(error) = config.usual_token() {
-        told(&error, None);
+        told(&error);
     }
     for (name, settings) in &config.tokens {
         config.token(name).unwrap();
         if let Err(error) = token::pin_source(settings) {
-            told(&error, None);
+            told(&error);
         }
         if let Some(text) = &settings.uri {
             uri::run(text.as_bytes());

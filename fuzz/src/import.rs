@@ -19,7 +19,7 @@ pub fn run(data: &[u8]) {
     let line = Secret::take(&mut data.to_vec()).unwrap();
     match ImportLine::parse(&line, &NewKey::default()) {
         Err(error) => {
-            told(&error, None);
+            told(&error);
             let text = std::str::from_utf8(data).unwrap_or_default();
             for secret in SECRETS.iter().filter_map(|name| said(name)) {
                 // Where it stands once, and as it is.

@@ -9,8 +9,8 @@ use hsmsign::{
 };
 
 use super::{
-    signing::{Key, PASSPHRASE, Signed, schemes, sign, sound},
-    told::told,
+    signing::{Key, Signed, schemes, sign, sound},
+    told::{PASSPHRASE, told},
 };
 
 /// What came of an input.
@@ -46,21 +46,20 @@ pub fn outcome(data: &[u8]) -> Outcome {
     for (name, value) in words.filter_map(|word| word.split_once('=')) {
         key.set(name, value);
     }
-    if line.contains(&PASSPHRASE[..5]) {
-        // A fuzzer that learned it would have it shown.
+    if line.contains(PASSPHRASE) {
         return Outcome::Refused;
     }
     let request = match Request::parse_line(line) {
         Ok(request) => request,
         Err((_, error)) => {
-            told(&error, Some(PASSPHRASE));
+            told(&error);
             return Outcome::Refused;
         }
     };
     let signed = match sign(&key, &request, 7) {
         Ok(signed) => signed,
         Err(error) => {
-            told(&error, Some(PASSPHRASE));
+            told(&error);
             return Outcome::Refused;
         }
     };

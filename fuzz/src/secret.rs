@@ -9,6 +9,7 @@ use std::{
 use base64ct::Encoding as _;
 use hsmsign::{
     algorithm::Algorithm,
+    error::Error,
     exchange::Scheme,
     private_key::PrivateKey,
     secret::{BlockKey, Secret},
@@ -30,13 +31,13 @@ pub fn run(data: &[u8]) {
     let secret = Secret::take(&mut text.to_vec()).unwrap();
     if matches!(kind.algorithm(), Algorithm::Signature(_)) {
         return match kind.read_private(&secret) {
-            Err(error) => told(&error, Some(&shown)),
+            Err(error) => faulty(&error, &shown),
             Ok(key) => private(&key),
         };
     }
     let (decoded, warnings) = match kind.read_secret(&secret) {
         Ok(read) => read,
-        Err(error) => return told(&error, Some(&shown)),
+        Err(error) => return faulty(&error, &shown),
     };
     warnings.iter().for_each(|warning| hides(warning, &shown));
     if let Algorithm::Mac(algorithm) = kind.algorithm() {
@@ -45,6 +46,12 @@ pub fn run(data: &[u8]) {
         let block = BlockKey::new(algorithm, &decoded).unwrap();
         assert_eq!(block.expose().len(), algorithm.block_len());
     }
+}
+
+/// What is wrong with a secret is told, and nothing of it shown.
+fn faulty(error: &Error, secret: &str) {
+    hides(&format!("{} {}", error.message(), error.advice()), secret);
+    told(error);
 }
 
 /// A key that was read signs as its public key wants it, or its numbers do not belong together.

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
+use super::told::PASSPHRASE;
 use hsmsign::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
     error::Error,
@@ -11,8 +12,6 @@ use hsmsign::{
     secret::Secret,
 };
 
-/// A passphrase that is known where it is seen.
-pub const PASSPHRASE: &str = "Pass9Phrase4711";
 const STAMPS: Stamps = Stamps {
     now: Duration::from_millis(1_700_000_000_123),
     nonce: Some(1_700_000_000_123_456),

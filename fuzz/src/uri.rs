@@ -12,11 +12,11 @@ pub fn run(data: &[u8]) {
     let error = |text: &str| text.parse::<TokenUri>().err();
     let pin = text.find("pin-value=").map(|at| {
         let rest = &text[at..];
-        at + "pin-value=".len()..at + rest.find(['&', ';']).unwrap_or(rest.len())
+        at + "pin-value=".len()..at + rest.find(['&', ';', '?']).unwrap_or(rest.len())
     });
     match text.parse::<TokenUri>() {
         Err(wrong) => {
-            told(&wrong, None);
+            told(&wrong);
             pin.into_iter().for_each(|pin| hides_place(text, pin, error));
         }
         Ok(uri) => {
@@ -37,7 +37,7 @@ pub fn pin_source(text: &str) {
     match text.parse::<PinSource>() {
         // A PIN that was written in its place is not shown.
         Err(wrong) => {
-            told(&wrong, None);
+            told(&wrong);
             hides_place(text, 0..text.len(), |text| text.parse::<PinSource>().err());
         }
         Ok(source) => assert_eq!(source.text().parse::<PinSource>().unwrap(), source, "{text:?}"),

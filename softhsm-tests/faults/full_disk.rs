@@ -1,6 +1,8 @@
 //! A disk that is full at each write: the error names it, nothing is half-done, and with room again all works.
 //!
-//! The disk is a tmpfs of the test's own, in a mount namespace of its own, filled to the brim by a file.
+//! The disk is a tmpfs of the test's own, in a mount namespace of its own, filled to the brim by a file, or by files of no
+//! bytes, for which it has room for so many. `each` goes from no room at all to enough, page by page and then name by name,
+//! so that each write is once the one that finds none.
 
 use std::process::{Command, Output};
 
@@ -14,16 +16,50 @@ fn on_a_disk(kib: u32, script: &str) -> Option<Output> {
     let (folder, output) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let script = format!(
         r#"set -u
-mount -t tmpfs -o size={kib}k,mode=700 none "$DISK" || exit 90
+mount -t tmpfs -o size={kib}k,nr_inodes=300,mode=700 none "$DISK" || exit 90
 cd "$OUT"
 export HSMSIGN_HOME="$DISK/home"
 fill() {{ head -c 100M /dev/zero > "$DISK/filler" 2>/dev/null; [ "$1" = 0 ] || truncate -s -"$1" "$DISK/filler"; }}
-room() {{ rm -f "$DISK/filler"; }}
+pages() {{ fill $(($1 * 4096)); }}
+names() {{ mkdir "$DISK/n"; i=0; while {{ true > "$DISK/n/$i"; }} 2>/dev/null; do i=$((i + 1)); done; k=0; while [ $k -lt $1 ]; do k=$((k + 1)); rm "$DISK/n/$((i - k))"; done; }}
+room() {{ rm -rf "$DISK/filler" "$DISK/n"; }}
 fail() {{ echo "FAILED: $*" >&2; cat err >&2; find "$HSMSIGN_HOME" -type f >&2; df "$DISK" >&2; exit 1; }}
 # A command that the full disk must stop: exit 1, the disk named, what to do.
 stopped() {{ "$@" >out 2>err; code=$?; [ $code = 1 ] || fail "$* ended with $code"; grep -qi 'no space left' err || fail "$* does not name the disk"; grep -q 'make room' err || fail "$* has no remedy"; }}
-state() {{ (cd "$HSMSIGN_HOME" 2>/dev/null && find . -type f ! -name '*.lock' ! -name '*.kept' ! -name token.object ! -name generation ! -path './locks/*' -exec sha256sum {{}} + | sort); }}
 unfinished() {{ [ -z "$(find "$HSMSIGN_HOME" -name '.*.new')" ] || fail "unfinished files"; }}
+# What a person sees of the keys: the same where nothing was done.
+seen() {{ "$H" list --json | sed 's/"created":"[^"]*"//g'; "$H" token list; ls "$HSMSIGN_HOME/schemes" 2>/dev/null; }}
+# What is done while there is room, before each turn.
+prepare() {{ true; }}
+# each NAME DONE UNDO: the function NAME is stopped at each of its writes and leaves nothing, until there is room for all;
+# then DONE says that it is done, and UNDO takes it back.
+each() {{
+  for kind in pages names; do
+    before=$(seen) stops=0 n=0
+    while :; do
+      prepare; $kind $n
+      "$1" >out 2>err; code=$?
+      room
+      [ $code = 0 ] && break
+      [ $code = 1 ] || fail "$1 with $n $kind free ended with $code"
+      grep -qiE 'no space left|full' err || fail "$1 with $n $kind free does not name the disk"
+      grep -q 'make room' err || fail "$1 with $n $kind free says no remedy"
+      "$H" test kraken >out 2>err || fail "the key, after $1 with $n $kind free"
+      unfinished
+      [ "$(seen)" = "$before" ] || {{ seen; fail "$1 with $n $kind free left something"; }}
+      [ -z "$(ls -A "$HSMSIGN_HOME/journal" 2>/dev/null)" ] || fail "$1 with $n $kind free left an entry in the journal"
+      [ "$(objects)" = "$(named)" ] || fail "$1 with $n $kind free: $(objects) objects on the token, the records name $(named)"
+      stops=$((stops + 1)) n=$((n + 1))
+      [ $n -lt 40 ] || fail "$1 is never done"
+    done
+    echo "$1: stopped $stops times for want of $kind" >> "$OUT/stops"
+    "$2" >out 2>err || fail "$1 with $n $kind free says it is done, and $2"
+    "$3" >out 2>err || fail "$3 after $1 with $n $kind free"
+  done
+}}
+# The objects on the development token, and those that records name.
+objects() {{ find "$HSMSIGN_HOME/softhsm/tokens" -name '*.object' ! -name token.object | wc -l; }}
+named() {{ "$H" list --json | grep -o '"id":' | wc -l; }}
 H="$HSMSIGN"
 : > out; : > err
 {script}
@@ -67,38 +103,158 @@ echo "$SECRET" | "$H" import --exchange kraken --api-key a >out 2>err || fail im
 "$H" sign kraken POST /0/private/Balance >out 2>err || fail sign
 "#;
 
+/// Runs `each` for a command, and says how often it was stopped. `least`: for want of pages, for want of names.
+#[track_caller]
+fn each(name: &str, script: &str, least: [usize; 2]) {
+    let done = on_a_disk(1024, &format!("{SET_UP}{script}\ncat \"$OUT/stops\""));
+    if let Some(done) = &done {
+        let said = String::from_utf8_lossy(&done.stdout);
+        eprint!("{said}");
+        let stops: Vec<usize> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.split(' ').nth(2)?.parse().ok())
+            .collect();
+        let enough = stops.len() == 2 && stops.iter().zip(least).all(|(stops, least)| *stops >= least);
+        assert!(
+            !done.status.success() || enough,
+            "{name} was stopped {stops:?} times, not {least:?}"
+        );
+    }
+    well(done);
+}
+
 #[test]
-fn imports_stop_and_leave_nothing() {
-    // From no room at all to nearly enough: each stops at another write.
-    well(on_a_disk(
-        1024,
-        &format!(
-            r#"{SET_UP}
-"$H" remove kraken >out 2>err || fail remove
-before=$(state)
-for free in 0 4096 8192 12288 16384 20480 24576; do
-  fill $free
-  echo "$SECRET" | "$H" import --exchange kraken --api-key a >out 2>err
-  code=$?
-  if [ $code = 0 ]; then
-    room; "$H" test kraken >out 2>err || fail "a key that was said to be whole is not, with $free free"
-    "$H" remove kraken >out 2>err || fail "remove after import with $free free"
-  else
-    [ $code = 1 ] || fail "import with $free bytes free ended with $code"
-    grep -qiE 'no space left|full' err || fail "import with $free bytes free does not name the disk"
-    [ -s out ] && fail "it answered"
-    "$H" list >out 2>err; grep -q kraken out && fail "half a key is listed, with $free free"
-    room
-  fi
-  "$H" doctor >out 2>err
-  unfinished
-  [ "$(state)" = "$before" ] || {{ state; echo; echo "$before"; fail "something stayed behind with $free bytes free"; }}
-done
-echo "$SECRET" | "$H" import --exchange kraken --api-key a >out 2>err || fail "import with room"
-"$H" test kraken >out 2>err || fail "test with room"
+fn an_import_stops_at_each_of_its_writes_and_leaves_nothing() {
+    each(
+        "import",
+        r#"
+import() { printf '%s\nwords\n' "$SECRET" | "$H" import --exchange cbpro --key two --api-key a; }
+imported() { "$H" test two; }
+back() { "$H" remove two; }
+each import imported back
+"#,
+        [4, 4],
+    );
+}
+
+#[test]
+fn a_first_import_stops_at_each_write_of_the_extraction_suite_too() {
+    each(
+        "import",
+        r#"
+prepare() { rm -f "$HSMSIGN_HOME/trust.json"; }
+import() { echo "$SECRET" | "$H" import --exchange kraken --key two --api-key a; }
+imported() { [ -s "$HSMSIGN_HOME/trust.json" ] && "$H" test two; }
+back() { "$H" remove two; }
+each import imported back
+"#,
+        [4, 4],
+    );
+}
+
+#[test]
+fn a_rotation_stops_at_each_of_its_writes_and_the_old_pair_stays() {
+    each(
+        "rotate",
+        r#"
+rotate() { echo "AAAA${SECRET#????}" | "$H" rotate kraken --api-key b; }
+rotated() { "$H" show kraken --json | grep -q '"api_key":"b"' && "$H" test kraken; }
+back() { "$H" rotate kraken --undo; }
+each rotate rotated back
+"#,
+        [3, 3],
+    );
+}
+
+#[test]
+fn the_end_of_a_rotation_stops_at_each_of_its_writes_and_can_be_done_again() {
+    for end in ["commit", "undo"] {
+        each(
+            end,
+            &format!(
+                r#"
+{end}() {{ "$H" rotate kraken --{end}; }}
+ended() {{ ! "$H" show kraken --json | grep -q previous && "$H" test kraken; }}
+again() {{ echo "AAAA${{SECRET#????}}" | "$H" rotate kraken --api-key b; }}
+again >out 2>err || fail rotate
+each {end} ended again
 "#
-        ),
-    ));
+            ),
+            [2, 2],
+        );
+    }
+}
+
+#[test]
+fn a_removal_stops_at_each_of_its_writes_or_is_done() {
+    each(
+        "remove",
+        r#"
+again() { printf '%s\nwords\n' "$SECRET" | "$H" import --exchange cbpro --key two --api-key a; }
+remove() { "$H" remove two; }
+removed() { ! "$H" list | grep -q two; }
+again >out 2>err || fail import
+each remove removed again
+"#,
+        [1, 1],
+    );
+}
+
+#[test]
+fn changes_of_a_key_stop_at_each_of_their_writes() {
+    each(
+        "change",
+        r#"
+change() { "$H" set kraken --api-key c; }
+done_so() { "$H" show kraken --json | grep -q '"api_key":"c"'; }
+back() { "$H" set kraken --api-key a; }
+each change done_so back
+"#,
+        [1, 1],
+    );
+    each(
+        "nonce",
+        r#"
+prepare() { rm -rf "$HSMSIGN_HOME/nonces"; }
+nonce() { "$H" nonce kraken --set-above 1700000000000000; }
+raised() { [ "$("$H" nonce kraken)" -ge 1700000000000000 ]; }
+each nonce raised true
+"#,
+        [1, 1],
+    );
+    each(
+        "sign",
+        r#"
+prepare() { rm -rf "$HSMSIGN_HOME/nonces"; }
+sign() { "$H" sign kraken POST /0/private/Balance; }
+each sign true true
+"#,
+        [1, 1],
+    );
+}
+
+#[test]
+fn a_backup_and_a_second_token_stop_at_each_of_their_writes() {
+    each(
+        "backup",
+        r#"
+backup() { "$H" backup "$DISK/b.json" || { code=$?; [ -e "$DISK/b.json" ] && code=77; return $code; }; }
+kept() { grep -q '"kraken"' "$DISK/b.json"; }
+back() { rm "$DISK/b.json"; }
+each backup kept back
+"#,
+        [1, 1],
+    );
+    each(
+        "init",
+        r#"
+init() { "$H" init --softhsm --token two; }
+made() { "$H" token list | grep -q two && "$H" token show two; }
+back() { "$H" token remove two; }
+each init made back
+"#,
+        [3, 3],
+    );
 }
 
 #[test]
@@ -131,55 +287,6 @@ room
 [ "$(nonce)" -gt "$first" ] || fail "nonces"
 "$H" sign kraken POST /0/private/Balance >out 2>err || fail "sign with room"
 [ "$(nonce)" -gt "$last" ] || fail "nonces"
-"#
-        ),
-    ));
-}
-
-#[test]
-fn changes_of_a_key_stop_and_the_old_pair_stays() {
-    well(on_a_disk(
-        1024,
-        &format!(
-            r#"{SET_UP}
-before=$(state)
-for free in 0 4096 8192 16384; do
-  fill $free
-  echo "AAAA${{SECRET#????}}" | "$H" rotate kraken --api-key b >out 2>err
-  code=$?
-  room
-  if [ $code = 0 ]; then
-    "$H" rotate kraken --undo >out 2>err || fail undo
-  else
-    [ $code = 1 ] || fail "rotate with $free ended with $code"
-    grep -qiE 'no space left|full' err || fail "rotate with $free does not name the disk"
-  fi
-  "$H" doctor >out 2>err
-  "$H" show kraken --json >out 2>err; grep -q '"api_key":"a"' out || fail "the old API key, with $free free"
-  "$H" test kraken >out 2>err || fail "the old secret, with $free free"
-  unfinished
-done
-fill 0
-before=$(state)
-stopped "$H" set kraken --api-key c
-[ "$(state)" = "$before" ] || fail "set changed something"
-stopped "$H" backup "$DISK/b.json"
-[ -e "$DISK/b.json" ] && fail "half a backup"
-unfinished
-# Removing must work, or change nothing.
-"$H" remove kraken >out 2>err
-code=$?
-room
-"$H" doctor >out 2>err
-"$H" list --json >out 2>err
-if [ $code = 0 ]; then
-  grep -q kraken out && fail "removed and still listed"
-else
-  [ $code = 1 ] || fail "remove ended with $code"
-  "$H" test kraken >out 2>err || fail "a failed removal took the key"
-  "$H" remove kraken >out 2>err || fail "remove with room"
-fi
-"$H" backup "$DISK/b.json" >out 2>err || fail "backup with room"
 "#
         ),
     ));

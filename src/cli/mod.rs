@@ -113,7 +113,9 @@ impl Around {
         Ok(tokens)
     }
 
+    /// The keys' records; what an earlier process left half-done is finished first, as far as that can be done now.
     fn keyring(&self) -> FileKeyring {
+        let _later = self.enrol();
         FileKeyring::new(&self.home)
     }
 
@@ -121,8 +123,11 @@ impl Around {
         Catalogue::new(self.home.user_schemes())
     }
 
+    /// The road of secrets; what an earlier process left half-done is finished first.
     fn enrol(&self) -> Result<Enrol> {
-        Ok(Enrol::new(&self.home, self.tokens()?))
+        let enrol = Enrol::new(&self.home, self.tokens()?);
+        enrol.sweep()?;
+        Ok(enrol)
     }
 
     /// A signer; what an earlier process left half-done is finished first.

@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     exchange::Catalogue,
     home::{FileLock, Home},
-    keyring::{FileKeyring, Journal, KeyName, Keyring, Pair, Record},
+    keyring::{FileKeyring, Journal, KeyName, Keyring, Pair, Pending, Record},
     nonce::{self, Nonces},
     public_key::PublicForm,
     secret::Secret,
@@ -146,6 +146,15 @@ impl Enrol {
     pub fn reset_nonce(&self, name: &KeyName) -> Result<()> {
         self.keyring.get(name)?;
         self.nonces.forget(name)
+    }
+
+    /// The error of a record that could not be changed, with the journal's entry settled by what the record says.
+    fn switch(&self, pending: &Pending, changed: Result<()>) -> Result<()> {
+        if changed.is_err() {
+            // What cannot be settled now is at the next start.
+            let _later = self.settle_pending(pending);
+        }
+        changed
     }
 
     fn lock(&self) -> Result<FileLock> {

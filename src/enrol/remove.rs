@@ -37,7 +37,7 @@ impl Enrol {
         let pending = self
             .journal
             .begin(name, pairs.iter().flat_map(|pair| objects(pair)).collect())?;
-        self.keyring.remove(name)?;
+        self.switch(&pending, self.keyring.remove(name))?;
         for pair in pairs {
             self.delete(pair)?;
         }

@@ -116,7 +116,7 @@ impl Enrol {
             self.tokens.get(&copy.token)?;
         }
         let pending = self.journal.begin(name, objects(&gone))?;
-        self.keyring.put(&record)?;
+        self.switch(&pending, self.keyring.put(&record))?;
         self.delete(&gone)?;
         self.journal.end(&pending)?;
         Ok(record)

@@ -23,6 +23,8 @@ use crate::{
 
 /// What SoftHSM needs for the objects of a key, in bytes.
 const ROOM: u64 = 16 << 10;
+/// And in files: two an object.
+const FILES: u64 = 6;
 
 /// The tokens that are set up, each opened when it is first asked for.
 pub struct Tokens {
@@ -130,7 +132,10 @@ pub fn unwritable(folder: &Path) -> Option<Error> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     let reason = if disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
         Errno::ROFS
-    } else if disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM {
+    } else if disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM
+        // Of a file system that does not count files, there are none.
+        || (disk.f_files > 0 && disk.f_favail < FILES)
+    {
         Errno::NOSPC
     } else {
         return None;

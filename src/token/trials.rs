@@ -153,7 +153,9 @@ impl Tokens {
             )
             .fix("use another token; to use this one as no safer than a file that its PIN opens: --accept-leaky-token")),
             Err(_) if accept => Ok(vec![NOT_TRIED.to_owned()]),
-            Err(error) if matches!(error.code(), Code::Failed | Code::Unsupported) => {
+            Err(error)
+                if matches!(error.code(), Code::Failed | Code::Unsupported) && error.remedy().is_none() =>
+            {
                 Err(error.fix("see `hsmsign doctor`; to use the token untried: --accept-leaky-token"))
             }
             Err(error) => Err(error),
