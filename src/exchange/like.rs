@@ -5,7 +5,7 @@ use toml::Table;
 
 use super::{
     builtin,
-    file::{SchemeFile, TestFile, WebSocketFile},
+    file::{SchemeFile, SendFile, TestFile, WebSocketFile},
     scheme::from_toml,
 };
 use crate::error::{Result, bad_input};
@@ -55,6 +55,7 @@ pub(crate) fn read(text: &str) -> Result<SchemeFile> {
         host_for: own.host_for,
         aliases: own.aliases,
         websocket: own.websocket.or(other.websocket),
+        send: other.send.map(SendFile::elsewhere),
         test: own.test,
         ..other
     })
@@ -76,6 +77,11 @@ mod tests {
         assert_eq!(heir.docs(), other.docs());
         assert_eq!(heir.coverage(), other.coverage());
         assert!(heir.faults().is_empty() && heir.has_websocket());
+        assert_eq!(
+            heir.sending().time("/api/v3/order"),
+            other.sending().time("/api/v3/order")
+        );
+        assert!(heir.sending().testnet().is_empty() && !other.sending().testnet().is_empty());
     }
 
     #[test]

@@ -52,12 +52,16 @@ impl Sending {
                 )));
             }
         }
-        let moving = withdrawal.map(|rules| rules.paths.as_slice()).unwrap_or_default();
-        if let Some(odd) = file.read_only.iter().find(|path| {
-            moving
-                .iter()
-                .any(|pattern| fits(&pattern.to_lowercase(), &path.to_lowercase()))
-        }) {
+        let moves_money = |path: &&String| {
+            let patterns = withdrawal.map(|rules| rules.paths.as_slice()).unwrap_or_default();
+            // A pattern may have a method in front.
+            let patterns = patterns.iter().filter_map(|pattern| pattern.rsplit(' ').next());
+            let path = path.to_lowercase();
+            patterns
+                .into_iter()
+                .any(|pattern| fits(&pattern.to_lowercase(), &path))
+        };
+        if let Some(odd) = file.read_only.iter().find(moves_money) {
             return Err(bad_input(format!(
                 "`read-only` has {odd:?}, which moves money out by `withdrawal`"
             )));
