@@ -5,7 +5,7 @@ use toml::Table;
 
 use super::{
     builtin,
-    file::{SchemeFile, TestFile},
+    file::{SchemeFile, SendFile, TestFile},
     scheme::place,
 };
 use crate::error::{Result, bad_input};
@@ -67,12 +67,7 @@ pub(crate) fn read(text: &str) -> Result<SchemeFile> {
     file.checked = own.checked;
     file.aliases = own.aliases;
     file.hosts = own.hosts;
-    if let Some(send) = &mut file.send {
-        send.testnet.retain(|real, _| file.hosts.contains(real));
-        if send.testnet.is_empty() {
-            send.testnet_headers.clear();
-        }
-    }
+    file.send = file.send.map(SendFile::elsewhere);
     file.host_for = own.host_for;
     file.test = own.test;
     file.key = own.key.unwrap_or(file.key);
