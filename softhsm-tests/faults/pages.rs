@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use crate::bench::{KRAKEN_SECRET, Place};
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "init",
     "import",
+    "generate",
     "list",
     "show",
     "set",

@@ -36,6 +36,7 @@ fn credentials() -> Credentials {
         api_key: Some("KEY".into()),
         passphrase: Some(Secret::take(&mut b"words".to_vec()).unwrap()),
         extra: vec![("user_id".into(), "7".into())],
+        ..Credentials::default()
     }
 }
 

@@ -15,6 +15,7 @@ mod judges;
 mod retries;
 mod server;
 mod signals;
+mod terminal;
 mod trust;
 
 use std::process::{Command, Stdio};

@@ -22,7 +22,7 @@ fn what_only_reads_is_sent_again_after_a_5xx() {
     let done = send(&place, &server, &BALANCE);
     assert_eq!((done.code, done.stdout.as_str()), (0, FINE), "{done:?}");
     assert_eq!(judge_kraken(&server), 4);
-    assert_eq!(done.stderr.matches("sent again in").count(), 3, "{done:?}");
+    assert_eq!(done.stderr.matches("tried again in").count(), 3, "{done:?}");
 }
 
 #[test]
@@ -67,7 +67,8 @@ fn an_order_is_sent_again_after_a_429_when_the_exchange_says() {
         assert_eq!(done.code, 0, "{done:?}");
         assert!(began.elapsed() >= Duration::from_secs(1));
         assert!(
-            done.stderr.contains("429 Too Many Requests; sent again in 1.0 s"),
+            done.stderr
+                .contains("429 Too Many Requests; tried again in 1.0 s"),
             "{done:?}"
         );
         assert_eq!(judge_kraken(&server), 2);

@@ -104,6 +104,7 @@ fn facts(scheme: &Scheme, from: &str) -> Value {
         "aliases": scheme.aliases(),
         "docs": scheme.docs(),
         "hosts": scheme.hosts(),
+        "testnet": scheme.sending().testnet().iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "algorithms": scheme.kinds().iter().map(|kind| kind.algorithm().name()).collect::<Vec<_>>(),
         "passphrase": scheme.needs_passphrase(),
         "websocket": scheme.has_websocket(),

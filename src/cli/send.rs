@@ -117,7 +117,7 @@ fn send(args: Args) -> Result<ExitCode> {
 
 /// Says why it waits, and waits.
 fn wait(error: &Error, time: Duration) {
-    output::warn(&format!("{error}; sent again in {:.1} s", time.as_secs_f64()));
+    output::warn(&format!("{error}; tried again in {:.1} s", time.as_secs_f64()));
     std::thread::sleep(time);
 }
 

@@ -9,6 +9,7 @@ macro_rules! files {
 /// Each row: the id, which names the file, then its aliases. Sorted by id.
 const FILES: &[(&str, &[&str], &str)] = files! {
     "apex";
+    "backpack";
     "bequant";
     "bigone";
     "binance" "binancecoinm" "binanceusdm";
@@ -37,8 +38,10 @@ const FILES: &[(&str, &[&str], &str)] = files! {
     "btcturk";
     "btse";
     "bullish";
+    "bybit";
     "bydfi";
     "cex";
+    "coinbase" "coinbaseadvanced" "coinbase-advanced";
     "coinbase-legacy";
     "coinbaseexchange" "coinbase-exchange" "cbpro" "coinbasepro";
     "coincheck";
@@ -65,6 +68,7 @@ const FILES: &[(&str, &[&str], &str)] = files! {
     "indodax";
     "kraken";
     "krakenfutures" "kraken-futures" "cryptofacilities";
+    "kucoin" "kucoinfutures";
     "latoken";
     "lbank";
     "mercado";

@@ -12,7 +12,7 @@ use super::{
     plan::{METHODS, Plan},
     sending::Sending,
     sockets::Sockets,
-    template::Name,
+    template::{Name, Template},
     withdrawal::Rules,
 };
 use crate::{
@@ -252,6 +252,36 @@ impl Scheme {
     /// Whether some request has the passphrase in it.
     pub fn needs_passphrase(&self) -> bool {
         self.uses(Name::Passphrase)
+    }
+
+    /// The secrets by which the passphrase is MACed, where nothing else becomes of it: then it need not be kept, but its
+    /// MACs alone. None where requests hold the passphrase itself, or there is none.
+    pub fn passphrase_slots(&self) -> Vec<&str> {
+        let mut slots: Vec<&str> = Vec::new();
+        for plan in self.plans() {
+            let own = |template: &Template| {
+                plan.signatures.iter().any(|signature| {
+                    signature.is_of_passphrase() && std::ptr::eq(&raw const signature.message, template)
+                })
+            };
+            let mut bare = false;
+            plan.templates(&mut |template| {
+                template.names(&mut |name| bare |= name == Name::Passphrase && !own(template));
+            });
+            if bare {
+                return Vec::new();
+            }
+            for signature in plan
+                .signatures
+                .iter()
+                .filter(|signature| signature.is_of_passphrase())
+            {
+                if !slots.contains(&signature.slot.as_str()) {
+                    slots.push(&signature.slot);
+                }
+            }
+        }
+        slots
     }
 
     /// Whether some request has the API key in it.

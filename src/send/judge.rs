@@ -65,12 +65,14 @@ fn not_an_answer(answer: &Answer) -> Option<&'static str> {
     }
 }
 
-/// The exchange's own words on how long to wait, where that is too long.
-pub(super) fn too_long_a_wait(error: Error, wait: Duration) -> Error {
-    error.fix(format!(
+/// The error of a request that ends since the exchange asks for a longer wait than is allowed.
+pub(super) fn too_long_a_wait(error: Error, wait: Duration, nature: Nature, sent: Sent) -> Error {
+    let asked = format!(
         "the exchange asks to wait {} s before the next request; --max-wait SECONDS lets hsmsign wait that long",
         wait.as_secs()
-    ))
+    );
+    let doubt = sent == Sent::Maybe && !nature.only_reads;
+    error.fix(if doubt { format!("{LOOK}; {asked}") } else { asked })
 }
 
 /// The error of an attempt that could not be signed, with others before it that were sent.

@@ -175,7 +175,7 @@ impl<'s> Sender<'s> {
                     (self.wait)(&error, wait);
                     continue;
                 }
-                Next::TooLongAWait(wait) => judge::too_long_a_wait(error, wait),
+                Next::TooLongAWait(wait) => judge::too_long_a_wait(error, wait, nature, self.progress.sent()),
                 Next::End => {
                     let explained = judge::clock(&error, route, wire, &came, clock);
                     explained.unwrap_or_else(|| {

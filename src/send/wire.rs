@@ -172,41 +172,31 @@ impl Wire {
 
     fn fault(&self, status: Option<u16>, error: &ureq::Error) -> Fault {
         let host = &self.host;
-        let seconds = self.timeout.as_secs_f64();
-        let answered = status
-            .map(|status| format!("answered {}, but ", status_line(status)))
-            .unwrap_or_default();
+        let within = |time: Duration| format!("within {} s", time.as_secs());
         if matches!(error, ureq::Error::BodyExceedsLimit(_)) {
+            let told = format!("{host} answered with more than the {LONGEST} bytes that are read");
             return Fault {
                 kind: FaultKind::TooLong,
-                error: failed(format!(
-                    "{host} {answered}the answer is longer than the {LONGEST} bytes that are read"
-                ))
-                .fix("ask for less at once"),
+                error: failed(told).fix("ask for less at once"),
             };
         }
         if self.progress.written_at().is_none() {
-            let told = if is_timeout(error) {
-                failed(format!(
-                    "{host} could not be reached within {:.0?}",
-                    CONNECT.min(self.timeout)
-                ))
-                .fix("see that this machine's network, and its proxy if it has one, leads there")
+            let why = if is_timeout(error) {
+                format!(" {}", within(CONNECT.min(self.timeout)))
             } else {
-                unreachable_error(host, error)
+                format!(": {}", why(error))
             };
             return Fault {
                 kind: FaultKind::Unwritten,
-                error: told,
+                error: out_of_reach(host, &why),
             };
         }
-        let told = if is_timeout(error) {
-            format!("{host} {answered}did not answer to the end within {seconds} s")
-        } else {
-            format!(
-                "{host} {answered}the connection broke before the answer was whole: {}",
-                why(error)
-            )
+        let begun = status.map(|status| format!("{host} answered {}, but", status_line(status)));
+        let told = match (begun, is_timeout(error)) {
+            (None, true) => format!("{host} did not answer {}", within(self.timeout)),
+            (None, false) => format!("{host} broke off before it answered: {}", why(error)),
+            (Some(begun), true) => format!("{begun} not to the end {}", within(self.timeout)),
+            (Some(begun), false) => format!("{begun} broke off before the end: {}", why(error)),
         };
         Fault {
             kind: FaultKind::Broken,
@@ -215,16 +205,18 @@ impl Wire {
     }
 }
 
-fn unreachable_error(host: &str, error: &ureq::Error) -> Error {
-    let why = why(error);
-    let told = failed(format!("{host} could not be reached: {why}"));
-    if why.contains("UnknownIssuer") {
-        return told.fix("where a proxy of your network's stands in between, name its authority: ca-file under [send] in config.toml");
+fn out_of_reach(host: &str, why: &str) -> Error {
+    let told = failed(format!("{host} could not be reached{why}"));
+    if why.contains("UnknownIssuer") || why.contains("BadSignature") {
+        return told.fix(
+            "where a proxy of your network's opens TLS on the way, name its authority: ca-file under [send] in config.toml",
+        );
     }
-    if why.contains("certificate") {
-        return told.fix("see that this machine's clock is right and the host is the one that is meant; it is not trusted as it is");
-    }
-    told.fix("see that this machine's network, and its proxy if it has one, leads there")
+    told.fix(if why.contains("certificate") {
+        "see that this machine's clock is right, and that the host is the one that is meant"
+    } else {
+        "see that this machine's network leads there, through its proxy if it has one"
+    })
 }
 
 /// What went wrong, in words.
@@ -234,7 +226,8 @@ fn why(error: &ureq::Error) -> String {
         ureq::Error::Rustls(error) => error.to_string(),
         ureq::Error::Other(error) => error.to_string(),
         ureq::Error::HostNotFound => "its name has no address".into(),
-        ureq::Error::ConnectProxyFailed(reason) => format!("by the proxy: {reason}"),
+        ureq::Error::ConnectProxyFailed(reason) => format!("its proxy leads nowhere: {reason}"),
+        ureq::Error::Protocol(error) => format!("what came is not HTTP: {error}"),
         error => error.to_string(),
     }
 }

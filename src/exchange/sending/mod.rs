@@ -85,12 +85,12 @@ impl Sending {
         })
     }
 
-    /// Whether the request changes nothing, so that the exchange may get it twice: a GET that the file does not call
-    /// acting, or a POST that it calls read-only. PUT, DELETE and PATCH never are.
+    /// Whether the request changes nothing, so that the exchange may get it twice: a GET or POST that the file calls
+    /// read-only, or a GET that it does not call acting. PUT, DELETE and PATCH never are.
     pub fn only_reads(&self, method: &str, path: &str) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, path));
         match method {
-            "GET" => !any(&self.acting),
+            "GET" => any(&self.read_only) || !any(&self.acting),
             "POST" => any(&self.read_only),
             _ => false,
         }
