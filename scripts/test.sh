@@ -65,8 +65,9 @@ scripts_parse() { shellcheck --external-sources scripts/*.sh .ci/run; }
 
 scripts_explain_themselves() {
     local script
-    for script in scripts/*.sh; do
-        [ "$script" = scripts/lib.sh ] || "$script" --help >/dev/null || return 1
+    for script in scripts/*.sh scripts/*.py; do
+        case $script in scripts/lib*) continue ;; esac
+        "$script" --help >/dev/null || return 1
     done
 }
 

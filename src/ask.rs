@@ -1,5 +1,7 @@
 //! Asking the person: the one trait through which the library does it, and how a terminal or pinentry answers.
 
+mod quiet;
+
 use std::{
     fs::{File, OpenOptions},
     io::Write as _,
@@ -10,9 +12,9 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
-    termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr},
 };
 
+use self::quiet::Quiet;
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
     process::refuse_strangers,
@@ -79,33 +81,6 @@ impl Ask for Terminal {
 
     fn tell(&self, text: &str) {
         eprintln!("{text}");
-    }
-}
-
-/// A terminal without echo, line editing and signals, until dropped: Ctrl-C must not leave it mute.
-struct Quiet<'a> {
-    terminal: BorrowedFd<'a>,
-    before: Termios,
-}
-
-impl<'a> Quiet<'a> {
-    fn begin(terminal: BorrowedFd<'a>) -> Result<Self> {
-        let told = |error: Errno| failed(format!("the terminal cannot be made to hide typing: {error}"));
-        let before = tcgetattr(terminal).map_err(told)?;
-        let mut quiet = before.clone();
-        quiet
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
-        quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
-        quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
-        tcsetattr(terminal, OptionalActions::Flush, &quiet).map_err(told)?;
-        Ok(Self { terminal, before })
-    }
-}
-
-impl Drop for Quiet<'_> {
-    fn drop(&mut self) {
-        let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
     }
 }
 

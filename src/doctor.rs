@@ -162,7 +162,10 @@ impl Report {
                             "a change of the key {} was cut off, and its token could not be cleaned up yet",
                             pending.key
                         ),
-                        Some("plug the token in and run hsmsign doctor again"),
+                        Some(&format!(
+                            "plug the token in and run hsmsign doctor again; if it is lost for good: hsmsign remove {} --forget",
+                            pending.key
+                        )),
                     );
                 }
             }

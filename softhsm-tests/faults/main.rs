@@ -10,6 +10,7 @@ mod full_disk;
 mod hardening;
 mod interrupts;
 mod kills;
+mod lost;
 mod modes;
 mod moments;
 mod pages;

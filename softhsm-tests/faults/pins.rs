@@ -3,12 +3,16 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    os::fd::{AsFd as _, OwnedFd},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::process::ExitStatusExt as _,
+    },
     process::{Command, Stdio},
     time::Duration,
 };
 
 use rustix::{
+    process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{LocalModes, tcgetattr},
 };
@@ -274,7 +278,7 @@ fn a_token_is_named_by_a_uri() {
         "version = 1\n[token.softhsm]\nuri = \"pkcs11:token=%zz?module-path=/x.so\"\n",
     )
     .unwrap();
-    refused(&place.run(&BALANCE, ""), 5, "%zz");
+    refused(&place.run(&BALANCE, ""), 5, "in its part \"token\"");
 }
 
 #[test]
@@ -389,9 +393,13 @@ impl Screen {
     }
 
     fn start(&self, place: &Place, args: &[&str]) -> std::process::Child {
+        self.start_program(place, env!("CARGO_BIN_EXE_hsmsign"), args)
+    }
+
+    fn start_program(&self, place: &Place, program: &str, args: &[&str]) -> std::process::Child {
         let side = || Stdio::from(self.terminal.try_clone().unwrap());
         Command::new("setsid")
-            .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_hsmsign")])
+            .args(["--ctty", "--wait", program])
             .args(args)
             .env("HSMSIGN_HOME", place.home())
             .stdin(side())
@@ -484,6 +492,55 @@ fn breaking_off_at_a_prompt_restores_the_terminal_and_does_nothing() {
     assert!(child.wait().unwrap().success());
     assert!(!screen.shown.contains(&KRAKEN_SECRET[..10]));
     assert_eq!(place.json(&["show", "kraken", "--json"])["api_key"], "typed-key");
+}
+
+#[test]
+fn a_signal_at_a_prompt_restores_the_terminal_and_ends_it_as_ever() {
+    let Some(place) = Place::with_token() else { return };
+    let import = ["import", "--exchange", "kraken", "--api-key", "a"];
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
+        let mut screen = Screen::new();
+        let mut child = screen.start(&place, &import);
+        screen.wait_for("secret (not shown)");
+        screen.type_in("kQH5HW");
+        assert!(!screen.echoes());
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let ended = child.wait().unwrap();
+        assert_eq!(ended.signal(), Some(signal.as_raw()), "{ended:?}");
+        assert!(screen.echoes(), "{signal:?}");
+        assert_eq!(place.json(&["list", "--json"]), serde_json::json!([]));
+    }
+    // Behind a prompt signals do what they always do.
+    place.import(&import[1..], KRAKEN_SECRET);
+    configure(&place, "pin-source", "terminal");
+    let pin = fs::read_to_string(pin_file(&place)).unwrap();
+    let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}\n";
+    let pipe = place.path().join("requests");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (prefix, survives) in [("", false), ("trap '' HUP; ", true)] {
+        let mut screen = Screen::new();
+        let script = format!("{prefix}exec \"$0\" sign --json <{}", pipe.display());
+        let mut child = screen.start_program(&place, "sh", &["-c", &script, env!("CARGO_BIN_EXE_hsmsign")]);
+        let mut requests = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        requests.write_all(line.as_bytes()).unwrap();
+        screen.wait_for("PIN of token softhsm");
+        if survives {
+            // As under nohup.
+            kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+        }
+        screen.type_in(&format!("{}\r", pin.trim()));
+        screen.wait_for("API-Sign");
+        kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+        if survives {
+            screen.shown.clear();
+            requests.write_all(line.as_bytes()).unwrap();
+            screen.wait_for("API-Sign");
+            kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        }
+        let wanted = if survives { Signal::TERM } else { Signal::HUP };
+        assert_eq!(child.wait().unwrap().signal(), Some(wanted.as_raw()));
+        assert!(screen.echoes());
+    }
 }
 
 #[test]

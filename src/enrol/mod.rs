@@ -6,6 +6,7 @@ mod line;
 mod place;
 mod plan;
 mod prove;
+mod remove;
 mod rotate;
 mod secrets;
 mod sweep;
@@ -20,11 +21,11 @@ use crate::{
     error::Result,
     exchange::Catalogue,
     home::{FileLock, Home},
-    keyring::{Copy, FileKeyring, Journal, KeyName, Keyring, Pair, Pending, Record},
+    keyring::{FileKeyring, Journal, KeyName, Keyring, Pair, Pending, Record},
     nonce::{self, Nonces},
     public_key::PublicForm,
     secret::Secret,
-    token::{KeyRef, ObjectId, TokenError, Tokens},
+    token::{KeyRef, ObjectId, Tokens},
 };
 
 pub use attack::Attacked;
@@ -32,6 +33,7 @@ pub use import::RAW_CONSENT;
 pub use line::ImportLine;
 pub use plan::{NewKey, Plan};
 pub use prove::{Checked, Finding};
+pub use remove::Left;
 
 /// The exchange's id of a key that is for no exchange of the catalogue.
 pub const GENERIC: &str = "generic";
@@ -146,27 +148,6 @@ impl Enrol {
         self.nonces.forget(name)
     }
 
-    /// Takes a key off its tokens and out of the keyring.
-    ///
-    /// # Errors
-    /// When a token that holds it cannot be opened: then nothing is changed.
-    pub fn remove(&self, name: &KeyName) -> Result<()> {
-        let _lock = self.lock()?;
-        let record = self.keyring.get(name)?;
-        let pairs: Vec<&Pair> = record.pairs().map(|(_, pair)| pair).collect();
-        for copy in pairs.iter().flat_map(|pair| &pair.copies) {
-            self.tokens.get(&copy.token)?;
-        }
-        let pending = self
-            .journal
-            .begin(name, pairs.iter().flat_map(|pair| objects(pair)).collect())?;
-        self.switch(&pending, self.keyring.remove(name))?;
-        for pair in pairs {
-            self.delete(pair)?;
-        }
-        self.journal.end(&pending)
-    }
-
     /// The error of a record that could not be changed, with the journal's entry settled by what the record says.
     fn switch(&self, pending: &Pending, changed: Result<()>) -> Result<()> {
         if changed.is_err() {
@@ -174,20 +155,6 @@ impl Enrol {
             let _later = self.settle_pending(pending);
         }
         changed
-    }
-
-    fn delete(&self, pair: &Pair) -> Result<()> {
-        for Copy { token, objects, .. } in &pair.copies {
-            let token = self.tokens.get(token)?;
-            for material in objects.values() {
-                match token.delete(&material.key) {
-                    // What another program deleted before is gone as it should be.
-                    Ok(()) | Err(TokenError::NotFound(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        Ok(())
     }
 
     fn lock(&self) -> Result<FileLock> {

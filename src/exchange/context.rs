@@ -110,6 +110,15 @@ impl<'c> Context<'c> {
         Ok(lacks)
     }
 
+    /// The signature that is kept: the MAC of the passphrase alone.
+    pub(crate) fn kept(&self, rule: &Signature) -> Option<&[u8]> {
+        let macs = &self.credentials.passphrase_macs;
+        let (_, mac) = macs
+            .iter()
+            .find(|(slot, _)| *slot == rule.slot && rule.is_of_passphrase())?;
+        Some(mac)
+    }
+
     /// Whether the passphrase stands in it.
     pub(crate) fn is_sensitive(&self, template: &Template) -> bool {
         let mut sensitive = false;

@@ -15,9 +15,10 @@ pub use self::{
     time::{TimeSource, TimeUnit},
 };
 use super::{
-    file::{ErrorFile, SendFile, TimeFile, WithdrawalFile},
+    file::{ErrorFile, SendFile, TimeFile},
     glob::fits,
     scheme::is_host,
+    withdrawal::Rules,
 };
 use crate::{
     error::{Result, bad_input},
@@ -38,11 +39,7 @@ pub struct Sending {
 }
 
 impl Sending {
-    pub(crate) fn read(
-        file: SendFile,
-        hosts: &[String],
-        withdrawal: Option<&WithdrawalFile>,
-    ) -> Result<Self> {
+    pub(crate) fn read(file: SendFile, hosts: &[String], withdrawal: Option<&Rules>) -> Result<Self> {
         let times = list::<TimeFile>(file.time.as_ref()).map_err(|error| error.within("time"))?;
         let errors = list::<ErrorFile>(file.error.as_ref()).map_err(|error| error.within("error"))?;
         for (key, patterns) in [("read-only", &file.read_only), ("acting", &file.acting)] {
@@ -52,12 +49,8 @@ impl Sending {
                 )));
             }
         }
-        let moving = withdrawal.map(|rules| rules.paths.as_slice()).unwrap_or_default();
-        if let Some(odd) = file.read_only.iter().find(|path| {
-            moving
-                .iter()
-                .any(|pattern| fits(&pattern.to_lowercase(), &path.to_lowercase()))
-        }) {
+        let moves = |path: &&String| withdrawal.is_some_and(|rules| rules.has_path(path));
+        if let Some(odd) = file.read_only.iter().find(moves) {
             return Err(bad_input(format!(
                 "`read-only` has {odd:?}, which moves money out by `withdrawal`"
             )));
@@ -92,12 +85,12 @@ impl Sending {
         })
     }
 
-    /// Whether the request changes nothing, so that the exchange may get it twice: a GET that the file does not call
-    /// acting, or a POST that it calls read-only. PUT, DELETE and PATCH never are.
+    /// Whether the request changes nothing, so that the exchange may get it twice: a GET or POST that the file calls
+    /// read-only, or a GET that it does not call acting. PUT, DELETE and PATCH never are.
     pub fn only_reads(&self, method: &str, path: &str) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, path));
         match method {
-            "GET" => !any(&self.acting),
+            "GET" => any(&self.read_only) || !any(&self.acting),
             "POST" => any(&self.read_only),
             _ => false,
         }

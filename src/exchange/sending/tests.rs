@@ -20,10 +20,12 @@ fn sending(lines: &str) -> Sending {
 
 #[test]
 fn a_get_only_reads_unless_it_acts_and_a_post_only_where_the_file_says_so() {
-    let sending = sending("read-only = [\"/Balance\", \"/Query*\"]\nacting = [\"/buy*\"]");
+    let sending = sending("read-only = [\"/Balance\", \"/Query*\"]\nacting = [\"/buy*\", \"/Q*\"]");
     for (method, path, reads) in [
         ("GET", "/orders", true),
         ("GET", "/buylimit", false),
+        ("GET", "/Quit", false),
+        ("GET", "/QueryOrders", true),
         ("POST", "/Balance", true),
         ("POST", "/QueryOrders", true),
         ("POST", "/balance", false),

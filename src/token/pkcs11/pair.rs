@@ -97,12 +97,27 @@ const fn curves(algorithm: SignatureAlgorithm) -> &'static [&'static [u8]] {
     }
 }
 
-/// Makes a key pair, by the hardest template that the token accepts.
+/// Makes a key pair, by the hardest template that the token accepts. The public half does not stay on the token, unless
+/// the token wants it so.
 pub(super) fn generate(
     module: &Module,
     session: SessionHandle,
     algorithm: SignatureAlgorithm,
     meta: &KeyMeta,
+) -> Result<(Imported, PublicKey), Fault> {
+    let made = make(module, session, algorithm, meta, false);
+    if matches!(made, Err(Fault::Final(TokenError::Unsupported(_)))) {
+        return make(module, session, algorithm, meta, true).or(made);
+    }
+    made
+}
+
+fn make(
+    module: &Module,
+    session: SessionHandle,
+    algorithm: SignatureAlgorithm,
+    meta: &KeyMeta,
+    public_stays: bool,
 ) -> Result<(Imported, PublicKey), Fault> {
     let bits: [CK_ULONG; 1] = match algorithm {
         SignatureAlgorithm::Ed25519 | SignatureAlgorithm::P256 => [0],
@@ -113,7 +128,7 @@ pub(super) fn generate(
     climb(algorithm, "makes", |rung, curve| {
         let mut public = named(meta).to_vec();
         public.extend([
-            Attribute::flag(CKA_TOKEN, true),
+            Attribute::flag(CKA_TOKEN, public_stays),
             Attribute::flag(CKA_PRIVATE, false),
             Attribute::flag(CKA_VERIFY, true),
         ]);
@@ -128,6 +143,9 @@ pub(super) fn generate(
     })
     .and_then(|(rung, (public, private))| {
         let known = public_key(module, session, public, algorithm)?;
+        if !public_stays {
+            module.destroy_object(session, public)?;
+        }
         Ok((imported(module, session, private, algorithm, rung, meta), known))
     })
 }
