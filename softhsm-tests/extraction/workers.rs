@@ -44,7 +44,7 @@ fn with_script_and_pin(
         let trial = Trial {
             algorithm: MacAlgorithm::HmacSha256,
             key: None,
-            id: ObjectId::random().unwrap(),
+            id: hsmsign::token::ObjectId::random().unwrap(),
             quick: true,
         };
         check(folder, token.try_extraction(&trial), &pin);
