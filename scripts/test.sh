@@ -26,10 +26,11 @@ need_cargo
 need_cargo_tool cargo-deny 0.20.2
 (need_packages libnss3 libnss3-tools) || say "SKIPPED: NSS cannot be had; what needs it says so"
 (need_packages opencryptoki util-linux) || say "SKIPPED: opencryptoki cannot be had; what needs it says so"
+[ "$(id -u)" -eq 0 ] || say "SKIPPED: only root looks into another process's memory and becomes another user; what needs it says so"
 (need_kryoptic 1.5.4) || say "SKIPPED: kryoptic cannot be had; what needs it says so"
 
 # The tests bring their own folders; what the user has set up must not show through.
-unset HSMSIGN_HOME HSMSIGN_SOCKET SOFTHSM2_CONF
+unset HSMSIGN_HOME HSMSIGN_SOCKET SOFTHSM2_CONF LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -64,8 +65,9 @@ scripts_parse() { shellcheck --external-sources scripts/*.sh .ci/run; }
 
 scripts_explain_themselves() {
     local script
-    for script in scripts/*.sh; do
-        [ "$script" = scripts/lib.sh ] || "$script" --help >/dev/null || return 1
+    for script in scripts/*.sh scripts/*.py; do
+        case $script in scripts/lib*) continue ;; esac
+        "$script" --help >/dev/null || return 1
     done
 }
 

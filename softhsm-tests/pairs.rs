@@ -441,3 +441,176 @@ fn an_imported_private_key_is_rotated_by_another() {
     place.ok(&["rotate", "k", "--commit"]);
     assert_eq!(objects(&place), 1);
 }
+
+#[test]
+fn backpack_knows_a_key_by_its_public_key() {
+    let Some(place) = Place::with_token() else { return };
+    let made = place.run(&["generate", "-e", "backpack", "--algorithm", "ed25519"], "");
+    assert_eq!(made.code, 0, "{made:?}");
+    let public = made.stdout.trim_end();
+    let point = Base64::decode_vec(public).unwrap();
+    assert_eq!(point.len(), 32);
+    let sign = |key: &str| {
+        place.json(&[
+            "sign",
+            key,
+            "GET",
+            "/api/v1/capital",
+            "--timestamp",
+            "1700000000000",
+        ])
+    };
+    let answer = sign("backpack");
+    assert_eq!(answer["headers"]["X-API-Key"], public);
+    let signature = Base64::decode_vec(answer["headers"]["X-Signature"].as_str().unwrap()).unwrap();
+    let key = PublicKey::ed25519(&point).unwrap();
+    let message = b"instruction=balanceQuery&timestamp=1700000000000&window=5000";
+    verify::check(SignatureAlgorithm::Ed25519, key.as_der(), message, &signature);
+    assert!(place.ok(&["show", "backpack"]).contains(public));
+    place.refused(
+        &["set", "backpack", "--api-key", "another"],
+        "",
+        5,
+        "the public key itself",
+    );
+    place.ok(&["set", "backpack", "--api-key", public]);
+    place.refused(
+        &[
+            "generate",
+            "-e",
+            "backpack",
+            "-k",
+            "two",
+            "--algorithm",
+            "ed25519",
+            "--api-key",
+            "a",
+        ],
+        "",
+        5,
+        "about to make",
+    );
+
+    // A new one waits although its API key is known: the exchange must be told first.
+    let new = place.ok(&["rotate", "backpack"]);
+    assert_eq!(sign("backpack")["headers"]["X-API-Key"], public);
+    place.refused(
+        &["rotate", "backpack", "--api-key", public],
+        "",
+        5,
+        "the public key itself",
+    );
+    place.ok(&["rotate", "backpack", "--api-key", new.trim_end()]);
+    assert_eq!(sign("backpack")["headers"]["X-API-Key"], new.trim_end());
+
+    // Imported, it is filled in, and compared where it is given.
+    let seed = "GQbxX/rMtItFvVzEaQeOY/lMUVSFWbQ1oo1IRodVlpc=";
+    let own = "NoKi2B3qbkIpY64cAZnKrr6DBfW7WA4B1dS77uDciB8=";
+    let imported = place.run(&["import", "-e", "backpack", "-k", "own"], seed);
+    assert_eq!(imported.code, 0, "{imported:?}");
+    assert!(!imported.stderr.contains("no API key"), "{imported:?}");
+    assert_eq!(sign("own")["headers"]["X-API-Key"], own);
+    place.refused(
+        &["import", "-e", "backpack", "-k", "other", "--api-key", public],
+        seed,
+        5,
+        "not this key's",
+    );
+}
+
+#[test]
+fn coinbase_issues_its_keys_and_they_are_imported_as_it_shows_them() {
+    let Some(place) = Place::with_token() else { return };
+    for algorithm in ["p256", "ed25519"] {
+        place.refused(
+            &["generate", "-e", "coinbase", "--algorithm", algorithm],
+            "",
+            5,
+            "issues its keys itself",
+        );
+    }
+    place.refused(
+        &["generate", "-e", "coinbase"],
+        "",
+        5,
+        "import --exchange coinbase",
+    );
+    let name = "organizations/0/apiKeys/1";
+    let import = ["import", "-e", "coinbase", "-k", "p256", "--api-key", name];
+    // As it stands in the JSON file, without the quotes.
+    let pem = include_str!("data/keys/p256-sec1.pem").replace('\n', "\\n");
+    let done = place.run(&import, &pem);
+    assert_eq!(done.code, 0, "{done:?}");
+    let both = "GQbxX/rMtItFvVzEaQeOY/lMUVSFWbQ1oo1IRodVlpc2gqLYHepuQiljrhwBmcquvoMF9btYDgHV1Lvu4NyIHw==";
+    let import = ["import", "-e", "coinbase", "-k", "ed25519", "--api-key", name];
+    place.refused(&import, both, 5, "is for ed25519, and this key is to be p256");
+    let import = [&import[..], &["--algorithm", "ed25519"]].concat();
+    let done = place.run(&import, both);
+    assert_eq!(done.code, 0, "{done:?}");
+    for (key, pem) in [
+        ("p256", include_str!("data/keys/p256-sec1.pub")),
+        ("ed25519", include_str!("data/keys/ed25519.pub")),
+    ] {
+        let answer = place.json(&["sign", key, "GET", "/api/v3/brokerage/accounts?limit=1"]);
+        let token = answer["headers"]["Authorization"].as_str().unwrap();
+        let (message, signature) = token
+            .strip_prefix("Bearer ")
+            .and_then(|token| token.rsplit_once('.'))
+            .unwrap();
+        let signature = base64ct::Base64UrlUnpadded::decode_vec(signature).unwrap();
+        verify::check(algorithm_named(key), &spki(pem), message.as_bytes(), &signature);
+        let claims = base64ct::Base64UrlUnpadded::decode_vec(message.split_once('.').unwrap().1).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        assert_eq!(claims["uri"], "GET api.coinbase.com/api/v3/brokerage/accounts");
+        assert_eq!(claims["sub"], name);
+        let login = place.json(&["websocket", key]);
+        let frame: Value = serde_json::from_str(login["body"].as_str().unwrap()).unwrap();
+        assert_eq!(frame["jwt"].as_str().unwrap().split('.').count(), 3);
+        place.refused(
+            &["sign", key, "POST", "/v2/accounts/1/transactions"],
+            "",
+            3,
+            "not allowed to move money out",
+        );
+    }
+}
+
+#[test]
+fn bybit_takes_an_rsa_key_of_the_token_and_refuses_withdrawals_wherever_they_go() {
+    let Some(place) = Place::with_token() else { return };
+    let made = place.ok(&[
+        "generate",
+        "-e",
+        "bybit",
+        "--algorithm",
+        "rsa2048",
+        "--api-key",
+        "KEY",
+    ]);
+    let public = spki(&made);
+    let answer = place.json(&[
+        "sign",
+        "bybit",
+        "GET",
+        "/v5/order/realtime?category=spot",
+        "--timestamp",
+        "1700000000000",
+    ]);
+    let signature = Base64::decode_vec(answer["headers"]["X-BAPI-SIGN"].as_str().unwrap()).unwrap();
+    let message = b"1700000000000KEY5000category=spot";
+    verify::check(SignatureAlgorithm::Rsa2048, &public, message, &signature);
+    for body in [
+        r#"{"coin":"USDT","chain":"ETH","Address":"0x1","amount":"1"}"#,
+        r#"{"category":"spot","list":[{"transferId":"1"}]}"#,
+        r#"{"category":"spot","toMemberId":1}"#,
+    ] {
+        place.refused(
+            &["sign", "bybit", "POST", "/v5/order/create", "--data", body],
+            "",
+            3,
+            "not allowed to move money out",
+        );
+    }
+    let body = r#"{"category":"spot","symbol":"BTCUSDT","side":"Buy","orderType":"Market","qty":"1"}"#;
+    place.ok(&["sign", "bybit", "POST", "/v5/order/create", "--data", body]);
+}

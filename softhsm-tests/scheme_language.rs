@@ -2,8 +2,14 @@
 //! computed here in software; of other signatures the message is compared.
 #![allow(clippy::unwrap_used)]
 
+#[path = "scheme_language/ccxt.rs"]
+mod ccxt;
+#[path = "scheme_language/parts.rs"]
+mod parts;
 #[path = "scheme_language/properties.rs"]
 mod properties;
+#[path = "scheme_language/rebuilt.rs"]
+mod rebuilt;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -17,6 +23,8 @@ use hsmsign::{
     secret::Secret,
 };
 
+use parts::{NOT_BY_PARTS, by_parts, member};
+
 struct Row {
     id: String,
     exchange: String,
@@ -29,6 +37,11 @@ struct Row {
     signature: String,
     ignore: Vec<String>,
     params: Option<Json>,
+    /// Whether it is the exchange's own example, with a secret that it never issued.
+    documented: bool,
+    /// Timestamp, nonce and window, for calls by parts.
+    stamps: Vec<(String, Json)>,
+    moves_money: bool,
 }
 
 fn text<'a>(row: &'a Json, name: &str) -> &'a str {
@@ -43,8 +56,11 @@ fn members(json: &Json) -> Vec<(String, Json)> {
 }
 
 fn rows() -> Vec<Row> {
-    include_str!("data/vectors.jsonl")
-        .lines()
+    rows_of(include_str!("data/vectors.jsonl"))
+}
+
+fn rows_of(file: &str) -> Vec<Row> {
+    file.lines()
         .map(|line| {
             let row = Json::parse(line).unwrap();
             Row {
@@ -64,6 +80,9 @@ fn rows() -> Vec<Row> {
                     _ => Vec::new(),
                 },
                 params: row.get("params").cloned(),
+                documented: text(&row, "source") == "docs",
+                stamps: row.get("stamps").map(members).unwrap_or_default(),
+                moves_money: row.get("moves_money") == Some(&Json::Bool(true)),
             }
         })
         .collect()
@@ -158,7 +177,9 @@ fn run(row: &Row, scheme: &Scheme, request: &[(String, Json)]) -> Result<Outcome
             }
             Algorithm::Signature(_) => Base64::decode_vec(&row.signature)
                 .or_else(|_| Base64UrlUnpadded::decode_vec(&row.signature))
-                .unwrap(),
+                .ok()
+                .filter(|signature| signature.len() % 64 == 0)
+                .unwrap_or_else(|| ccxt::base58(&row.signature)),
         };
         composed.supply(&signature).map_err(|error| error.to_string())?;
     }
@@ -222,13 +243,6 @@ fn claims(row: &Row, message: &[u8]) -> Option<String> {
         .into_iter()
         .find(|name| have.get(name) != wanted.get(name))
         .map(|name| format!("claim {name}"))
-}
-
-fn member<'a>(request: &'a [(String, Json)], name: &str) -> Option<&'a str> {
-    request
-        .iter()
-        .find(|(have, _)| have == name)
-        .and_then(|(_, value)| value.as_str())
 }
 
 fn check_all(what: &str, change: impl Fn(&Row) -> Option<Vec<(String, Json)>>) -> usize {
@@ -297,101 +311,20 @@ fn a_url_may_stand_for_host_path_and_query() {
 #[test]
 fn every_file_is_whole() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("softhsm-tests/data/schemes");
-    let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        Scheme::parse(&text, &path.display().to_string()).unwrap_or_else(|error| panic!("{error}"));
-        count += 1;
+        let scheme =
+            Scheme::parse(&text, &path.display().to_string()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(builtin(scheme.id()).is_none(), "{} is shipped", scheme.id());
     }
-    assert_eq!(count + builtin_ids().len(), 34 + 33);
-}
-
-/// Rows that calls by parts do not reproduce, each for a whim of the library that made it.
-const NOT_BY_PARTS: [&str; 3] = [
-    "bybit-rsa-04",     // its cursor was percent-encoded before
-    "krakenfutures-08", // the library puts JSON into a form as it is
-    "woo-03",           // the library adds its broker_id
-];
-
-/// The call as a caller would give it who knows the parameters and not where they go.
-fn by_parts(row: &Row) -> Option<Vec<(String, Json)>> {
-    let Some(Json::List(params)) = &row.params else {
-        return None;
-    };
-    let (path, query) = (member(&row.request, "path")?, member(&row.request, "query")?);
-    let body = member(&row.request, "body").unwrap_or_default();
-    let stamp = |name: &str| {
-        let in_form = |text: &str| {
-            text.split('&')
-                .find_map(|piece| piece.strip_prefix(&format!("{name}=")))
-                .map(|value| value.replace("%3A", ":"))
-        };
-        let in_json = || {
-            let json = Json::parse(body).ok()?;
-            json.get(name).and_then(Json::scalar).map(str::to_owned)
-        };
-        member(&row.request, name)
-            .map(str::to_owned)
-            .or_else(|| in_form(query))
-            .or_else(|| in_form(body))
-            .or_else(in_json)
-    };
-    let mut request: Vec<(String, Json)> = row
-        .request
-        .iter()
-        .filter(|(name, _)| {
-            matches!(
-                name.as_str(),
-                "method" | "host" | "path" | "window" | "nonce" | "timestamp"
-            )
-        })
-        .cloned()
-        .collect();
-    for (name, found) in [
-        ("timestamp", stamp("timestamp").or_else(|| stamp("Timestamp"))),
-        ("nonce", stamp("nonce")),
-    ] {
-        if let (Some(found), None) = (found, member(&request, name)) {
-            request.retain(|(have, _)| have != name);
-            request.push((name.into(), Json::String(found)));
-        }
-    }
-    let mut call = Vec::new();
-    if let Some(command) = stamp("command") {
-        call.push(("command".to_owned(), Json::String(command)));
-    }
-    for pair in params {
-        let Json::List(pair) = pair else { return None };
-        let [Json::String(name), value] = pair.as_slice() else {
-            return None;
-        };
-        let in_path = value
-            .scalar()
-            .is_some_and(|value| !value.is_empty() && path.split('/').any(|segment| segment == value));
-        let sent = [query, body]
-            .iter()
-            .any(|text| text.contains(&format!("{name}=")) || text.contains(&format!("\"{name}\"")));
-        if sent || !in_path {
-            call.push((name.clone(), value.clone()));
-        }
-    }
-    if let Some(window) = stamp("recvWindow") {
-        if row.exchange == "mexc" {
-            request.push(("window".to_owned(), Json::String(window)));
-        } else {
-            call.push(("recvWindow".to_owned(), Json::String(window)));
-        }
-    }
-    request.push(("params".into(), Json::Object(call)));
-    Some(request)
 }
 
 #[test]
 fn calls_by_parts_come_out_as_the_libraries_sign_them() {
     let done = check_all("by parts", |row| {
         (!NOT_BY_PARTS.contains(&row.id.as_str()))
-            .then(|| by_parts(row))
+            .then(|| by_parts(&row.exchange, &row.request, row.params.as_ref()?))
             .flatten()
     });
     assert_eq!(done + NOT_BY_PARTS.len(), 100);
@@ -418,7 +351,8 @@ fn the_example_of_the_documentation_proves_itself() {
 
 #[test]
 fn the_secrets_that_exchanges_issue_are_not_unusual() {
-    for row in rows().iter().filter(|row| builtin(&row.exchange).is_some()) {
+    let issued = |row: &&Row| builtin(&row.exchange).is_some() && !row.documented;
+    for row in rows().iter().filter(issued) {
         let scheme = scheme(&row.exchange);
         let kind = scheme.kind(Some(row.algorithm)).unwrap();
         if let (Algorithm::Mac(_), Some(text)) = (row.algorithm, member(&row.credentials, "secret")) {
@@ -434,8 +368,84 @@ fn no_shipped_file_has_a_fault() {
         let scheme = scheme(id);
         assert!(scheme.faults().is_empty(), "{id}");
         assert!(scheme.docs().is_some() || scheme.closed().is_some(), "{id}");
-        let unsigned = scheme.warnings();
-        let wanted = usize::from(matches!(*id, "binance" | "poloniex-legacy"));
-        assert_eq!(unsigned.len(), wanted, "{id}: {unsigned:?}");
+        let known = KNOWN_GAPS.iter().filter(|(exchange, _)| exchange == id);
+        let known: Vec<_> = known.map(|(_, gap)| *gap).collect();
+        assert_eq!(scheme.warnings(), known, "{id}");
     }
 }
+
+/// What the signatures of shipped exchanges leave open; a file that leaves open more must be looked at.
+const KNOWN_GAPS: [(&str, &str); 54] = [
+    (
+        "bigone",
+        "every request: nothing of the request is signed, so that each is taken for a withdrawal",
+    ),
+    ("binance", "every request: the path is not signed"),
+    ("binanceus", "every request: the path is not signed"),
+    ("bingx", "every request: the path is not signed"),
+    ("bit2c", "every request: the path is not signed"),
+    ("bitbank", "requests of form 1: the path is not signed"),
+    ("bitbns", "every request: the path is not signed"),
+    ("bithumb", "every request: the path is not signed"),
+    ("bitopro", "requests of no form: the path is not signed"),
+    ("bitopro", "requests of form 1: the path is not signed"),
+    ("bitopro", "requests of form 1: the query goes along unsigned"),
+    ("bitrue", "requests of no form: the path is not signed"),
+    (
+        "bitstamp-legacy",
+        "every request: nothing of the request is signed, so that each is taken for a withdrawal",
+    ),
+    ("bittrade", "every request: the body goes along unsigned"),
+    ("btcbox", "every request: the path is not signed"),
+    ("btcmarkets", "every request: the query goes along unsigned"),
+    (
+        "btcturk",
+        "every request: nothing of the request is signed, so that each is taken for a withdrawal",
+    ),
+    ("btse", "every request: the query goes along unsigned"),
+    ("bullish", "requests of no form: the query goes along unsigned"),
+    ("bullish", "requests of form 1: the query goes along unsigned"),
+    ("bullish", "requests of form 2: the query goes along unsigned"),
+    ("bybit", "every request: the path is not signed"),
+    ("bydfi", "every request: the path is not signed"),
+    ("coinbase", "every request: the query goes along unsigned"),
+    ("coinbase", "every request: the body goes along unsigned"),
+    (
+        "coinbase-legacy",
+        "requests of no form: the query goes along unsigned",
+    ),
+    (
+        "coinmate",
+        "every request: nothing of the request is signed, so that each is taken for a withdrawal",
+    ),
+    ("coinone-plain", "requests of no form: the path is not signed"),
+    ("coinone-plain", "requests of form 1: the path is not signed"),
+    ("coinone", "requests of no form: the path is not signed"),
+    ("coinone", "requests of form 1: the path is not signed"),
+    ("coinsph", "every request: the path is not signed"),
+    ("coinspot", "every request: the path is not signed"),
+    ("digifinex", "requests of no form: the path is not signed"),
+    ("hashkey", "requests of no form: the path is not signed"),
+    ("hashkey", "requests of form 1: the path is not signed"),
+    ("hashkey", "requests of form 1: the body goes along unsigned"),
+    ("htx", "every request: the body goes along unsigned"),
+    ("indodax", "requests of no form: the path is not signed"),
+    ("indodax", "requests of form 1: the path is not signed"),
+    ("lbank", "every request: the path is not signed"),
+    ("mexc", "requests of no form: the path is not signed"),
+    ("mexc", "requests of form 1: the path is not signed"),
+    ("mexc", "requests of form 2: the path is not signed"),
+    ("mexc", "requests of form 2: the body goes along unsigned"),
+    (
+        "ndax",
+        "every request: nothing of the request is signed, so that each is taken for a withdrawal",
+    ),
+    ("poloniex-legacy", "every request: the path is not signed"),
+    ("tokocrypto", "every request: the path is not signed"),
+    ("toobit", "requests of no form: the path is not signed"),
+    ("toobit", "requests of form 1: the path is not signed"),
+    ("upbit", "every request: the path is not signed"),
+    ("woo", "requests of form 1: the path is not signed"),
+    ("zaif", "every request: the path is not signed"),
+    ("zebpay", "every request: the path is not signed"),
+];

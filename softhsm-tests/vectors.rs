@@ -1,8 +1,11 @@
-//! Every vector of the exchanges that are shipped, through the command line and a real token.
+//! Every vector of the exchanges that are shipped, through the command line and a real token: as finished bytes, and
+//! as calls by parts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bench;
+#[path = "scheme_language/parts.rs"]
+mod parts;
 #[path = "suite/verify.rs"]
 mod verify;
 
@@ -10,15 +13,16 @@ use std::collections::BTreeMap;
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use bench::Place;
-use hsmsign::algorithm::SignatureAlgorithm;
+use hsmsign::{algorithm::SignatureAlgorithm, exchange::builtin, json::Json};
+use parts::{NOT_BY_PARTS, by_parts, by_stamps};
 use serde_json::{Value, json};
 
 fn rows(wanted: fn(&str) -> bool) -> Vec<Value> {
-    let shipped: Vec<_> = hsmsign::exchange::builtin_ids().to_vec();
     include_str!("data/vectors.jsonl")
         .lines()
+        .chain(include_str!("data/ccxt-vectors.jsonl").lines())
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|row| shipped.contains(&row["exchange"].as_str().unwrap()))
+        .filter(|row| builtin(row["exchange"].as_str().unwrap()).is_some())
         .filter(|row| wanted(row["algorithm"].as_str().unwrap()))
         .collect()
 }
@@ -32,20 +36,39 @@ fn import_line(key: &str, row: &Value) -> Value {
     line
 }
 
-fn request_line(key: &str, row: &Value) -> Value {
+fn request_line(key: &str, row: &Value) -> String {
     let mut line = row["request"].clone();
     line["key"] = json!(key);
     line["id"] = row["id"].clone();
-    line
+    line.to_string()
+}
+
+/// The row's call by parts, where the row has parameters; numbers and names as they stand there.
+fn parts_line(key: &str, row: &Value) -> Option<String> {
+    let Json::Object(given) = Json::parse(&row["request"].to_string()).unwrap() else {
+        return None;
+    };
+    let params = Json::parse(&row["params"].to_string()).unwrap();
+    let id = row["id"].as_str().unwrap();
+    let exchange = row["exchange"].as_str().unwrap();
+    let mut line = match &row["stamps"] {
+        Value::Null if NOT_BY_PARTS.contains(&id) => return None,
+        Value::Null => by_parts(exchange, &given, &params)?,
+        stamps => by_stamps(id, &given, &Json::parse(&stamps.to_string()).unwrap(), &params)?,
+    };
+    for (name, value) in [("key", key), ("id", id)] {
+        line.push((name.into(), Json::String(value.into())));
+    }
+    Some(Json::Object(line).to_compact())
 }
 
 #[test]
-fn every_hmac_vector_comes_out_of_the_token() {
-    come_out(|algorithm| algorithm.starts_with("hmac"), 35);
+fn every_hmac_vector_comes_out_of_the_token_as_given_and_by_parts() {
+    come_out(|algorithm| algorithm.starts_with("hmac"), 690);
 }
 
 #[test]
-fn every_vector_of_a_private_key_comes_out_of_the_token() {
+fn every_vector_of_a_private_key_comes_out_of_the_token_as_given_and_by_parts() {
     come_out(|algorithm| !algorithm.starts_with("hmac"), 10);
 }
 
@@ -68,8 +91,13 @@ fn come_out(wanted: fn(&str) -> bool, least: usize) {
         if row["compare"] == "informative" {
             continue;
         }
-        requests.push_str(&format!("{}\n", request_line(key, row)));
-        judged.push(row);
+        for line in [Some(request_line(key, row)), parts_line(key, row)]
+            .into_iter()
+            .flatten()
+        {
+            requests.push_str(&format!("{line}\n"));
+            judged.push(row);
+        }
     }
     let imported = place.run(&["import", "--json"], &imports);
     assert_eq!(imported.code, 0, "{imported:?}");
@@ -87,7 +115,7 @@ fn come_out(wanted: fn(&str) -> bool, least: usize) {
         judge(row, answer);
     }
     assert!(judged.len() >= least, "{}", judged.len());
-    eprintln!("{} vectors of {} keys", judged.len(), keys.len());
+    eprintln!("{} requests of {} keys", judged.len(), keys.len());
 }
 
 fn judge(row: &Value, answer: &Value) {

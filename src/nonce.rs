@@ -342,7 +342,8 @@ impl Slot {
             last: number()?,
             reserved: number()?,
         };
-        Some((slot, words.next()?))
+        let boot = words.next()?;
+        words.next().is_none().then_some((slot, boot))
     }
 }
 
@@ -375,7 +376,7 @@ impl<'a> State<'a> {
         let newest = [one, two]
             .into_iter()
             .filter_map(Slot::parse)
-            .max_by_key(|(slot, _)| slot.sequence);
+            .max_by_key(|(slot, _)| (slot.sequence, slot.last));
         let Some((slot, written)) = newest else {
             return Err(failed(format!("the nonce file {} is damaged", path.display())).fix(
                 "find the last nonce in the exchange's or bot's records, move the file away, and set it: hsmsign nonce KEY --set-above N",

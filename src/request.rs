@@ -100,6 +100,8 @@ pub struct Credentials {
     pub api_key: Option<String>,
     /// The passphrase that some exchanges want in the request.
     pub passphrase: Option<Secret>,
+    /// The passphrase's MACs, each by the name of the secret that made it, where they are kept in its place.
+    pub passphrase_macs: Vec<(String, Vec<u8>)>,
     /// Further values that a scheme names, as `user_id` or `partner`.
     pub extra: Vec<(String, String)>,
 }

@@ -43,7 +43,7 @@ impl Secret {
     /// As [`Secret::with_capacity`]; the source is wiped even then.
     pub fn take(source: &mut [u8]) -> Result<Self> {
         let secret = Self::with_capacity(source.len()).map(|mut secret| {
-            secret.push(source);
+            traceless(|| secret.push(source));
             secret
         });
         source.zeroize();
@@ -118,7 +118,7 @@ impl Secret {
     /// As [`Secret::with_capacity`].
     pub fn duplicate(&self) -> Result<Self> {
         let mut copy = Self::with_capacity(self.len)?;
-        copy.push(self.expose());
+        traceless(|| copy.push(self.expose()));
         Ok(copy)
     }
 

@@ -396,7 +396,7 @@ impl Signer {
             );
         }
         let passphrase = match &scheme {
-            Some(scheme) if scheme.needs_passphrase() => {
+            Some(scheme) if scheme.needs_passphrase() && record.current.passphrase_macs.is_empty() => {
                 Some(self.try_copies(&record, "passphrase", |token, material| {
                     token.get_data(&material.key)
                 })?)
@@ -406,6 +406,7 @@ impl Signer {
         let credentials = Credentials {
             api_key: record.current.api_key.clone(),
             passphrase,
+            passphrase_macs: passphrase_macs(&record)?,
             extra: record.current.extra.clone().into_iter().collect(),
         };
         Ok(ReadyKey {
@@ -476,6 +477,16 @@ impl ReadyKey {
         let kind = scheme.kind(Some(self.record.algorithm))?;
         scheme.prepare(request, kind, self.record.base_url.as_deref())
     }
+}
+
+fn passphrase_macs(record: &Record) -> Result<Vec<(String, Vec<u8>)>> {
+    let read = |(slot, mac): (&String, &String)| {
+        let mac = base16ct::lower::decode_vec(mac).map_err(|_| {
+            failed("the recorded MAC of the passphrase is damaged").fix("import the key again")
+        })?;
+        Ok((slot.clone(), mac))
+    };
+    record.current.passphrase_macs.iter().map(read).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,9 +1,11 @@
 //! `config.toml`.
 
+use std::ops::Range;
+
 use hsmsign::{config::Config, token};
 
 use super::{
-    told::{hides_pin, told},
+    told::{hides_place, told},
     uri,
 };
 
@@ -12,30 +14,45 @@ pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let pins: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .filter(|(name, _)| name.trim().starts_with("pin"))
-        .map(|(_, value)| value)
-        .collect();
     let config = match Config::parse(text, "config.toml") {
         Ok(config) => config,
-        Err(error) => {
-            pins.iter().for_each(|pin| hides_pin(&error, pin));
-            return told(&error, &[]);
+        Err(wrong) => {
+            told(&wrong, None);
+            for pin in pins(text) {
+                hides_place(text, pin, |text| Config::parse(text, "config.toml").err());
+            }
+            return;
         }
     };
     if let Err(error) = config.usual_token() {
-        told(&error, &[]);
+        told(&error, None);
     }
     for (name, settings) in &config.tokens {
         config.token(name).unwrap();
         if let Err(error) = token::pin_source(settings) {
-            told(&error, &[]);
-            pins.iter().for_each(|pin| hides_pin(&error, pin));
+            told(&error, None);
         }
         if let Some(text) = &settings.uri {
             uri::run(text.as_bytes());
         }
     }
+}
+
+/// What stands behind `=` in lines that begin with `pin`, and behind `pin-value=`.
+fn pins(text: &str) -> Vec<Range<usize>> {
+    let mut pins = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let named = line
+            .trim_start()
+            .starts_with("pin")
+            .then(|| line.find('='))
+            .flatten();
+        let valued = line.find("pin-value=").map(|at| at + "pin-value".len());
+        if let Some(begin) = named.or(valued) {
+            pins.push(at + begin..at + line.len());
+        }
+        at += line.len();
+    }
+    pins
 }

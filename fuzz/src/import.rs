@@ -2,11 +2,12 @@
 
 use hsmsign::{
     enrol::{ImportLine, NewKey},
+    error::Error,
     secret::Secret,
 };
 use serde_json::Value;
 
-use super::told::told;
+use super::told::{hides_place, told};
 
 const SECRETS: [&str; 3] = ["secret", "passphrase", "partner_secret"];
 
@@ -17,11 +18,22 @@ pub fn run(data: &[u8]) {
     let said = |name: &str| value.as_ref().and_then(|value| value.get(name)?.as_str());
     let line = Secret::take(&mut data.to_vec()).unwrap();
     match ImportLine::parse(&line, &NewKey::default()) {
-        Err(error) => told(&error, &SECRETS.map(|name| said(name).unwrap_or_default())),
+        Err(error) => {
+            told(&error, None);
+            let text = std::str::from_utf8(data).unwrap_or_default();
+            for secret in SECRETS.iter().filter_map(|name| said(name)) {
+                // Where it stands once, and as it is.
+                let mut places = text.match_indices(secret).map(|(at, _)| at..at + secret.len());
+                if let (Some(place), None) = (places.next(), places.next())
+                    && !secret.contains('\\')
+                {
+                    hides_place(text, place, parse_error);
+                }
+            }
+        }
         Ok(line) => {
             let secrets = line.secrets();
             let read = [&secrets.secret, &secrets.passphrase, &secrets.partner_secret];
-            assert!(secrets.secret.is_some());
             for (name, secret) in SECRETS.iter().zip(read) {
                 assert_eq!(
                     said(name).map(str::as_bytes),
@@ -33,4 +45,9 @@ pub fn run(data: &[u8]) {
             assert!(!format!("{line:?}").contains("xpose"));
         }
     }
+}
+
+fn parse_error(text: &str) -> Option<Error> {
+    let line = Secret::take(&mut text.as_bytes().to_vec()).unwrap();
+    ImportLine::parse(&line, &NewKey::default()).err()
 }

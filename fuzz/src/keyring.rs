@@ -32,7 +32,7 @@ pub fn run(data: &[u8]) {
 /// What is accepted is written and read again, the same.
 fn reread<T: Debug>(file: &[u8], parse: impl Fn(&[u8]) -> Result<T, Error>, write: impl Fn(&T) -> Vec<u8>) {
     match parse(file) {
-        Err(error) => told(&error, &[]),
+        Err(error) => told(&error, None),
         Ok(read) => {
             let text = write(&read);
             let again = parse(&text).unwrap_or_else(|error| panic!("{error}: {read:?}"));
@@ -47,13 +47,13 @@ fn backup(file: &[u8]) {
     };
     let snapshot = match Snapshot::parse(text) {
         Ok(snapshot) => snapshot,
-        Err(error) => return told(&error, &[]),
+        Err(error) => return told(&error, None),
     };
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("home");
     let home = Home::at(&inside);
     if let Err(error) = snapshot.restore(&home) {
-        told(&error, &[]);
+        told(&error, None);
     }
     only(folder.path(), "home");
     let Ok(text) = snapshot

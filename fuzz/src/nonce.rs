@@ -47,7 +47,7 @@ pub fn run(data: &[u8]) {
         let nonces = Nonces::new(&home);
         for _ in 0..2 {
             match nonces.next(&key, CLOCK, 1000) {
-                Err(error) => told(&error, &[]),
+                Err(error) => told(&error, None),
                 Ok(nonce) => {
                     assert!(last.is_none_or(|last| nonce > last), "{nonce} after {last:?}");
                     assert!(nonce >= CLOCK);

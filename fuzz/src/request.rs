@@ -46,17 +46,21 @@ pub fn outcome(data: &[u8]) -> Outcome {
     for (name, value) in words.filter_map(|word| word.split_once('=')) {
         key.set(name, value);
     }
+    if line.contains(&PASSPHRASE[..5]) {
+        // A fuzzer that learned it would have it shown.
+        return Outcome::Refused;
+    }
     let request = match Request::parse_line(line) {
         Ok(request) => request,
         Err((_, error)) => {
-            told(&error, &[PASSPHRASE]);
+            told(&error, Some(PASSPHRASE));
             return Outcome::Refused;
         }
     };
     let signed = match sign(&key, &request, 7) {
         Ok(signed) => signed,
         Err(error) => {
-            told(&error, &[PASSPHRASE]);
+            told(&error, Some(PASSPHRASE));
             return Outcome::Refused;
         }
     };

@@ -10,6 +10,7 @@ use base64ct::Encoding as _;
 use hsmsign::{
     algorithm::Algorithm,
     exchange::Scheme,
+    private_key::PrivateKey,
     secret::{BlockKey, Secret},
 };
 
@@ -27,9 +28,15 @@ pub fn run(data: &[u8]) {
     let kind = &scheme.kinds()[0];
     let shown = String::from_utf8_lossy(text);
     let secret = Secret::take(&mut text.to_vec()).unwrap();
+    if matches!(kind.algorithm(), Algorithm::Signature(_)) {
+        return match kind.read_private(&secret) {
+            Err(error) => told(&error, Some(&shown)),
+            Ok(key) => private(&key),
+        };
+    }
     let (decoded, warnings) = match kind.read_secret(&secret) {
         Ok(read) => read,
-        Err(error) => return told(&error, &[&shown]),
+        Err(error) => return told(&error, Some(&shown)),
     };
     warnings.iter().for_each(|warning| hides(warning, &shown));
     if let Algorithm::Mac(algorithm) = kind.algorithm() {
@@ -37,6 +44,15 @@ pub fn run(data: &[u8]) {
         decodes(form, text, decoded.expose());
         let block = BlockKey::new(algorithm, &decoded).unwrap();
         assert_eq!(block.expose().len(), algorithm.block_len());
+    }
+}
+
+/// A key that was read signs as its public key wants it, or its numbers do not belong together.
+fn private(key: &PrivateKey) {
+    assert!(!format!("{key:?}").contains('['));
+    if let Ok(signature) = key.sign_in_software(b"message") {
+        assert!(key.public_key().verifies(b"message", &signature));
+        assert!(!key.public_key().verifies(b"massage", &signature));
     }
 }
 

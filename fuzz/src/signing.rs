@@ -73,6 +73,7 @@ impl<'s> Key<'s> {
             credentials: Credentials {
                 api_key: Some("ApiKey".into()),
                 passphrase: Some(Secret::take(&mut PASSPHRASE.as_bytes().to_vec()).unwrap()),
+                passphrase_macs: Vec::new(),
                 extra: more
                     .filter(|name| !name.ends_with("secret"))
                     .map(|name| (name.clone(), "77".to_owned()))

@@ -2,26 +2,24 @@
 
 use hsmsign::token::{Identity, PinSource, uri::TokenUri};
 
-use super::told::{hides_pin, told};
+use super::told::{hides_place, told};
 
 /// Runs one input, the text of a URI.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let pins: Vec<&str> = text
-        .split(['?', '&', ';'])
-        .filter_map(|part| part.split_once('='))
-        .filter(|(name, _)| name.to_ascii_lowercase().contains("pin-value"))
-        .map(|(_, pin)| pin)
-        .collect();
+    let error = |text: &str| text.parse::<TokenUri>().err();
+    let pin = text.find("pin-value=").map(|at| {
+        let rest = &text[at..];
+        at + "pin-value=".len()..at + rest.find(['&', ';']).unwrap_or(rest.len())
+    });
     match text.parse::<TokenUri>() {
-        Err(error) => {
-            told(&error, &[]);
-            pins.iter().for_each(|pin| hides_pin(&error, pin));
+        Err(wrong) => {
+            told(&wrong, None);
+            pin.into_iter().for_each(|pin| hides_place(text, pin, error));
         }
         Ok(uri) => {
-            assert!(pins.is_empty(), "{text:?}");
             let written = uri.to_string();
             assert!(written.bytes().all(|byte| byte.is_ascii_graphic()), "{written:?}");
             assert_eq!(written.parse::<TokenUri>().unwrap(), uri, "{written}");
@@ -38,9 +36,9 @@ pub fn run(data: &[u8]) {
 pub fn pin_source(text: &str) {
     match text.parse::<PinSource>() {
         // A PIN that was written in its place is not shown.
-        Err(error) => {
-            told(&error, &[]);
-            hides_pin(&error, text);
+        Err(wrong) => {
+            told(&wrong, None);
+            hides_place(text, 0..text.len(), |text| text.parse::<PinSource>().err());
         }
         Ok(source) => assert_eq!(source.text().parse::<PinSource>().unwrap(), source, "{text:?}"),
     }

@@ -136,6 +136,12 @@ impl Bare {
         bare!(self, C_Login(session, CKU_USER, text, len))
     }
 
+    /// What a mechanism is for.
+    pub fn flags(&self, slot: CK_SLOT_ID, mechanism: CK_MECHANISM_TYPE) -> CK_FLAGS {
+        let mut info = CK_MECHANISM_INFO::default();
+        bare!(self, C_GetMechanismInfo(slot, mechanism, &mut info)).map_or(0, |()| info.flags)
+    }
+
     /// C_Finalize.
     pub fn finalize(&self) -> Result<(), CK_RV> {
         bare!(self, C_Finalize(ptr::null_mut()))
@@ -183,6 +189,65 @@ impl Inside {
         let (first, count) = (list.as_mut_ptr(), list.len() as CK_ULONG);
         let mut object = 0;
         bare!(self, C_CreateObject(self.session, first, count, &mut object)).map(|()| object)
+    }
+
+    /// C_GenerateKeyPair: the public and the private key.
+    pub fn pair(
+        &self,
+        mechanism: CK_MECHANISM_TYPE,
+        public: &mut [Attr],
+        private: &mut [Attr],
+    ) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE), CK_RV> {
+        let (mut public, mut private) = (template(public), template(private));
+        let (first, count) = (public.as_mut_ptr(), public.len() as CK_ULONG);
+        let (second, more) = (private.as_mut_ptr(), private.len() as CK_ULONG);
+        let (mut one, mut two) = (0, 0);
+        let mut how = plain(mechanism);
+        bare!(
+            self,
+            C_GenerateKeyPair(
+                self.session,
+                &mut how,
+                first,
+                count,
+                second,
+                more,
+                &mut one,
+                &mut two
+            )
+        )
+        .map(|()| (one, two))
+    }
+
+    /// C_SetAttributeValue.
+    pub fn set(&self, object: CK_OBJECT_HANDLE, mut attrs: Vec<Attr>) -> Result<(), CK_RV> {
+        let mut list = template(&mut attrs);
+        let (first, count) = (list.as_mut_ptr(), list.len() as CK_ULONG);
+        bare!(self, C_SetAttributeValue(self.session, object, first, count))
+    }
+
+    /// C_CopyObject.
+    pub fn copy(&self, object: CK_OBJECT_HANDLE, mut attrs: Vec<Attr>) -> Result<CK_OBJECT_HANDLE, CK_RV> {
+        let mut list = template(&mut attrs);
+        let (first, count) = (list.as_mut_ptr(), list.len() as CK_ULONG);
+        let mut copy = 0;
+        bare!(self, C_CopyObject(self.session, object, first, count, &mut copy)).map(|()| copy)
+    }
+
+    /// Another session of the same login, in which an operation may stay active.
+    pub fn aside(&self) -> Self {
+        Self {
+            module: Bare {
+                list: self.module.list,
+            },
+            slot: self.slot,
+            session: self.session(self.slot).expect("one more session"),
+        }
+    }
+
+    /// Ends that session.
+    pub fn close(self) {
+        let _ = bare!(self, C_CloseSession(self.session));
     }
 
     pub fn destroy(&self, object: CK_OBJECT_HANDLE) -> Result<(), CK_RV> {

@@ -3,11 +3,21 @@
 /// Random numbers from a seed (SplitMix64), so that a failure can be had again: HSMSIGN_TEST_SEED.
 pub struct Random(u64);
 
+/// HSMSIGN_TEST_SEED, or this.
+pub fn seed(usual: u64) -> u64 {
+    let given = std::env::var("HSMSIGN_TEST_SEED").ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
 impl Random {
     /// From the environment's seed, or this one.
-    pub fn new(seed: u64) -> Self {
-        let given = std::env::var("HSMSIGN_TEST_SEED").ok();
-        Self(given.and_then(|text| text.parse().ok()).unwrap_or(seed))
+    pub fn new(usual: u64) -> Self {
+        Self(seed(usual))
+    }
+
+    /// From this seed.
+    pub const fn of(seed: u64) -> Self {
+        Self(seed)
     }
 
     /// Below `end`.

@@ -1,296 +1,248 @@
-//! SIGKILL and SIGINT at seeded moments: a key is whole or absent, keyring and token agree, no nonce comes twice.
+//! SIGKILL at seeded moments of imports, rotations and removals: the key is whole or absent, keyring and token agree at
+//! the next start, and nothing stays on the token that no record names.
 
-use std::{
-    collections::HashSet,
-    fs,
-    io::Write as _,
-    process::Stdio,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, thread::scope};
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     bench::{KRAKEN_SECRET, Place},
-    state::{Random, expected_objects, names, nonce, objects, rounds, unfinished},
+    moments::{Files, Moment, kill_at, measure},
+    state::{Random, expected_objects, objects, rounds, seed, unfinished},
 };
 
-/// Starts a command, feeds it, and kills it after so many microseconds. Answers whether it had ended by itself.
-fn kill_after(place: &Place, args: &[&str], input: &str, micros: u64, signal: Signal) -> bool {
-    let mut command = place.command(args);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    sleep(Duration::from_micros(micros));
-    let pid = Pid::from_child(&child);
-    let _ = kill_process(pid, signal);
-    child.wait().unwrap().success()
+/// Workers, each with a place of its own: processes wait for each other's files more than for a processor.
+const WORKERS: u64 = 2;
+
+/// How often each step was met, by command.
+type Met = BTreeMap<(&'static str, &'static str), usize>;
+
+/// What is killed, and what came of it.
+struct Killer {
+    place: Place,
+    random: Random,
+    /// The seed, for a failure's words.
+    seed: u64,
+    /// How many changes of files a command makes, and how long it takes.
+    spans: BTreeMap<&'static str, (usize, u64)>,
+    met: Met,
 }
 
-/// How long the command takes when nobody kills it.
-fn duration(place: &Place, args: &[&str], input: &str) -> u64 {
-    let begun = Instant::now();
-    let done = place.run(args, input);
-    assert_eq!(done.code, 0, "{args:?}: {done:?}");
-    u64::try_from(begun.elapsed().as_micros()).unwrap()
-}
-
-/// What must hold at the next start, whatever was killed.
-#[track_caller]
-fn whole(place: &Place, context: &str) {
-    // The start that sweeps, as any command that opens the token.
-    let done = place.run(&["sign", "anchor", "POST", "/0/private/Balance"], "");
-    assert_eq!(done.code, 0, "{context}: the token still works: {done:?}");
-    for name in names(place) {
-        let done = place.run(&["test", &name], "");
-        assert_eq!(done.code, 0, "{context}: {done:?}");
-    }
-    for folder in ["journal", "keys"] {
-        let left = fs::read_dir(place.home().join(folder)).map_or(0, |entries| {
-            entries
-                .filter(|entry| {
-                    let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
-                    folder == "journal" || name.starts_with('.')
-                })
-                .count()
-        });
-        assert_eq!(left, 0, "{context}: {folder} is clean");
-    }
-    assert_eq!(
-        unfinished(&place.home()),
-        Vec::<std::path::PathBuf>::new(),
-        "{context}"
-    );
-}
-
-#[track_caller]
-fn agrees(place: &Place, context: &str) {
-    if let Some(objects) = objects(place) {
-        assert_eq!(
-            objects,
-            expected_objects(place),
-            "{context}: token and keyring agree"
+impl Killer {
+    fn new(seed: u64) -> Option<Self> {
+        let place = Place::with_token()?;
+        place.import(
+            &["--exchange", "kraken", "--key", "anchor", "--api-key", "a"],
+            KRAKEN_SECRET,
         );
+        Some(Self {
+            place,
+            random: Random::of(seed),
+            seed,
+            spans: BTreeMap::new(),
+            met: Met::new(),
+        })
+    }
+
+    fn count(&self, command: &str) -> usize {
+        self.met
+            .iter()
+            .filter(|((of, _), _)| *of == command)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// Runs a command to its end, which says how long it is.
+    fn run(&mut self, command: &'static str, args: &[&str], input: &str) {
+        let span = measure(&self.place, args, input);
+        self.spans.insert(command, span);
+    }
+
+    /// Kills a command, and has hsmsign start again. Answers in which words a failure tells of it.
+    fn kill(&mut self, command: &'static str, args: &[&str], input: &str) -> String {
+        let (changes, micros) = self.spans[command];
+        let moment = Moment::random(&mut self.random, changes, micros);
+        let before = Files::read(&self.place);
+        let killed = kill_at(&self.place, args, input, moment);
+        let after = Files::read(&self.place);
+        let step = after.step(&before);
+        let context = format!(
+            "HSMSIGN_TEST_SEED={}: {args:?} killed at {moment:?}, {step}: {after:?}",
+            self.seed
+        );
+        if killed {
+            *self.met.entry((command, step)).or_default() += 1;
+        }
+        self.whole(&context);
+        if self.count(command) % 25 == 24 {
+            self.agrees(&context);
+        }
+        context
+    }
+
+    /// What must hold at the next start.
+    #[track_caller]
+    fn whole(&self, context: &str) {
+        // The start that sweeps, as any command that opens the token.
+        let done = self
+            .place
+            .run(&["sign", "anchor", "POST", "/0/private/Balance"], "");
+        assert_eq!(done.code, 0, "{context}: the token still works: {done:?}");
+        let files = Files::read(&self.place);
+        assert_eq!(files.journal, 0, "{context}: {files:?}");
+        let left = unfinished(&self.place.home());
+        assert!(left.is_empty(), "{context}: {left:?}");
+        assert_eq!(files.objects.len(), files.named(), "{context}: {files:?}");
+        assert!(
+            files.objects.values().all(|size| *size > 0),
+            "{context}: {files:?}"
+        );
+        if files.records.contains_key("k") {
+            let done = self.place.run(&["test", "k"], "");
+            assert_eq!(done.code, 0, "{context}: the key is whole: {done:?}");
+        }
+    }
+
+    /// What another program sees on the token are the objects of the records, by their labels.
+    #[track_caller]
+    fn agrees(&self, context: &str) {
+        if let Some(objects) = objects(&self.place) {
+            assert_eq!(objects, expected_objects(&self.place), "{context}");
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        Files::read(&self.place).records.contains_key("k")
     }
 }
 
-fn anchored() -> Option<Place> {
-    let place = Place::with_token()?;
-    place.import(
-        &["--exchange", "kraken", "--key", "anchor", "--api-key", "a"],
-        KRAKEN_SECRET,
+/// Has each worker do its work, and adds up what they met.
+fn work(name: &str, work: impl Fn(&mut Killer) + Sync) -> Option<Met> {
+    let all: Vec<Option<Met>> = scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let work = &work;
+                scope.spawn(move || {
+                    let mut killer = Killer::new(seed(worker))?;
+                    work(&mut killer);
+                    killer.agrees("at the end");
+                    Some(killer.met)
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    let mut met = Met::new();
+    for (step, count) in all
+        .into_iter()
+        .collect::<Option<Vec<Met>>>()?
+        .into_iter()
+        .flatten()
+    {
+        *met.entry(step).or_default() += count;
+    }
+    eprintln!("{name}: {} kills", met.values().sum::<usize>());
+    for ((command, step), count) in &met {
+        eprintln!("  {count:4} × {command} {step}");
+    }
+    Some(met)
+}
+
+/// The kills met the command between its steps, and not only before and behind them.
+#[track_caller]
+fn meant_something(met: &Met, command: &str, kills: usize) {
+    let of = |wanted: &dyn Fn(&str) -> bool| -> usize {
+        let fit = met
+            .iter()
+            .filter(|((of, step), _)| *of == command && wanted(step));
+        fit.map(|(_, count)| count).sum()
+    };
+    assert!(of(&|_| true) >= kills, "{command}: {met:?}");
+    let between = of(&|step| !["before the journal", "at its end"].contains(&step));
+    assert!(
+        between * 4 >= kills,
+        "{command} was met between its steps {between} times: {met:?}"
     );
-    Some(place)
 }
 
 #[test]
 fn imports_and_removals_killed_at_any_moment_are_whole_or_nothing() {
-    let Some(place) = anchored() else { return };
     let import = ["import", "--exchange", "cbpro", "--key", "k", "--api-key", "a"];
     let secrets = format!("{KRAKEN_SECRET}\npassphrase\n");
-    let took = duration(&place, &import, &secrets);
-    let mut spans = [took, duration(&place, &["remove", "k"], "")];
-    let mut random = Random::new(1);
-    let mut there = [0, 0];
-    for round in 0..rounds(25) {
-        for (which, (args, input)) in [(&import[..], secrets.as_str()), (&["remove", "k"], "")]
-            .into_iter()
-            .enumerate()
-        {
-            let had = names(&place).contains(&"k".to_owned());
-            if had == (args[0] == "import") {
-                continue;
-            }
-            let after = random.below(spans[which]);
-            let context = format!("round {round}, {} killed after {after} µs", args[0]);
-            let ended = kill_after(&place, args, input, after, Signal::KILL);
-            // So that half of the kills come before the end, however busy the machine is.
-            spans[which] = spans[which] * if ended { 80 } else { 125 } / 100;
-            whole(&place, &context);
-            there[usize::from(names(&place).contains(&"k".to_owned()))] += 1;
-            if round % 5 == 0 {
-                agrees(&place, &context);
-            }
+    let quota = rounds(50);
+    let met = work("imports and removals", |killer| {
+        killer.run("import", &import, &secrets);
+        killer.run("remove", &["remove", "k"], "");
+        while killer.count("import") < quota || killer.count("remove") < quota {
+            match killer.is_there() {
+                false if killer.count("import") < quota => killer.kill("import", &import, &secrets),
+                true if killer.count("remove") < quota => killer.kill("remove", &["remove", "k"], ""),
+                there => {
+                    let (args, input) = if there {
+                        (&["remove", "k"][..], "")
+                    } else {
+                        (&import[..], &*secrets)
+                    };
+                    assert_eq!(killer.place.run(args, input).code, 0);
+                    continue;
+                }
+            };
         }
+    });
+    let Some(met) = met else { return };
+    for command in ["import", "remove"] {
+        meant_something(&met, command, quota * 2);
     }
-    agrees(&place, "at the end");
-    eprintln!(
-        "the key was absent {} times and whole {} times",
-        there[0], there[1]
-    );
 }
 
 #[test]
 fn rotations_killed_at_any_moment_have_one_pair_or_the_other() {
-    let Some(place) = anchored() else { return };
-    place.import(
-        &["--exchange", "kraken", "--key", "k", "--api-key", "0"],
-        KRAKEN_SECRET,
-    );
-    let mut random = Random::new(2);
-    let mut took = 0;
-    for round in 0..rounds(20) {
-        let secret = KRAKEN_SECRET.replace("kQH5", &format!("A{round:03}"));
-        let api_key = format!("{}", round + 1);
-        let rotate = ["rotate", "k", "--api-key", &api_key];
-        if round == 0 {
-            took = duration(&place, &rotate, &format!("{secret}\n"));
-            place.ok(&["rotate", "k", "--undo"]);
-        }
-        let after = random.below(took * 11 / 10);
-        kill_after(&place, &rotate, &format!("{secret}\n"), after, Signal::KILL);
-        let context = format!("round {round}, rotate killed after {after} µs");
-        whole(&place, &context);
-        let shown = place.json(&["show", "k", "--json"]);
-        if shown["previous"].is_null() {
-            continue;
-        }
-        assert_eq!(shown["api_key"], json!(api_key), "{context}: both were switched");
-        let end = ["--commit", "--undo"][usize::try_from(random.below(2)).unwrap()];
-        let after = random.below(took);
-        kill_after(&place, &["rotate", "k", end], "", after, Signal::KILL);
-        let context = format!("round {round}, {end} killed after {after} µs");
-        whole(&place, &context);
-        // Killed before it took effect, it is done again; after, there is nothing to do.
-        let again = place.run(&["rotate", "k", end], "");
-        assert!([0, 5].contains(&again.code), "{context}: {again:?}");
-        if round % 5 == 0 {
-            agrees(&place, &context);
-        }
-    }
-    agrees(&place, "at the end");
-}
-
-#[test]
-fn nonces_never_repeat_over_killed_signatures() {
-    let Some(place) = anchored() else { return };
-    let line = r#"{"key":"anchor","method":"POST","path":"/0/private/Balance"}"#;
-    let input = format!("{line}\n").repeat(400);
-    let mut random = Random::new(3);
-    let mut given = HashSet::new();
-    let mut last = 0;
-    for round in 0..rounds(25) {
-        let output = place.path().join("out");
-        let mut command = place.command(&["sign", "--json"]);
-        command
-            .stdin(Stdio::piped())
-            .stdout(fs::File::create(&output).unwrap())
-            .stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.clone();
-        let feeder = std::thread::spawn(move || {
-            for line in input.lines() {
-                if writeln!(stdin, "{line}").is_err() {
-                    break;
-                }
-            }
-        });
-        let begun = Instant::now();
-        while fs::metadata(&output).unwrap().len() == 0 && begun.elapsed() < Duration::from_secs(10) {
-            sleep(Duration::from_millis(1));
-        }
-        sleep(Duration::from_micros(random.below(60_000)));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        feeder.join().unwrap();
-        let text = fs::read_to_string(&output).unwrap();
-        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-            let nonce = nonce(&serde_json::from_str(line).unwrap());
-            assert!(
-                nonce > last && given.insert(nonce),
-                "round {round}: {nonce} after {last}"
-            );
-            last = nonce;
-        }
-    }
-    assert!(given.len() > 20, "{} signatures were made", given.len());
-    eprintln!("{} nonces over the kills", given.len());
-}
-
-#[test]
-fn the_first_nonce_of_a_key_is_whole_over_kills() {
-    let Some(place) = anchored() else { return };
-    let sign = ["sign", "anchor", "POST", "/0/private/Balance"];
-    let took = duration(&place, &sign, "");
-    let mut random = Random::new(4);
-    for _ in 0..rounds(25) {
-        let _ = fs::remove_file(place.home().join("nonces/anchor"));
-        kill_after(&place, &sign, "", random.below(took), Signal::KILL);
-        let names: Vec<_> = fs::read_dir(place.home().join("nonces"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        assert!(names.iter().all(|name| name == "anchor"), "{names:?}");
-        place.ok(&sign);
-    }
-}
-
-#[test]
-fn setting_up_a_token_survives_kills() {
-    let mut random = Random::new(5);
-    let mut took = None;
-    for round in 0..rounds(8) {
-        let place = Place::new();
-        let took = *took.get_or_insert_with(|| {
-            let place = Place::new();
-            let begun = Instant::now();
-            let done = place.run(&["init", "--softhsm"], "");
-            assert!(
-                done.code == 0 || done.stderr.contains("not on this machine"),
-                "{done:?}"
-            );
-            u64::try_from(begun.elapsed().as_micros()).unwrap()
-        });
-        let after = random.below(took);
-        kill_after(&place, &["init", "--softhsm"], "", after, Signal::KILL);
-        let again = place.run(&["init", "--softhsm"], "");
-        if again.stderr.contains("not on this machine") {
-            eprintln!("SKIPPED: SoftHSM is not installed");
-            return;
-        }
-        assert!(
-            again.code == 0 || again.stderr.contains("set up already"),
-            "round {round}, killed after {after} µs: {again:?}"
-        );
-        place.import(&["--exchange", "kraken", "--api-key", "a"], KRAKEN_SECRET);
-        place.ok(&["test", "kraken"]);
-    }
-}
-
-#[test]
-fn an_interrupted_import_of_many_leaves_whole_keys_only() {
-    let Some(place) = anchored() else { return };
-    let lines: String = (0..400)
-        .map(|number| {
-            format!("{{\"exchange\":\"kraken\",\"key\":\"k{number}\",\"api_key\":\"a\",\"secret\":\"{KRAKEN_SECRET}\"}}\n")
-        })
-        .collect();
-    let ended = kill_after(&place, &["import", "--json"], &lines, 350_000, Signal::INT);
-    assert!(!ended, "it was interrupted");
-    let kept = names(&place).len();
-    assert!(kept > 2, "some keys were imported");
-    let requests: String = names(&place)
-        .iter()
-        .map(|name| {
-            format!(
+    let quota = rounds(40);
+    let met = work("rotations", |killer| {
+        let rotate = |killer: &mut Killer, round: usize, kill: bool| {
+            let new = round.to_string();
+            let args = ["rotate", "k", "--api-key", &new];
+            let secret = format!(
                 "{}\n",
-                json!({"key": name, "method": "POST", "path": "/0/private/Balance"})
-            )
-        })
-        .collect();
-    let done = place.run(&["sign", "--json"], &requests);
-    assert_eq!(done.code, 0, "{done:?}");
-    assert!(
-        done.stdout
-            .lines()
-            .all(|line| serde_json::from_str::<Value>(line).unwrap()["ok"] == true)
-    );
-    agrees(&place, "after the interrupt");
-    eprintln!("{kept} keys are whole");
+                KRAKEN_SECRET.replace("kQH5", &format!("A{:03}", round % 1000))
+            );
+            if kill {
+                return killer.kill("rotate", &args, &secret);
+            }
+            killer.run("rotate", &args, &secret);
+            String::new()
+        };
+        killer.place.import(
+            &["--exchange", "kraken", "--key", "k", "--api-key", "0"],
+            KRAKEN_SECRET,
+        );
+        for end in ["--undo", "--commit"] {
+            rotate(killer, 0, false);
+            killer.run(end, &["rotate", "k", end], "");
+        }
+        let mut round = 1;
+        while killer.count("rotate") < quota || killer.count("--commit") + killer.count("--undo") < quota / 2
+        {
+            round += 1;
+            let old = killer.place.json(&["show", "k", "--json"]);
+            let context = rotate(killer, round, killer.count("rotate") < quota);
+            let shown = killer.place.json(&["show", "k", "--json"]);
+            if shown["previous"].is_null() {
+                assert_eq!(shown, old, "{context}: the old pair is in force");
+                continue;
+            }
+            assert_eq!(
+                shown["api_key"],
+                json!(round.to_string()),
+                "{context}: both were switched"
+            );
+            let end = ["--commit", "--undo"][round % 2];
+            let context = killer.kill(end, &["rotate", "k", end], "");
+            // Killed before it took effect, it is done again; after, there is nothing to do.
+            let again = killer.place.run(&["rotate", "k", end], "");
+            assert!([0, 5].contains(&again.code), "{context}: {again:?}");
+        }
+    });
+    let Some(met) = met else { return };
+    meant_something(&met, "rotate", quota * 2);
 }

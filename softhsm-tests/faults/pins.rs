@@ -61,7 +61,7 @@ fn spied() -> Option<(Place, impl Fn() -> usize)> {
     }))
 }
 
-fn run_spied(place: &Place, args: &[&str]) -> Done {
+fn spy_on(place: &Place, args: &[&str]) -> Command {
     let mut command = place.command(args);
     command
         .env("PKCS11SPY", hsmsign::token::softhsm_module().unwrap())
@@ -69,7 +69,11 @@ fn run_spied(place: &Place, args: &[&str]) -> Done {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    finish(command.spawn().unwrap(), b"")
+    command
+}
+
+fn run_spied(place: &Place, args: &[&str]) -> Done {
+    finish(spy_on(place, args).spawn().unwrap(), b"")
 }
 
 #[test]
@@ -119,13 +123,7 @@ fn a_stream_spends_a_wrong_pin_once_too() {
     let Some((place, logins)) = spied() else { return };
     fs::write(pin_file(&place), "wrong\n").unwrap();
     let line = r#"{"key":"kraken","method":"POST","path":"/0/private/Balance"}"#;
-    let mut command = place.command(&["sign", "--json"]);
-    command
-        .env("PKCS11SPY", hsmsign::token::softhsm_module().unwrap())
-        .env("PKCS11SPY_OUTPUT", place.path().join("spy"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let mut command = spy_on(&place, &["sign", "--json"]);
     let done = finish(command.spawn().unwrap(), [line; 20].join("\n").as_bytes());
     assert_eq!(done.code, 1);
     assert_eq!(done.stdout.matches("\"wrong-pin\"").count(), 20, "{done:?}");
@@ -210,6 +208,44 @@ fn a_pin_comes_from_a_systemd_credential() {
     assert_eq!(run().code, 0);
 }
 
+/// A unit that starts again and again spends one try on a credential that is wrong, though systemd makes the file anew
+/// at each start.
+#[test]
+fn a_refused_credential_is_not_tried_again_at_the_next_start() {
+    let Some((place, logins)) = spied() else { return };
+    configure(&place, "pin-source", "credential:pin");
+    let credentials = place.path().join("credentials");
+    let right = fs::read_to_string(pin_file(&place)).unwrap().trim().to_owned();
+    let start = |pin: &str, invocation: &str| {
+        let _ = fs::remove_dir_all(&credentials);
+        fs::create_dir(&credentials).unwrap();
+        fs::write(credentials.join("pin"), pin).unwrap();
+        let mut command = spy_on(&place, &BALANCE);
+        command
+            .env("CREDENTIALS_DIRECTORY", &credentials)
+            .env("INVOCATION_ID", invocation);
+        finish(command.spawn().unwrap(), b"")
+    };
+    let wrong = "w".repeat(right.len());
+    refused(&start(&wrong, "0"), 4, "refused the PIN from credential:pin");
+    for again in ["1", "2", "3"] {
+        let done = start(&wrong, again);
+        refused(&done, 4, "cannot be seen whether this one is another");
+        refused(&done, 4, "hsmsign token retry-pin softhsm");
+        // Outside of the unit there is no credential, and nothing is forgotten.
+        refused(&run_spied(&place, &BALANCE), 4, "systemd credential pin");
+    }
+    refused(&start(&right, "4"), 4, "cannot be seen");
+    assert_eq!(logins(), 1);
+    // With the user's word, and where another length shows that it was changed.
+    place.ok(&["token", "retry-pin", "softhsm"]);
+    assert_eq!(start(&right, "5").code, 0);
+    refused(&start(&wrong, "6"), 4, "refused the PIN");
+    refused(&start(&wrong, "7"), 4, "cannot be seen");
+    refused(&start("shorter", "8"), 4, "refused the PIN from");
+    assert_eq!(logins(), 4);
+}
+
 #[test]
 fn a_token_is_named_by_a_uri() {
     let Some(place) = Place::with_kraken() else { return };
@@ -238,7 +274,7 @@ fn a_token_is_named_by_a_uri() {
         "version = 1\n[token.softhsm]\nuri = \"pkcs11:token=%zz?module-path=/x.so\"\n",
     )
     .unwrap();
-    refused(&place.run(&BALANCE, ""), 5, "%zz");
+    refused(&place.run(&BALANCE, ""), 5, "in its part \"token\"");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-pub use crate::bench::random::{Random, rounds};
+pub use crate::bench::random::{Random, rounds, seed};
 use crate::bench::{Done, Place};
 
 /// Every file of a folder with its mode and bytes, without what opening a token changes: locks, SoftHSM's counters.

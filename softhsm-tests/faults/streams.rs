@@ -250,7 +250,6 @@ fn many_lines_are_imported_each_with_its_answer() {
     );
     place.ok(&["test", "k98"]);
     eprintln!("{count} lines in {took:?}");
-    assert!(took < Duration::from_secs(60) || count > 300, "{took:?}");
 }
 
 #[test]

@@ -70,6 +70,44 @@ impl Forms {
         forms
     }
 
+    /// The forms of a private key in a PEM block with these secret numbers, big-endian, in their order.
+    pub fn of_numbers(pem: &str, der: &[u8], numbers: &[Vec<u8>]) -> Self {
+        let mut forms = Self(Vec::new());
+        let find = |number: &[u8]| {
+            der.windows(number.len())
+                .position(|window| window == number)
+                .unwrap()
+        };
+        let (first, last) = (numbers.first().unwrap(), numbers.last().unwrap());
+        // What stands around is public, and so are the letters of base64 that hold some of it.
+        let secret = find(first)..find(last) + last.len();
+        let letters = secret.start.div_ceil(3) * 4..secret.end / 3 * 4;
+        let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let written = |letter: usize| pem.find('\n').unwrap() + 1 + letter + letter / 64;
+        forms.add(
+            "text",
+            &pem.as_bytes()[written(letters.start)..written(letters.end)],
+        );
+        forms.add("text in one line", &body.as_bytes()[letters]);
+        forms.add("numbers", &der[secret]);
+        for number in numbers {
+            forms.add("number, little-endian", &swapped(number, number.len()));
+            forms.add(
+                "number, base64",
+                base64ct::Base64::encode_string(number).as_bytes(),
+            );
+            let hex = base16ct::lower::encode_string(number);
+            forms.add_hex("number, hex", &hex);
+            forms.add_hex("number, HEX", &hex.to_ascii_uppercase());
+        }
+        // What an Ed25519 key signs with (RFC 8032, section 5.1.5), when it is read as a seed.
+        use sha2::Digest as _;
+        let expanded = sha2::Sha512::digest(first);
+        forms.add("expanded", &expanded);
+        forms.add("expanded, words swapped", &swapped(&expanded, 8));
+        forms
+    }
+
     /// The forms of a PIN or passphrase: nothing is computed from it.
     pub fn of_text(text: &[u8]) -> Self {
         let mut forms = Self(Vec::new());

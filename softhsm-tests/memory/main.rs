@@ -14,6 +14,7 @@ mod held;
 mod import;
 mod keys;
 mod pins;
+mod private_keys;
 mod reach;
 mod scan;
 mod strangers;

@@ -67,6 +67,9 @@ fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue) -> String {
     for (name, value) in &pair.extra {
         text.push_str(&format!("  {name:10} {value}\n"));
     }
+    if !pair.passphrase_macs.is_empty() {
+        text.push_str("  passphrase not kept; its MAC is, which is all that the exchange wants\n");
+    }
     for copy in &pair.copies {
         let kind = if copy.hardware { "hardware" } else { "software" };
         text.push_str(&format!(

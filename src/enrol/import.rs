@@ -20,7 +20,7 @@ impl Enrol {
     /// # Errors
     /// When a secret is not what the exchange issues, or a token does not take or keep it. Nothing is left then.
     pub fn import(&self, plan: Plan, secrets: Secrets) -> Result<Enrolled> {
-        let (read, mut warnings) = read_secrets(&plan, secrets)?;
+        let mut read = read_secrets(&plan, secrets)?;
         let _lock = self.lock()?;
         if self.keyring.contains(&plan.name)? {
             return Err(bad_input(format!("there is a key named {} already", plan.name)));
@@ -45,6 +45,7 @@ impl Enrol {
             previous: None,
             next: None,
         })?;
+        let mut warnings = std::mem::take(&mut read.warnings);
         self.warn(&plan, &mut warnings);
         Ok(Enrolled {
             public_key: self.public_text(&record, &record.current),

@@ -7,7 +7,7 @@ use super::{
     import::now_text,
     plan::{Place, Plan},
     prove::{prove, prove_pair},
-    secrets::Read,
+    secrets::{AllRead, Read},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -21,12 +21,12 @@ impl Enrol {
     pub(super) fn place(
         &self,
         plan: &Plan,
-        read: &BTreeMap<&'static str, Read>,
+        read: &AllRead,
         record: impl FnOnce(Pair) -> Record,
     ) -> Result<Record> {
         let mut objects = Vec::new();
         for Place { name: token, .. } in &plan.tokens {
-            for slot in read.keys() {
+            for slot in read.objects.keys() {
                 objects.push((token.clone(), *slot, ObjectId::random()?));
             }
         }
@@ -46,7 +46,7 @@ impl Enrol {
                         id: id.clone(),
                         label: label(&plan.name, slot),
                     };
-                    if let Some(read) = read.get(slot) {
+                    if let Some(read) = read.objects.get(slot) {
                         let material = create(token.as_ref(), read, &meta)
                             .map_err(|error| self.tokens.unwritable(name).unwrap_or(error))?;
                         materials.insert((*slot).to_owned(), material);
@@ -63,6 +63,7 @@ impl Enrol {
             let mut pair = Pair {
                 api_key: plan.new.api_key.clone(),
                 extra: plan.new.extra.clone(),
+                passphrase_macs: passphrase_macs(plan, read, &copies)?,
                 created: now_text(),
                 copies,
             };
@@ -122,6 +123,31 @@ fn create(token: &dyn Token, read: &Read, meta: &KeyMeta) -> Result<Material> {
             Ok(Material::plain(key))
         }
     }
+}
+
+/// The MACs of a passphrase of which nothing else is wanted, made on the first token and compared with software's.
+fn passphrase_macs(plan: &Plan, read: &AllRead, copies: &[Copy]) -> Result<BTreeMap<String, String>> {
+    let mut macs = BTreeMap::new();
+    let (Some(passphrase), Some(copy), Some(place)) = (&read.passphrase, copies.first(), plan.tokens.first())
+    else {
+        return Ok(macs);
+    };
+    for slot in plan.passphrase_slots() {
+        if let (Some(material), Some(Read::Mac(key))) = (copy.objects.get(slot), read.objects.get(slot)) {
+            let mac = place
+                .token
+                .mac(&material.key, key.algorithm(), passphrase.expose())?;
+            if mac.as_bytes() != key.mac(passphrase.expose())? {
+                return Err(Error::new(
+                    Code::Failed,
+                    "the token computes another MAC of the passphrase than the secret gives",
+                )
+                .fix("do not use this token for this algorithm; the key was taken away again"));
+            }
+            macs.insert(slot.to_owned(), base16ct::lower::encode_string(mac.as_bytes()));
+        }
+    }
+    Ok(macs)
 }
 
 fn same_data(token: &dyn Token, key: &KeyRef, data: &Secret) -> Result<()> {

@@ -121,6 +121,15 @@ impl Plan {
             .is_some_and(|scheme| scheme.needs_passphrase())
     }
 
+    /// The secrets by which the passphrase is MACed, where nothing else is wanted of it.
+    pub(super) fn passphrase_slots(&self) -> Vec<&str> {
+        let scheme = self
+            .scheme
+            .as_ref()
+            .filter(|_| matches!(self.algorithm, Algorithm::Mac(_)));
+        scheme.map(|scheme| scheme.passphrase_slots()).unwrap_or_default()
+    }
+
     /// Whether a partner's secret goes with the key.
     pub fn needs_partner_secret(&self) -> bool {
         self.new.extra.contains_key("partner")

@@ -41,7 +41,7 @@ impl Enrol {
     /// # Errors
     /// As [`Enrol::import`]; the old pair is then still in force.
     pub fn rotate(&self, plan: &Plan, secrets: Secrets) -> Result<Enrolled> {
-        let (read, warnings) = read_secrets(plan, secrets)?;
+        let read = read_secrets(plan, secrets)?;
         let _lock = self.lock()?;
         let record = self.keyring.get(plan.name())?;
         refuse_unfinished(&record)?;
@@ -65,7 +65,7 @@ impl Enrol {
         Ok(Enrolled {
             public_key: self.public_text(&record, made),
             record,
-            warnings,
+            warnings: read.warnings,
         })
     }
 

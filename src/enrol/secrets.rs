@@ -19,8 +19,15 @@ pub(super) enum Read {
     Data(Secret),
 }
 
-/// What goes to the token, by its slot, and what the owner should know of it.
-type AllRead = (BTreeMap<&'static str, Read>, Vec<String>);
+/// The secrets of a key, read.
+pub(super) struct AllRead {
+    /// What goes to the token, by its slot.
+    pub objects: BTreeMap<&'static str, Read>,
+    /// A passphrase of which only MACs are kept.
+    pub passphrase: Option<Secret>,
+    /// What the owner should know.
+    pub warnings: Vec<String>,
+}
 
 /// Reads the secrets as their exchange writes them. What goes to the token is all that stays: each text is wiped as
 /// soon as it is read.
@@ -29,39 +36,11 @@ pub(super) fn read_secrets(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
 }
 
 fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
-    let Secrets {
-        secret,
-        passphrase,
-        partner_secret,
-    } = secrets;
     let mut warnings = Vec::new();
-    let mut read_key = |text: Option<Secret>| -> Result<Read> {
-        let algorithm = match (plan.algorithm(), &text) {
-            (Algorithm::Signature(algorithm), None) => return Ok(Read::Made(algorithm)),
-            (Algorithm::Mac(algorithm), Some(_)) => algorithm,
-            (Algorithm::Signature(_), Some(text)) => {
-                let key = read_private(plan, text)?;
-                warnings.extend(key.chosen().and_then(weakness));
-                return Ok(Read::Private(key));
-            }
-            (Algorithm::Mac(_), None) => return Err(bad_input("the secret is missing")),
-        };
-        let Some(text) = text else {
-            return Err(bad_input("the secret is missing"));
-        };
-        let (decoded, more) = match plan.scheme() {
-            Some(scheme) => scheme.kind(Some(plan.algorithm()))?.read_secret(&text)?,
-            None => (read_generic(&text, plan.encoding())?, Vec::new()),
-        };
-        drop(text);
-        warnings.extend(more);
-        warnings.extend(weakness(decoded.expose()));
-        BlockKey::new(algorithm, &decoded).map(Read::Mac)
-    };
-    let mut read = BTreeMap::from([("secret", read_key(secret)?)]);
-    match (partner_secret, plan.needs_partner_secret()) {
+    let mut objects = BTreeMap::from([("secret", read_key(plan, secrets.secret, &mut warnings)?)]);
+    match (secrets.partner_secret, plan.needs_partner_secret()) {
         (Some(partner), true) => {
-            read.insert("partner_secret", read_key(Some(partner))?);
+            objects.insert("partner_secret", read_key(plan, Some(partner), &mut warnings)?);
         }
         (None, true) => return Err(bad_input("a partner was named, and its secret is missing")),
         (Some(_), false) => {
@@ -71,10 +50,15 @@ fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
         }
         (None, false) => {}
     }
-    match (passphrase, plan.needs_passphrase()) {
-        (Some(passphrase), true) => {
-            check_passphrase(&passphrase)?;
-            read.insert("passphrase", Read::Data(passphrase));
+    let mut passphrase = None;
+    match (secrets.passphrase, plan.needs_passphrase()) {
+        (Some(given), true) => {
+            check_passphrase(&given)?;
+            if plan.passphrase_slots().is_empty() {
+                objects.insert("passphrase", Read::Data(given));
+            } else {
+                passphrase = Some(given);
+            }
         }
         (None, true) => {
             return Err(bad_input(format!(
@@ -92,7 +76,34 @@ fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
         }
         (None, false) => {}
     }
-    Ok((read, warnings))
+    Ok(AllRead {
+        objects,
+        passphrase,
+        warnings,
+    })
+}
+
+/// One key in the form in which it goes to the token; its text is wiped.
+fn read_key(plan: &Plan, text: Option<Secret>, warnings: &mut Vec<String>) -> Result<Read> {
+    match (plan.algorithm(), text) {
+        (Algorithm::Signature(algorithm), None) => Ok(Read::Made(algorithm)),
+        (Algorithm::Signature(_), Some(text)) => {
+            let key = read_private(plan, &text)?;
+            warnings.extend(key.chosen().and_then(weakness));
+            Ok(Read::Private(key))
+        }
+        (Algorithm::Mac(algorithm), Some(text)) => {
+            let (decoded, more) = match plan.scheme() {
+                Some(scheme) => scheme.kind(Some(plan.algorithm()))?.read_secret(&text)?,
+                None => (read_generic(&text, plan.encoding())?, Vec::new()),
+            };
+            drop(text);
+            warnings.extend(more);
+            warnings.extend(weakness(decoded.expose()));
+            BlockKey::new(algorithm, &decoded).map(Read::Mac)
+        }
+        (Algorithm::Mac(_), None) => Err(bad_input("the secret is missing")),
+    }
 }
 
 fn read_private(plan: &Plan, text: &Secret) -> Result<PrivateKey> {

@@ -6,7 +6,7 @@ use super::{
     functions::Function,
     plan::{Place, Plan},
     stamps::{Clock, Series},
-    template::{Expr, Name, Template},
+    template::{Expr, Name},
 };
 
 /// What can be known of a plan without a request.
@@ -14,6 +14,8 @@ use super::{
 pub(crate) struct Facts {
     /// Every name that some template of the plan uses.
     pub uses: Vec<Name>,
+    /// Whether a changed method changes the message.
+    pub signs_method: bool,
     /// Whether a changed path changes the message.
     pub signs_path: bool,
     /// Whether a changed query changes the message.
@@ -35,6 +37,8 @@ pub(crate) enum Seam {
     Body,
     /// Something follows that the request does not choose, so only a longer path can read as a shorter one.
     Other,
+    /// Text of the request follows, other than query and body, so that a path can go on in it.
+    Text,
     /// Text that the request chooses stands in front, and the path without this prefix follows it.
     Before {
         /// What the file cuts from the path before it is signed.
@@ -46,8 +50,13 @@ pub(crate) enum Seam {
 enum Leaf {
     Text(char),
     Name(Name, String),
+    Digits,
+    /// Text of the request, in some other form.
+    Chosen,
     /// Bytes of fixed length, or of an alphabet that reveals nothing.
     Closed,
+    /// Parts that may be missing together.
+    Maybe(Vec<Leaf>),
 }
 
 impl Facts {
@@ -63,8 +72,9 @@ impl Facts {
         });
         let mut signed = HashSet::new();
         for signature in &plan.signatures {
-            reach(plan, &signature.message, &mut signed);
+            reach(plan, &signature.message.0, &mut signed);
         }
+        facts.signs_method = signed.contains(&Name::Method);
         facts.signs_query = [Name::Query, Name::Target, Name::Url]
             .iter()
             .any(|name| signed.contains(name));
@@ -94,18 +104,23 @@ impl Facts {
     }
 }
 
-/// All names that a template depends on, through lets and JSON tables.
-fn reach(plan: &Plan, template: &Template, found: &mut HashSet<Name>) {
-    template.names(&mut |name| {
-        if !found.insert(name) {
-            return;
+/// All names that parts of a message depend on, through lets and JSON tables. What only digits or a word of a field
+/// reach does not count: they cannot stand for the whole.
+fn reach(plan: &Plan, parts: &[Expr], found: &mut HashSet<Name>) {
+    for part in parts {
+        match part {
+            Expr::Text(_) | Expr::Call(Function::Digits | Function::Word, _) => {}
+            Expr::Call(_, arguments) => reach(plan, arguments, found),
+            Expr::Name(name) if found.insert(*name) => match name {
+                Name::Let(at) => reach(plan, &plan.lets[*at].1.0, found),
+                Name::Json(at) => plan.jsons[*at]
+                    .1
+                    .templates(&mut |inner| reach(plan, &inner.0, found)),
+                _ => {}
+            },
+            Expr::Name(_) => {}
         }
-        match name {
-            Name::Let(at) => reach(plan, &plan.lets[at].1, found),
-            Name::Json(at) => plan.jsons[at].1.templates(&mut |inner| reach(plan, inner, found)),
-            _ => {}
-        }
-    });
+    }
 }
 
 fn seams(plan: &Plan, parts: &[Expr], found: &mut Vec<Seam>) {
@@ -115,50 +130,71 @@ fn seams(plan: &Plan, parts: &[Expr], found: &mut Vec<Seam>) {
         let Leaf::Name(name @ (Name::Path | Name::Target), cut) = leaf else {
             continue;
         };
-        let chosen = |leaf: &Leaf| {
-            matches!(
-                leaf,
-                Leaf::Name(Name::Query | Name::Body | Name::GivenBody | Name::Challenge, _)
-            )
-        };
-        let mut add = |seam| {
-            if !found.contains(&seam) {
-                found.push(seam);
-            }
-        };
-        if leaves[..at].iter().any(chosen) {
-            add(Seam::Before { cut: cut.clone() });
+        if leaves[..at].iter().any(is_chosen) {
+            note(found, Seam::Before { cut: cut.clone() });
         }
-        for next in &leaves[at + 1..] {
-            match next {
-                Leaf::Text(char) if is_path_char(*char) => add(Seam::Other),
-                Leaf::Text(_) | Leaf::Closed => {}
-                Leaf::Name(Name::Nonce, _) if plan.nonce.is_some_and(is_counted) => add(Seam::Digits),
-                Leaf::Name(Name::Timestamp, _) if plan.clock.is_some_and(Clock::is_digits) => {
-                    add(Seam::Digits)
-                }
-                Leaf::Name(Name::Opt(_), _) => add(Seam::Digits),
-                Leaf::Name(Name::Query, _) if *name == Name::Path => {
-                    add(Seam::Query);
+        follow(plan, *name, &leaves[at + 1..], found);
+    }
+}
+
+fn note(found: &mut Vec<Seam>, seam: Seam) {
+    if !found.contains(&seam) {
+        found.push(seam);
+    }
+}
+
+/// Whether the request chooses what it says.
+fn is_chosen(leaf: &Leaf) -> bool {
+    match leaf {
+        Leaf::Name(name, _) => matches!(name, Name::Query | Name::Body | Name::GivenBody | Name::Challenge),
+        Leaf::Chosen => true,
+        Leaf::Maybe(inner) => inner.iter().any(is_chosen),
+        Leaf::Text(_) | Leaf::Digits | Leaf::Closed => false,
+    }
+}
+
+/// Looks at what follows the path; answers whether something there always keeps the path and the rest apart.
+fn follow(plan: &Plan, name: Name, leaves: &[Leaf], found: &mut Vec<Seam>) -> bool {
+    for next in leaves {
+        match next {
+            Leaf::Maybe(inner) => {
+                follow(plan, name, inner, found);
+                continue;
+            }
+            Leaf::Text(char) if is_path_char(*char) => note(found, Seam::Other),
+            Leaf::Text(_) | Leaf::Closed => {}
+            Leaf::Digits => note(found, Seam::Digits),
+            Leaf::Chosen => note(found, Seam::Text),
+            Leaf::Name(Name::Nonce, _) if plan.nonce.is_some_and(is_counted) => note(found, Seam::Digits),
+            Leaf::Name(Name::Nonce, _) if plan.nonce.is_some_and(Series::is_chosen) => {
+                note(found, Seam::Text)
+            }
+            Leaf::Name(Name::Timestamp, _) if plan.clock.is_some_and(Clock::is_digits) => {
+                note(found, Seam::Digits);
+            }
+            Leaf::Name(Name::Opt(_), _) => note(found, Seam::Digits),
+            Leaf::Name(Name::Query, _) => {
+                note(found, Seam::Query);
+                if name == Name::Path {
                     // The query may be empty, so the part behind it counts too.
                     continue;
                 }
-                Leaf::Name(Name::Query, _) => add(Seam::Query),
-                Leaf::Name(Name::Body | Name::GivenBody, _) => {
-                    if plan.takes_form || plan.body.is_some() {
-                        add(Seam::Body);
-                    }
-                    continue;
-                }
-                Leaf::Name(Name::ContentType, _) => {
-                    add(Seam::Other);
-                    continue;
-                }
-                Leaf::Name(..) => add(Seam::Other),
             }
-            break;
+            Leaf::Name(Name::Body | Name::GivenBody, _) => {
+                if plan.takes_form || plan.body.is_some() {
+                    note(found, Seam::Body);
+                }
+                continue;
+            }
+            Leaf::Name(Name::ContentType, _) => {
+                note(found, Seam::Other);
+                continue;
+            }
+            Leaf::Name(..) => note(found, Seam::Other),
         }
+        return true;
     }
+    false
 }
 
 fn is_counted(series: Series) -> bool {
@@ -188,19 +224,58 @@ fn flatten(plan: &Plan, parts: &[Expr], cut: &str, leaves: &mut Vec<Leaf>, found
                 };
                 flatten(plan, &arguments[1..], &prefix, leaves, found);
             }
-            Expr::Call(Function::When, arguments) => flatten(plan, &arguments[1..], cut, leaves, found),
+            Expr::Call(Function::When, arguments) => {
+                let mut inner = Vec::new();
+                flatten(plan, &arguments[1..], cut, &mut inner, found);
+                let has_path = |leaf: &Leaf| matches!(leaf, Leaf::Name(Name::Path | Name::Target, _));
+                if inner.iter().any(has_path) {
+                    leaves.extend(inner);
+                } else {
+                    leaves.push(Leaf::Maybe(inner));
+                }
+            }
             Expr::Call(Function::Sort | Function::RawForm | Function::Form | Function::Pairs, arguments) => {
                 flatten(plan, arguments, cut, leaves, found);
             }
+            Expr::Call(Function::Digits, _) => leaves.push(Leaf::Digits),
             Expr::Call(function, arguments) if function.is_transparent() => {
                 flatten(plan, arguments, cut, leaves, found);
             }
-            Expr::Call(function, arguments) => {
-                if function.is_hash() {
-                    seams(plan, arguments, found);
-                }
+            Expr::Call(function, arguments) if function.is_hash() => {
+                seams(plan, arguments, found);
                 leaves.push(Leaf::Closed);
             }
+            Expr::Call(_, arguments) => leaves.push(if shows_choice(plan, arguments) {
+                Leaf::Chosen
+            } else {
+                Leaf::Closed
+            }),
         }
     }
+}
+
+/// Whether text of the request comes out again, in whatever form; not so behind a hash.
+fn shows_choice(plan: &Plan, parts: &[Expr]) -> bool {
+    parts.iter().any(|part| match part {
+        Expr::Text(_) => false,
+        Expr::Name(name) => match name {
+            Name::Let(at) => shows_choice(plan, &plan.lets[*at].1.0),
+            Name::Json(at) => {
+                let mut shows = false;
+                plan.jsons[*at]
+                    .1
+                    .templates(&mut |inner| shows |= shows_choice(plan, &inner.0));
+                shows
+            }
+            Name::Path
+            | Name::Query
+            | Name::Body
+            | Name::GivenBody
+            | Name::Target
+            | Name::Url
+            | Name::Challenge => true,
+            _ => false,
+        },
+        Expr::Call(function, arguments) => !function.is_hash() && shows_choice(plan, arguments),
+    })
 }

@@ -228,7 +228,7 @@ impl Prepared<'_> {
                 NonceState::Brought(nonce)
             }
             (None, Series::Count(unit) | Series::Decimal(unit)) => NonceState::Fresh(unit),
-            (None, Series::Timestamp) => NonceState::Timestamp,
+            (None, Series::Timestamp | Series::Word) => NonceState::Timestamp,
             (None, Series::Random { shape, .. }) => NonceState::Random(shape),
         };
         Ok(())

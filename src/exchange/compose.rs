@@ -79,6 +79,11 @@ impl<'c> Composed<'c> {
                 self.context.signatures.push(String::new());
                 continue;
             }
+            if let Some(mac) = self.context.kept(rule) {
+                let encoded = self.encode(mac)?;
+                self.context.signatures.push(encoded);
+                continue;
+            }
             self.waiting = true;
             return Ok(Some(Part {
                 slot: rule.slot.clone(),
@@ -96,13 +101,18 @@ impl<'c> Composed<'c> {
         if !self.waiting {
             return Err(failed("a signature was supplied that nothing asked for"));
         }
-        let kind = self.context.kind();
-        kind.check_signature(signature.len())?;
-        let encoding = self.context.plan().encoding.as_deref();
-        let encoded = Encode::all(encoding.unwrap_or(&kind.encoding), signature);
+        let encoded = self.encode(signature)?;
         self.waiting = false;
         self.context.signatures.push(encoded);
         Ok(())
+    }
+
+    /// A signature as text, as the exchange wants it here.
+    fn encode(&self, signature: &[u8]) -> Result<String> {
+        let kind = self.context.kind();
+        kind.check_signature(signature.len())?;
+        let encoding = self.context.plan().encoding.as_deref();
+        Ok(Encode::all(encoding.unwrap_or(&kind.encoding), signature))
     }
 
     /// Puts everything in its place.
@@ -282,7 +292,7 @@ mod tests {
         Credentials {
             api_key: Some("KEY".into()),
             passphrase: Some(Secret::take(&mut b"words".to_vec()).unwrap()),
-            extra: Vec::new(),
+            ..Credentials::default()
         }
     }
 

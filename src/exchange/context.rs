@@ -110,6 +110,15 @@ impl<'c> Context<'c> {
         Ok(lacks)
     }
 
+    /// The signature that is kept: the MAC of the passphrase alone.
+    pub(crate) fn kept(&self, rule: &Signature) -> Option<&[u8]> {
+        let macs = &self.credentials.passphrase_macs;
+        let (_, mac) = macs
+            .iter()
+            .find(|(slot, _)| *slot == rule.slot && rule.is_of_passphrase())?;
+        Some(mac)
+    }
+
     /// Whether the passphrase stands in it.
     pub(crate) fn is_sensitive(&self, template: &Template) -> bool {
         let mut sensitive = false;
@@ -287,12 +296,11 @@ impl<'c> Context<'c> {
     }
 }
 
+/// Whether it is a number of JSON without sign and exponent: `0.10`, and not `010`.
 fn is_plain_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.split_once('.') {
-        None => digits(text),
-        Some((whole, part)) => digits(whole) && digits(part),
-    }
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    digits(whole) && digits(part) && (whole == "0" || !whole.starts_with('0'))
 }
 
 fn lacks(what: &str, option: &str) -> Error {

@@ -1,6 +1,6 @@
 //! What a file's signatures cover, in words: for `hsmsign exchanges check` and `show`.
 
-use super::{analyse::Seam, plan::Plan, scheme::Scheme};
+use super::{analyse::Seam, plan::Plan, scheme::Scheme, sockets::Sockets};
 
 /// What the signatures of one kind of request cover.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +26,15 @@ impl Scheme {
             };
             of(plan, requests)
         });
-        let websocket = self
-            .websocket_plan()
-            .ok()
-            .map(|plan| of(plan, "the WebSocket login".into()));
-        rest.chain(websocket).collect()
+        let sockets = self.websocket().into_iter().flat_map(Sockets::plans);
+        let logins = sockets.enumerate().map(|(at, plan)| {
+            let requests = match at {
+                0 => "the WebSocket login".to_owned(),
+                at => format!("the WebSocket login of form {at}"),
+            };
+            of(plan, requests)
+        });
+        rest.chain(logins).collect()
     }
 
     /// Whether every REST request's path is signed. Where it is not, a withdrawal is known by its fields alone, and a
@@ -46,8 +50,7 @@ impl Scheme {
             None => faults.push(
                 "there is no [withdrawal], so every request would be taken for a withdrawal".to_owned(),
             ),
-            Some(rules) if !self.signs_path() && rules.fields.is_empty() && rules.body.is_empty() => faults
-                .push(
+            Some(rules) if !self.signs_path() && !rules.knows_fields() => faults.push(
                 "the path is not signed, and there are no withdrawal.fields by which to know a withdrawal"
                     .to_owned(),
             ),
@@ -61,7 +64,7 @@ impl Scheme {
         let mut warnings = Vec::new();
         for (plan, coverage) in self.rest_plans().zip(self.coverage()) {
             let facts = &plan.facts;
-            let spared = self.withdrawal.as_ref().is_some_and(|rules| rules.spares(plan));
+            let spared = self.withdrawal.as_ref().is_some_and(|rules| rules.spare(plan));
             if !(spared || facts.signs_path || facts.signs_query || facts.signs_body) {
                 warnings.push(format!(
                     "{}: nothing of the request is signed, so that each is taken for a withdrawal",
@@ -111,6 +114,7 @@ fn of(plan: &Plan, requests: String) -> Coverage {
             Seam::Query => "the query follows the path without `?`",
             Seam::Body => "a form follows the path",
             Seam::Other => "other text follows the path",
+            Seam::Text => "text of the request follows the path",
             Seam::Before { .. } => "text of the request stands in front of the path",
         }
         .to_owned()

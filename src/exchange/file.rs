@@ -29,9 +29,9 @@ impl Texts {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClockFile {
     pub unit: String,
+    pub also: Option<String>,
     #[serde(default)]
     pub ahead: u32,
-    pub also: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -44,7 +44,7 @@ pub(crate) struct NonceFile {
     #[serde(default)]
     pub decimal: bool,
     #[serde(default)]
-    pub any: bool,
+    pub word: bool,
     #[serde(default)]
     pub increasing: bool,
     #[serde(default)]
@@ -124,6 +124,7 @@ macro_rules! with_plan {
             pub params: Option<ParamsFile>,
             pub add: Option<PlacesFile>,
             pub add_at: Option<String>,
+            pub add_after: Option<String>,
             #[serde(default, rename = "let")]
             pub lets: Table,
             #[serde(default)]
@@ -151,6 +152,7 @@ macro_rules! with_plan {
                     params: self.params.take(),
                     add: self.add.take(),
                     add_at: self.add_at.take(),
+                    add_after: self.add_after.take(),
                     lets: std::mem::take(&mut self.lets),
                     json: std::mem::take(&mut self.json),
                     signature: self.signature.take(),
@@ -178,6 +180,8 @@ with_plan! {
         docs: Option<String>,
         note: Option<String>,
         closed: Option<String>,
+        #[serde(default)]
+        checked: Vec<String>,
         hosts: Vec<String>,
         #[serde(default)]
         host_for: Table,
@@ -221,6 +225,19 @@ with_plan! {
         #[serde(default)]
         paths: Vec<String>,
         none: Option<String>,
+        #[serde(default)]
+        form: Vec<WebSocketFormFile>,
+    }
+}
+
+with_plan! {
+    /// The login of another of the exchange's sockets, or for another kind of message.
+    WebSocketFormFile {
+        path: Option<Texts>,
+        given: Option<String>,
+        message: Option<String>,
+        frame: Option<Table>,
+        url: Option<String>,
     }
 }
 
@@ -233,6 +250,7 @@ pub(crate) struct PlanFile {
     pub params: Option<ParamsFile>,
     pub add: Option<PlacesFile>,
     pub add_at: Option<String>,
+    pub add_after: Option<String>,
     pub lets: Table,
     pub json: Table,
     pub signature: Option<Signatures>,
@@ -263,6 +281,7 @@ impl PlanFile {
             params: self.params.or(base.params),
             add: self.add.or(base.add),
             add_at: self.add_at.or(base.add_at),
+            add_after: self.add_after.or(base.add_after),
             lets: merge(base.lets, self.lets),
             json: merge(base.json, self.json),
             signature: self.signature.or(base.signature),
@@ -331,15 +350,6 @@ pub(crate) struct SendFile {
     pub testnet: BTreeMap<String, String>,
     #[serde(default)]
     pub testnet_headers: BTreeMap<String, String>,
-}
-
-impl SendFile {
-    /// The same at other hosts, whose testnet is another one too.
-    pub(crate) fn elsewhere(mut self) -> Self {
-        self.testnet.clear();
-        self.testnet_headers.clear();
-        self
-    }
 }
 
 /// Where the exchange tells its time.

@@ -68,9 +68,13 @@ pub(crate) enum Function {
     Payload,
     /// A JSON number where a member's template is this alone.
     Number,
+    /// Decimal digits as they are; anything else is refused.
+    Digits,
+    /// Letters, digits and `-_.` as they are; anything else is refused.
+    Word,
 }
 
-const TABLE: [(&str, Function); 26] = [
+const TABLE: [(&str, Function); 28] = [
     ("sha256", Function::Sha256),
     ("sha512", Function::Sha512),
     ("md5", Function::Md5),
@@ -97,6 +101,8 @@ const TABLE: [(&str, Function); 26] = [
     ("flatten", Function::Flatten),
     ("payload", Function::Payload),
     ("number", Function::Number),
+    ("digits", Function::Digits),
+    ("word", Function::Word),
 ];
 
 impl Function {
@@ -181,6 +187,10 @@ impl Function {
             Self::PercentDecode => percent_decode(&joined()).collect(),
             Self::FormDecode => form_decode(&joined()),
             Self::Join | Self::Number => joined(),
+            Self::Digits => only(joined(), "digits", u8::is_ascii_digit)?,
+            Self::Word => only(joined(), "letters, digits and -_.", |byte| {
+                byte.is_ascii_alphanumeric() || b"-_.".contains(byte)
+            })?,
             Self::Sort => sort(arguments),
             Self::When if at(0).is_empty() => Vec::new(),
             Self::When => arguments[1..].concat(),
@@ -245,6 +255,16 @@ fn plus(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
         .and_then(|(a, b)| a.checked_add(b))
         .map(|sum| sum.to_string().into_bytes())
         .ok_or_else(|| bad_input("`plus` can add only whole numbers of at most 64 bits"))
+}
+
+/// The text, if it has no other characters: what stands beside it in a message cannot be read as part of it then.
+fn only(text: Vec<u8>, what: &str, fits: impl Fn(&u8) -> bool) -> Result<Vec<u8>> {
+    if text.iter().all(fits) {
+        return Ok(text);
+    }
+    let shown: String = String::from_utf8_lossy(&text).chars().take(40).collect();
+    Err(bad_input(format!("{shown:?} has other characters than {what}"))
+        .fix("it is signed beside other text, and could be read as part of that"))
 }
 
 /// Whether it begins as a JSON object or list.
@@ -328,11 +348,13 @@ fn raw_form(body: &[u8]) -> Result<Vec<u8>> {
     let Some(object) = json(body)? else {
         return Ok(body.to_vec());
     };
-    let mut fields = fields(&object);
-    fields.sort_by_key(|(name, _)| *name);
-    let fields: Vec<_> = fields
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value}"))
+    let Json::Object(mut members) = object else {
+        return Ok(Vec::new());
+    };
+    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let fields: Vec<_> = members
+        .iter()
+        .map(|(name, value)| format!("{name}={}", plain(value)))
         .collect();
     Ok(fields.join("&").into_bytes())
 }
@@ -483,7 +505,7 @@ mod tests {
         assert_eq!(apply("form", &[body, "i=o"]), "i=o&a=x%20y&b=1&b=2&c=true");
         assert_eq!(apply("form", &[r#"[{"a":1},{"a":2}]"#, "i=o"]), "i=o&a=1&i=o&a=2");
         assert_eq!(apply("form", &["", "i=o"]), "i=o");
-        assert_eq!(apply("raw_form", &[body]), "a=x y&b=1&b=2&c=true");
+        assert_eq!(apply("raw_form", &[body]), "a=x y&b=[1,2]&c=true");
         assert_eq!(apply("pairs", &[body]), "b=1&b=2&a=x%20y&c=true");
         assert_eq!(apply("pairs", &["x=1&y=2"]), "x=1&y=2");
         assert_eq!(apply("pairs", &[body, "&", "[]"]), "b[]=1&b[]=2&a=x%20y&c=true");
@@ -525,6 +547,23 @@ mod tests {
         }
         assert!(refused(&["a=1%2Cb=2", ","]));
         assert!(!refused(&["a=1%2Cb=2"]));
+    }
+
+    #[test]
+    fn digits_and_words_are_nothing_else() {
+        let refused = |name: &str, text: &str| {
+            let function = Function::of(name).unwrap();
+            function.apply(&[Cow::Borrowed(text.as_bytes())]).is_err()
+        };
+        assert_eq!(apply("digits", &["0", "17"]), "017");
+        assert_eq!(apply("digits", &[""]), "");
+        assert_eq!(apply("word", &["spot.orders_v2", "-A"]), "spot.orders_v2-A");
+        for text in ["-1", "1.0", "1 ", "１", "a"] {
+            assert!(refused("digits", text), "{text}");
+        }
+        for text in ["a/b", "a b", "a\n", "é", "a=b", "a&b"] {
+            assert!(refused("word", text), "{text}");
+        }
     }
 
     #[test]

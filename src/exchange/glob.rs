@@ -2,7 +2,17 @@
 
 /// Whether the whole text fits the pattern.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    walk(pattern.as_bytes(), text.as_bytes())
+        .is_some_and(|rest| pattern.as_bytes()[rest..].iter().all(|byte| *byte == b'*'))
+}
+
+/// Whether some text that begins with this one fits the pattern.
+pub(crate) fn begins(pattern: &str, text: &str) -> bool {
+    walk(pattern.as_bytes(), text.as_bytes()).is_some()
+}
+
+/// How much of the pattern the text uses up; nothing if it cannot.
+fn walk(pattern: &[u8], text: &[u8]) -> Option<usize> {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -17,15 +27,15 @@ pub(crate) fn fits(pattern: &str, text: &str) -> bool {
             t = from + 1;
             star = Some((at, from + 1));
         } else {
-            return false;
+            return None;
         }
     }
-    pattern[p..].iter().all(|byte| *byte == b'*')
+    Some(p)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::{begins, fits};
 
     #[test]
     fn a_star_stands_for_any_characters() {
@@ -47,6 +57,15 @@ mod tests {
             ("*x", "xy"),
         ] {
             assert!(!fits(pattern, text), "{pattern} {text}");
+        }
+    }
+    #[test]
+    fn a_beginning_may_go_on_to_fit() {
+        for (pattern, text) in [("/ab", "/a"), ("/ab", "/ab"), ("/a*b", "/axx"), ("/ab*", "/abc")] {
+            assert!(begins(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("/ab", "/abc"), ("/ab", "/b"), ("/a*b", "x")] {
+            assert!(!begins(pattern, text), "{pattern} {text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use base64ct::Encoding as _;
 use toml::{Table, Value};
 
-use super::{base58, file::KeyFile};
+use super::file::KeyFile;
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
     error::{Error, Result, bad_input},
@@ -87,7 +87,7 @@ impl Encode {
             Self::Hex => base16ct::lower::encode_string(bytes),
             Self::Base64 => base64ct::Base64::encode_string(bytes),
             Self::Base64Url => base64ct::Base64UrlUnpadded::encode_string(bytes),
-            Self::Base58 => base58::encode(bytes),
+            Self::Base58 => bs58::encode(bytes).into_string(),
             Self::Upper => String::from_utf8_lossy(bytes).to_ascii_uppercase(),
         };
         let (first, rest) = match steps.split_first() {

@@ -8,7 +8,6 @@
 mod analyse;
 #[cfg(test)]
 mod attacks;
-mod base58;
 mod base_url;
 mod bodies;
 mod builtin;
@@ -35,6 +34,7 @@ mod reveals;
 mod scheme;
 mod secrets;
 mod sending;
+mod sockets;
 mod stamps;
 mod target;
 mod template;

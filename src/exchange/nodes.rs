@@ -22,7 +22,7 @@ pub(crate) fn template(value: &Value, names: &Names<'_>) -> Result<Template> {
 
 /// A header's template. The file's own keys are no headers: one that stands here was written below `[headers]`.
 pub(crate) fn header(name: &str, value: &Value, names: &Names<'_>) -> Result<Template> {
-    const TOP: [&str; 11] = [
+    const TOP: [&str; 12] = [
         "id",
         "name",
         "docs",
@@ -31,6 +31,7 @@ pub(crate) fn header(name: &str, value: &Value, names: &Names<'_>) -> Result<Tem
         "content-type",
         "encoding",
         "add-at",
+        "add-after",
         "attach-at",
         "attach-before",
         "attach-after",

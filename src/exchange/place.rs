@@ -140,9 +140,9 @@ pub(crate) fn insert(text: &str, added: &[(String, String)], at: &AddAt) -> Stri
             }
         }
     };
-    let beside = |name: &str| spots(text).find(|(_, piece)| name_of(piece) == name);
     let sizes = added.iter().map(|(name, value)| name.len() + value.len() + 2);
     let mut out = String::with_capacity(text.len() + sizes.sum::<usize>());
+    let named = |wanted: &str| spots(text).find(|(_, piece)| name_of(piece) == wanted);
     match at {
         _ if text.is_empty() => join(&mut out),
         AddAt::First => {
@@ -150,31 +150,26 @@ pub(crate) fn insert(text: &str, added: &[(String, String)], at: &AddAt) -> Stri
             out.push('&');
             out.push_str(text);
         }
-        AddAt::Last | AddAt::Behind => {
-            out.push_str(text);
-            if *at == AddAt::Behind || !text.ends_with('&') {
-                out.push('&');
-            }
-            join(&mut out);
-        }
-        AddAt::Before(name) => {
-            let Some((start, _)) = beside(name) else {
-                return insert(text, added, &AddAt::Behind);
-            };
+        AddAt::Before(name) if named(name).is_some() => {
+            let start = named(name).map_or(0, |(start, _)| start);
             out.push_str(&text[..start]);
             join(&mut out);
             out.push('&');
             out.push_str(&text[start..]);
         }
-        AddAt::After(name) => {
-            let Some((start, piece)) = beside(name) else {
-                return insert(text, added, &AddAt::Behind);
-            };
-            let (head, tail) = text.split_at(start + piece.len());
-            out.push_str(head);
+        AddAt::After(name) if named(name).is_some() => {
+            let end = named(name).map_or(0, |(start, piece)| start + piece.len());
+            out.push_str(&text[..end]);
             out.push('&');
             join(&mut out);
-            out.push_str(tail);
+            out.push_str(&text[end..]);
+        }
+        AddAt::Last | AddAt::Behind | AddAt::Before(_) | AddAt::After(_) => {
+            out.push_str(text);
+            if *at != AddAt::Last || !text.ends_with('&') {
+                out.push('&');
+            }
+            join(&mut out);
         }
         AddAt::Sorted => {
             out.push_str(text);
@@ -299,6 +294,7 @@ mod tests {
         );
         assert_eq!(json(r#"{"a":1}"#, &after), r#"{"a":1,"n":"1"}"#);
         assert!(insert_json("[]", &new, &AddAt::First).is_err());
+        assert!(insert_json("[]", &new, &AddAt::Sorted).is_err());
     }
 
     #[test]

@@ -56,6 +56,13 @@ pub(crate) struct Signature {
     pub message: Template,
 }
 
+impl Signature {
+    /// Whether it is made of the passphrase and nothing else, so that it is always the same.
+    pub(crate) fn is_of_passphrase(&self) -> bool {
+        self.message.is_just(Name::Passphrase)
+    }
+}
+
 /// A field that is added or attached.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {

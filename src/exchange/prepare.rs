@@ -109,7 +109,8 @@ impl Scheme {
             testnet,
         } = target::read(self, request, base_url)?;
         let plan = if request.websocket {
-            self.websocket_plan()?
+            let has_body = request.body.is_some() || request.params.is_some();
+            self.websocket()?.choose(&path, has_body)
         } else {
             self.plan_for(method, &path)
         };

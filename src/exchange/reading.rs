@@ -2,10 +2,10 @@
 
 use super::{
     analyse::Facts,
-    file::{PlanFile, SignatureFile, Signatures, WebSocketFile},
+    file::{PlanFile, Signatures},
     key::Encode,
     names::{Names, Shared},
-    nodes::{header, members, node, object, template},
+    nodes::{header, members, node, template},
     params::Params,
     plan::{AddAt, Node, Place, Plan, Signature},
     stamps::{Clock, Series},
@@ -22,69 +22,17 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The plan of a WebSocket login: clock, nonce and options of the file's plan count where it has none of its own.
-    pub(crate) fn read_websocket(mut file: WebSocketFile, base: &PlanFile, shared: &Shared) -> Result<Self> {
-        let own = file.plan();
-        let under = PlanFile {
-            clock: base.clock.clone(),
-            nonce: base.nonce.clone(),
-            options: base.options.clone(),
-            ..PlanFile::default()
-        };
-        let mut plan = Self::default();
-        for input in &file.input {
-            match input.as_str() {
-                "challenge" => plan.takes_challenge = true,
-                other => {
-                    return Err(
-                        bad_input(format!("`websocket.input` cannot be {other:?}")).fix("use \"challenge\"")
-                    );
-                }
-            }
-        }
-        let mut own = own.over(&under);
-        if let Some(message) = file.message.take() {
-            let signature = SignatureFile {
-                message,
-                name: None,
-                key: None,
-            };
-            own.signature = Some(Signatures::One(signature));
-        }
-        plan.read_parts(own, shared)?;
-        plan.paths = file.paths;
-        let names = Names {
-            plan: &plan,
-            shared,
-            signatures: plan.signatures.len(),
-        };
-        let url = file
-            .url
-            .as_deref()
-            .map(|url| Template::parse(url, &names))
-            .transpose();
-        let url = url.map_err(|error| error.within("url"))?;
-        let frame = file.frame.as_ref().map(|frame| object(frame, &names)).transpose();
-        let frame = frame.map_err(|error| error.within("frame"))?;
-        (plan.url, plan.frame) = (url, frame);
-        plan.finish()?;
-        if plan.facts.signs_path && plan.paths.is_empty() {
-            return Err(bad_input("its message has the path, and `paths` is missing")
-                .fix("list the paths of the exchange's sockets, so that no other path can be signed here"));
-        }
-        Ok(plan)
-    }
-
-    fn read_parts(&mut self, file: PlanFile, shared: &Shared) -> Result<()> {
+    /// Checks and resolves the keys that every plan has.
+    pub(crate) fn read_parts(&mut self, file: PlanFile, shared: &Shared) -> Result<()> {
         let clock = file
             .clock
             .as_ref()
-            .map(|clock| Clock::new(&clock.unit, clock.ahead, clock.also.as_deref()))
+            .map(|clock| Clock::new(&clock.unit, clock.also.as_deref(), clock.ahead))
             .transpose();
         self.clock = clock.map_err(|error| error.within("clock"))?;
         if let Some(nonce) = &file.nonce {
             let series = Series::new(nonce).map_err(|error| error.within("nonce"))?;
-            if series == Series::Timestamp && self.clock.is_none() {
+            if matches!(series, Series::Timestamp | Series::Word) && self.clock.is_none() {
                 return Err(bad_input(
                     "`nonce` is like the timestamp, and there is no `clock`",
                 ));
@@ -104,7 +52,15 @@ impl Plan {
                 }
             }
         }
-        self.add_at = spot("add-at", file.add_at.as_deref(), AddAt::Last)?;
+        self.add_at = match (file.add_at, file.add_after) {
+            (None, Some(name)) => AddAt::After(name),
+            (at, None) => spot("add-at", at.as_deref(), AddAt::Last)?,
+            _ => {
+                return Err(
+                    bad_input("there are both `add-at` and `add-after`").fix("say once where the fields go")
+                );
+            }
+        };
         self.attach_at = match (file.attach_at, file.attach_before, file.attach_after) {
             (None, Some(name), None) => AddAt::Before(name),
             (None, None, Some(name)) => AddAt::After(name),
@@ -145,32 +101,37 @@ impl Plan {
                 signatures,
             }
         }
+        // So must those of the signatures, which a table may hold that stands in no message.
+        let given = match file.signature {
+            None => Vec::new(),
+            Some(Signatures::One(one)) => vec![one],
+            Some(Signatures::Many(many)) => many,
+        };
+        self.signatures = given
+            .iter()
+            .map(|signature| Signature {
+                name: signature.name.clone().unwrap_or_else(|| "signature".into()),
+                slot: signature.key.clone().unwrap_or_else(|| "secret".into()),
+                message: Template::default(),
+            })
+            .collect();
         let mut lets = Vec::new();
         for (name, value) in &file.lets {
-            let value = template(value, &names(self, shared, 0))
+            let value = template(value, &names(self, shared, given.len()))
                 .map_err(|error| error.within(format_args!("let.{name}")))?;
             lets.push((name.clone(), value));
         }
         let mut jsons = Vec::new();
         for (name, value) in &file.json {
-            let value = node(value, &names(self, shared, 0))
+            let value = node(value, &names(self, shared, given.len()))
                 .map_err(|error| error.within(format_args!("json.{name}")))?;
             jsons.push((name.clone(), value));
         }
         (self.lets, self.jsons) = (lets, jsons);
         self.add = members(file.add, &names(self, shared, 0)).map_err(|error| error.within("add"))?;
-        for signature in match file.signature {
-            None => Vec::new(),
-            Some(Signatures::One(one)) => vec![one],
-            Some(Signatures::Many(many)) => many,
-        } {
-            let message = Template::parse(&signature.message, &names(self, shared, self.signatures.len()))
+        for (at, signature) in given.iter().enumerate() {
+            self.signatures[at].message = Template::parse(&signature.message, &names(self, shared, at))
                 .map_err(|error| error.within("signature.message"))?;
-            self.signatures.push(Signature {
-                name: signature.name.unwrap_or_else(|| "signature".into()),
-                slot: signature.key.unwrap_or_else(|| "secret".into()),
-                message,
-            });
         }
         let all = names(self, shared, self.signatures.len());
         let mut headers = Vec::new();
@@ -219,7 +180,8 @@ impl Plan {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<()> {
+    /// Looks at the plan as a whole, once all its templates stand.
+    pub(crate) fn finish(&mut self) -> Result<()> {
         if self.signatures.is_empty() {
             return Err(bad_input("there is no message to sign").fix("add signature = { message = \"…\" }"));
         }
@@ -235,6 +197,7 @@ impl Plan {
             }
         }
         self.refuse_circles()?;
+        self.refuse_late_signatures()?;
         let early = |template: &Template| {
             let mut early = true;
             template.names(&mut |name| {
@@ -254,6 +217,32 @@ impl Plan {
             }
         }
         self.facts = Facts::of(self);
+        Ok(())
+    }
+
+    /// Refuses a message that holds, through a let or JSON table, a signature that is not made yet.
+    fn refuse_late_signatures(&self) -> Result<()> {
+        fn latest(plan: &Plan, name: Name) -> Option<usize> {
+            let mut found = None;
+            let mut look = |name| found = found.max(latest(plan, name));
+            match name {
+                Name::Signature(at) => return Some(at),
+                Name::Let(at) => plan.lets[at].1.names(&mut look),
+                Name::Json(at) => plan.jsons[at].1.templates(&mut |inner| inner.names(&mut look)),
+                _ => {}
+            }
+            found
+        }
+        for (at, signature) in self.signatures.iter().enumerate() {
+            let mut found = None;
+            signature
+                .message
+                .names(&mut |name| found = found.max(latest(self, name)));
+            if found.is_some_and(|found| found >= at) {
+                return Err(bad_input("a message holds its own signature, or a later one")
+                    .within("signature.message"));
+            }
+        }
         Ok(())
     }
 

@@ -1,6 +1,5 @@
 //! A scheme: one exchange, as its file says it, checked whole when it is read.
 
-use serde::de::DeserializeOwned;
 use toml::Value;
 
 use super::{
@@ -12,8 +11,9 @@ use super::{
     names::Shared,
     plan::{METHODS, Plan},
     sending::Sending,
-    template::Name,
-    withdrawal::Withdrawal,
+    sockets::Sockets,
+    template::{Name, Template},
+    withdrawal::Rules,
 };
 use crate::{
     algorithm::Algorithm,
@@ -37,9 +37,10 @@ pub struct Scheme {
     pub(crate) endpoints: Vec<(String, String)>,
     plan: Plan,
     pub(crate) forms: Vec<FormPlan>,
-    websocket: Option<Plan>,
+    websocket: Option<Sockets>,
     no_websocket: Option<String>,
-    pub(crate) withdrawal: Option<Withdrawal>,
+    pub(crate) withdrawal: Option<Rules>,
+    checked: Vec<String>,
     sending: Sending,
     tests: Vec<Test>,
 }
@@ -59,12 +60,9 @@ impl Scheme {
     /// When it is not TOML, has an unknown key or a wrong type, or when a template of it is not whole or names what
     /// there is not.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        let file = if like::is_like(text) {
-            like::read(text)
-        } else {
-            from_toml(text)
-        };
-        file.and_then(Self::read).map_err(|error| error.within(origin))
+        like::read(text)
+            .and_then(Self::read)
+            .map_err(|error| error.within(origin))
     }
 
     fn read(mut file: SchemeFile) -> Result<Self> {
@@ -104,9 +102,9 @@ impl Scheme {
                 no_websocket = socket.none;
                 None
             }
-            Some(socket) => Some(
-                Plan::read_websocket(socket, &base, &shared).map_err(|error| error.within("websocket"))?,
-            ),
+            Some(socket) => {
+                Some(Sockets::read(socket, &base, &shared).map_err(|error| error.within("websocket"))?)
+            }
         };
         let mut plan = Plan::read(base, &shared)?;
         plan.paths = file.paths;
@@ -137,11 +135,18 @@ impl Scheme {
                     .fix("write endpoints as \"GET /path\" = \"…\", and keys of the top level before the first [table]"));
             }
         }
-        let sending = Sending::read(
-            file.send.unwrap_or_default(),
-            &file.hosts,
-            file.withdrawal.as_ref(),
-        );
+        let mut withdrawal = file
+            .withdrawal
+            .map(Rules::read)
+            .transpose()
+            .map_err(|error| error.within("withdrawal"))?;
+        if let Some(rules) = &mut withdrawal {
+            let sockets = websocket.iter().flat_map(Sockets::plans);
+            let all = std::iter::once(&plan).chain(forms.iter().map(|form| &form.plan));
+            all.chain(sockets).for_each(|plan| rules.look_at(plan));
+        }
+        let sending = Sending::read(file.send.unwrap_or_default(), &file.hosts, withdrawal.as_ref())
+            .map_err(|error| error.within("send"))?;
         Ok(Self {
             id: file.id,
             name: file.name,
@@ -159,8 +164,9 @@ impl Scheme {
             forms,
             websocket,
             no_websocket,
-            withdrawal: file.withdrawal.map(Withdrawal::from),
-            sending: sending.map_err(|error| error.within("send"))?,
+            withdrawal,
+            checked: file.checked,
+            sending,
             tests: file.test.into_iter().map(Test::from).collect(),
         })
     }
@@ -188,6 +194,12 @@ impl Scheme {
     /// Since when and how the exchange or this API is closed, where it is.
     pub fn closed(&self) -> Option<&str> {
         self.closed.as_deref()
+    }
+
+    /// What the file was compared with: `documentation` for an example that the exchange publishes, or the name and
+    /// version of a library.
+    pub fn checked(&self) -> &[String] {
+        &self.checked
     }
 
     /// The hosts, the usual one first.
@@ -240,6 +252,36 @@ impl Scheme {
     /// Whether some request has the passphrase in it.
     pub fn needs_passphrase(&self) -> bool {
         self.uses(Name::Passphrase)
+    }
+
+    /// The secrets by which the passphrase is MACed, where nothing else becomes of it: then it need not be kept, but its
+    /// MACs alone. None where requests hold the passphrase itself, or there is none.
+    pub fn passphrase_slots(&self) -> Vec<&str> {
+        let mut slots: Vec<&str> = Vec::new();
+        for plan in self.plans() {
+            let own = |template: &Template| {
+                plan.signatures.iter().any(|signature| {
+                    signature.is_of_passphrase() && std::ptr::eq(&raw const signature.message, template)
+                })
+            };
+            let mut bare = false;
+            plan.templates(&mut |template| {
+                template.names(&mut |name| bare |= name == Name::Passphrase && !own(template));
+            });
+            if bare {
+                return Vec::new();
+            }
+            for signature in plan
+                .signatures
+                .iter()
+                .filter(|signature| signature.is_of_passphrase())
+            {
+                if !slots.contains(&signature.slot.as_str()) {
+                    slots.push(&signature.slot);
+                }
+            }
+        }
+        slots
     }
 
     /// Whether some request has the API key in it.
@@ -297,7 +339,8 @@ impl Scheme {
 
     /// All plans: the file's own, the forms', the WebSocket login's.
     pub(crate) fn plans(&self) -> impl Iterator<Item = &Plan> {
-        self.rest_plans().chain(&self.websocket)
+        let sockets = self.websocket.iter().flat_map(Sockets::plans);
+        self.rest_plans().chain(sockets)
     }
 
     /// The plans of REST requests.
@@ -315,8 +358,8 @@ impl Scheme {
         self.forms.iter().find(fits).map_or(&self.plan, |form| &form.plan)
     }
 
-    /// The plan of the WebSocket login.
-    pub(crate) fn websocket_plan(&self) -> Result<&Plan> {
+    /// The logins of the exchange's sockets.
+    pub(crate) fn websocket(&self) -> Result<&Sockets> {
         self.websocket.as_ref().ok_or_else(|| {
             let error = Error::new(
                 Code::Unsupported,
@@ -356,24 +399,8 @@ fn check_names(file: &SchemeFile) -> Result<()> {
         return Err(bad_input(format!("`hosts` has {odd:?}"))
             .fix("write hosts in lower case, without https:// and path"));
     }
-    let needs = file.withdrawal.iter().flat_map(|rules| &rules.needs);
-    if let Some(odd) = needs
-        .into_iter()
-        .find(|part| !matches!(part.as_str(), "query" | "body"))
-    {
-        return Err(
-            bad_input(format!("`withdrawal.needs` cannot be {odd:?}")).fix("use \"query\" and \"body\"")
-        );
-    }
-    let patterns = file
-        .withdrawal
-        .iter()
-        .flat_map(|rules| &rules.paths)
-        .chain(&file.paths);
-    if let Some(odd) = patterns
-        .into_iter()
-        .find(|pattern| !pattern.starts_with('/') && !pattern.starts_with('*'))
-    {
+    let mut patterns = file.paths.iter();
+    if let Some(odd) = patterns.find(|pattern| !pattern.starts_with('/') && !pattern.starts_with('*')) {
         return Err(bad_input(format!("the path {odd:?} does not begin with `/`")));
     }
     Ok(())
@@ -393,13 +420,8 @@ fn text_of(value: &Value) -> Result<String> {
         .map_err(|kind| bad_input(format!("it must be text, and is a TOML {kind}")))
 }
 
-/// What a file says, or where it is not what it should be.
-pub(crate) fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T> {
-    toml::from_str(text).map_err(|error| bad_input(place(text, &error)))
-}
-
 /// A TOML error with its line and column.
-fn place(source: &str, error: &toml::de::Error) -> String {
+pub(crate) fn place(source: &str, error: &toml::de::Error) -> String {
     let message = error.message().trim().replace('\n', " ");
     match error.span() {
         Some(span) => {

@@ -67,7 +67,7 @@ pub(crate) enum Form {
 pub(crate) struct Clock {
     pub form: Form,
     /// Another form that a brought timestamp may have.
-    also: Option<Form>,
+    pub also: Option<Form>,
     /// How far ahead of now the timestamp lies, for exchanges that want an expiry.
     pub ahead: Duration,
 }
@@ -108,7 +108,7 @@ impl Form {
 }
 
 impl Clock {
-    pub(crate) fn new(unit: &str, ahead: u32, also: Option<&str>) -> Result<Self> {
+    pub(crate) fn new(unit: &str, also: Option<&str>, ahead: u32) -> Result<Self> {
         Ok(Self {
             form: Form::parse(unit)?,
             also: also.map(Form::parse).transpose()?,
@@ -156,15 +156,17 @@ pub(crate) enum Series {
     Count(Unit),
     /// The same, written as seconds with a decimal point: counted in microseconds, `1700000000.123456`.
     Decimal(Unit),
-    /// Random; where any will do, one that is brought may be any word.
+    /// Random.
     Random {
         /// What a made one looks like.
         shape: Shape,
-        /// Whether the exchange takes any other word too.
-        any: bool,
+        /// Whether one that is brought may be any word.
+        word: bool,
     },
     /// The timestamp again.
     Timestamp,
+    /// The timestamp again; one that is brought may be a word.
+    Word,
 }
 
 /// What a random nonce looks like.
@@ -189,18 +191,18 @@ impl Series {
                     Self::Count(unit)
                 }
             }
-            (None, Some("uuid"), None) => Self::random(Shape::Uuid, file.any),
-            (None, Some("hex32"), None) => Self::random(Shape::Hex, file.any),
+            (None, Some("uuid"), None) => Self::random(Shape::Uuid, file.word),
+            (None, Some("hex32"), None) => Self::random(Shape::Hex, file.word),
+            (None, None, Some("timestamp")) if file.word => Self::Word,
             (None, None, Some("timestamp")) => Self::Timestamp,
             _ => {
                 return Err(bad_input("`nonce` must have one of unit, random and like")
                     .fix("write unit = \"ms\", random = \"uuid\" or \"hex32\", or like = \"timestamp\""));
             }
         };
-        let is_random = matches!(series, Self::Random { .. });
         let is_counted = matches!(series, Self::Count(_) | Self::Decimal(_));
-        if file.any && !is_random {
-            return Err(bad_input("`nonce` can be any only with `random`"));
+        if file.word && is_counted {
+            return Err(bad_input("`nonce` cannot be a word and have a `unit`"));
         }
         if (file.decimal || file.increasing) && !is_counted {
             return Err(bad_input(
@@ -210,8 +212,13 @@ impl Series {
         Ok(series)
     }
 
-    const fn random(shape: Shape, any: bool) -> Self {
-        Self::Random { shape, any }
+    const fn random(shape: Shape, word: bool) -> Self {
+        Self::Random { shape, word }
+    }
+
+    /// Whether one that is brought is text that the request chooses.
+    pub(crate) const fn is_chosen(self) -> bool {
+        matches!(self, Self::Word | Self::Random { word: true, .. })
     }
 
     /// Refuses a nonce that is not of the form.
@@ -225,8 +232,8 @@ impl Series {
                 decimal(nonce, unit).is_some(),
                 "a number without sign or leading zero, with at most 9 digits behind the point",
             ),
-            Self::Random { any: true, .. } => {
-                (is_word(nonce), "a word of 1 to 64 letters, digits, `-` and `_`")
+            Self::Word | Self::Random { word: true, .. } => {
+                (is_word(nonce), "1 to 64 letters, digits and -_.")
             }
             Self::Random {
                 shape: Shape::Uuid, ..
@@ -250,7 +257,7 @@ impl Series {
         match self {
             Self::Count(_) => count(nonce),
             Self::Decimal(unit) => decimal(nonce, unit),
-            Self::Random { .. } | Self::Timestamp => None,
+            Self::Random { .. } | Self::Timestamp | Self::Word => None,
         }
     }
 
@@ -313,7 +320,7 @@ fn is_word(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// Whether it is a UUID in lower-case hex, of any version.
@@ -377,7 +384,7 @@ mod tests {
             ("iso", 0, "2023-11-14T22:13:20"),
             ("iso-ms", 0, "2023-11-14T22:13:20.123Z"),
         ] {
-            let clock = Clock::new(unit, ahead, None).unwrap();
+            let clock = Clock::new(unit, None, ahead).unwrap();
             assert_eq!(clock.make(now).unwrap(), wanted);
             clock.check(wanted).unwrap();
         }
@@ -385,9 +392,9 @@ mod tests {
 
     #[test]
     fn brought_timestamps_must_have_the_exact_form() {
-        let check = |unit: &str, stamp: &str| Clock::new(unit, 0, None).unwrap().check(stamp);
+        let check = |unit: &str, stamp: &str| Clock::new(unit, None, 0).unwrap().check(stamp);
         check("s", "1700000000.123").unwrap();
-        let both = Clock::new("ms", 0, Some("s")).unwrap();
+        let both = Clock::new("ms", Some("s"), 0).unwrap();
         both.check("1700000000123").unwrap();
         both.check("1700000000.123").unwrap();
         let error = both.check("170000000012").unwrap_err();
@@ -422,16 +429,19 @@ mod tests {
         for bad in ["", "01", "-1", "+1", "1.0", " 1", "18446744073709551616", "1a"] {
             assert!(counted.check(bad).is_err(), "{bad:?}");
         }
-        let random = |shape, any| Series::Random { shape, any };
+        let random = |shape, word| Series::Random { shape, word };
         let uuid = "5685d624-04fc-d555-5daf-106db8dee081";
         random(Shape::Uuid, false).check(uuid).unwrap();
         assert!(random(Shape::Uuid, false).check(&uuid.to_uppercase()).is_err());
         assert!(random(Shape::Hex, false).check("xyz").is_err());
-        for word in [uuid, "n_1700000000000", "A", &"z".repeat(64)] {
+        assert!(Series::Timestamp.check("1iqt2wls").is_err());
+        for word in [uuid, "n_1700000000000", "1iqt2wls", "A", &"z".repeat(64)] {
             random(Shape::Uuid, true).check(word).unwrap();
+            Series::Word.check(word).unwrap();
         }
-        for no_word in ["", "a b", "a/b", "a=b", "é", &"z".repeat(65)] {
+        for no_word in ["", "a b", "a/b", "a=b", "a\n", "é", &"z".repeat(65)] {
             assert!(random(Shape::Hex, true).check(no_word).is_err(), "{no_word:?}");
+            assert!(Series::Word.check(no_word).is_err(), "{no_word:?}");
         }
     }
 
@@ -462,7 +472,7 @@ mod tests {
     fn random_nonces_fit_their_own_check() {
         for shape in [Shape::Uuid, Shape::Hex] {
             let (a, b) = (shape.make().unwrap(), shape.make().unwrap());
-            Series::Random { shape, any: false }.check(&a).unwrap();
+            Series::Random { shape, word: false }.check(&a).unwrap();
             assert_ne!(a, b);
         }
     }

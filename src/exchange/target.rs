@@ -56,10 +56,12 @@ pub(crate) fn read(scheme: &Scheme, request: &Request, base_url: Option<&str>) -
             )
         }
     };
+    let has_body = request.body.is_some() || request.params.is_some();
     let (path, query) = match path {
         None if request.websocket => {
             let only = scheme
-                .websocket_plan()?
+                .websocket()?
+                .choose("", has_body)
                 .paths
                 .first()
                 .filter(|path| !path.contains('*'));
@@ -73,10 +75,14 @@ pub(crate) fn read(scheme: &Scheme, request: &Request, base_url: Option<&str>) -
             None => (path, None),
         },
     };
-    if request.websocket && !path.is_empty() && !scheme.websocket_plan()?.facts.signs_path {
-        return Err(
-            bad_input("this exchange's WebSocket login does not depend on a path").fix("leave `path` out"),
-        );
+    if request.websocket && !path.is_empty() {
+        let sockets = scheme.websocket()?;
+        if !sockets.has_path(&path) && !sockets.choose(&path, has_body).facts.signs_path {
+            return Err(
+                bad_input("this exchange's WebSocket login does not depend on this path")
+                    .fix("leave `path` out"),
+            );
+        }
     }
     if !(request.websocket && path.is_empty()) {
         check_path(&path)?;

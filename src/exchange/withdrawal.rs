@@ -1,8 +1,6 @@
 //! Whether a request moves money out: the file's rules, looked at with everything in mind that a signature could also
 //! be used for.
 
-use std::collections::BTreeMap;
-
 use base64ct::Encoding as _;
 use percent_encoding::percent_decode;
 
@@ -10,39 +8,148 @@ use super::{
     analyse::{Seam, is_path_char},
     endpoint::{self, collect},
     file::WithdrawalFile,
-    glob::fits,
-    plan::Plan,
+    glob::{begins, fits},
+    plan::{METHODS, Plan},
     prepare::Prepared,
     scheme::Scheme,
 };
+use crate::error::{Result, bad_input};
 
-/// What moves money out, by a file's `[withdrawal]`.
+/// A file's rules, ready to be compared.
 #[derive(Debug, Clone)]
-pub(crate) struct Withdrawal {
-    /// Each path pattern as it is written and as it is compared: in lower case, without slashes at its end.
-    paths: Vec<(String, String)>,
-    pub fields: Vec<String>,
-    pub body: BTreeMap<String, Vec<String>>,
-    /// Parts that the exchange wants signed in every withdrawal: `query`, `body`.
-    needs: Vec<String>,
+pub(crate) struct Rules {
+    paths: Vec<PathRule>,
+    fields: Vec<FieldRule>,
+    values: Vec<ValueRule>,
+    needs: Vec<Need>,
+    /// Whether the path of some request is not signed, so that a signature made elsewhere may fit it.
+    loose: bool,
+    /// Whether the path of some request is signed, so that text of another may stand for it.
+    strict: bool,
 }
 
-impl From<WithdrawalFile> for Withdrawal {
-    fn from(file: WithdrawalFile) -> Self {
-        let with_compared = |pattern: String| {
-            let lower = pattern.to_lowercase();
-            let compared = match lower.trim_end_matches('/') {
-                "" => lower,
-                trimmed => trimmed.to_owned(),
-            };
-            (pattern, compared)
+/// A part of the request that every withdrawal's message holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Query,
+    Body,
+}
+
+#[derive(Debug, Clone)]
+struct PathRule {
+    /// As the file has it.
+    shown: String,
+    method: Option<&'static str>,
+    /// The path in lower case, without a slash at its end.
+    pattern: String,
+}
+
+#[derive(Debug, Clone)]
+struct FieldRule {
+    shown: String,
+    /// Names in lower case, all of which must be there.
+    names: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct ValueRule {
+    shown: String,
+    name: String,
+    value: String,
+}
+
+impl Rules {
+    /// Checks what a file says.
+    pub(crate) fn read(file: WithdrawalFile) -> Result<Self> {
+        let paths = file
+            .paths
+            .into_iter()
+            .map(PathRule::read)
+            .collect::<Result<_>>()?;
+        let field = |shown: String| FieldRule {
+            names: shown.to_lowercase().split('+').map(str::to_owned).collect(),
+            shown,
         };
-        Self {
-            paths: file.paths.into_iter().map(with_compared).collect(),
-            fields: file.fields,
-            body: file.body,
-            needs: file.needs,
+        let mut values = Vec::new();
+        for (name, hits) in &file.body {
+            values.extend(hits.iter().map(|hit| ValueRule {
+                shown: format!("{name}={hit}"),
+                name: name.to_lowercase(),
+                value: hit.to_lowercase(),
+            }));
         }
+        let need = |part: &String| match part.as_str() {
+            "query" => Ok(Need::Query),
+            "body" => Ok(Need::Body),
+            other => Err(bad_input(format!("`needs` cannot be {other:?}")).fix("use \"query\" and \"body\"")),
+        };
+        Ok(Self {
+            needs: file.needs.iter().map(need).collect::<Result<_>>()?,
+            paths,
+            fields: file.fields.into_iter().map(field).collect(),
+            values,
+            loose: false,
+            strict: false,
+        })
+    }
+
+    /// Takes note of what the file's plans sign.
+    pub(crate) fn look_at(&mut self, plan: &Plan) {
+        self.strict |= plan.facts.signs_path;
+        self.loose |= !plan.facts.signs_path && (plan.facts.signs_query || plan.facts.signs_body);
+    }
+
+    /// Whether no message of this plan is a withdrawal's, since it lacks a part that the exchange wants signed in each.
+    pub(crate) fn spare(&self, plan: &Plan) -> bool {
+        self.needs.iter().any(|need| match need {
+            Need::Query => !plan.facts.signs_query,
+            Need::Body => !plan.facts.signs_body,
+        })
+    }
+
+    /// Whether a rule, of whatever method, fits this path.
+    pub(crate) fn has_path(&self, path: &str) -> bool {
+        let path = path.to_lowercase();
+        self.paths.iter().any(|rule| fits(&rule.pattern, &path))
+    }
+
+    /// Whether a withdrawal can be known without its path.
+    pub(crate) const fn knows_fields(&self) -> bool {
+        !self.fields.is_empty() || !self.values.is_empty()
+    }
+}
+
+impl PathRule {
+    fn read(shown: String) -> Result<Self> {
+        let (method, path) = match shown.split_once(' ') {
+            None => (None, shown.as_str()),
+            Some((method, path)) => {
+                let known = METHODS.into_iter().find(|known| *known == method);
+                let known = known.ok_or_else(|| {
+                    bad_input(format!("`withdrawal.paths` has {shown:?}")).fix(format!(
+                        "write one of {} in front of the path, or none",
+                        METHODS.join(", ")
+                    ))
+                })?;
+                (Some(known), path)
+            }
+        };
+        if !path.starts_with('/') && !path.starts_with('*') {
+            return Err(bad_input(format!("the path {path:?} does not begin with `/`")));
+        }
+        let mut pattern = path.to_lowercase();
+        while pattern.len() > 1 && pattern.ends_with('/') {
+            pattern.pop();
+        }
+        Ok(Self {
+            method,
+            pattern,
+            shown,
+        })
+    }
+
+    fn says(&self) -> String {
+        format!("the path {} moves money out", self.shown)
     }
 }
 
@@ -68,33 +175,27 @@ impl Scheme {
     }
 }
 
-impl Withdrawal {
-    /// Whether no message of this plan is a withdrawal's, since it lacks a part that the exchange wants signed in each.
-    pub(crate) fn spares(&self, plan: &Plan) -> bool {
-        self.needs.iter().any(|part| match part.as_str() {
-            "query" => !plan.facts.signs_query,
-            _ => !plan.facts.signs_body,
-        })
-    }
-}
-
-fn raw(rules: &Withdrawal, text: &str) -> Option<String> {
-    let lower = text.to_lowercase();
-    for (pattern, compared) in &rules.paths {
-        if fits(&format!("*{}*", compared.trim_end_matches('/')), &lower) {
-            return Some(format!("the path {pattern} moves money out"));
-        }
+fn raw(rules: &Rules, text: &str) -> Option<String> {
+    if let Some(rule) = shown_in(rules, &text.to_lowercase()) {
+        return Some(rule.says());
     }
     let mut fields = Vec::new();
     collect(text, &mut fields);
     named(rules, &fields)
 }
 
+/// The path that stands somewhere in a text, which is in lower case.
+fn shown_in<'r>(rules: &'r Rules, text: &str) -> Option<&'r PathRule> {
+    let mut paths = rules.paths.iter();
+    paths.find(|rule| fits(&format!("*{}*", rule.pattern), text))
+}
+
 impl Prepared<'_> {
     /// The words of the rule that says that this moves money out, if one does.
     pub fn moves_money(&self) -> Option<String> {
         let facts = &self.plan.facts;
-        if self.endpoint.websocket && !(facts.signs_path || facts.signs_query || facts.signs_body) {
+        let signs_something = facts.signs_path || facts.signs_query || facts.signs_body;
+        if self.endpoint.websocket && !signs_something {
             return None;
         }
         let Some(rules) = &self.scheme.withdrawal else {
@@ -102,36 +203,53 @@ impl Prepared<'_> {
                 "the exchange's file has no withdrawal rules, so any request may move money out".into(),
             );
         };
-        if rules.spares(self.plan) {
+        if rules.spare(self.plan) {
             return None;
         }
-        if !(facts.signs_path || facts.signs_query || facts.signs_body) {
+        if !signs_something {
             return Some(
                 "nothing of the request is signed, so the signature fits a withdrawal as well".into(),
             );
         }
-        if !facts.signs_path && rules.fields.is_empty() && rules.body.is_empty() {
+        if !facts.signs_path && !rules.knows_fields() {
             return Some("the path is not signed, and the exchange's file has no `withdrawal.fields`".into());
         }
         self.path_rule(rules).or_else(|| self.field_rule(rules))
     }
 
-    fn path_rule(&self, rules: &Withdrawal) -> Option<String> {
+    fn path_rule(&self, rules: &Rules) -> Option<String> {
+        let facts = &self.plan.facts;
         let path = self.endpoint.plain_path.as_str();
-        let seams = &self.plan.facts.seams;
+        let bare = without_extension(path);
         let (query, body) = (self.query.as_str(), self.parameters());
-        let (pattern, _) = rules.paths.iter().find(|(_, compared)| {
-            fits(compared, path) || seams.iter().any(|seam| across(seam, compared, path, query, body))
-        })?;
-        Some(format!("the path {pattern} moves money out"))
+        // Where the path is not signed, no method protects either: there the rule is for honest mistakes.
+        let told = (facts.signs_method || !facts.signs_path) && !self.endpoint.websocket;
+        let hit = rules.paths.iter().find(|rule| {
+            let other = rule.method.is_some_and(|method| method != self.endpoint.method);
+            !(told && other)
+                && (fits(&rule.pattern, path)
+                    || fits(&rule.pattern, bare)
+                    || facts
+                        .seams
+                        .iter()
+                        .any(|seam| across(seam, &rule.pattern, path, query, body)))
+        });
+        if let Some(rule) = hit {
+            return Some(rule.says());
+        }
+        // Elsewhere the exchange reads a path where this request has fields.
+        if !facts.signs_path && rules.strict && (query.contains('/') || body.contains('/')) {
+            return shown_in(rules, &format!("{query}{body}").to_lowercase()).map(PathRule::says);
+        }
+        None
     }
 
-    fn field_rule(&self, rules: &Withdrawal) -> Option<String> {
-        if rules.fields.is_empty() && rules.body.is_empty() {
+    fn field_rule(&self, rules: &Rules) -> Option<String> {
+        if !rules.knows_fields() {
             return None;
         }
         let mut fields = self.fields();
-        if !self.plan.facts.signs_path {
+        if rules.loose {
             let (query, body) = (self.query.as_str(), self.parameters());
             let mut more = Vec::new();
             // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
@@ -159,6 +277,12 @@ impl Prepared<'_> {
     }
 }
 
+/// The path without an ending such as `.json`, which some servers pass over.
+fn without_extension(path: &str) -> &str {
+    let last = path.rfind('/').unwrap_or(0);
+    path[last..].find('.').map_or(path, |at| &path[..last + at])
+}
+
 /// Whether the pattern is hit when path and neighbour are cut apart elsewhere.
 fn across(seam: &Seam, pattern: &str, path: &str, query: &str, body: &str) -> bool {
     let longer = format!("{pattern}*");
@@ -174,6 +298,7 @@ fn across(seam: &Seam, pattern: &str, path: &str, query: &str, body: &str) -> bo
                 .trim_end_matches('/'),
         ),
         Seam::Other => fits(&longer, path),
+        Seam::Text => fits(&longer, path) || begins(pattern, path),
         Seam::Query => fits(&longer, &joined(query)),
         Seam::Body => fits(&longer, &joined(body)),
         Seam::Before { cut } => {
@@ -184,37 +309,30 @@ fn across(seam: &Seam, pattern: &str, path: &str, query: &str, body: &str) -> bo
 }
 
 /// The rule that one of these fields fits.
-fn named(rules: &Withdrawal, fields: &[(String, String)]) -> Option<String> {
+fn named(rules: &Rules, fields: &[(String, String)]) -> Option<String> {
     let fields: Vec<(String, &str)> = fields
         .iter()
         .map(|(name, value)| (folded(name), value.as_str()))
         .collect();
-    let has = |wanted: &str| {
-        let wanted = wanted.to_lowercase();
+    let has = |wanted: &String| {
         // Digits in front may belong to a number that stands before the query in the message.
         fields.iter().any(|(name, _)| {
-            *name == wanted || name.trim_start_matches(|char: char| char.is_ascii_digit()) == wanted
+            name == wanted || name.trim_start_matches(|char: char| char.is_ascii_digit()) == wanted
         })
     };
-    if let Some(rule) = rules.fields.iter().find(|rule| rule.split('+').all(has)) {
-        return Some(match rule.split_once('+') {
-            None => format!("the field {rule} moves money out"),
-            Some(_) => format!(
-                "the fields {} together move money out",
-                rule.replace('+', " and ")
-            ),
+    if let Some(rule) = rules.fields.iter().find(|rule| rule.names.iter().all(has)) {
+        return Some(if rule.names.len() == 1 {
+            format!("the field {} moves money out", rule.shown)
+        } else {
+            let together = rule.shown.replace('+', " and ");
+            format!("the fields {together} together move money out")
         });
     }
-    for (name, values) in &rules.body {
-        let wanted = name.to_lowercase();
-        for (_, value) in fields.iter().filter(|(name, _)| *name == wanted) {
-            let value = value.trim().to_lowercase();
-            if let Some(hit) = values.iter().find(|hit| fits(&hit.to_lowercase(), &value)) {
-                return Some(format!("{name}={hit} moves money out"));
-            }
-        }
-    }
-    None
+    let hit = rules.values.iter().find(|rule| {
+        let mut same = fields.iter().filter(|(name, _)| *name == rule.name);
+        same.any(|(_, value)| fits(&rule.value, &value.trim().to_lowercase()))
+    });
+    hit.map(|rule| format!("{} moves money out", rule.shown))
 }
 
 /// A name as servers may read it: without case and spaces around, and without the index of `name[0]`.

@@ -128,6 +128,7 @@ mod tests {
             current: Pair {
                 api_key: None,
                 extra: BTreeMap::new(),
+                passphrase_macs: BTreeMap::new(),
                 created: String::new(),
                 copies: Vec::new(),
             },

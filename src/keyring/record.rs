@@ -189,6 +189,10 @@ pub struct Pair {
     /// Further values that are not secret, as `user_id` and `partner`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, String>,
+    /// The passphrase's MACs in lower-case hex, each by the name of the secret that made it, where the exchange wants
+    /// nothing else of the passphrase: it is not kept then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub passphrase_macs: BTreeMap<String, String>,
     /// When it was imported or generated, RFC 3339 in UTC.
     pub created: String,
     /// The key on each token that holds it, in the order of use. At least one.

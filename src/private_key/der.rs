@@ -1,5 +1,6 @@
 //! The structures of private keys, read in place by the crates that know them.
 
+use pkcs1::RsaPrivateKeyRef;
 use pkcs8::{
     ObjectIdentifier, PrivateKeyInfoRef,
     der::{Decode as _, asn1::OctetStringRef},
@@ -25,6 +26,17 @@ const OTHERS: [(&str, &str); 9] = [
     ("1.2.840.113549.1.1.10", "for RSA-PSS alone"),
     ("1.2.840.10040.4.1", "for DSA"),
 ];
+
+/// What a key without its PEM lines is, if it is one.
+pub(super) fn label(der: &[u8]) -> Option<Label> {
+    if PrivateKeyInfoRef::from_der(der).is_ok() {
+        Some(Label::Pkcs8)
+    } else if EcPrivateKey::from_der(der).is_ok() {
+        Some(Label::Sec1)
+    } else {
+        RsaPrivateKeyRef::from_der(der).is_ok().then_some(Label::Pkcs1)
+    }
+}
 
 pub(super) fn read(label: Label, der: &Secret) -> Result<PrivateKey> {
     match label {

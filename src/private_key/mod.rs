@@ -40,9 +40,9 @@ pub enum Numbers<'a> {
 }
 
 impl PrivateKey {
-    /// Reads the text of a key: a PEM block (PKCS #8, SEC 1 or PKCS #1), in which line feeds may be written as `\n`; or
-    /// base64 of the 32 bytes of an Ed25519 seed, or of seed and public key; or base58 of the same, where `base58` says so
-    /// or `ed25519:` stands in front.
+    /// Reads the text of a key: a PEM block (PKCS #8, SEC 1 or PKCS #1), in which line feeds may be written as `\n`, or
+    /// what stands between its lines, alone; or base64 of the 32 bytes of an Ed25519 seed, or of seed and public key; or
+    /// base58 of the same, where `base58` says so or `ed25519:` stands in front.
     ///
     /// # Errors
     /// When it is none of these, is encrypted, is not whole, or its halves do not belong together; or when there is no
@@ -59,14 +59,18 @@ impl PrivateKey {
             None => decode_base64(text.expose())?,
         };
         match bytes.expose() {
-            seed if seed.len() == 32 => Self::from_seed(seed, None),
-            both if both.len() == 64 => Self::from_seed(&both[..32], Some(&both[32..])),
-            other => Err(bad_input(format!(
-                "the private key has {} bytes, and an Ed25519 key has 32, or 64 with its public key",
-                other.len()
-            ))
-            .fix("see that it was copied whole; give other private keys as a PEM block")),
+            seed if seed.len() == 32 => return Self::from_seed(seed, None),
+            both if both.len() == 64 => return Self::from_seed(&both[..32], Some(&both[32..])),
+            _ => {}
         }
+        let label = der::label(bytes.expose()).ok_or_else(|| {
+            bad_input(format!(
+                "the private key has {} bytes, and an Ed25519 key has 32, or 64 with its public key",
+                bytes.len()
+            ))
+            .fix("see that it was copied whole; give other private keys as a PEM block")
+        })?;
+        der::read(label, &bytes)
     }
 
     fn from_seed(seed: &[u8], public: Option<&[u8]>) -> Result<Self> {

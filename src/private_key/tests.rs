@@ -97,6 +97,29 @@ fn a_pem_block_may_be_written_as_people_and_files_write_it() {
 }
 
 #[test]
+fn what_stands_between_the_lines_of_a_pem_is_read_alone() {
+    // The parameters are a block of their own.
+    for (pem, public, _) in TAKEN.iter().filter(|(pem, ..)| !pem.contains("PARAMETERS")) {
+        let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let key = read(&body).unwrap_or_else(|error| panic!("{error}: {pem}"));
+        assert_eq!(key.public_key().text(PublicForm::Pem), public.trim_end());
+        refused(
+            &Base64::encode_string(&Base64::decode_vec(&body).unwrap()[1..]),
+            "bytes",
+        );
+    }
+    for (pem, words) in [
+        (file!("p384-sec1.pem"), "P-384"),
+        (file!("ed448.pem"), "Ed448"),
+        (file!("rsa1024.pem"), "1024 bits"),
+        (file!("ed25519-mismatch.pem"), "do not belong together"),
+    ] {
+        let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        refused(&body, words);
+    }
+}
+
+#[test]
 fn a_seed_is_read_in_the_forms_of_exchanges() {
     let wanted = read(file!("ed25519.pem")).unwrap();
     let seed = wanted.chosen().unwrap();

@@ -8,6 +8,7 @@ pub mod extraction;
 mod lock;
 mod pin;
 pub mod pkcs11;
+mod refusal;
 mod softhsm;
 mod source;
 mod tokens;

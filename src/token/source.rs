@@ -1,7 +1,6 @@
 //! Where the PIN of a configured token comes from, and the memory of those that were refused.
 
 use std::{
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     str::FromStr,
     sync::{
@@ -10,13 +9,14 @@ use std::{
     },
 };
 
-use serde::{Deserialize, Serialize};
-
-use super::{PinProvider, PinRequest};
+use super::{
+    PinProvider, PinRequest,
+    refusal::{Mark, Memory, Standing},
+};
 use crate::{
     ask::{Ask, LONGEST_SECRET, pinentry, read_secret_line},
     error::{Code, Error, Result, bad_input, failed},
-    home::{Home, create_folder, open_private, read_private, remove_file, write_private},
+    home::{Home, open_private},
     secret::Secret,
 };
 
@@ -84,22 +84,11 @@ impl FromStr for PinSource {
     }
 }
 
-/// What a refused file was: compared before it is used again. Nothing is derived from the PIN.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Refused {
-    source: String,
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 /// The PIN of a token as `config.toml` says, with the memory of what was refused.
 pub struct ConfiguredPin {
     source: PinSource,
     token: String,
-    memory: PathBuf,
+    memory: Memory,
     ask: Arc<dyn Ask>,
     /// A PIN that came once, in locked memory, for the time when the token must be opened again.
     given: Mutex<Option<Secret>>,
@@ -113,7 +102,7 @@ impl ConfiguredPin {
         Self {
             source,
             token: token.to_owned(),
-            memory: memory(home, token),
+            memory: Memory::of(home, token),
             ask,
             given: Mutex::default(),
             length: AtomicUsize::new(0),
@@ -141,42 +130,43 @@ impl ConfiguredPin {
     }
 
     /// What the source is now; none where a person is asked, or there is nothing.
-    fn mark(&self) -> Option<Refused> {
-        let path = match &self.source {
-            PinSource::Fd(number) => PathBuf::from(format!("/proc/self/fd/{number}")),
-            _ => self.path().ok()??,
-        };
-        let metadata = std::fs::metadata(path).ok()?;
-        if matches!(self.source, PinSource::Fd(_)) && !metadata.is_file() {
-            // One pipe cannot be told from the next, so that the user's word is needed.
-            return Some(Refused {
-                source: self.source.text(),
-                ..Refused::default()
-            });
+    fn mark(&self) -> Option<Mark> {
+        let source = self.source.text();
+        match &self.source {
+            PinSource::Terminal | PinSource::Pinentry => None,
+            PinSource::File(path) => Mark::of_file(source, path),
+            PinSource::Credential(_) => Mark::of_credential(source, &self.path().ok()??),
+            PinSource::Fd(number) => {
+                let path = PathBuf::from(format!("/proc/self/fd/{number}"));
+                if std::fs::metadata(&path).ok()?.is_file() {
+                    return Mark::of_file(source, &path);
+                }
+                // One pipe cannot be told from the next, so that the user's word is needed.
+                Some(Mark::of_a_stream(source))
+            }
         }
-        Some(Refused {
-            source: self.source.text(),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
     }
 
     fn check_not_refused(&self) -> Result<()> {
-        let Some(bytes) = read_private(&self.memory, 1 << 16)? else {
-            return Ok(());
+        let (source, token) = (self.source.text(), &self.token);
+        let (why, fix) = match self.memory.ask(self.mark().as_ref())? {
+            Standing::Changed => return Ok(()),
+            Standing::Same => (
+                "and it has not changed since",
+                format!(
+                    "put the right PIN there; or, if it is right after all: hsmsign token retry-pin {token}"
+                ),
+            ),
+            Standing::Unknown => (
+                "and systemd makes a credential anew at each start, so that it cannot be seen whether this one is another",
+                format!("put the right PIN there, then: hsmsign token retry-pin {token}"),
+            ),
         };
-        let refused: Option<Refused> = serde_json::from_slice(&bytes).ok();
-        if refused.is_none() || refused == self.mark() {
-            return Err(Error::new(
-                Code::WrongPin,
-                format!("the token refused the PIN in {} before, and it has not changed since; it was not tried again", self.source.text()),
-            )
-            .fix(format!("put the right PIN there; or, if it is right after all: hsmsign token retry-pin {}", self.token)));
-        }
-        remove_file(&self.memory)
+        Err(Error::new(
+            Code::WrongPin,
+            format!("the token refused the PIN in {source} before, {why}; it was not tried again"),
+        )
+        .fix(fix))
     }
 
     fn read(&self, path: &Path) -> Result<Secret> {
@@ -283,19 +273,12 @@ impl PinProvider for ConfiguredPin {
     fn refused(&self, _tries_left: Option<u32>) {
         *lock(&self.given) = None;
         if let Some(mark) = self.mark()
-            && let Ok(text) = serde_json::to_vec(&mark)
+            && let Err(error) = self.memory.keep(&mark)
         {
-            let written = self
-                .memory
-                .parent()
-                .map_or(Ok(()), create_folder)
-                .and_then(|()| write_private(&self.memory, &text));
-            if let Err(error) = written {
-                self.ask.tell(&format!(
-                    "hsmsign: the refused PIN could not be remembered ({error}): do not run this again before the PIN in {} is right",
-                    self.source.text()
-                ));
-            }
+            self.ask.tell(&format!(
+                "hsmsign: the refused PIN could not be remembered ({error}): do not run this again before the PIN in {} is right",
+                self.source.text()
+            ));
         }
     }
 
@@ -313,13 +296,7 @@ impl PinProvider for ConfiguredPin {
 /// # Errors
 /// When the memory cannot be removed.
 pub fn forget_refused(home: &Home, token: &str) -> Result<bool> {
-    let memory = memory(home, token);
-    let remembered = memory.exists();
-    remove_file(&memory).map(|()| remembered)
-}
-
-fn memory(home: &Home, token: &str) -> PathBuf {
-    home.state("pins").join(format!("{token}.refused"))
+    Memory::of(home, token).forget()
 }
 
 #[allow(unsafe_code)]
@@ -357,6 +334,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
+    use crate::home::write_private;
 
     struct Nobody;
     impl Ask for Nobody {

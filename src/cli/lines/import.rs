@@ -34,7 +34,7 @@ pub fn import(enrol: &Enrol, flags: &NewKey) -> Result<ExitCode> {
                 break;
             }
             if buffer.spare_mut().is_empty() && buffer.capacity() < LONGEST {
-                buffer = larger(&buffer)?;
+                buffer = traceless(|| larger(&buffer))?;
             }
             let room = buffer.spare_mut();
             if room.is_empty() {

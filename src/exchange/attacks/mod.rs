@@ -12,31 +12,8 @@ use crate::{
     secret::Secret,
 };
 
-macro_rules! data {
-    ($name:literal) => {
-        include_str!(concat!("../../../softhsm-tests/data/schemes/", $name, ".toml"))
-    };
-}
-
 fn scheme(name: &str) -> Scheme {
-    let text = match name {
-        "bingx" => data!("bingx"),
-        "bitmex" => data!("bitmex"),
-        "bitso" => data!("bitso"),
-        "bitstamp-legacy" => data!("bitstamp-legacy"),
-        "btcmarkets" => data!("btcmarkets"),
-        "bybit" => data!("bybit"),
-        "cryptocom" => data!("cryptocom"),
-        "gemini" => data!("gemini"),
-        "htx" => data!("htx"),
-        "krakenfutures" => data!("krakenfutures"),
-        "kucoin" => data!("kucoin"),
-        "okx" => data!("okx"),
-        "phemex" => data!("phemex"),
-        "whitebit" => data!("whitebit"),
-        name => builtin(name).unwrap(),
-    };
-    Scheme::parse(text, name).unwrap()
+    Scheme::parse(builtin(name).unwrap(), name).unwrap()
 }
 
 /// What the rules say of a request, or why it is refused.
@@ -67,7 +44,7 @@ fn credentials() -> Credentials {
     Credentials {
         api_key: Some("KEY".into()),
         passphrase: Some(Secret::take(&mut b"words".to_vec()).unwrap()),
-        extra: Vec::new(),
+        ..Credentials::default()
     }
 }
 

@@ -138,7 +138,7 @@ fn a_websocket_login_signs_no_other_path() {
     refused(
         "bitfinex",
         r#"{"websocket":true,"path":"/v2/auth/w/withdraw"}"#,
-        "does not depend on a path",
+        "does not depend on this path",
     );
     refused(
         "bitfinex",
@@ -451,6 +451,25 @@ fn a_key_below_headers_is_not_taken_for_a_header() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn no_message_holds_its_own_signature() {
+    let file = |more: &str| {
+        format!(
+            "id = \"x\"\nname = \"X\"\nhosts = [\"x.com\"]\nkey = {{ algorithm = \"hmac-sha256\", secret = \"ascii\", \
+             encoding = \"hex\" }}\nlet.a = \"{{json.t}}\"\njson.t = {{ s = \"{{signature}}\" }}\n{more}\n"
+        )
+    };
+    let fine = "signature = { message = \"{body}\" }\nheaders = { A = \"{a}\" }";
+    assert!(Scheme::parse(&file(fine), "x").is_ok());
+    for circle in ["{a}", "{json.t}", "{sha256(path, a)}"] {
+        let error =
+            Scheme::parse(&file(&format!("signature = {{ message = \"{circle}\" }}")), "x").unwrap_err();
+        assert!(error.message().contains("its own signature"), "{circle}: {error}");
+    }
+    let error = Scheme::parse(&file("signature = { message = \"{signature}\" }"), "x").unwrap_err();
+    assert!(error.message().contains("no name `signature`"), "{error}");
 }
 
 #[test]

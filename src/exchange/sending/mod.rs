@@ -15,9 +15,10 @@ pub use self::{
     time::{TimeSource, TimeUnit},
 };
 use super::{
-    file::{ErrorFile, SendFile, TimeFile, WithdrawalFile},
+    file::{ErrorFile, SendFile, TimeFile},
     glob::fits,
     scheme::is_host,
+    withdrawal::Rules,
 };
 use crate::{
     error::{Result, bad_input},
@@ -38,11 +39,7 @@ pub struct Sending {
 }
 
 impl Sending {
-    pub(crate) fn read(
-        file: SendFile,
-        hosts: &[String],
-        withdrawal: Option<&WithdrawalFile>,
-    ) -> Result<Self> {
+    pub(crate) fn read(file: SendFile, hosts: &[String], withdrawal: Option<&Rules>) -> Result<Self> {
         let times = list::<TimeFile>(file.time.as_ref()).map_err(|error| error.within("time"))?;
         let errors = list::<ErrorFile>(file.error.as_ref()).map_err(|error| error.within("error"))?;
         for (key, patterns) in [("read-only", &file.read_only), ("acting", &file.acting)] {
@@ -52,16 +49,8 @@ impl Sending {
                 )));
             }
         }
-        let moves_money = |path: &&String| {
-            let patterns = withdrawal.map(|rules| rules.paths.as_slice()).unwrap_or_default();
-            // A pattern may have a method in front.
-            let patterns = patterns.iter().filter_map(|pattern| pattern.rsplit(' ').next());
-            let path = path.to_lowercase();
-            patterns
-                .into_iter()
-                .any(|pattern| fits(&pattern.to_lowercase(), &path))
-        };
-        if let Some(odd) = file.read_only.iter().find(moves_money) {
+        let moves = |path: &&String| withdrawal.is_some_and(|rules| rules.has_path(path));
+        if let Some(odd) = file.read_only.iter().find(moves) {
             return Err(bad_input(format!(
                 "`read-only` has {odd:?}, which moves money out by `withdrawal`"
             )));
