@@ -352,15 +352,6 @@ pub(crate) struct SendFile {
     pub testnet_headers: BTreeMap<String, String>,
 }
 
-impl SendFile {
-    /// The same at other hosts, whose testnet is another one too.
-    pub(crate) fn elsewhere(mut self) -> Self {
-        self.testnet.clear();
-        self.testnet_headers.clear();
-        self
-    }
-}
-
 /// Where the exchange tells its time.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,8 @@
 //! What sending must know of an exchange beside the request: by what an answer is an error, what may be sent twice,
 //! where the exchange tells its time, and the hosts of its testnet.
 
+#[cfg(test)]
+mod known;
 mod rules;
 #[cfg(test)]
 mod tests;
