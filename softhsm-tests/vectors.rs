@@ -83,7 +83,7 @@ fn come_out(wanted: fn(&str) -> bool, least: usize) {
     for row in &rows {
         let next = format!("k{}", keys.len());
         let key = keys
-            .entry(row["credentials"].to_string() + &row["exchange"].to_string())
+            .entry(key_of(row))
             .or_insert_with(|| {
                 imports.push_str(&format!("{}\n", import_line(&next, row)));
                 next
@@ -116,6 +116,28 @@ fn come_out(wanted: fn(&str) -> bool, least: usize) {
     }
     assert!(judged.len() >= least, "{}", judged.len());
     eprintln!("{} requests of {} keys", judged.len(), keys.len());
+    for row in judged.iter().filter(|row| row["request"]["websocket"] == true) {
+        judge(row, &login(&place, &keys[&key_of(row)], row));
+    }
+}
+
+/// The answer of `hsmsign websocket`.
+fn login(place: &Place, key: &str, row: &Value) -> Value {
+    let mut args = vec!["websocket".to_owned(), key.to_owned()];
+    for name in ["host", "path", "challenge", "timestamp", "nonce"] {
+        if let Some(value) = row["request"][name].as_str() {
+            args.extend([format!("--{name}"), value.to_owned()]);
+        }
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = place.run(&args, "");
+    assert_eq!(done.code, 0, "{}: {done:?}", row["id"]);
+    serde_json::from_str(&done.stdout).unwrap()
+}
+
+/// What tells keys apart: the exchange and what it issued.
+fn key_of(row: &Value) -> String {
+    row["credentials"].to_string() + &row["exchange"].to_string()
 }
 
 fn judge(row: &Value, answer: &Value) {

@@ -14,20 +14,22 @@ use super::{Around, output};
 #[command(after_help = "\
 Examples:
   hsmsign websocket bitfinex | jq -r .body        the frame to send
-  hsmsign websocket krakenfutures --challenge 226aee50-88fc-4618-a42a-34f7709570b2")]
+  hsmsign websocket krakenfutures --challenge 226aee50-88fc-4618-a42a-34f7709570b2
+  hsmsign websocket htx --path /linear-swap-notification
+  hsmsign websocket gate --data '{\"channel\":\"spot.orders\",\"event\":\"subscribe\",\"payload\":[\"BTC_USDT\"]}'")]
 pub struct Args {
     /// The key
     key: KeyName,
     /// The challenge that the exchange sent
     #[arg(long)]
     challenge: Option<String>,
-    /// The path, where the login signs one
+    /// The path, where the exchange has several sockets or the login signs it
     #[arg(long)]
     path: Option<String>,
     /// The host, where the exchange has several
     #[arg(long)]
     host: Option<String>,
-    /// The parameters of a request over the WebSocket, as JSON, where the exchange signs each
+    /// The message to sign, or its parameters, as JSON, where the exchange signs each
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
     /// The timestamp, exactly as on the wire
