@@ -82,12 +82,10 @@ fn come_out(wanted: fn(&str) -> bool, least: usize) {
     let mut judged = Vec::new();
     for row in &rows {
         let next = format!("k{}", keys.len());
-        let key = keys
-            .entry(key_of(row))
-            .or_insert_with(|| {
-                imports.push_str(&format!("{}\n", import_line(&next, row)));
-                next
-            });
+        let key = keys.entry(key_of(row)).or_insert_with(|| {
+            imports.push_str(&format!("{}\n", import_line(&next, row)));
+            next
+        });
         if row["compare"] == "informative" {
             continue;
         }

@@ -48,7 +48,7 @@ pub struct Scheme {
 /// A plan for some paths and methods.
 #[derive(Debug, Clone)]
 pub(crate) struct FormPlan {
-    paths: Vec<String>,
+    pub paths: Vec<String>,
     methods: Vec<String>,
     pub plan: Plan,
 }

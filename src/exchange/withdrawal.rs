@@ -6,7 +6,7 @@ use percent_encoding::percent_decode;
 
 use super::{
     analyse::{Seam, is_path_char},
-    endpoint::{self, collect},
+    endpoint::{self, Endpoint, collect},
     file::WithdrawalFile,
     glob::{begins, fits},
     plan::{METHODS, Plan},
@@ -18,9 +18,9 @@ use crate::error::{Result, bad_input};
 /// A file's rules, ready to be compared.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
-    paths: Vec<PathRule>,
-    fields: Vec<FieldRule>,
-    values: Vec<ValueRule>,
+    pub paths: Vec<PathRule>,
+    pub fields: Vec<FieldRule>,
+    pub values: Vec<ValueRule>,
     needs: Vec<Need>,
     /// Whether the path of some request is not signed, so that a signature made elsewhere may fit it.
     loose: bool,
@@ -36,26 +36,26 @@ enum Need {
 }
 
 #[derive(Debug, Clone)]
-struct PathRule {
+pub(crate) struct PathRule {
     /// As the file has it.
-    shown: String,
-    method: Option<&'static str>,
+    pub shown: String,
+    pub method: Option<&'static str>,
     /// The path in lower case, without a slash at its end.
-    pattern: String,
+    pub pattern: String,
 }
 
 #[derive(Debug, Clone)]
-struct FieldRule {
-    shown: String,
+pub(crate) struct FieldRule {
+    pub shown: String,
     /// Names in lower case, all of which must be there.
-    names: Vec<String>,
+    pub names: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
-struct ValueRule {
-    shown: String,
-    name: String,
-    value: String,
+pub(crate) struct ValueRule {
+    pub shown: String,
+    pub name: String,
+    pub value: String,
 }
 
 impl Rules {
@@ -232,7 +232,7 @@ impl Prepared<'_> {
                     || facts
                         .seams
                         .iter()
-                        .any(|seam| across(seam, &rule.pattern, path, query, body)))
+                        .any(|seam| across(seam, &rule.pattern, &self.endpoint, query, body)))
         });
         if let Some(rule) = hit {
             return Some(rule.says());
@@ -284,12 +284,13 @@ fn without_extension(path: &str) -> &str {
 }
 
 /// Whether the pattern is hit when path and neighbour are cut apart elsewhere.
-fn across(seam: &Seam, pattern: &str, path: &str, query: &str, body: &str) -> bool {
+fn across(seam: &Seam, pattern: &str, endpoint: &Endpoint, query: &str, body: &str) -> bool {
     let longer = format!("{pattern}*");
-    // What follows can belong to the path only as far as it could stand in one.
+    let path = endpoint.plain_path.as_str();
+    // What follows can belong to the path only as far as it could stand in one; a slash at the path's end counts.
     let joined = |next: &str| {
         let end = next.find(|char| !is_path_char(char)).unwrap_or(next.len());
-        endpoint::plain(&format!("{path}{}", &next[..end]))
+        endpoint::plain(&format!("{}{}", endpoint.path, &next[..end]))
     };
     match seam {
         Seam::Digits => fits(

@@ -1,5 +1,6 @@
 //! What an attacker who may ask for signatures tries, one test each.
 
+mod everywhere;
 mod requests;
 mod withdrawals;
 
