@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+#[path = "readme/tables.rs"]
+mod tables;
 
 use std::{
     collections::BTreeMap,
@@ -138,6 +140,21 @@ fn perform(text: &str) -> (String, Vec<String>) {
     (performed, differ)
 }
 
+fn to_be_written() -> bool {
+    std::env::var("HSMSIGN_DOCS").is_ok_and(|wish| wish == "write")
+}
+
+#[test]
+fn the_tables_are_those_of_the_scheme_files() {
+    for document in RUN {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        assert!(
+            to_be_written() || tables::renewed(&text) == text,
+            "{document} has other tables; renew them with: HSMSIGN_DOCS=write cargo test --test readme"
+        );
+    }
+}
+
 /// With `HSMSIGN_DOCS=write` the documents get the output that there is now, to be read before it is committed.
 #[test]
 fn the_examples_do_what_they_show() {
@@ -149,8 +166,8 @@ fn the_examples_do_what_they_show() {
         let path = root().join(document);
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("```console\n$ "), "{document} has no example");
-        let (performed, differ) = perform(&text);
-        if std::env::var("HSMSIGN_DOCS").is_ok_and(|wish| wish == "write") {
+        let (performed, differ) = perform(&tables::renewed(&text));
+        if to_be_written() {
             fs::write(&path, performed).unwrap();
         } else if !differ.is_empty() {
             wrong.push_str(&format!("{document}:\n{}", differ.join("\n")));

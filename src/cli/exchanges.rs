@@ -79,25 +79,36 @@ fn list(json: bool) -> Result<ExitCode> {
         ));
     }
     let rows = schemes.iter().map(|(scheme, from)| {
-        let algorithms: Vec<_> = scheme
-            .kinds()
-            .iter()
-            .map(|kind| kind.algorithm().name())
-            .collect();
         let remark = scheme.closed().or(scheme.note());
         let remark = remark.map_or_else(|| (*from).to_owned(), |remark| format!("{from}; {remark}"));
         [
             scheme.id().to_owned(),
             scheme.name().to_owned(),
-            algorithms.join(", "),
+            algorithms(scheme).join(", "),
             if scheme.has_websocket() { "yes" } else { "-" }.to_owned(),
+            scheme.checked_by().to_owned(),
             remark,
         ]
     });
-    output::table(["EXCHANGE", "NAME", "ALGORITHMS", "WEBSOCKET", ""], rows)
+    output::table(
+        ["EXCHANGE", "NAME", "ALGORITHMS", "WEBSOCKET", "CHECKED BY", ""],
+        rows,
+    )
+}
+
+fn algorithms(scheme: &Scheme) -> Vec<&'static str> {
+    scheme
+        .kinds()
+        .iter()
+        .map(|kind| kind.algorithm().name())
+        .collect()
 }
 
 fn facts(scheme: &Scheme, from: &str) -> Value {
+    let keys = scheme
+        .kinds()
+        .iter()
+        .map(|kind| json!({"algorithm": kind.algorithm().name(), "secret": kind.secret_looks()}));
     json!({
         "exchange": scheme.id(),
         "name": scheme.name(),
@@ -105,10 +116,17 @@ fn facts(scheme: &Scheme, from: &str) -> Value {
         "docs": scheme.docs(),
         "hosts": scheme.hosts(),
         "testnet": scheme.sending().testnet().iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-        "algorithms": scheme.kinds().iter().map(|kind| kind.algorithm().name()).collect::<Vec<_>>(),
+        "algorithms": algorithms(scheme),
+        "keys": keys.collect::<Vec<_>>(),
         "passphrase": scheme.needs_passphrase(),
+        "credentials": scheme.credentials(),
         "websocket": scheme.has_websocket(),
+        "websocket_instead": scheme.instead_of_websocket(),
         "path_signed": scheme.signs_path(),
+        "message": scheme.sizes().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "withdrawals": scheme.withdrawals(),
+        "checked_by": scheme.checked_by(),
+        "checked": scheme.checked(),
         "note": scheme.note(),
         "closed": scheme.closed(),
         "from": from,
@@ -116,42 +134,31 @@ fn facts(scheme: &Scheme, from: &str) -> Value {
 }
 
 fn show(name: &str) -> Result<ExitCode> {
-    if let Some(text) = builtin(name) {
-        return output::write(text.as_bytes());
-    }
     let around = Around::find()?;
     let scheme = around.signer()?.catalogue().get(name)?;
-    let text = (around.home.user_schemes())(scheme.id())?.unwrap_or_default();
-    output::write(text.as_bytes())
+    if let Some(other) = scheme.like() {
+        output::warn(&format!(
+            "it is signed as {other} is: `hsmsign exchanges show {other}` has the rest"
+        ));
+    }
+    match builtin(name) {
+        Some(text) => output::write(text.as_bytes()),
+        None => output::write(
+            (around.home.user_schemes())(scheme.id())?
+                .unwrap_or_default()
+                .as_bytes(),
+        ),
+    }
 }
 
 fn check(file: &Path) -> Result<ExitCode> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| bad_input(format!("{} cannot be read: {error}", file.display())))?;
     let scheme = Scheme::parse(&text, &file.display().to_string())?;
-    let mut report = format!("{} ({})", scheme.id(), scheme.name());
-    for coverage in scheme.coverage() {
-        let list = |parts: &[&str]| {
-            if parts.is_empty() {
-                "nothing".to_owned()
-            } else {
-                parts.join(", ")
-            }
-        };
-        report.push_str(&format!(
-            "\n  {}: signs {}; not {}",
-            coverage.requests,
-            list(&coverage.signed),
-            list(&coverage.unsigned)
-        ));
-        for seam in coverage.seams {
-            report.push_str(&format!("\n    {seam}"));
-        }
-    }
+    output::line(&report(&scheme))?;
     for warning in scheme.warnings() {
         output::warn(&warning);
     }
-    output::line(&report)?;
     if let Some(fault) = scheme.faults().into_iter().next() {
         return Err(bad_input(format!("{} cannot be used: {fault}", file.display()))
             .fix("complete the file; docs/adding-an-exchange.md has the language"));
@@ -166,4 +173,26 @@ fn check(file: &Path) -> Result<ExitCode> {
         1 => "  its test passes".to_owned(),
         count => format!("  its {count} tests pass"),
     })
+}
+
+/// What each kind of request signs, with an example.
+fn report(scheme: &Scheme) -> String {
+    let mut report = format!("{} ({})", scheme.id(), scheme.name());
+    for (coverage, example) in scheme.coverage().iter().zip(scheme.examples()) {
+        let signs = match (coverage.signed.as_slice(), coverage.unsigned.as_slice()) {
+            ([], _) => "signs nothing of the request".to_owned(),
+            (signed, []) => format!("signs {}", signed.join(", ")),
+            (signed, unsigned) => format!("signs {}; not {}", signed.join(", "), unsigned.join(", ")),
+        };
+        report.push_str(&format!("\n  {}: {signs}", coverage.requests));
+        for seam in &coverage.seams {
+            report.push_str(&format!("\n    {seam}"));
+        }
+        report.push_str(&format!("\n    longest message: {}", coverage.size));
+        if let Some(example) = example {
+            report.push_str(&format!("\n    example: {}", example.request));
+            report.push_str(&format!("\n      signs {}", output::escaped(&example.message)));
+        }
+    }
+    report
 }

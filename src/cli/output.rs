@@ -70,6 +70,15 @@ pub fn json(value: &Value) -> Result<ExitCode> {
     line(&text.map_err(|error| failed(format!("the answer cannot be written: {error}")))?)
 }
 
+/// A message as text, with all but printable ASCII as escapes.
+pub fn escaped(message: &[u8]) -> String {
+    message
+        .iter()
+        .flat_map(|byte| byte.escape_ascii())
+        .map(char::from)
+        .collect()
+}
+
 /// Writes bytes of the result. A reader that went away ends the work quietly.
 pub fn write(bytes: &[u8]) -> Result<ExitCode> {
     let mut stdout = io::stdout().lock();

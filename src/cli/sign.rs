@@ -150,13 +150,8 @@ fn tell(messages: &[(String, Option<Vec<u8>>)]) {
             );
             continue;
         };
-        let text: String = message
-            .iter()
-            .flat_map(|byte| byte.escape_ascii())
-            .map(char::from)
-            .collect();
         let _ = writeln!(stderr, "signed with the {slot}, {} bytes", message.len());
-        let _ = writeln!(stderr, "  text {text}");
+        let _ = writeln!(stderr, "  text {}", output::escaped(message));
         let _ = writeln!(stderr, "  hex  {}", base16ct::lower::encode_string(message));
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Scheme, builtin, builtin_ids};
+use super::{Scheme, builtin, builtin_ids, impossible};
 use crate::{
     close::nearest,
     error::{Code, Error, Result},
@@ -66,6 +66,10 @@ fn is_id(name: &str) -> bool {
 }
 
 fn unknown(name: &str) -> Error {
+    if let Some(known) = impossible().iter().find(|known| known.id == name) {
+        return Error::new(Code::Unsupported, format!("{} {}", known.name, known.why))
+            .fix("docs/exchanges.md lists the exchanges that can be signed for, and those that cannot");
+    }
     let shown: String = name.chars().take(80).collect();
     let close = nearest(name, builtin_ids().iter().copied());
     let error = Error::new(Code::UnknownExchange, format!("there is no exchange {shown:?}"));

@@ -34,6 +34,16 @@ impl Test {
         &self.file.name
     }
 
+    /// The row's request, as a line.
+    pub(crate) fn request(&self) -> &str {
+        &self.file.request
+    }
+
+    /// What the row's key has beside its secrets.
+    pub(crate) fn credentials(&self) -> Result<Credentials> {
+        credentials(&self.file.credentials).map(|(credentials, _)| credentials)
+    }
+
     /// Signs the row's request and compares.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
 //! What a file's signatures cover, in words: for `hsmsign exchanges check` and `show`.
 
-use super::{analyse::Seam, plan::Plan, scheme::Scheme, sockets::Sockets};
+use super::{analyse::Seam, plan::Plan, scheme::Scheme, size::Size, sockets::Sockets};
 
 /// What the signatures of one kind of request cover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
-    /// Which requests, as `every request` or `requests of the form 1`.
+    /// Which requests, as `every request` or `requests to /v1/*`.
     pub requests: String,
     /// The parts of the request that are signed: of `path`, `query` and `body`.
     pub signed: Vec<&'static str>,
@@ -13,26 +13,29 @@ pub struct Coverage {
     pub unsigned: Vec<&'static str>,
     /// Where the path runs into its neighbours, which the withdrawal rules take into account.
     pub seams: Vec<String>,
+    /// How long the message is.
+    pub size: Size,
 }
 
 impl Scheme {
     /// What the signatures cover, for each kind of request.
     pub fn coverage(&self) -> Vec<Coverage> {
         let rest = self.rest_plans().enumerate().map(|(at, plan)| {
-            let requests = match (at, self.forms.is_empty()) {
-                (0, true) => "every request".to_owned(),
-                (0, false) => "requests of no form".to_owned(),
-                (at, _) => format!("requests of form {at}"),
+            let requests = match (at.checked_sub(1), self.forms.is_empty()) {
+                (None, true) => "every request".to_owned(),
+                (None, false) => "other requests".to_owned(),
+                (Some(at), _) => self.forms[at].requests(),
             };
-            of(plan, requests)
+            self.covered(plan, requests)
         });
         let sockets = self.websocket().into_iter().flat_map(Sockets::plans);
         let logins = sockets.enumerate().map(|(at, plan)| {
-            let requests = match at {
-                0 => "the WebSocket login".to_owned(),
-                at => format!("the WebSocket login of form {at}"),
+            let requests = match (at, plan.paths.as_slice()) {
+                (0, _) => "the WebSocket login".to_owned(),
+                (_, []) => "a message over the WebSocket".to_owned(),
+                (_, paths) => format!("the WebSocket login to {}", paths.join(", ")),
             };
-            of(plan, requests)
+            self.covered(plan, requests)
         });
         rest.chain(logins).collect()
     }
@@ -54,6 +57,9 @@ impl Scheme {
                 "the path is not signed, and there are no withdrawal.fields by which to know a withdrawal"
                     .to_owned(),
             ),
+            Some(rules) if rules.paths.is_empty() && !rules.knows_fields() => {
+                faults.push("[withdrawal] names nothing, so no request would be taken for one".to_owned());
+            }
             Some(_) => {}
         }
         faults
@@ -92,37 +98,38 @@ impl Scheme {
         }
         warnings
     }
-}
 
-fn of(plan: &Plan, requests: String) -> Coverage {
-    let facts = &plan.facts;
-    let parts = [
-        ("path", facts.signs_path),
-        ("query", facts.signs_query),
-        ("body", facts.signs_body),
-    ];
-    let named = |wanted: bool| {
-        parts
-            .iter()
-            .filter(|(_, signed)| *signed == wanted)
-            .map(|(name, _)| *name)
-            .collect()
-    };
-    let seams = facts.seams.iter().map(|seam| {
-        match seam {
-            Seam::Digits => "digits follow the path",
-            Seam::Query => "the query follows the path without `?`",
-            Seam::Body => "a form follows the path",
-            Seam::Other => "other text follows the path",
-            Seam::Text => "text of the request follows the path",
-            Seam::Before { .. } => "text of the request stands in front of the path",
+    fn covered(&self, plan: &Plan, requests: String) -> Coverage {
+        let facts = &plan.facts;
+        let parts = [
+            ("path", facts.signs_path),
+            ("query", facts.signs_query),
+            ("body", facts.signs_body),
+        ];
+        let named = |wanted: bool| {
+            parts
+                .iter()
+                .filter(|(_, signed)| *signed == wanted)
+                .map(|(name, _)| *name)
+                .collect()
+        };
+        let seams = facts.seams.iter().map(|seam| {
+            match seam {
+                Seam::Digits => "digits follow the path",
+                Seam::Query => "the query follows the path without `?`",
+                Seam::Body => "a form follows the path",
+                Seam::Other => "other text follows the path",
+                Seam::Text => "text of the request follows the path",
+                Seam::Before { .. } => "text of the request stands in front of the path",
+            }
+            .to_owned()
+        });
+        Coverage {
+            requests,
+            signed: named(true),
+            unsigned: named(false),
+            seams: seams.collect(),
+            size: self.first_size(plan),
         }
-        .to_owned()
-    });
-    Coverage {
-        requests,
-        signed: named(true),
-        unsigned: named(false),
-        seams: seams.collect(),
     }
 }

@@ -182,6 +182,9 @@ with_plan! {
         closed: Option<String>,
         #[serde(default)]
         checked: Vec<String>,
+        /// Which exchange the rest was taken from; never in the text of a file that says all itself.
+        #[serde(skip)]
+        like: Option<String>,
         hosts: Vec<String>,
         #[serde(default)]
         host_for: Table,

@@ -5,7 +5,7 @@ use toml::Table;
 
 use super::{
     builtin,
-    file::{SchemeFile, SendFile, TestFile},
+    file::{SchemeFile, TestFile},
     scheme::place,
 };
 use crate::error::{Result, bad_input};
@@ -60,6 +60,7 @@ pub(crate) fn read(text: &str) -> Result<SchemeFile> {
     let base = builtin(&own.like).ok_or_else(unknown)?;
     let mut file: SchemeFile = toml::from_str(base).map_err(|_| unknown())?;
     file.id = own.id;
+    file.like = Some(own.like.clone());
     file.name = own.name;
     file.docs = own.docs.or(file.docs);
     file.note = own.note;
@@ -67,12 +68,21 @@ pub(crate) fn read(text: &str) -> Result<SchemeFile> {
     file.checked = own.checked;
     file.aliases = own.aliases;
     file.hosts = own.hosts;
-    file.send = file.send.map(SendFile::elsewhere);
+    if let Some(send) = &mut file.send {
+        send.testnet.retain(|real, _| file.hosts.contains(real));
+        if send.testnet.is_empty() {
+            send.testnet_headers.clear();
+        }
+    }
     file.host_for = own.host_for;
     file.test = own.test;
     file.key = own.key.unwrap_or(file.key);
     if let (Some(socket), Some(own)) = (&mut file.websocket, own.websocket) {
         socket.url = Some(own.url);
+        // What goes to other sockets goes to those of the other exchange.
+        socket
+            .form
+            .retain(|form| form.path.is_none() && form.url.is_none());
     }
     Ok(file)
 }

@@ -5,6 +5,7 @@
 //! be signed one after the other, and attaching puts the signatures in their places.
 //! `docs/adding-an-exchange.md` is the reference of the language.
 
+mod about;
 mod analyse;
 #[cfg(test)]
 mod attacks;
@@ -18,11 +19,14 @@ mod compose;
 mod context;
 mod coverage;
 mod endpoint;
+mod example;
 mod file;
 mod functions;
 mod glob;
+mod impossible;
 mod key;
 mod like;
+mod locate;
 mod names;
 mod nodes;
 mod params;
@@ -34,6 +38,7 @@ mod reveals;
 mod scheme;
 mod secrets;
 mod sending;
+mod size;
 mod sockets;
 mod stamps;
 mod target;
@@ -47,9 +52,12 @@ pub use check::Test;
 pub use compose::{Composed, Part};
 pub use coverage::Coverage;
 pub use endpoint::Endpoint;
+pub use example::Example;
+pub use impossible::{Impossible, impossible};
 pub use key::KeyKind;
 pub use prepare::{NonceNeed, Prepared, Stamps};
 pub use reveals::Reveals;
 pub use scheme::Scheme;
 pub use sending::{Field, Sending, TimeSource, TimeUnit};
+pub use size::Size;
 pub use stamps::Unit;

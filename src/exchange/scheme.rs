@@ -8,6 +8,7 @@ use super::{
     file::{SchemeFile, text},
     key::{self, KeyKind},
     like,
+    locate::located,
     names::Shared,
     plan::{METHODS, Plan},
     sending::Sending,
@@ -42,6 +43,7 @@ pub struct Scheme {
     pub(crate) withdrawal: Option<Rules>,
     checked: Vec<String>,
     sending: Sending,
+    like: Option<String>,
     tests: Vec<Test>,
 }
 
@@ -53,6 +55,19 @@ pub(crate) struct FormPlan {
     pub plan: Plan,
 }
 
+impl FormPlan {
+    /// Which requests it is for, in words.
+    pub(crate) fn requests(&self) -> String {
+        let methods = self.methods.join(" and ");
+        let paths = self.paths.join(", ");
+        match (methods.is_empty(), paths.is_empty()) {
+            (true, _) => format!("requests to {paths}"),
+            (false, true) => format!("{methods} requests"),
+            (false, false) => format!("{methods} requests to {paths}"),
+        }
+    }
+}
+
 impl Scheme {
     /// Reads and checks a file; `origin` names it in errors.
     ///
@@ -61,7 +76,7 @@ impl Scheme {
     /// there is not.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         like::read(text)
-            .and_then(Self::read)
+            .and_then(|file| Self::read(file).map_err(|error| located(text, error)))
             .map_err(|error| error.within(origin))
     }
 
@@ -81,10 +96,13 @@ impl Scheme {
             sets,
             has_endpoints: !file.endpoints.is_empty(),
         };
+        let mut plan = Plan::read(base.clone(), &shared)?;
+        plan.paths = file.paths;
         let mut forms = Vec::new();
         for (index, mut form) in std::mem::take(&mut file.form).into_iter().enumerate() {
             let at = |error: Error| error.within(format_args!("form {}", index + 1));
-            let plan = Plan::read(form.plan().over(&base), &shared).map_err(at)?;
+            let mut own = Plan::read(form.plan().over(&base), &shared).map_err(at)?;
+            own.paths.clone_from(&plan.paths);
             let methods = form.method.map(super::file::Texts::list).unwrap_or_default();
             if let Some(odd) = methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
                 return Err(at(bad_input(format!("there is no method {odd:?}"))));
@@ -93,7 +111,11 @@ impl Scheme {
             if methods.is_empty() && paths.is_empty() {
                 return Err(at(bad_input("it has neither `path` nor `method`")));
             }
-            forms.push(FormPlan { paths, methods, plan });
+            forms.push(FormPlan {
+                paths,
+                methods,
+                plan: own,
+            });
         }
         let mut no_websocket = None;
         let websocket = match file.websocket.take() {
@@ -106,11 +128,6 @@ impl Scheme {
                 Some(Sockets::read(socket, &base, &shared).map_err(|error| error.within("websocket"))?)
             }
         };
-        let mut plan = Plan::read(base, &shared)?;
-        plan.paths = file.paths;
-        for form in &mut forms {
-            form.plan.paths.clone_from(&plan.paths);
-        }
         let pairs = |table: &toml::Table, what: &str| -> Result<Vec<(String, String)>> {
             let pair = |(name, value): (&String, &Value)| {
                 text_of(value)
@@ -167,6 +184,7 @@ impl Scheme {
             withdrawal,
             checked: file.checked,
             sending,
+            like: file.like,
             tests: file.test.into_iter().map(Test::from).collect(),
         })
     }
@@ -200,6 +218,16 @@ impl Scheme {
     /// version of a library.
     pub fn checked(&self) -> &[String] {
         &self.checked
+    }
+
+    /// The exchange that this one is signed like, where its file leaves the rest to that.
+    pub fn like(&self) -> Option<&str> {
+        self.like.as_deref()
+    }
+
+    /// What to do where there is no WebSocket login to sign, if the file says it.
+    pub fn instead_of_websocket(&self) -> Option<&str> {
+        self.no_websocket.as_deref()
     }
 
     /// The hosts, the usual one first.
@@ -424,12 +452,15 @@ fn text_of(value: &Value) -> Result<String> {
 pub(crate) fn place(source: &str, error: &toml::de::Error) -> String {
     let message = error.message().trim().replace('\n', " ");
     match error.span() {
-        Some(span) => {
-            let before = source.get(..span.start).unwrap_or(source);
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().map_or(0, |text| text.chars().count()) + 1;
-            format!("line {line}, column {column}: {message}")
-        }
+        Some(span) => format!("{}: {message}", line_and_column(source, span.start)),
         None => message,
     }
+}
+
+/// Where a byte of a text is, for a person.
+pub(crate) fn line_and_column(source: &str, byte: usize) -> String {
+    let before = source.get(..byte).unwrap_or(source);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |text| text.chars().count()) + 1;
+    format!("line {line}, column {column}")
 }

@@ -124,6 +124,17 @@ impl Template {
         }
     }
 
+    /// Its text, with `{path}` and `{host}` as they stand and other expressions as `{…}`.
+    pub(crate) fn plain(&self) -> String {
+        let parts = self.0.iter().map(|part| match part {
+            Expr::Text(text) => text.as_str(),
+            Expr::Name(Name::Path) => "{path}",
+            Expr::Name(Name::Host) => "{host}",
+            Expr::Name(_) | Expr::Call(..) => "{…}",
+        });
+        parts.collect()
+    }
+
     /// Whether it is text alone, the same for every request.
     pub(crate) fn is_constant(&self) -> bool {
         self.0.iter().all(|part| matches!(part, Expr::Text(_)))

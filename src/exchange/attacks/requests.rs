@@ -477,7 +477,7 @@ fn faults_of_a_file_say_where_they_are() {
     let text = builtin("kraken").unwrap();
     for (from, to, says) in [
         ("id = \"kraken\"", "id = kraken", "line 1, column 6"),
-        ("nonce = { unit", "nonse = { unit", "line 6, column 1"),
+        ("nonce = { unit", "nonse = { unit", "line 7, column 1"),
         ("{path}{sha256", "{pat}{sha256", "signature.message"),
         ("\"{api_key}\"", "\"{api_key\"", "headers.API-Key"),
         ("unit = \"us\"", "unit = \"min\"", "no nonce unit"),

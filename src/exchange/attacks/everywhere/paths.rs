@@ -7,6 +7,8 @@ use crate::exchange::{glob, plan::METHODS};
 fn every_withdrawal_path_is_refused_however_it_is_asked_for() {
     let mut tried = 0;
     for exchange in exchanges() {
+        let rules = exchange.scheme.withdrawals();
+        assert!(!rules.is_empty(), "{} knows no withdrawal", exchange.id());
         for (method, path) in exchange.withdrawals() {
             let all = forms(method, &path, &PAIRS);
             all.iter().for_each(|request| exchange.never_signs(request));
