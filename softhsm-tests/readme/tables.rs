@@ -24,7 +24,7 @@ pub fn renewed(text: &str) -> String {
         let Some(from) = text.find(&begin).map(|at| at + begin.len()) else {
             continue;
         };
-        let to = from + text[from..].find(&end).expect("each begin has its end");
+        let to = from + text[from..].find(&end).unwrap();
         text.replace_range(from..to, &format!("\n{}\n", table(&schemes())));
     }
     text

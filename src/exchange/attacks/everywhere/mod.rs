@@ -9,7 +9,11 @@ use std::time::Duration;
 
 use crate::{
     error::Result,
-    exchange::{Scheme, Stamps, builtin, builtin_ids, plan::METHODS, stamps::Series},
+    exchange::{
+        Scheme, Stamps, builtin, builtin_ids,
+        plan::METHODS,
+        stamps::{Series, Shape},
+    },
     json::Json,
     request::{Body, Credentials, Fields, Nonce, Request},
     secret::Secret,
@@ -44,6 +48,7 @@ fn exchanges() -> impl Iterator<Item = Exchange> {
             api_key: Some("KEY".into()),
             passphrase: Some(Secret::take(&mut b"words".to_vec()).unwrap()),
             extra: extra.map(|name| (name.clone(), "7".to_owned())).collect(),
+            ..Credentials::default()
         };
         Exchange { scheme, credentials }
     })
@@ -75,9 +80,15 @@ impl Exchange {
             .plan_for(method, request.path.as_deref().unwrap_or_default());
         let fixed;
         let mut request = request;
-        if matches!(plan.nonce, Some(Series::Uuid)) && request.nonce == Nonce::Made && !request.websocket {
+        if let (Some(Series::Random { shape, .. }), Nonce::Made, false) =
+            (plan.nonce, &request.nonce, request.websocket)
+        {
+            let nonce = match shape {
+                Shape::Uuid => UUID.to_owned(),
+                Shape::Hex => UUID.replace('-', ""),
+            };
             fixed = Request {
-                nonce: Nonce::Brought(UUID.to_owned()),
+                nonce: Nonce::Brought(nonce),
                 ..request.clone()
             };
             request = &fixed;
@@ -121,8 +132,11 @@ impl Exchange {
     /// A path that moves no money, for each of the exchange's plans.
     fn innocent(&self) -> Vec<String> {
         let forms = self.scheme.forms.iter().flat_map(|form| &form.paths);
-        let usual = self.scheme.plan_for("GET", "/").paths.first();
-        let usual = usual.map_or("/api/orders", String::as_str);
+        let listed = self.scheme.endpoints.iter().map(|(endpoint, _)| endpoint);
+        let listed = listed.filter(|endpoint| endpoint.contains("order"));
+        let usual = self.scheme.plan_for("GET", "/").paths.iter();
+        let mut usual = usual.chain(listed).filter_map(|path| path.rsplit(' ').next());
+        let usual = usual.next().unwrap_or("/api/orders");
         forms
             .map(String::as_str)
             .chain([usual])
