@@ -45,12 +45,19 @@ pub fn schemes() -> &'static HashMap<String, Known> {
             .iter()
             .map(|text| {
                 let scheme = Scheme::parse(text, "x").unwrap();
-                let before_tests = text.split("[[test]]").next().unwrap();
-                let makes_body = before_tests.lines().any(|line| line.starts_with("body = \""));
-                (scheme.id().to_owned(), (scheme, makes_body))
+                (scheme.id().to_owned(), (scheme, makes_body(text)))
             })
             .collect()
     })
+}
+
+/// Whether a file, or the one that it is like, has a template for the body.
+fn makes_body(text: &str) -> bool {
+    let rules = text.split("[[test]]").next().unwrap();
+    let other = rules
+        .lines()
+        .find_map(|line| line.strip_prefix("like = \"")?.split('"').next());
+    rules.lines().any(|line| line.starts_with("body = \"")) || other.and_then(builtin).is_some_and(makes_body)
 }
 
 /// A key of an exchange, with everything that the exchange may want of it.
