@@ -127,7 +127,7 @@ fn seams(plan: &Plan, parts: &[Expr], found: &mut Vec<Seam>) {
     let mut leaves = Vec::new();
     flatten(plan, parts, "", &mut leaves, found);
     for (at, leaf) in leaves.iter().enumerate() {
-        let Leaf::Name(name @ (Name::Path | Name::Target), cut) = leaf else {
+        let Leaf::Name(name @ (Name::Path | Name::Target | Name::Url), cut) = leaf else {
             continue;
         };
         if leaves[..at].iter().any(is_chosen) {
@@ -198,7 +198,7 @@ fn follow(plan: &Plan, name: Name, leaves: &[Leaf], found: &mut Vec<Seam>) -> bo
 }
 
 fn is_counted(series: Series) -> bool {
-    matches!(series, Series::Count(_) | Series::Timestamp)
+    matches!(series, Series::Count(_) | Series::Decimal(_) | Series::Timestamp)
 }
 
 /// Whether the character can stand in a path as it is signed.
@@ -227,7 +227,8 @@ fn flatten(plan: &Plan, parts: &[Expr], cut: &str, leaves: &mut Vec<Leaf>, found
             Expr::Call(Function::When, arguments) => {
                 let mut inner = Vec::new();
                 flatten(plan, &arguments[1..], cut, &mut inner, found);
-                let has_path = |leaf: &Leaf| matches!(leaf, Leaf::Name(Name::Path | Name::Target, _));
+                let has_path =
+                    |leaf: &Leaf| matches!(leaf, Leaf::Name(Name::Path | Name::Target | Name::Url, _));
                 if inner.iter().any(has_path) {
                     leaves.extend(inner);
                 } else {

@@ -204,7 +204,8 @@ impl Prepared<'_> {
             );
         };
         if rules.spare(self.plan) {
-            return None;
+            // The message is no withdrawal's; the path still gives an honest mistake its answer.
+            return self.path_rule(rules);
         }
         if !signs_something {
             return Some(
@@ -220,7 +221,6 @@ impl Prepared<'_> {
     fn path_rule(&self, rules: &Rules) -> Option<String> {
         let facts = &self.plan.facts;
         let path = self.endpoint.plain_path.as_str();
-        let bare = without_extension(path);
         let (query, body) = (self.query.as_str(), self.parameters());
         // Where the path is not signed, no method protects either: there the rule is for honest mistakes.
         let told = (facts.signs_method || !facts.signs_path) && !self.endpoint.websocket;
@@ -228,7 +228,7 @@ impl Prepared<'_> {
             let other = rule.method.is_some_and(|method| method != self.endpoint.method);
             !(told && other)
                 && (fits(&rule.pattern, path)
-                    || fits(&rule.pattern, bare)
+                    || without_endings(path).any(|bare| fits(&rule.pattern, bare))
                     || facts
                         .seams
                         .iter()
@@ -277,10 +277,12 @@ impl Prepared<'_> {
     }
 }
 
-/// The path without an ending such as `.json`, which some servers pass over.
-fn without_extension(path: &str) -> &str {
+/// The path without endings such as `.json`, which some servers pass over: cut at each dot of its last segment.
+fn without_endings(path: &str) -> impl Iterator<Item = &str> {
     let last = path.rfind('/').unwrap_or(0);
-    path[last..].find('.').map_or(path, |at| &path[..last + at])
+    path[last..]
+        .match_indices('.')
+        .map(move |(at, _)| &path[..last + at])
 }
 
 /// Whether the pattern is hit when path and neighbour are cut apart elsewhere.

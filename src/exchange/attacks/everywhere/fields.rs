@@ -1,7 +1,11 @@
 //! Withdrawals that are known by their fields, since the path is not signed; and fields that stand twice.
 
 use super::{Verdict, exchanges, forms, request, with_body, with_query};
-use crate::{exchange::plan::METHODS, json::Json, request::Request};
+use crate::{
+    exchange::plan::{METHODS, Place},
+    json::Json,
+    request::Request,
+};
 
 #[test]
 fn where_a_path_is_not_signed_the_fields_of_a_withdrawal_are_refused_in_every_disguise() {
@@ -12,6 +16,9 @@ fn where_a_path_is_not_signed_the_fields_of_a_withdrawal_are_refused_in_every_di
             for rule in rules.fields.iter().filter(|_| exchange.is_loose(&path)) {
                 let names: Vec<&str> = rule.shown.split('+').collect();
                 for method in METHODS {
+                    if rules.spare(exchange.scheme.plan_for(method, &path)) {
+                        continue;
+                    }
                     for request in disguises(&request(method, &path), &names) {
                         exchange.never_signs(&request);
                         tried += 1;
@@ -121,7 +128,10 @@ fn fields_that_stand_twice_are_refused() {
             }
             for member in &exchange.scheme.plan_for("POST", &path).add {
                 let twice = format!("{0}=1&b=2&{0}=1", member.name);
-                exchange.never_signs(&with_query(&bare, &twice));
+                // A query has no members of a JSON body.
+                if member.place != Place::Json {
+                    exchange.never_signs(&with_query(&bare, &twice));
+                }
                 exchange.never_signs(&with_body(&bare, &twice));
             }
         }
