@@ -96,12 +96,17 @@ impl Watch {
 }
 
 /// Where the objects of the development token lie.
+/// The folder of the token that is set up, whose name ends with its serial number. Where setting one up was killed there
+/// may be another beside it, of which nobody has the PIN.
 fn token(place: &Place) -> PathBuf {
+    let config = fs::read_to_string(place.home().join("config.toml")).unwrap();
+    let line = config.lines().find_map(|line| line.strip_prefix("serial = "));
+    let serial = line.unwrap().trim_matches('"');
     let folders = fs::read_dir(place.token_folder()).unwrap();
-    let mut folders = folders
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir());
-    folders.next().unwrap()
+    let mut folders = folders.map(|entry| entry.unwrap().path());
+    folders
+        .find(|path| path.to_string_lossy().replace('-', "").ends_with(serial))
+        .unwrap()
 }
 
 fn start(place: &Place, args: &[&str], input: &str) -> Child {

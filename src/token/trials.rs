@@ -126,6 +126,9 @@ impl Tokens {
     /// Marked while it is under way, so that what a trial leaves that is cut off is taken away at the next start.
     fn attack_now(&self, name: &str, trial: &Trial) -> Result<Report> {
         let token = self.get(name)?;
+        for earlier in Mark::all(&self.home)?.iter().filter(|mark| mark.token() == name) {
+            self.take_away(earlier)?;
+        }
         let mark = Mark::set(&self.home, name, &trial.id)?;
         let tried = token.try_extraction(trial).map(Option::unwrap_or_default);
         let whole = |report: &Report| report.tried.iter().all(|tried| tried.verdict != Verdict::Crashed);
