@@ -35,6 +35,8 @@ need_cargo_tool cargo-fuzz 0.13.2
 [ "$sanitizer" = none ] || export RUSTC_BOOTSTRAP=1
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(cargo fuzz list)
 build=(--sanitizer "$sanitizer" --codegen-units 16)
+# The release profile is made for speed at any price; here it is built for a short run too.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=line-tables-only
 cargo fuzz build "${build[@]}" 2>/dev/null || cargo fuzz build "${build[@]}"
 
 work=.cache/fuzz

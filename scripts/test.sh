@@ -90,6 +90,17 @@ tokens() {
     [ -z "$missing" ] || { say "$missing" && return "$skipped"; }
 }
 
+fuzz() {
+    if ! (have c++ || need_packages g++) || ! (need_cargo_tool cargo-fuzz 0.13.2); then
+        say "SKIPPED: cargo-fuzz or its C++ compiler cannot be had"
+        return "$skipped"
+    fi
+    scripts/fuzz.sh --short >"$scratch/fuzz" 2>&1 || {
+        tail -n 60 "$scratch/fuzz"
+        return 1
+    }
+}
+
 # Whether it runs; a debug binary's figures say nothing.
 bench() {
     scripts/bench.sh --quick --profile dev >"$scratch/bench" 2>&1 || {
@@ -104,8 +115,8 @@ skips() {
     grep -oE 'SKIPPED: [^<]+' "$report" 2>/dev/null | sort | uniq -c | sed -E 's/^ *([0-9]+) SKIPPED: (.*)/SKIPPED (\1 tests): \2/' || true
 }
 
-check "formatting" cargo fmt --check
-check "lints" cargo clippy --quiet --all-targets --locked -- -D warnings
+check "formatting" cargo fmt --all --check
+check "lints" cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
 check "licences, bans, sources" cargo deny --locked --log-level error check --hide-inclusion-graph licenses bans sources
 check "advisories" advisories
 check "documentation" docs
@@ -114,6 +125,7 @@ check "the scripts' own help" scripts_explain_themselves
 check "build" cargo build --quiet --locked --all-targets
 check "quickstart" quickstart
 check "benchmark" bench
+check "fuzzing" fuzz
 check "tokens" tokens
 check "documentation tests" cargo test --quiet --doc --locked
 

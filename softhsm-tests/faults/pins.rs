@@ -556,7 +556,7 @@ fn a_pem_block_pasted_at_the_terminal_is_read_whole_and_not_shown() {
         let mut screen = Screen::new();
         let args = ["import", "-e", "binance", "-k", key, "--algorithm", "rsa4096"];
         let mut child = screen.start(&place, &[&args[..], &["--api-key", "a"]].concat());
-        screen.wait_for("secret (not shown)");
+        screen.wait_for("private key (not shown)");
         screen.type_in(&pasted);
         screen.wait_for(&format!("imported {key}"));
         assert!(child.wait().unwrap().success());

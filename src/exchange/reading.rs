@@ -1,5 +1,7 @@
 //! Reading a plan: the file's keys checked, its templates resolved, and what cannot work refused.
 
+use std::collections::HashMap;
+
 use super::{
     analyse::Facts,
     file::{PlanFile, Signatures},
@@ -7,11 +9,14 @@ use super::{
     names::{Names, Shared},
     nodes::{header, members, node, template},
     params::Params,
-    plan::{AddAt, Node, Place, Plan, Signature},
+    plan::{AddAt, Member, Node, Place, Plan, Signature},
     stamps::{Clock, Series},
     template::{NAMES, Name, Template},
 };
 use crate::error::{Result, bad_input};
+
+/// How many names a let may stand for, through those that it names.
+const MOST_NAMES: usize = 1000;
 
 impl Plan {
     /// Checks and resolves what a file says.
@@ -196,6 +201,7 @@ impl Plan {
                 )));
             }
         }
+        self.refuse_twice()?;
         self.refuse_circles()?;
         self.refuse_late_signatures()?;
         let early = |template: &Template| {
@@ -246,31 +252,70 @@ impl Plan {
         Ok(())
     }
 
-    /// Refuses a let or JSON table that leads back to itself.
-    fn refuse_circles(&self) -> Result<()> {
-        fn visit(plan: &Plan, name: Name, open: &mut Vec<Name>) -> Result<()> {
-            if open.contains(&name) {
-                return Err(bad_input("`let` and `json` tables lead back to themselves"));
+    /// Refuses a field or header that would stand twice.
+    fn refuse_twice(&self) -> Result<()> {
+        let fields: Vec<_> = self.add.iter().chain(&self.attach).collect();
+        for (index, field) in fields.iter().enumerate() {
+            let meets = |other: &&&Member| {
+                let params = [field.place, other.place].contains(&Place::Params);
+                other.name == field.name && (params || other.place == field.place)
+            };
+            if fields[..index].iter().any(|other| meets(&other)) {
+                return Err(bad_input(format!(
+                    "`add` and `attach` have the field `{}` twice",
+                    field.name
+                )));
             }
-            let mut inner = Vec::new();
-            match name {
-                Name::Let(at) => plan.lets[at].1.names(&mut |name| inner.push(name)),
-                Name::Json(at) => plan.jsons[at]
-                    .1
-                    .templates(&mut |template| template.names(&mut |name| inner.push(name))),
-                _ => return Ok(()),
-            }
-            open.push(name);
-            for name in inner {
-                visit(plan, name, open)?;
-            }
-            open.pop();
-            Ok(())
         }
+        for (index, (name, _)) in self.headers.iter().enumerate() {
+            let mut before = self.headers[..index].iter();
+            if before.any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+                return Err(bad_input(format!("`headers` has {name} twice")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a let or JSON table that leads back to itself, or that names others so often that it grows without measure.
+    fn refuse_circles(&self) -> Result<()> {
+        let mut open = Vec::new();
+        let mut known = HashMap::new();
         let lets = (0..self.lets.len()).map(Name::Let);
         let jsons = (0..self.jsons.len()).map(Name::Json);
-        lets.chain(jsons)
-            .try_for_each(|name| visit(self, name, &mut Vec::new()))
+        for name in lets.chain(jsons) {
+            if self.names_in(name, &mut open, &mut known)? > MOST_NAMES {
+                return Err(bad_input(format!(
+                    "`let` and `json` tables name each other more than {MOST_NAMES} times"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many names stand in a let or JSON table, with those in what it names.
+    fn names_in(&self, name: Name, open: &mut Vec<Name>, known: &mut HashMap<Name, usize>) -> Result<usize> {
+        if open.contains(&name) {
+            return Err(bad_input("`let` and `json` tables lead back to themselves"));
+        }
+        if let Some(count) = known.get(&name) {
+            return Ok(*count);
+        }
+        let mut inner = Vec::new();
+        match name {
+            Name::Let(at) => self.lets[at].1.names(&mut |name| inner.push(name)),
+            Name::Json(at) => self.jsons[at]
+                .1
+                .templates(&mut |template| template.names(&mut |name| inner.push(name))),
+            _ => return Ok(1),
+        }
+        open.push(name);
+        let mut count = 1_usize;
+        for name in inner {
+            count = count.saturating_add(self.names_in(name, open, known)?);
+        }
+        open.pop();
+        known.insert(name, count);
+        Ok(count)
     }
 }
 

@@ -62,8 +62,13 @@ impl FromStr for PinSource {
             ("terminal", "") => Ok(Self::Terminal),
             ("pinentry", "") => Ok(Self::Pinentry),
             ("file", path) if !path.is_empty() => {
-                let path = path.strip_prefix("//").map_or(path, |_| &path[2..]);
-                std::path::absolute(path)
+                let path = path.strip_prefix("//").unwrap_or(path);
+                // Two slashes at its front would be taken for those of a URL when it is read again.
+                let path = match path.trim_start_matches('/') {
+                    below if below.len() < path.len() => format!("/{below}"),
+                    below => below.to_owned(),
+                };
+                std::path::absolute(&path)
                     .map(Self::File)
                     .map_err(|error| bad_input(format!("{path:?} is no file's name: {error}")))
             }
