@@ -272,3 +272,52 @@ fn rotations_killed_at_any_moment_have_one_pair_or_the_other() {
     let Some(met) = met else { return };
     meant_something(&met, "rotate", quota * 2);
 }
+
+#[test]
+fn keys_made_on_the_token_are_whole_or_nothing_wherever_that_is_killed() {
+    let generate = [
+        "generate",
+        "-e",
+        "binance",
+        "-k",
+        "k",
+        "--algorithm",
+        "ed25519",
+        "--api-key",
+        "a",
+    ];
+    let quota = rounds(30);
+    let met = work("keys made on the token", |killer| {
+        killer.run("generate", &generate, "");
+        killer.run("rotate", &["rotate", "k"], "");
+        killer.run("--undo", &["rotate", "k", "--undo"], "");
+        killer.run("remove", &["remove", "k"], "");
+        while killer.count("generate") < quota || killer.count("rotate") < quota {
+            if !killer.is_there() {
+                killer.kill("generate", &generate, "");
+                continue;
+            }
+            let old = killer.place.json(&["show", "k", "--json"]);
+            let context = killer.kill("rotate", &["rotate", "k"], "");
+            let shown = killer.place.json(&["show", "k", "--json"]);
+            assert_eq!(
+                shown["current"], old["current"],
+                "{context}: the key in force goes on"
+            );
+            if shown["next"].is_null() {
+                assert_eq!(shown, old, "{context}");
+            } else {
+                let context = killer.kill("--undo", &["rotate", "k", "--undo"], "");
+                let again = killer.place.run(&["rotate", "k", "--undo"], "");
+                assert!([0, 5].contains(&again.code), "{context}: {again:?}");
+            }
+            if killer.count("generate") < quota {
+                killer.place.ok(&["remove", "k"]);
+            }
+        }
+    });
+    let Some(met) = met else { return };
+    for command in ["generate", "rotate"] {
+        meant_something(&met, command, quota * 2);
+    }
+}

@@ -202,7 +202,8 @@ impl Files {
         self.records
             .values()
             .map(|record| serde_json::from_str::<Value>(record).unwrap())
-            .map(|record| objects(&record["current"]) + objects(&record["previous"]))
+            .map(|record| ["current", "previous", "next"].map(|pair| objects(&record[pair])))
+            .map(|counts| counts.into_iter().sum::<usize>())
             .sum()
     }
 

@@ -82,7 +82,7 @@ pub fn expected_objects(place: &Place) -> Vec<String> {
     let mut labels = Vec::new();
     for key in place.json(&["list", "--json"]).as_array().unwrap() {
         let name = key["key"].as_str().unwrap();
-        for pair in [&key["current"], &key["previous"]] {
+        for pair in ["current", "previous", "next"].map(|pair| &key[pair]) {
             for copy in pair["copies"].as_array().into_iter().flatten() {
                 for slot in copy["objects"].as_object().unwrap().keys() {
                     labels.push(if slot == "secret" {

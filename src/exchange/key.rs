@@ -285,3 +285,44 @@ fn kinds_of(file: &KeyFile, sets: &[String]) -> Result<Vec<KeyKind>> {
     };
     Ok(algorithms.into_iter().map(kind).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::exchange::Scheme;
+
+    fn file(key: &str) -> crate::error::Result<Scheme> {
+        Scheme::parse(
+            &format!(
+                "id = \"x\"\nname = \"X\"\nhosts = [\"x.com\"]\nkey = {{ {key}, encoding = \"base64\" }}\nsignature = {{ message = \"{{body}}\" }}\n"
+            ),
+            "x",
+        )
+    }
+
+    #[test]
+    fn what_a_file_says_of_public_keys_is_checked() {
+        let pair = "algorithm = \"ed25519\", secret = \"pem\"";
+        for (more, words) in [
+            ("public = \"der\"", "no way to write a public key"),
+            ("api-key = \"secret\"", "no origin of the API key"),
+            ("api_key = \"public-key\"", "api_key"),
+        ] {
+            let error = file(&format!("{pair}, {more}")).unwrap_err();
+            assert!(error.message().contains(words), "{error}");
+        }
+        let mac = "algorithm = \"hmac-sha256\", secret = \"ascii\"";
+        for more in [
+            "public = \"pem\"",
+            "api-key = \"public-key\"",
+            "issued = \"there\"",
+        ] {
+            let error = file(&format!("{mac}, {more}")).unwrap_err();
+            assert!(error.message().contains("public half"), "{error}");
+        }
+        let kind = |more: &str| file(&format!("{pair}{more}")).unwrap().kinds()[0].clone();
+        assert!(kind("").is_registered() && !kind("").api_key_is_public());
+        assert!(!kind(", issued = \"there\"").is_registered());
+        assert!(kind(", api-key = \"public-key\"").api_key_is_public());
+        assert!(!file(mac).unwrap().kinds()[0].is_registered());
+    }
+}
