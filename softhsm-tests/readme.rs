@@ -11,7 +11,7 @@ mod bench;
 mod tables;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -275,4 +275,73 @@ fn relative_links_lead_to_files_and_headings() {
         }
     }
     assert!(broken.is_empty(), "these links lead nowhere: {broken:#?}");
+}
+
+/// Every file of Rust under a folder.
+fn sources(folder: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            all.push(fs::read_to_string(&path).unwrap());
+        }
+    }
+    all
+}
+
+/// The names of all tests: functions marked as one, and those that the lists of `on!`, `promises!` and `hardening!` make
+/// tests of on each kind of token.
+fn tests() -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for source in [
+        sources(&root().join("src")),
+        sources(&root().join("softhsm-tests")),
+    ]
+    .concat()
+    {
+        let mut marked = false;
+        let mut listed = false;
+        for line in source.lines().map(str::trim) {
+            let list = ["on! {", "promises! {", "hardening! {"];
+            listed |= list.iter().any(|head| line.starts_with(head));
+            if listed {
+                let names = line.split([' ', ':', '{', '}']).filter(|word| word.contains('_'));
+                all.extend(names.map(str::to_owned));
+                listed = !line.ends_with('}');
+            }
+            if line == "#[test]" {
+                marked = true;
+            } else if marked && let Some(name) = line.strip_prefix("fn ") {
+                all.extend(name.split('(').next().map(str::to_owned));
+                marked = false;
+            }
+        }
+    }
+    all
+}
+
+/// Where the threat model says that a sentence is tested, the tests are named, and they are there.
+#[test]
+fn the_tests_that_the_threat_model_names_are_there() {
+    let page = fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    let tests = tests();
+    let mut named = BTreeSet::new();
+    for mark in page.split("**[test").skip(1) {
+        let (mark, _) = mark.split_once("]**").expect("a mark ends");
+        let names: Vec<_> = mark.split('`').skip(1).step_by(2).collect();
+        // What explains the mark itself names none.
+        if mark == ": names" {
+            continue;
+        }
+        assert!(
+            mark.starts_with(": `") && !names.is_empty(),
+            "no test is named in {mark:?}"
+        );
+        named.extend(names);
+    }
+    let missing: Vec<_> = named.iter().filter(|name| !tests.contains(**name)).collect();
+    assert!(missing.is_empty(), "there are no such tests: {missing:#?}");
+    assert!(named.len() > 40, "the page names {} tests", named.len());
 }

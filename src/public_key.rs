@@ -130,6 +130,16 @@ impl PublicKey {
             .unwrap_or_default()
     }
 
+    /// How many bytes the private half has: a seed or a scalar, or an RSA key's exponent, which is as long as its modulus.
+    pub fn size(&self) -> usize {
+        match self.algorithm {
+            SignatureAlgorithm::Ed25519 | SignatureAlgorithm::P256 => 32,
+            SignatureAlgorithm::Rsa2048 => 256,
+            SignatureAlgorithm::Rsa3072 => 384,
+            SignatureAlgorithm::Rsa4096 => 512,
+        }
+    }
+
     /// As text in one of the forms; a PEM block without the line feed at its end.
     pub fn text(&self, form: PublicForm) -> String {
         match form {

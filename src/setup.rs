@@ -53,6 +53,8 @@ pub struct Ready {
     pub token: Arc<dyn Token>,
     /// The attacks by which it gives keys away, which its owner accepts.
     pub leaks: Vec<String>,
+    /// What to know of its PIN, where that is short.
+    pub short_pin: Option<String>,
 }
 
 /// Makes a SoftHSM token in hsmsign's own folders, with a random PIN in a file of mode 0600. One that gives its keys
@@ -86,13 +88,9 @@ pub fn softhsm(home: &Home, name: Option<&str>, accept_leaky: bool, ask: &Arc<dy
     token.label = Some(identity.label);
     token.serial = Some(identity.serial);
     token.pin_source = Some(PinSource::File(pin_file).text());
-    let (opened, leaks) = try_out(home, name, &token, ask)?;
+    let ready = try_out(home, name, &token, ask)?;
     config::add_token(home, name, &token)?;
-    Ok(Ready {
-        name: name.to_owned(),
-        token: opened,
-        leaks,
-    })
+    Ok(ready)
 }
 
 /// Sets up a token that a PKCS#11 module has.
@@ -131,8 +129,8 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<Ready>
     if let Some(name) = &wanted.name {
         refuse_taken(home, name)?;
     }
-    let (opened, leaks) = try_out(home, &tried, &token, ask)?;
-    let identity = opened.identity();
+    let ready = try_out(home, &tried, &token, ask)?;
+    let identity = ready.token.identity();
     if !identity.module.to_ascii_lowercase().contains("softhsm") {
         token.environment.clear();
     }
@@ -143,26 +141,20 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<Ready>
         None => free_name(home, &identity.label)?,
     };
     config::add_token(home, &name, &token)?;
-    Ok(Ready {
-        name,
-        token: opened,
-        leaks,
-    })
+    Ok(Ready { name, ..ready })
 }
 
-/// Opens a token that is not set up yet, and finds out whether it keeps its keys.
-fn try_out(
-    home: &Home,
-    name: &str,
-    token: &TokenConfig,
-    ask: &Arc<dyn Ask>,
-) -> Result<(Arc<dyn Token>, Vec<String>)> {
+/// Opens a token that is not set up yet, and finds out whether it keeps its keys, and whether its PIN is short.
+fn try_out(home: &Home, name: &str, token: &TokenConfig, ask: &Arc<dyn Ask>) -> Result<Ready> {
     let mut trial = Config::load(home)?;
     trial.tokens.insert(name.to_owned(), token.clone());
     let tokens = Tokens::new(home, trial, Arc::clone(ask));
-    let opened = tokens.get(name)?;
-    let leaks = tokens.refuse_leaky(name, token.accept_leaky_token)?;
-    Ok((opened, leaks))
+    Ok(Ready {
+        name: name.to_owned(),
+        token: tokens.get(name)?,
+        leaks: tokens.refuse_leaky(name, token.accept_leaky_token)?,
+        short_pin: tokens.short_pin(name),
+    })
 }
 
 fn refuse_taken(home: &Home, name: &str) -> Result<()> {

@@ -95,9 +95,11 @@ impl Robbery<'_> {
 
     /// Searches by a part of the value: one that found the key by its beginning would give it away byte by byte.
     pub fn searches(&mut self) {
+        // A MAC key is stored as one block of its hash, a private key as it is.
         let block = match self.own {
             [CKM_SHA256_HMAC] => 64,
-            _ => 128,
+            [CKM_SHA384_HMAC | CKM_SHA512_HMAC] => 128,
+            _ => 0,
         };
         let mut value = self.secret().to_vec();
         value.resize(block.max(value.len()), 0);

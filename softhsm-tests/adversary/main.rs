@@ -132,6 +132,88 @@ fn rotated_keys_and_keys_of_a_list_give_nothing_away() {
     inside.leave();
 }
 
+/// Private keys that were stored, and that the token made: of the latter nobody knows what to look for, so that every
+/// call but a signature must be refused.
+#[test]
+fn private_keys_give_nothing_away() {
+    const RSA: [CK_MECHANISM_TYPE; 2] = [CKM_SHA256_RSA_PKCS, CKM_RSA_PKCS];
+    let Some(scene) = Scene::new() else { return };
+    let place = &scene.place;
+    let stored: [(&str, &str, &str, &[CK_MECHANISM_TYPE]); 3] = [
+        (
+            "ed25519",
+            "binance",
+            include_str!("../data/keys/ed25519.pem"),
+            &[CKM_EDDSA],
+        ),
+        (
+            "p256",
+            "coinbase",
+            include_str!("../data/keys/p256.pem"),
+            &[CKM_ECDSA],
+        ),
+        (
+            "rsa2048",
+            "binance",
+            include_str!("../data/keys/rsa2048.pem"),
+            &RSA,
+        ),
+    ];
+    for (algorithm, exchange, pem, _) in stored {
+        let args = [
+            "--exchange",
+            exchange,
+            "--algorithm",
+            algorithm,
+            "--key",
+            algorithm,
+            "--api-key",
+            "a",
+        ];
+        place.import(&args, pem);
+    }
+    let made: [(&str, &[CK_MECHANISM_TYPE]); 2] = [("ed25519", &[CKM_EDDSA]), ("rsa2048", &RSA)];
+    for (algorithm, _) in made {
+        let key = format!("made-{algorithm}");
+        place.ok(&[
+            "generate",
+            "--exchange",
+            "binance",
+            "--algorithm",
+            algorithm,
+            "--key",
+            &key,
+        ]);
+    }
+    let inside = scene.enter();
+    let private = |name: &str| {
+        let found = inside.find(vec![
+            number(CKA_CLASS, CKO_PRIVATE_KEY),
+            bytes(CKA_LABEL, format!("hsmsign:{name}").as_bytes()),
+        ]);
+        assert_eq!(found.len(), 1, "{name}");
+        found[0]
+    };
+    for (algorithm, _, pem, own) in stored {
+        let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+        let der = base64ct::Base64::decode_vec(&body).unwrap();
+        // Seed and scalar stand near the front, behind what every such key begins with; primes in the last two thirds.
+        let secret = match algorithm {
+            "ed25519" => &der[16..48],
+            "p256" => &der[36..68],
+            _ => &der[der.len() / 2..],
+        };
+        Robbery::of(&inside, private(algorithm), own, secret).comes_to_nothing();
+    }
+    for (algorithm, own) in made {
+        Robbery::of(&inside, private(&format!("made-{algorithm}")), own, b"").comes_to_nothing();
+    }
+    inside.leave();
+    for key in ["ed25519", "p256", "rsa2048", "made-ed25519", "made-rsa2048"] {
+        place.ok(&["test", key]);
+    }
+}
+
 #[test]
 fn an_imported_key_signs_and_is_for_nothing_else() {
     let Some(scene) = Scene::new() else { return };

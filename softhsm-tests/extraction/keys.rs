@@ -88,12 +88,45 @@ fn what_can_be_guessed_is_pointed_out() {
             said.contains("can be guessed") && said.contains("has 8 bytes"),
             "{said}"
         );
+        assert!(
+            said.contains("one signed request") && said.contains("C_DigestKey"),
+            "why: {said}"
+        );
         assert!(said.contains("the PIN of token t has 9 characters"), "{said}");
         let said = import("chosen", "the-other-secret-of-the-trader");
         assert!(said.contains("reads like words"), "{said}");
         let said = import("random", SECRET);
         assert!(!said.contains("can be guessed"), "{said}");
     });
+}
+
+/// A short PIN is pointed out when its token is set up, with why; one that is not short is not.
+#[test]
+fn a_short_pin_is_pointed_out_when_its_token_is_set_up() {
+    isolation::alone(
+        "keys::a_short_pin_is_pointed_out_when_its_token_is_set_up",
+        softhsm::environment,
+        |folder| {
+            let Some(bench) = softhsm::Bench::new(folder) else {
+                return;
+            };
+            let user = User::of(folder, &bench.settings, crate::pin(&bench));
+            let done = user.run(&user.init(&[]), "");
+            assert_eq!(done.code, 0, "{done:?}");
+            assert!(
+                done.stderr.contains("the PIN of token t has 9 characters")
+                    && done.stderr.contains("can try all PINs"),
+                "{done:?}"
+            );
+            assert!(!done.stderr.contains(&crate::pin(&bench)), "{done:?}");
+        },
+    );
+    let place = Place::new();
+    let done = place.run(&["init", "--softhsm"], "");
+    assert!(
+        !done.stderr.contains("the PIN of token"),
+        "its PIN is made: {done:?}"
+    );
 }
 
 /// What a trial that was killed leaves on the token goes with the next one, and keys stay whole.

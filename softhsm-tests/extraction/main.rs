@@ -15,6 +15,7 @@ mod kryoptic;
 mod nss;
 #[path = "../opencryptoki.rs"]
 mod opencryptoki;
+mod pairs;
 mod road;
 #[path = "../softhsm.rs"]
 mod softhsm;
@@ -48,6 +49,7 @@ macro_rules! on {
 
 on! { on_softhsm, softhsm, "SoftHSM":
     every_attack_has_the_verdict_that_is_known
+    every_attack_on_a_private_key_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
     a_key_goes_the_whole_road
     a_stream_is_signed_whole
@@ -57,6 +59,7 @@ on! { on_softhsm, softhsm, "SoftHSM":
 }
 on! { on_kryoptic, kryoptic, "kryoptic":
     every_attack_has_the_verdict_that_is_known
+    every_attack_on_a_private_key_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
     a_key_goes_the_whole_road
     a_stream_is_signed_whole
@@ -67,6 +70,7 @@ on! { on_kryoptic, kryoptic, "kryoptic":
 }
 on! { on_nss, nss, "NSS":
     every_attack_has_the_verdict_that_is_known
+    every_attack_on_a_private_key_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
     a_key_goes_the_whole_road
     a_stream_is_signed_whole
@@ -77,6 +81,7 @@ on! { on_nss, nss, "NSS":
 }
 on! { on_opencryptoki, opencryptoki, "opencryptoki":
     every_attack_has_the_verdict_that_is_known
+    every_attack_on_a_private_key_has_the_verdict_that_is_known
     a_key_is_left_as_it_was
     a_key_goes_the_whole_road
     a_stream_is_signed_whole
@@ -106,16 +111,19 @@ fn verdicts(tried: &Value) -> Vec<(String, String)> {
 /// `token test` and `test --attack` say of every attack what is known of the token; exit code 1 where it leaks.
 fn every_attack_has_the_verdict_that_is_known(user: &User, token: &str) {
     let known = expected::of(token);
-    let code = i32::from(expected::leaks(token));
+    let pairs = expected::of_pairs(token, "p256").unwrap_or_default();
+    let all = [&known[..], &pairs].concat();
+    let code = i32::from(expected::leaks(&all));
     user.ok(&user.init(&["--accept-leaky-token"]));
     let done = user.run(&["token", "test", "t", "--json"], "");
     let tried: Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!(verdicts(&tried), known, "{tried:#}");
+    assert_eq!(verdicts(&tried), all, "{tried:#}");
     assert_eq!(
         (done.code, tried["ok"].as_bool()),
         (code, Some(code == 0)),
         "{done:?}"
     );
+    let code = i32::from(expected::leaks(&known));
     // A key of each hash, since a key as long as the hash's block is worked off at once.
     for algorithm in ["hmac-sha256", "hmac-sha384", "hmac-sha512"] {
         user.import(algorithm, &[]);
@@ -131,6 +139,33 @@ fn every_attack_has_the_verdict_that_is_known(user: &User, token: &str) {
             .collect();
         assert!(on.contains(&("wrap-aes", "key")) && on.contains(&("copy", "sacrificial")));
     }
+}
+
+/// The same of private keys, stored on the token and made there, in each kind that it has.
+fn every_attack_on_a_private_key_has_the_verdict_that_is_known(user: &User, token: &str) {
+    user.ok(&user.init(&["--accept-leaky-token"]));
+    let mut tried = 0;
+    for (algorithm, exchange, pem) in pairs::KEYS {
+        let Some(known) = expected::of_pairs(token, algorithm) else {
+            continue;
+        };
+        for (key, made) in [
+            ("stored", pairs::import(user, exchange, algorithm, pem)),
+            ("made", pairs::generate(user, algorithm)),
+        ] {
+            if !made {
+                continue;
+            }
+            let done = user.run(&["test", key, "--attack", "--json"], "");
+            let report: Value = serde_json::from_str(&done.stdout).unwrap();
+            assert_eq!(verdicts(&report), known, "{key} {algorithm}: {report:#}");
+            assert_eq!(done.code, i32::from(expected::leaks(&known)), "{done:?}");
+            user.ok(&["test", key]);
+            user.ok(&["remove", key, "--yes"]);
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, pairs::on(token), "kinds of keys");
 }
 
 /// After every attack the key makes the same MAC, has the same attributes, and is as alone on its token as before.

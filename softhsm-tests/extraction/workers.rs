@@ -3,9 +3,9 @@
 use std::{fs, path::Path, sync::atomic::Ordering};
 
 use hsmsign::{
-    algorithm::MacAlgorithm,
+    algorithm::{Algorithm, MacAlgorithm},
     token::{
-        Token as _, TokenError,
+        ObjectId, Token as _, TokenError,
         extraction::{Report, Trial, Verdict, Worker, use_worker},
         pkcs11::Pkcs11Token,
     },
@@ -42,9 +42,10 @@ fn with_script_and_pin(
         let pin = Pin::new(bench.pin());
         let token = Pkcs11Token::open(bench.settings.clone(), pin.clone()).unwrap();
         let trial = Trial {
-            algorithm: MacAlgorithm::HmacSha256,
+            algorithm: Algorithm::Mac(MacAlgorithm::HmacSha256),
             key: None,
-            id: hsmsign::token::ObjectId::random().unwrap(),
+            id: ObjectId::random().unwrap(),
+            generated: true,
             quick: true,
         };
         check(folder, token.try_extraction(&trial), &pin);

@@ -262,16 +262,29 @@ pub fn wrong_pins_are_spent_once(bench: &dyn Bench) {
     bench.open();
 }
 
-/// A MAC key made on the token signs and cannot be read.
+/// A MAC key made on the token is one of its own, found by its id alone, and cannot be read.
 pub fn mac_keys_can_be_made(bench: &dyn Bench) {
     let token = bench.open();
     for algorithm in MacAlgorithm::ALL {
-        let made = token.generate_mac(algorithm, &meta("made")).unwrap();
+        let (one, other) = (meta("made"), meta("made"));
+        let made = token.generate_mac(algorithm, &one).unwrap();
         let mac = token.mac(&made.key, algorithm, b"m").unwrap();
-        assert_eq!(mac, token.mac(&made.key, algorithm, b"m").unwrap());
+        assert_eq!(mac, bench.open().mac(&made.key, algorithm, b"m").unwrap());
         assert_eq!(mac.as_bytes().len(), algorithm.output_len());
         assert!(!token.readable(&made.key).unwrap());
+        assert!(made.hardening.iter().any(|word| word == "not-extractable"));
+        assert!(matches!(
+            token.generate_mac(algorithm, &one),
+            Err(TokenError::Exists(_))
+        ));
+        let second = token.generate_mac(algorithm, &other).unwrap();
+        assert_ne!(mac, token.mac(&second.key, algorithm, b"m").unwrap());
+        assert_ne!(
+            mac.as_bytes(),
+            software(algorithm, &vec![0; algorithm.block_len()], b"m")
+        );
         token.delete(&made.key).unwrap();
+        token.delete(&second.key).unwrap();
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use hsmsign::{
     enrol::Attacked,
     error::{Code, Result},
-    keyring::KeyName,
+    keyring::{KeyName, Standing},
     token::{
         extraction::{Verdict, Worker, use_worker},
         leaky, pkcs11,
@@ -56,7 +56,8 @@ pub fn tell(key: Option<&KeyName>, all: &[Attacked], json: bool) -> Result<ExitC
             .iter()
             .map(|attacked| {
                 json!({
-                    "token": attacked.token, "object": attacked.slot, "previous": attacked.previous,
+                    "token": attacked.token, "object": attacked.slot,
+                    "previous": attacked.standing == Standing::Previous, "next": attacked.standing == Standing::Next,
                     "leaks": attacked.report.leaks(), "attacks": attacked.report.tried,
                 })
             })
@@ -78,7 +79,7 @@ fn tell_one(key: Option<&KeyName>, attacked: &Attacked) -> Result<ExitCode> {
     let Attacked {
         token,
         slot,
-        previous,
+        standing,
         report,
     } = attacked;
     if report.tried.is_empty() {
@@ -98,11 +99,12 @@ fn tell_one(key: Option<&KeyName>, attacked: &Attacked) -> Result<ExitCode> {
             output::line(&format!("{}: {}", tried.attack, tried.what))?;
         }
     }
-    let what = match (key, slot.as_str(), previous) {
+    let what = match (key, slot.as_str(), standing) {
         (None, ..) => "a key made for it".to_owned(),
-        (Some(key), "secret", false) => key.to_string(),
-        (Some(key), slot, false) => format!("the {slot} of {key}"),
-        (Some(key), slot, true) => format!("the {slot} of {key} before its last rotation"),
+        (Some(key), "secret", Standing::InForce) => key.to_string(),
+        (Some(key), slot, Standing::InForce) => format!("the {slot} of {key}"),
+        (Some(key), slot, Standing::Previous) => format!("the {slot} of {key} before its last rotation"),
+        (Some(key), slot, Standing::Next) => format!("the {slot} of {key} that is not in force yet"),
     };
     let leaks = report.leaks();
     if leaks.is_empty() {

@@ -24,6 +24,7 @@ use super::{Around, lines, output};
 #[command(after_help = "\
 Examples:
   hsmsign import --exchange kraken --api-key KEY
+  hsmsign import --exchange binance --algorithm ed25519 < key.pem
   pass show kraken | hsmsign import --exchange kraken --key kraken-main --api-key KEY
   hsmsign import --json < keys.jsonl      one object a line: exchange, key, api_key, secret, passphrase …")]
 pub struct Args {
@@ -39,7 +40,7 @@ pub struct Args {
     /// The API key, which names the key to the exchange
     #[arg(long)]
     api_key: Option<String>,
-    /// The algorithm, where the exchange has several: hmac-sha256, hmac-sha384, hmac-sha512 …
+    /// The algorithm, where the exchange has several: hmac-sha256, ed25519, p256, rsa2048 …
     #[arg(long)]
     algorithm: Option<Algorithm>,
     /// The user or customer id, where the exchange signs one
@@ -138,8 +139,12 @@ pub fn read_secrets(plan: &Plan, ask: &dyn Ask) -> Result<Secrets> {
         }
     };
     let wanted = |wanted: bool, what: &str| wanted.then(|| read(what)).transpose();
+    let key = match plan.algorithm() {
+        Algorithm::Mac(_) => "secret",
+        Algorithm::Signature(_) => "private key",
+    };
     let secrets = Secrets {
-        secret: wanted(plan.needs_secret(), "secret")?,
+        secret: wanted(plan.needs_secret(), key)?,
         passphrase: wanted(plan.needs_passphrase(), "passphrase")
             .map_err(|error| missing(error, plan, "passphrase"))?,
         partner_secret: wanted(plan.needs_partner_secret(), "partner secret")

@@ -83,6 +83,9 @@ fn tell(ready: &Ready) -> Result<ExitCode> {
             leaky(&ready.leaks)
         ));
     }
+    if let Some(short) = &ready.short_pin {
+        output::warn(short);
+    }
     output::line(&format!(
         "token {name} is set up: {} (serial {}), {}\nnext: hsmsign import --exchange EXCHANGE",
         identity.label, identity.serial, identity.module

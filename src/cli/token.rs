@@ -4,7 +4,7 @@ use hsmsign::{
     config::{self, Config},
     enrol::Attacked,
     error::{Result, bad_input},
-    keyring::Keyring as _,
+    keyring::{Keyring as _, Standing},
     token::{forget_refused, leaky, pin_source},
 };
 use serde_json::{Value, json};
@@ -169,7 +169,7 @@ fn test(around: &Around, token: Option<String>, json: bool) -> Result<ExitCode> 
             let attacked = Attacked {
                 token,
                 slot: "secret".to_owned(),
-                previous: false,
+                standing: Standing::InForce,
                 report,
             };
             attack::tell(None, &[attacked], json)

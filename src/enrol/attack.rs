@@ -1,11 +1,11 @@
 use super::Enrol;
 use crate::{
     algorithm::Algorithm,
-    error::{Code, Error, Result, failed},
-    keyring::{KeyName, Material},
+    error::{Result, failed},
+    keyring::{KeyName, Material, Standing},
     token::{
         ObjectId,
-        extraction::{Evidence, Report, Trial},
+        extraction::{Evidence, MacEvidence, Report, Trial},
     },
 };
 
@@ -16,8 +16,8 @@ pub struct Attacked {
     pub token: String,
     /// What the object is to the scheme: `secret`, `partner_secret`.
     pub slot: String,
-    /// Whether it is of the pair before the last rotation.
-    pub previous: bool,
+    /// Whether it is of the pair that signs.
+    pub standing: Standing,
     /// What was tried.
     pub report: Report,
 }
@@ -29,24 +29,15 @@ impl Enrol {
     /// When there is no such key, or a token cannot be opened or tried.
     pub fn attack(&self, name: &KeyName) -> Result<Vec<Attacked>> {
         let record = self.keyring.get(name)?;
-        let Algorithm::Mac(algorithm) = record.algorithm else {
-            return Err(Error::new(
-                Code::Unsupported,
-                format!(
-                    "the extraction suite is for MAC keys, and {name} is for {}",
-                    record.algorithm
-                ),
-            )
-            .fix("`hsmsign token test` tries the token itself"));
-        };
         let mut all = Vec::new();
-        for (pair, previous) in [(Some(&record.current), false), (record.previous.as_ref(), true)] {
-            for copy in pair.map_or(&[][..], |pair| &pair.copies) {
-                let macs = copy.objects.iter().filter(|(slot, _)| *slot != "passphrase");
-                for (slot, material) in macs {
+        for (standing, pair) in record.pairs() {
+            for copy in &pair.copies {
+                let keys = copy.objects.iter().filter(|(slot, _)| *slot != "passphrase");
+                for (slot, material) in keys {
                     let trial = Trial {
-                        algorithm,
-                        key: Some((material.key.clone(), evidence(algorithm, material)?)),
+                        algorithm: record.algorithm,
+                        key: Some((material.key.clone(), evidence(record.algorithm, material)?)),
+                        generated: material.generated,
                         id: ObjectId::random()?,
                         quick: false,
                     };
@@ -57,7 +48,7 @@ impl Enrol {
                     all.push(Attacked {
                         token: copy.token.clone(),
                         slot: slot.clone(),
-                        previous,
+                        standing,
                         report,
                     });
                 }
@@ -87,13 +78,16 @@ impl Enrol {
     }
 }
 
-fn evidence(algorithm: crate::algorithm::MacAlgorithm, secret: &Material) -> Result<Evidence> {
+fn evidence(algorithm: Algorithm, material: &Material) -> Result<Evidence> {
     let damaged = || failed("the key's record holds no proof to know it by").fix("import the key again");
-    let proof = secret.proof.as_ref().ok_or_else(damaged)?;
     let bytes = |hex: &str| base16ct::lower::decode_vec(hex).map_err(|_| damaged());
-    Ok(Evidence {
-        algorithm,
-        message: bytes(&proof.message)?,
-        mac: bytes(&proof.mac)?,
-    })
+    match (algorithm, &material.public, &material.proof) {
+        (Algorithm::Signature(_), Some(public), _) => Ok(Evidence::Public(public.clone())),
+        (Algorithm::Mac(algorithm), _, Some(proof)) => Ok(Evidence::Mac(MacEvidence {
+            algorithm,
+            message: bytes(&proof.message)?,
+            mac: bytes(&proof.mac)?,
+        })),
+        _ => Err(damaged()),
+    }
 }

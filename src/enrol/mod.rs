@@ -10,6 +10,7 @@ mod remove;
 mod rotate;
 mod secrets;
 mod sweep;
+mod wanted;
 mod weak;
 
 use std::{

@@ -1,4 +1,4 @@
-use super::{Enrol, Enrolled, NewKey, Plan, Secrets, objects, plan::check_api_key, secrets::read_secrets};
+use super::{Enrol, Enrolled, NewKey, Plan, Secrets, objects, secrets::read_secrets, wanted::check_api_key};
 use crate::{
     error::{Result, bad_input},
     keyring::{KeyName, Pair, Record},

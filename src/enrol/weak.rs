@@ -1,4 +1,5 @@
-//! Whether a secret can be guessed. A token that keeps it is no help then: every signature tests a guess.
+//! Whether a secret can be guessed. A token that keeps it is no help then: every signature tests a
+//! guess, and so does the hash of the key that C_DigestKey gives on many tokens.
 
 /// A secret of fewer bytes than this can be tried out, whoever chose it.
 const SHORT: usize = 16;
@@ -24,7 +25,7 @@ pub(super) fn weakness(secret: &[u8]) -> Option<String> {
         return None;
     };
     Some(format!(
-        "the secret looks as if it can be guessed: {why}. Whoever sees one signed request can test guesses against it, however well the token keeps it; have the exchange issue a random one"
+        "the secret looks as if it can be guessed: {why}. Whoever sees one signed request can test guesses against it, and so can whoever has the PIN, by the hash that C_DigestKey gives, however well the token keeps it; have the exchange issue a random one"
     ))
 }
 
@@ -77,6 +78,10 @@ mod tests {
         ] {
             let said = weakness(secret).unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(secret)));
             assert!(said.contains(why), "{said}");
+            assert!(
+                said.contains("one signed request") && said.contains("C_DigestKey"),
+                "{said}"
+            );
             assert!(!said.contains(std::str::from_utf8(secret).unwrap()));
         }
     }

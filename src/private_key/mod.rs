@@ -3,6 +3,7 @@
 
 mod der;
 mod pem;
+mod recovered;
 mod sign;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use pem::is_pem;
+pub use recovered::is_recovered;
 
 /// A private key with its public half, which was derived from it or compared with it.
 pub struct PrivateKey {
@@ -73,7 +75,8 @@ impl PrivateKey {
         der::read(label, &bytes)
     }
 
-    fn from_seed(seed: &[u8], public: Option<&[u8]>) -> Result<Self> {
+    /// Of the 32 bytes that an Ed25519 key is made from.
+    pub(crate) fn from_seed(seed: &[u8], public: Option<&[u8]>) -> Result<Self> {
         let mut secret = Secret::with_capacity(32)?;
         secret.push(seed);
         let seed: &[u8; 32] = secret
@@ -85,7 +88,7 @@ impl PrivateKey {
     }
 
     /// Of a scalar of at most 32 bytes.
-    fn from_scalar(scalar: &[u8], public: Option<&[u8]>) -> Result<Self> {
+    pub(crate) fn from_scalar(scalar: &[u8], public: Option<&[u8]>) -> Result<Self> {
         let odd = || bad_input("the private key's number does not fit the curve P-256");
         let zeros = scalar.iter().take_while(|byte| **byte == 0).count();
         let digits = &scalar[zeros..];

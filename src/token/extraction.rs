@@ -5,15 +5,14 @@
 
 use std::{ffi::OsString, path::PathBuf, sync::OnceLock};
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::{Sha256, Sha384, Sha512};
 
+pub use super::evidence::{Evidence, MacEvidence};
 use super::{KeyRef, ObjectId};
-use crate::algorithm::MacAlgorithm;
+use crate::algorithm::Algorithm;
 
 /// Counts the revisions of the suite: a verdict of an earlier one is not relied upon.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// What came of one attack, from the worst that a token can show to the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,7 +29,7 @@ pub enum Verdict {
     Weakened,
     /// The module crashed or did not come back.
     Crashed,
-    /// The key came out: its own MAC was made with what was recovered.
+    /// The key came out: its own MAC, or a signature that its public key verifies, was made with what was recovered.
     Leaked,
 }
 
@@ -105,62 +104,15 @@ impl Report {
 #[derive(Debug, Clone)]
 pub struct Trial {
     /// What the keys compute.
-    pub algorithm: MacAlgorithm,
+    pub algorithm: Algorithm,
     /// The key to try it on; a sacrificial one where there is none.
     pub key: Option<(KeyRef, Evidence)>,
     /// The id of the keys that are made for it.
     pub id: ObjectId,
+    /// Whether a sacrificial private key is made on the token, as `generate` does it, or stored there.
+    pub generated: bool,
     /// Leave out what takes long.
     pub quick: bool,
-}
-
-/// A message and its MAC: whoever makes the MAC has the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// What the key computes.
-    pub algorithm: MacAlgorithm,
-    /// The message, lower-case hex.
-    #[serde(with = "hex")]
-    pub message: Vec<u8>,
-    /// Its MAC, lower-case hex.
-    #[serde(with = "hex")]
-    pub mac: Vec<u8>,
-}
-
-impl Evidence {
-    /// Whether these bytes are the key.
-    pub fn fits(&self, key: &[u8]) -> bool {
-        fn compute<M: KeyInit + Mac>(key: &[u8], message: &[u8], mac: &[u8]) -> bool {
-            <M as KeyInit>::new_from_slice(key)
-                .is_ok_and(|hmac| hmac.chain_update(message).verify_slice(mac).is_ok())
-        }
-        match self.algorithm {
-            MacAlgorithm::HmacSha256 => compute::<Hmac<Sha256>>(key, &self.message, &self.mac),
-            MacAlgorithm::HmacSha384 => compute::<Hmac<Sha384>>(key, &self.message, &self.mac),
-            MacAlgorithm::HmacSha512 => compute::<Hmac<Sha512>>(key, &self.message, &self.mac),
-        }
-    }
-
-    /// Whether the key stands somewhere in these bytes.
-    pub fn is_in(&self, bytes: &[u8]) -> bool {
-        self.fits(bytes)
-            || bytes
-                .windows(self.algorithm.block_len())
-                .any(|window| self.fits(window))
-    }
-}
-
-mod hex {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&base16ct::lower::encode_string(bytes))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        base16ct::lower::decode_vec(text).map_err(D::Error::custom)
-    }
 }
 
 /// The program in which attacks run, with the arguments that make it call [`super::pkcs11::attack_from_stdin`].
@@ -186,26 +138,6 @@ pub(super) fn worker() -> Option<&'static Worker> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_is_known_by_its_mac_wherever_it_stands() {
-        let evidence = Evidence {
-            algorithm: MacAlgorithm::HmacSha256,
-            message: b"what do ya want for nothing?".to_vec(),
-            mac: base16ct::lower::decode_vec(
-                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-            )
-            .unwrap(),
-        };
-        let mut block = b"Jefe".to_vec();
-        assert!(evidence.is_in(&block));
-        block.resize(64, 0);
-        assert!(evidence.is_in(&[b"before".as_slice(), &block, b"behind"].concat()));
-        block[3] ^= 1;
-        assert!(!evidence.is_in(&[b"before".as_slice(), &block, b"behind"].concat()));
-        let text = serde_json::to_string(&evidence).unwrap();
-        assert_eq!(serde_json::from_str::<Evidence>(&text).unwrap(), evidence);
-    }
 
     #[test]
     fn the_worst_verdict_is_the_greatest() {

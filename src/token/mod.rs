@@ -4,6 +4,7 @@
 
 pub mod discover;
 mod error;
+mod evidence;
 pub mod extraction;
 mod lock;
 mod mark;

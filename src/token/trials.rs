@@ -15,7 +15,7 @@ use super::{
     uri::TokenUri,
 };
 use crate::{
-    algorithm::Algorithm,
+    algorithm::{Algorithm, SignatureAlgorithm},
     error::{Code, Error, Result},
     home::FileLock,
 };
@@ -73,28 +73,22 @@ impl Tokens {
 
     fn try_now(&self, name: &str, quick: bool) -> Result<Report> {
         let token = self.get(name)?;
-        let mac = token
-            .capabilities()
-            .algorithms
-            .iter()
-            .find_map(|algorithm| match algorithm {
-                Algorithm::Mac(mac) => Some(*mac),
-                Algorithm::Signature(_) => None,
-            });
-        let Some(algorithm) = mac else {
-            return Ok(Report::default());
-        };
-        let trial = Trial {
-            algorithm,
-            key: None,
-            id: ObjectId::random()?,
-            quick,
-        };
-        let report = self.attack_now(name, &trial).map_err(|error| {
-            error.within(format_args!(
-                "whether token {name} keeps its keys could not be found out"
-            ))
-        })?;
+        let mut report = Report::default();
+        for algorithm in kinds(&token.capabilities().algorithms) {
+            let trial = Trial {
+                algorithm,
+                key: None,
+                generated: true,
+                id: ObjectId::random()?,
+                quick,
+            };
+            let tried = self.attack_now(name, &trial).map_err(|error| {
+                error.within(format_args!(
+                    "whether token {name} keeps its keys could not be found out"
+                ))
+            })?;
+            report.tried.extend(tried.tried);
+        }
         if report.tried.is_empty() {
             return Ok(report);
         }
@@ -215,6 +209,24 @@ impl Tokens {
     fn tried(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
         self.leaks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A MAC key and a private key of those that a token can do: what it does with one it does with all of its kind. RSA
+/// only where there is no other, since making such a key takes long.
+fn kinds(can: &[Algorithm]) -> Vec<Algorithm> {
+    let mac = can
+        .iter()
+        .find(|algorithm| matches!(algorithm, Algorithm::Mac(_)));
+    let pairs = [
+        SignatureAlgorithm::P256,
+        SignatureAlgorithm::Ed25519,
+        SignatureAlgorithm::Rsa2048,
+    ];
+    let pair = pairs
+        .map(Algorithm::Signature)
+        .into_iter()
+        .find(|pair| can.contains(pair));
+    mac.copied().into_iter().chain(pair).collect()
 }
 
 /// What it means that keys come out of a token, in words, with the attacks by which they do.

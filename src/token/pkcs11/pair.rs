@@ -89,7 +89,7 @@ const fn allowed(algorithm: SignatureAlgorithm) -> &'static [CK_MECHANISM_TYPE] 
 }
 
 /// The names that a token may know the curve by; one without meaning for RSA.
-const fn curves(algorithm: SignatureAlgorithm) -> &'static [&'static [u8]] {
+pub(super) const fn curves(algorithm: SignatureAlgorithm) -> &'static [&'static [u8]] {
     match algorithm {
         SignatureAlgorithm::Ed25519 => &ED25519,
         SignatureAlgorithm::P256 => &P256,

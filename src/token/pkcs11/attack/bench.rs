@@ -5,19 +5,33 @@ use cryptoki_sys::*;
 use super::{
     super::{
         codes::Refused,
-        find,
+        find, ladder,
         module::{Answer, Module, ObjectHandle, SessionHandle},
+        pair,
         template::Attribute,
     },
     derive, wrap,
 };
 use crate::{
     secret::Secret,
-    token::extraction::{Evidence, Verdict},
+    token::{
+        SignInput,
+        extraction::{Evidence, MacEvidence, Verdict},
+    },
 };
 
 /// Room for a value or a wrapped key.
 pub(super) const ROOM: usize = 4096;
+
+/// Where an RSA key has its secret.
+const RSA: [CK_ATTRIBUTE_TYPE; 6] = [
+    CKA_PRIVATE_EXPONENT,
+    CKA_PRIME_1,
+    CKA_PRIME_2,
+    CKA_EXPONENT_1,
+    CKA_EXPONENT_2,
+    CKA_COEFFICIENT,
+];
 
 /// A token that is logged in, with a key to get at.
 pub(super) struct Bench<'a> {
@@ -28,7 +42,7 @@ pub(super) struct Bench<'a> {
     pub victim: ObjectHandle,
     /// How the victim is known when it comes out.
     pub evidence: &'a Evidence,
-    /// The victim's value, where it was made for this.
+    /// The victim's value, where it is a MAC key that was made for this.
     pub value: Option<&'a Secret>,
     /// The mechanisms that the token claims.
     pub claimed: &'a [CK_MECHANISM_TYPE],
@@ -83,21 +97,67 @@ impl Bench<'_> {
         (read.len() == 1).then(|| read[0] != CK_FALSE)
     }
 
-    /// What an object's value is, where it is given out.
-    pub fn value_of(&self, object: ObjectHandle) -> Option<Secret> {
+    /// A secret attribute of an object, where it is given out.
+    pub fn value_of(&self, object: ObjectHandle, kind: CK_ATTRIBUTE_TYPE) -> Option<Secret> {
         let mut value = Secret::with_capacity(ROOM).ok()?;
         let read = self
             .module
-            .read_attribute(self.session, object, CKA_VALUE, value.spare_mut());
+            .read_attribute(self.session, object, kind, value.spare_mut());
         value.grow(read.ok()??);
         (!value.is_empty()).then_some(value)
     }
 
+    /// The attributes in which a key like the victim has its secret.
+    pub fn secrets(&self) -> &'static [CK_ATTRIBUTE_TYPE] {
+        match self.evidence {
+            Evidence::Public(public) if public.algorithm().is_rsa() => &RSA,
+            _ => &[CKA_VALUE],
+        }
+    }
+
+    /// Whether the victim can be read out of an object.
+    pub fn reads(&self, object: ObjectHandle) -> bool {
+        self.secrets().iter().any(|&kind| {
+            self.value_of(object, kind)
+                .is_some_and(|value| self.evidence.is_in(value.expose()))
+        })
+    }
+
+    /// The evidence of a MAC key; of a private key none, and what is for MAC keys alone finds nothing to try.
+    pub fn mac(&self) -> Result<&MacEvidence, Outcome> {
+        match self.evidence {
+            Evidence::Mac(mac) => Ok(mac),
+            Evidence::Public(_) => Err(Outcome::new(Verdict::NotApplicable, "it is no MAC key")),
+        }
+    }
+
+    /// Whether an object still signs as the victim did.
+    pub fn signs(&self, object: ObjectHandle) -> bool {
+        match self.evidence {
+            Evidence::Mac(evidence) => {
+                let mut mac = [0; 64];
+                let mechanism = ladder::mechanism(evidence.algorithm);
+                let made = self.aside(|session| {
+                    self.module
+                        .sign(session, mechanism, object, &evidence.message, &mut mac)
+                });
+                made.is_ok_and(|len| mac[..len] == evidence.mac)
+            }
+            Evidence::Public(public) => {
+                let Ok(session) = self.module.open_session(self.slot, true) else {
+                    return false;
+                };
+                let message = SignInput::Message(b"message");
+                let made = pair::sign(self.module, session, object, public.algorithm(), message);
+                let _ = self.module.close_session(session);
+                made.is_ok_and(|signature| public.verifies(b"message", &signature))
+            }
+        }
+    }
+
     /// Whether the victim comes out of an object that was made of it: read, else wrapped.
     pub fn harvest(&self, object: ObjectHandle, made: &str) -> Outcome {
-        if let Some(value) = self.value_of(object)
-            && self.evidence.is_in(value.expose())
-        {
+        if self.reads(object) {
             return Outcome::new(Verdict::Leaked, format!("{made}, and its value was read"));
         }
         let wrapped = wrap::under_aes(self, object);

@@ -24,6 +24,10 @@ pub(super) enum Parameter<'a> {
     Text(&'a [u8]),
     /// CK_RSA_PKCS_OAEP_PARAMS with SHA-1.
     Oaep,
+    /// CK_RSA_PKCS_PSS_PARAMS with SHA-256.
+    Pss,
+    /// CK_ECDH1_DERIVE_PARAMS with this point, and nothing done to what comes of it.
+    Ecdh(&'a [u8]),
     /// CK_HKDF_PARAMS: expand alone, with this hash and info.
     Expand(CK_MECHANISM_TYPE, &'a [u8]),
 }
@@ -38,7 +42,7 @@ fn with<T>((mechanism, parameter): How<'_>, work: impl FnOnce(&mut CK_MECHANISM)
         whole.ulParameterLen = len as CK_ULONG;
     };
     // Each lives until the work is done.
-    let (mut number, mut text, mut oaep, mut hkdf);
+    let (mut number, mut text, mut oaep, mut pss, mut ecdh, mut hkdf);
     match parameter {
         Parameter::None => {}
         Parameter::Bytes(bytes) => give(bytes.as_ptr().cast_mut().cast(), bytes.len()),
@@ -62,6 +66,24 @@ fn with<T>((mechanism, parameter): How<'_>, work: impl FnOnce(&mut CK_MECHANISM)
                 ulSourceDataLen: 0,
             };
             give((&raw mut oaep).cast(), size_of_val(&oaep));
+        }
+        Parameter::Pss => {
+            pss = CK_RSA_PKCS_PSS_PARAMS {
+                hashAlg: CKM_SHA256,
+                mgf: CKG_MGF1_SHA256,
+                sLen: 32,
+            };
+            give((&raw mut pss).cast(), size_of_val(&pss));
+        }
+        Parameter::Ecdh(point) => {
+            ecdh = CK_ECDH1_DERIVE_PARAMS {
+                kdf: CKD_NULL,
+                ulSharedDataLen: 0,
+                pSharedData: ptr::null_mut(),
+                ulPublicDataLen: point.len() as CK_ULONG,
+                pPublicData: point.as_ptr().cast_mut(),
+            };
+            give((&raw mut ecdh).cast(), size_of_val(&ecdh));
         }
         Parameter::Expand(hash, info) => {
             hkdf = CK_HKDF_PARAMS {
@@ -178,6 +200,29 @@ impl Module {
             C_Decrypt(session, input, count, plain.as_mut_ptr(), &mut len)
         )?;
         Ok(filled(len, plain))
+    }
+
+    /// Begins a signature from which its message comes back; the session has it active after this.
+    pub(super) fn begin_sign_recover(
+        &self,
+        session: SessionHandle,
+        mechanism: CK_MECHANISM_TYPE,
+        key: ObjectHandle,
+    ) -> Answer<()> {
+        let mut mechanism = plain(mechanism);
+        call!(self, C_SignRecoverInit(session, &mut mechanism, key))
+    }
+
+    /// Begins a decryption; the session has it active after this.
+    pub(super) fn begin_decrypt(
+        &self,
+        session: SessionHandle,
+        how: How<'_>,
+        key: ObjectHandle,
+    ) -> Answer<()> {
+        with(how, |mechanism| {
+            call!(self, C_DecryptInit(session, mechanism, key))
+        })
     }
 
     pub(super) fn derive_key(

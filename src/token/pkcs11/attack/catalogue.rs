@@ -2,8 +2,9 @@
 
 use super::{
     bench::{Bench, Outcome},
-    change, derive, digest, plain, wrap,
+    change, derive, digest, pairs, plain, wrap,
 };
+use crate::algorithm::Algorithm;
 
 /// One attack.
 pub(super) struct Attack {
@@ -34,8 +35,8 @@ const fn on_sacrifice(name: &'static str, does: &'static str, run: fn(&Bench<'_>
     }
 }
 
-/// All of them.
-static ATTACKS: [Attack; 19] = [
+/// Those on a MAC key.
+static ON_MACS: [Attack; 19] = [
     on_key("read-value", "read CKA_VALUE, odd templates too", plain::read),
     on_key("wrap-aes", "wrap it under an AES key of one's own", wrap::aes),
     Attack {
@@ -104,7 +105,68 @@ static ATTACKS: [Attack; 19] = [
     },
 ];
 
-/// Those that are tried.
-pub(super) fn chosen(quick: bool) -> impl Iterator<Item = &'static Attack> {
-    ATTACKS.iter().filter(move |attack| !(quick && attack.slow))
+/// Those on a private key.
+static ON_PAIRS: [Attack; 11] = [
+    on_key(
+        "pair-read",
+        "read the value, or exponents and primes, odd templates too",
+        plain::read,
+    ),
+    on_key(
+        "pair-wrap-aes",
+        "wrap it under an AES key of one's own",
+        wrap::aes,
+    ),
+    Attack {
+        slow: true,
+        ..on_key(
+            "pair-wrap-rsa",
+            "wrap it under an RSA key of one's own",
+            wrap::rsa,
+        )
+    },
+    on_key("pair-digest-key", "C_DigestKey", digest::key),
+    on_key(
+        "pair-derive",
+        "C_DeriveKey: ECDH with it, and behind a key of one's own",
+        pairs::deriving,
+    ),
+    on_key(
+        "pair-decrypt",
+        "decrypt and sign-recover with it",
+        pairs::decrypting,
+    ),
+    on_key(
+        "pair-other-signatures",
+        "sign with other hashes and paddings, and without",
+        pairs::other_signatures,
+    ),
+    on_sacrifice(
+        "pair-change-protection",
+        "set SENSITIVE, EXTRACTABLE, COPYABLE, MODIFIABLE",
+        change::protection,
+    ),
+    on_sacrifice(
+        "pair-change-uses",
+        "set DECRYPT, UNWRAP, DERIVE, SIGN_RECOVER",
+        change::uses,
+    ),
+    on_sacrifice("pair-copy", "copy it with those changed", change::copies),
+    Attack {
+        slow: true,
+        ..on_sacrifice(
+            "pair-same-id",
+            "make an open pair under the same CKA_ID",
+            change::same_id,
+        )
+    },
+];
+
+/// Those that are tried on keys of this kind.
+pub(super) fn chosen(algorithm: Algorithm, quick: bool) -> impl Iterator<Item = &'static Attack> {
+    let all: &[Attack] = match algorithm {
+        Algorithm::Mac(_) => &ON_MACS,
+        Algorithm::Signature(_) => &ON_PAIRS,
+    };
+    all.iter().filter(move |attack| !(quick && attack.slow))
 }

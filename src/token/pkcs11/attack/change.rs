@@ -3,17 +3,28 @@
 use cryptoki_sys::*;
 
 use super::{
-    super::{ladder, module::ObjectHandle, template::Attribute},
+    super::{
+        find,
+        module::{Answer, ObjectHandle},
+        template::Attribute,
+    },
     bench::{Bench, Outcome},
-    derive,
+    derive, pairs,
 };
-use crate::token::extraction::Verdict;
+use crate::token::extraction::{Evidence, Verdict};
 
 const PROTECTION: [(&str, CK_ATTRIBUTE_TYPE, bool); 4] = [
     ("CKA_SENSITIVE=false", CKA_SENSITIVE, false),
     ("CKA_EXTRACTABLE=true", CKA_EXTRACTABLE, true),
     ("CKA_COPYABLE=true", CKA_COPYABLE, true),
     ("CKA_MODIFIABLE=true", CKA_MODIFIABLE, true),
+];
+/// What a private key could be for beside signing.
+const PRIVATE_USES: [(&str, CK_ATTRIBUTE_TYPE, bool); 4] = [
+    ("CKA_DECRYPT=true", CKA_DECRYPT, true),
+    ("CKA_UNWRAP=true", CKA_UNWRAP, true),
+    ("CKA_DERIVE=true", CKA_DERIVE, true),
+    ("CKA_SIGN_RECOVER=true", CKA_SIGN_RECOVER, true),
 ];
 const USES: [(&str, CK_ATTRIBUTE_TYPE, bool); 6] = [
     ("CKA_DERIVE=true", CKA_DERIVE, true),
@@ -31,7 +42,14 @@ pub(super) fn protection(bench: &Bench<'_>) -> Outcome {
 
 /// Uses allowed in place.
 pub(super) fn uses(bench: &Bench<'_>) -> Outcome {
-    Outcome::worst(USES.map(|change| flip(bench, change)))
+    Outcome::worst(uses_of(bench).iter().map(|&change| flip(bench, change)))
+}
+
+fn uses_of(bench: &Bench<'_>) -> &'static [(&'static str, CK_ATTRIBUTE_TYPE, bool)] {
+    match bench.evidence {
+        Evidence::Mac(_) => &USES,
+        Evidence::Public(_) => &PRIVATE_USES,
+    }
 }
 
 fn flip(bench: &Bench<'_>, (name, kind, value): (&str, CK_ATTRIBUTE_TYPE, bool)) -> Outcome {
@@ -59,7 +77,7 @@ fn flip(bench: &Bench<'_>, (name, kind, value): (&str, CK_ATTRIBUTE_TYPE, bool))
 /// Copies with protection taken off or uses allowed.
 pub(super) fn copies(bench: &Bench<'_>) -> Outcome {
     let session = [Attribute::flag(CKA_TOKEN, false)];
-    let only: Vec<_> = PROTECTION.iter().take(2).chain(&USES).collect();
+    let only: Vec<_> = PROTECTION.iter().take(2).chain(uses_of(bench)).collect();
     Outcome::worst(only.into_iter().map(|&(name, kind, value)| {
         let template = [session[0], Attribute::flag(kind, value)];
         match bench.module.copy_object(bench.session, bench.victim, &template) {
@@ -77,7 +95,7 @@ pub(super) fn copies(bench: &Bench<'_>) -> Outcome {
 
 /// Whether the key comes out of an object whose protection is off.
 fn changed(bench: &Bench<'_>, object: ObjectHandle, kind: CK_ATTRIBUTE_TYPE, done: String) -> Outcome {
-    if kind == CKA_DERIVE {
+    if kind == CKA_DERIVE && bench.mac().is_ok() {
         let derived = derive::data_and_base(bench, object);
         if derived.verdict == Verdict::Leaked {
             return Outcome::new(Verdict::Leaked, format!("{done}; {}", derived.what));
@@ -88,10 +106,41 @@ fn changed(bench: &Bench<'_>, object: ObjectHandle, kind: CK_ATTRIBUTE_TYPE, don
 
 /// A second object with the same id: a module that takes one for the other gives the first away or loses it.
 pub(super) fn same_id(bench: &Bench<'_>) -> Outcome {
-    let id = match super::super::find::read(bench.module, bench.session, bench.victim, CKA_ID) {
+    let id = match find::read(bench.module, bench.session, bench.victim, CKA_ID) {
         Ok(Some(id)) if !id.is_empty() => id,
         _ => return Outcome::new(Verdict::NotApplicable, "the key has no CKA_ID"),
     };
+    let second = match bench.evidence {
+        Evidence::Mac(_) => open_mac(bench, &id),
+        Evidence::Public(public) => pairs::open_pair(bench, public.algorithm(), &id),
+    };
+    let second = match second {
+        Ok(second) => second,
+        Err(refused) => return bench.refused(refused, None),
+    };
+    if bench.reads(bench.victim) {
+        return Outcome::new(
+            Verdict::Leaked,
+            "an object with the same CKA_ID made the key readable",
+        );
+    }
+    if bench.signs(bench.victim) {
+        for object in second {
+            let _ = bench.module.destroy_object(bench.session, object);
+        }
+        return Outcome::new(
+            Verdict::Resisted,
+            "the key stayed beside an object with the same CKA_ID",
+        );
+    }
+    Outcome::new(
+        Verdict::Weakened,
+        "an object with the same CKA_ID replaced the key: it is lost, and was not given out",
+    )
+}
+
+/// An open MAC key of the attacker's with this id.
+fn open_mac(bench: &Bench<'_>, id: &[u8]) -> Answer<Vec<ObjectHandle>> {
     let (class, kind) = ([CKO_SECRET_KEY], [CKK_GENERIC_SECRET]);
     let other = [b'x'; 128];
     let template = [
@@ -102,40 +151,11 @@ pub(super) fn same_id(bench: &Bench<'_>) -> Outcome {
         Attribute::flag(CKA_SENSITIVE, false),
         Attribute::flag(CKA_EXTRACTABLE, true),
         Attribute::flag(CKA_SIGN, true),
-        Attribute::bytes(CKA_ID, &id),
-        Attribute::bytes(CKA_VALUE, &other[..bench.evidence.algorithm.block_len()]),
+        Attribute::bytes(CKA_ID, id),
+        Attribute::bytes(CKA_VALUE, &other[..bench.evidence.size()]),
     ];
-    let second = match bench.module.create_object(bench.session, &template) {
-        Ok(second) => second,
-        Err(refused) => return bench.refused(refused, None),
-    };
-    let read = bench.value_of(bench.victim);
-    if read.is_some_and(|value| bench.evidence.is_in(value.expose())) {
-        return Outcome::new(
-            Verdict::Leaked,
-            "an object with the same CKA_ID made the key readable",
-        );
-    }
-    let mut mac = [0; 64];
-    let mechanism = ladder::mechanism(bench.evidence.algorithm);
-    let still = bench.aside(|session| {
-        bench.module.sign(
-            session,
-            mechanism,
-            bench.victim,
-            &bench.evidence.message,
-            &mut mac,
-        )
-    });
-    if still.is_ok_and(|len| mac[..len] == bench.evidence.mac) {
-        let _ = bench.module.destroy_object(bench.session, second);
-        return Outcome::new(
-            Verdict::Resisted,
-            "the key stayed beside an object with the same CKA_ID",
-        );
-    }
-    Outcome::new(
-        Verdict::Weakened,
-        "an object with the same CKA_ID replaced the key: it is lost, and was not given out",
-    )
+    bench
+        .module
+        .create_object(bench.session, &template)
+        .map(|made| vec![made])
 }

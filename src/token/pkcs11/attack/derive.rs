@@ -12,8 +12,9 @@ use super::{
     calls::{How, Parameter},
 };
 use crate::{
+    algorithm::MacAlgorithm,
     secret::Secret,
-    token::extraction::{Evidence, Verdict},
+    token::extraction::{MacEvidence, Verdict},
 };
 
 /// What the attacker puts beside the victim.
@@ -29,7 +30,7 @@ pub(super) fn with_data(bench: &Bench<'_>) -> Outcome {
 
 /// The same for any object.
 pub(super) fn data_and_base(bench: &Bench<'_>, base: ObjectHandle) -> Outcome {
-    let block = bench.evidence.algorithm.block_len();
+    let block = bench.evidence.size();
     Outcome::worst(
         [
             (
@@ -72,7 +73,7 @@ fn with_key(bench: &Bench<'_>, order: impl FnOnce(ObjectHandle) -> (ObjectHandle
     let (first, second) = order(ours);
     let name = "CKM_CONCATENATE_BASE_AND_KEY";
     let how = (CKM_CONCATENATE_BASE_AND_KEY, Parameter::Number(second));
-    let len = bench.evidence.algorithm.block_len() + BESIDE.len();
+    let len = bench.evidence.size() + BESIDE.len();
     let whole = one(bench, name, how, first, len);
     if whole.verdict != Verdict::Weakened || second != bench.victim {
         return whole;
@@ -98,7 +99,7 @@ pub(super) fn extract(bench: &Bench<'_>) -> Outcome {
         name,
         (CKM_EXTRACT_KEY_FROM_KEY, Parameter::Number(0)),
         bench.victim,
-        bench.evidence.algorithm.block_len(),
+        bench.evidence.size(),
     );
     if whole.verdict == Verdict::Weakened && in_pieces(bench, bench.victim) {
         return Outcome::new(
@@ -119,7 +120,7 @@ pub(super) fn in_pieces(bench: &Bench<'_>, object: ObjectHandle) -> bool {
     let len = find::number(bench.module, bench.session, object, CKA_VALUE_LEN)
         .and_then(|len| usize::try_from(len).ok())
         .filter(|len| *len <= LONGEST)
-        .unwrap_or(bench.evidence.algorithm.block_len());
+        .unwrap_or(bench.evidence.size());
     let Ok(mut value) = Secret::with_capacity(len) else {
         return false;
     };
@@ -156,7 +157,8 @@ fn byte_by_byte(
 
 /// The last byte of a key whose other bytes are known, told by a MAC under it.
 fn told(bench: &Bench<'_>, known: &[u8], key: impl Fn(SessionHandle) -> Answer<ObjectHandle>) -> Option<u8> {
-    let algorithm = bench.evidence.algorithm;
+    // A key made of a private key makes MACs as well.
+    let algorithm = bench.mac().map_or(MacAlgorithm::HmacSha256, |mac| mac.algorithm);
     let mut mac = [0; 64];
     let len = bench
         .aside(|session| {
@@ -166,7 +168,7 @@ fn told(bench: &Bench<'_>, known: &[u8], key: impl Fn(SessionHandle) -> Answer<O
                 .sign(session, ladder::mechanism(algorithm), key, b"", &mut mac)
         })
         .ok()?;
-    let evidence = Evidence {
+    let evidence = MacEvidence {
         algorithm,
         message: Vec::new(),
         mac: mac[..len].to_vec(),
@@ -201,7 +203,7 @@ pub(super) fn hkdf(bench: &Bench<'_>) -> Outcome {
     ])
 }
 
-fn one(bench: &Bench<'_>, name: &str, how: How<'_>, base: ObjectHandle, len: usize) -> Outcome {
+pub(super) fn one(bench: &Bench<'_>, name: &str, how: How<'_>, base: ObjectHandle, len: usize) -> Outcome {
     match derive(bench, bench.session, how, base, len) {
         Ok(made) => bench.harvest(made, &format!("C_DeriveKey with {name} made a key of it")),
         Err(refused) => bench.refused(refused, Some(how.0)),

@@ -52,7 +52,7 @@ pub(super) fn key(bench: &Bench<'_>) -> Outcome {
 /// behind all but a byte of a block, all but its own first byte waits in the hash's buffer.
 pub(super) fn key_state(bench: &Bench<'_>) -> Outcome {
     let before = [0; 127];
-    let before = &before[..bench.evidence.algorithm.block_len() - 1];
+    let before = &before[..(bench.evidence.size() - 1).min(before.len())];
     Outcome::worst(HASHES.iter().flat_map(|&(name, hash)| {
         [&[][..], before].map(|before| {
             saved(
@@ -70,7 +70,10 @@ pub(super) fn key_state(bench: &Bench<'_>) -> Outcome {
 
 /// What the module saves of a MAC that is being made.
 pub(super) fn mac_state(bench: &Bench<'_>) -> Outcome {
-    let mechanism = ladder::mechanism(bench.evidence.algorithm);
+    let mechanism = match bench.mac() {
+        Ok(mac) => ladder::mechanism(mac.algorithm),
+        Err(outcome) => return outcome,
+    };
     saved(bench, "C_SignUpdate", mechanism, |session, state| {
         bench
             .module
@@ -110,7 +113,7 @@ fn saved(
 /// Whether the key is in what was saved: as it is, or as hashes keep it, with the bytes of their words turned round,
 /// or with the pads of HMAC on it.
 fn is_in_state(bench: &Bench<'_>, state: &Secret) -> bool {
-    let block = bench.evidence.algorithm.block_len();
+    let block = bench.evidence.size();
     let Ok(mut turned) = Secret::with_capacity(block) else {
         return false;
     };

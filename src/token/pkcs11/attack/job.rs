@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Settings;
 use crate::{
-    algorithm::MacAlgorithm,
+    algorithm::Algorithm,
     token::{
         KeyRef, ObjectId, TokenError,
         extraction::{Evidence, Tried},
@@ -17,7 +17,9 @@ pub(super) struct Job {
     pub settings: Settings,
     /// Whether a PIN follows.
     pub pin: bool,
-    pub algorithm: MacAlgorithm,
+    pub algorithm: Algorithm,
+    /// Whether private keys that are made for it are made on the token, or stored there.
+    pub generated: bool,
     /// The key to try it on.
     pub key: Option<(KeyRef, Evidence)>,
     /// The id of keys that are made for it.

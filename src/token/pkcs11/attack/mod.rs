@@ -10,7 +10,9 @@ mod change;
 mod derive;
 mod digest;
 mod job;
+mod pairs;
 mod plain;
+mod sacrifice;
 mod worker;
 mod wrap;
 
@@ -27,6 +29,7 @@ use self::job::{Job, Said};
 pub use self::worker::attack_from_stdin;
 use super::{Pkcs11Token, choose::present};
 use crate::{
+    algorithm::Algorithm,
     secret::Secret,
     token::{
         Class, KeyRef, PinRequest, Result, Token as _, TokenError,
@@ -36,7 +39,9 @@ use crate::{
 
 /// How long one attack may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The same where a person types the PIN on the token first.
+/// The same where RSA keys are made for it.
+const WITH_RSA: Duration = Duration::from_secs(180);
+/// How long opening may take where a person types the PIN on the token first.
 const AT_A_KEYPAD: Duration = Duration::from_secs(120);
 /// How many workers may be lost.
 const LOSSES: usize = 6;
@@ -51,6 +56,7 @@ impl Pkcs11Token {
             settings: self.settings.clone(),
             pin: false,
             algorithm: trial.algorithm,
+            generated: trial.generated,
             key: trial.key.clone(),
             id: trial.id.clone(),
             quick: trial.quick,
@@ -65,8 +71,12 @@ impl Pkcs11Token {
             job.pin = pin.is_some();
             let end = listen(worker, &job, pin, patience, &mut report);
             // A worker that was lost could not clean up.
+            let class = match job.algorithm {
+                Algorithm::Mac(_) => Class::Mac,
+                Algorithm::Signature(_) => Class::Private,
+            };
             let cleaned = self.delete(&KeyRef::Object {
-                class: Class::Mac,
+                class,
                 id: job.id.clone(),
             });
             match end {
@@ -128,14 +138,16 @@ fn listen(worker: &Worker, job: &Job, pin: Option<Secret>, patience: Duration, r
         Err(error) => return End::Failed(error),
     };
     let mut begun: Option<Tried> = None;
-    let mut wait = patience;
+    let rsa = matches!(job.algorithm, Algorithm::Signature(algorithm) if algorithm.is_rsa());
+    let patient = if rsa { WITH_RSA } else { PATIENCE };
+    let mut wait = patience.max(patient);
     let lines = child.stdout.take().map(lines);
     let what = loop {
         let said = match &lines {
             Some(lines) => lines.recv_timeout(wait),
             None => Err(RecvTimeoutError::Disconnected),
         };
-        wait = PATIENCE;
+        wait = patient;
         match said {
             Ok(Said::Begun(tried)) => begun = Some(tried),
             Ok(Said::Tried(tried)) => {
@@ -152,7 +164,7 @@ fn listen(worker: &Worker, job: &Job, pin: Option<Secret>, patience: Duration, r
             Err(RecvTimeoutError::Timeout) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                break format!("the module did not come back within {} s", PATIENCE.as_secs());
+                break format!("the module did not come back within {} s", patient.as_secs());
             }
             Err(RecvTimeoutError::Disconnected) => {
                 break child.wait().map_or_else(

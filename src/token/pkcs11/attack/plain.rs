@@ -11,43 +11,48 @@ use super::{
 };
 use crate::{secret::Secret, token::extraction::Verdict};
 
-/// CKA_VALUE alone, with others, twice, into too little room. What a module wrote counts, whatever it answered.
+/// Each secret attribute alone, with others, twice, into too little room. What a module wrote counts, whatever it
+/// answered.
 pub(super) fn read(bench: &Bench<'_>) -> Outcome {
-    let block = bench.evidence.algorithm.block_len();
-    Outcome::worst([ROOM, block, block / 2, 1, 0].into_iter().flat_map(|room| {
-        [0, 1, 2].map(|beside| {
-            let (Ok(mut one), Ok(mut two)) = (Secret::with_capacity(ROOM), Secret::with_capacity(ROOM))
-            else {
-                return Outcome::new(Verdict::NotApplicable, "there is no locked memory");
-            };
-            let mut label = [0_u8; 256];
-            let at = |kind, bytes: &mut [u8], len: usize| {
-                let address = if len == 0 {
-                    ptr::null_mut()
-                } else {
-                    bytes.as_mut_ptr()
-                };
-                Attribute::raw(kind, address.cast(), len)
-            };
-            let mut template = vec![at(CKA_VALUE, one.spare_mut(), room)];
-            match beside {
-                1 => template.insert(0, at(CKA_LABEL, &mut label, 256)),
-                2 => template.push(at(CKA_VALUE, two.spare_mut(), room)),
-                _ => {}
-            }
-            let answer = bench
-                .module
-                .read_template(bench.session, bench.victim, &mut template);
-            one.grow(room);
-            two.grow(room);
-            let out = room > 1 && (bench.evidence.is_in(one.expose()) || bench.evidence.is_in(two.expose()));
-            match answer {
-                _ if out => Outcome::new(Verdict::Leaked, "C_GetAttributeValue gave CKA_VALUE"),
-                Err(refused) => bench.refused(refused, None),
-                Ok(()) => Outcome::new(Verdict::Resisted, "C_GetAttributeValue gave no value"),
-            }
-        })
+    let all = bench.secrets().iter();
+    Outcome::worst(all.flat_map(|&kind| {
+        let size = bench.evidence.size();
+        [ROOM, size, size / 2, 1, 0]
+            .into_iter()
+            .flat_map(move |room| [0, 1, 2].map(|beside| read_into(bench, kind, room, beside)))
     }))
+}
+
+fn read_into(bench: &Bench<'_>, secret: CK_ATTRIBUTE_TYPE, room: usize, beside: u8) -> Outcome {
+    let (Ok(mut one), Ok(mut two)) = (Secret::with_capacity(ROOM), Secret::with_capacity(ROOM)) else {
+        return Outcome::new(Verdict::NotApplicable, "there is no locked memory");
+    };
+    let mut label = [0_u8; 256];
+    let at = |kind, bytes: &mut [u8], len: usize| {
+        let address = if len == 0 {
+            ptr::null_mut()
+        } else {
+            bytes.as_mut_ptr()
+        };
+        Attribute::raw(kind, address.cast(), len)
+    };
+    let mut template = vec![at(secret, one.spare_mut(), room)];
+    match beside {
+        1 => template.insert(0, at(CKA_LABEL, &mut label, 256)),
+        2 => template.push(at(secret, two.spare_mut(), room)),
+        _ => {}
+    }
+    let answer = bench
+        .module
+        .read_template(bench.session, bench.victim, &mut template);
+    one.grow(room);
+    two.grow(room);
+    let out = room > 1 && (bench.evidence.is_in(one.expose()) || bench.evidence.is_in(two.expose()));
+    match answer {
+        _ if out => Outcome::new(Verdict::Leaked, "C_GetAttributeValue gave the key"),
+        Err(refused) => bench.refused(refused, None),
+        Ok(()) => Outcome::new(Verdict::Resisted, "C_GetAttributeValue gave no value"),
+    }
 }
 
 /// A search by the value: whether it finds the key tells whether a guess is right.
@@ -90,9 +95,15 @@ const TRUNCATED: [(&str, CK_MECHANISM_TYPE); 6] = [
     ("CKM_MD5_HMAC_GENERAL", CKM_MD5_HMAC_GENERAL),
 ];
 
+/// As long as a digest, which some mechanisms ask for.
+const MESSAGE: [u8; 32] = *b"a message as long as a digest is";
+
 /// MACs of other hashes under the key.
 pub(super) fn other_macs(bench: &Bench<'_>) -> Outcome {
-    let own = ladder::mechanism(bench.evidence.algorithm);
+    let own = match bench.mac() {
+        Ok(mac) => ladder::mechanism(mac.algorithm),
+        Err(outcome) => return outcome,
+    };
     signs(
         bench,
         MACS.iter()
@@ -112,15 +123,15 @@ pub(super) fn truncated_macs(bench: &Bench<'_>) -> Outcome {
     )
 }
 
-fn signs<'a>(bench: &Bench<'_>, forms: impl Iterator<Item = (&'a str, How<'static>)>) -> Outcome {
+pub(super) fn signs<'a>(bench: &Bench<'_>, forms: impl Iterator<Item = (&'a str, How<'static>)>) -> Outcome {
     let mut made = Vec::new();
     let mut others = Vec::new();
     for (name, how) in forms {
-        let mut mac = [0; 64];
+        let mut mac = [0; 512];
         let answer = bench.aside(|session| {
             bench
                 .module
-                .sign_with(session, how, bench.victim, b"message", &mut mac)
+                .sign_with(session, how, bench.victim, &MESSAGE, &mut mac)
         });
         match answer {
             Ok(_) if made.last() == Some(&name) => {}

@@ -14,19 +14,17 @@ use super::{
     bench::{Bench, Outcome},
     catalogue::{Attack, chosen},
     job::{Job, Said},
+    sacrifice::{LABEL, Sacrifice},
 };
 use crate::{
     ask::read_secret_line,
     error::{self, Code, bad_input, failed},
-    secret::{BlockKey, Secret},
+    secret::Secret,
     token::{
-        KeyMeta, KeyRef, PinProvider, PinRequest, Result, Token as _, TokenError,
+        KeyRef, PinProvider, PinRequest, Result, Token as _, TokenError,
         extraction::{Evidence, Tried, Verdict, Victim},
     },
 };
-
-/// The label of keys that are made to be attacked.
-pub(super) const LABEL: &str = "hsmsign:attacked";
 
 /// Reads a job and perhaps a PIN from standard input, does it, and writes what came of it to standard output. For the
 /// process that [`crate::token::extraction::use_worker`] names, and nothing else.
@@ -110,7 +108,8 @@ fn attack(job: &Job, pin: Option<Secret>, listener: &Listener) -> Result<()> {
 }
 
 fn try_all(token: &Pkcs11Token, job: &Job, shared: Option<&Sacrifice>, listener: &Listener) -> Result<()> {
-    let todo = chosen(job.quick).filter(|attack| !job.done.iter().any(|done| done == attack.name));
+    let todo =
+        chosen(job.algorithm, job.quick).filter(|attack| !job.done.iter().any(|done| done == attack.name));
     for attack in todo {
         let on = if attack.sacrifice || job.key.is_none() {
             Victim::Sacrificial
@@ -127,16 +126,20 @@ fn try_all(token: &Pkcs11Token, job: &Job, shared: Option<&Sacrifice>, listener:
         listener.hears(&Said::Begun(tried.clone()))?;
         let outcome = match (&job.key, shared) {
             (Some((key, evidence)), _) if !attack.sacrifice => run(token, attack, key, evidence, None)?,
-            (_, Some(shared)) if !attack.sacrifice => {
-                run(token, attack, &shared.key, &shared.evidence, Some(&shared.value))?
-            }
+            (_, Some(shared)) if !attack.sacrifice => run(
+                token,
+                attack,
+                &shared.key,
+                &shared.evidence,
+                shared.value.as_ref(),
+            )?,
             _ => {
                 // One of its own, so that what one attack changes does not help or spoil the next.
                 if let Some(shared) = shared {
                     token.delete(&shared.key)?;
                 }
                 let own = Sacrifice::make(token, job)?;
-                let outcome = run(token, attack, &own.key, &own.evidence, Some(&own.value));
+                let outcome = run(token, attack, &own.key, &own.evidence, own.value.as_ref());
                 token.delete(&own.key)?;
                 outcome?
             }
@@ -146,45 +149,6 @@ fn try_all(token: &Pkcs11Token, job: &Job, shared: Option<&Sacrifice>, listener:
         listener.hears(&Said::Tried(tried))?;
     }
     Ok(())
-}
-
-/// A key that is made to be attacked, with the template that keys get.
-struct Sacrifice {
-    key: KeyRef,
-    value: Secret,
-    evidence: Evidence,
-}
-
-impl Sacrifice {
-    fn make(token: &Pkcs11Token, job: &Job) -> Result<Self> {
-        let random = |bytes: &mut [u8]| {
-            getrandom::fill(bytes).map_err(|_| TokenError::Failed("the system gave no random bytes".into()))
-        };
-        let len = job.algorithm.block_len();
-        let mut value = Secret::with_capacity(len)?;
-        random(&mut value.spare_mut()[..len])?;
-        value.grow(len);
-        let mut message = vec![0; 32];
-        random(&mut message)?;
-        let block = BlockKey::new(job.algorithm, &value)?;
-        let mac = block.mac(&message)?;
-        let imported = token.import_mac(
-            &block,
-            &KeyMeta {
-                id: job.id.clone(),
-                label: LABEL.to_owned(),
-            },
-        )?;
-        Ok(Self {
-            key: imported.key,
-            value,
-            evidence: Evidence {
-                algorithm: job.algorithm,
-                message,
-                mac,
-            },
-        })
-    }
 }
 
 fn run(

@@ -10,7 +10,11 @@ use super::{
     bench::{Bench, Outcome, ROOM},
     calls::{How, Parameter},
 };
-use crate::{secret::Secret, token::extraction::Verdict};
+use crate::{
+    algorithm::{Algorithm, SignatureAlgorithm},
+    secret::Secret,
+    token::extraction::{Evidence, Verdict},
+};
 
 /// The attacker's AES key and initialisation vector: any will do, since a session object is all that has them.
 const OURS: [u8; 32] = *b"an AES key that the attacker has";
@@ -133,29 +137,54 @@ fn one(
     )
 }
 
-/// Unwrapped on the same token as a key that may be read.
+/// Unwrapped on the same token as a key that may be read: as a secret key of the same bytes, or as what it is.
 fn unwrapped(bench: &Bench<'_>, how: How<'_>, key: ObjectHandle, wrapped: &[u8]) -> bool {
-    let (class, kind) = ([CKO_SECRET_KEY], [CKK_GENERIC_SECRET]);
-    let length = [bench.evidence.algorithm.block_len() as CK_ULONG];
+    let (secret, generic) = ([CKO_SECRET_KEY], [CKK_GENERIC_SECRET]);
+    let length = [match bench.evidence {
+        Evidence::Mac(_) => bench.evidence.size(),
+        Evidence::Public(_) => wrapped.len(),
+    } as CK_ULONG];
     let open = [
-        Attribute::numbers(CKA_CLASS, &class),
-        Attribute::numbers(CKA_KEY_TYPE, &kind),
         Attribute::flag(CKA_TOKEN, false),
         Attribute::flag(CKA_SENSITIVE, false),
         Attribute::flag(CKA_EXTRACTABLE, true),
     ];
+    let mut plain = vec![
+        Attribute::numbers(CKA_CLASS, &secret),
+        Attribute::numbers(CKA_KEY_TYPE, &generic),
+    ];
+    plain.extend(open);
     // A cipher without padding of its own does not know how long the key was.
-    let sized = [&open[..], &[Attribute::numbers(CKA_VALUE_LEN, &length)]].concat();
-    [&open[..], &sized].iter().any(|template| {
+    let sized = [&plain[..], &[Attribute::numbers(CKA_VALUE_LEN, &length)]].concat();
+    let (private, kind) = ([CKO_PRIVATE_KEY], [key_type(bench.evidence)]);
+    let mut itself = vec![
+        Attribute::numbers(CKA_CLASS, &private),
+        Attribute::numbers(CKA_KEY_TYPE, &kind),
+    ];
+    itself.extend(open);
+    let mut templates = vec![plain, sized];
+    if matches!(bench.evidence, Evidence::Public(_)) {
+        templates.push(itself);
+    }
+    templates.iter().any(|template| {
         bench
             .module
             .unwrap_key(bench.session, how, key, wrapped, template)
             .is_ok_and(|object| {
-                bench
-                    .value_of(object)
-                    .is_some_and(|value| bench.evidence.is_in(value.expose()))
+                let value = bench.value_of(object, CKA_VALUE);
+                value.is_some_and(|value| bench.evidence.is_in(value.expose())) || bench.reads(object)
             })
     })
+}
+
+/// The type of a private key as a token has it.
+fn key_type(evidence: &Evidence) -> CK_KEY_TYPE {
+    match evidence.algorithm() {
+        Algorithm::Signature(SignatureAlgorithm::Ed25519) => CKK_EC_EDWARDS,
+        Algorithm::Signature(SignatureAlgorithm::P256) => CKK_EC,
+        Algorithm::Signature(_) => CKK_RSA,
+        Algorithm::Mac(_) => CKK_GENERIC_SECRET,
+    }
 }
 
 /// Decrypted, where wrapping is nothing but encryption.
