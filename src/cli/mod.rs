@@ -1,5 +1,6 @@
 //! The command line: one file a command, each arguments in, one call of the library, output.
 
+mod agent;
 mod attack;
 mod backup;
 mod doctor;
@@ -11,10 +12,12 @@ mod init;
 mod key;
 mod lines;
 mod list;
+mod lock;
 mod nonce;
 pub mod output;
 mod pages;
 mod parts;
+mod reach;
 mod rotate;
 mod send;
 mod set;
@@ -77,6 +80,9 @@ enum Command {
     Sign(sign::Args),
     Send(send::Args),
     Hmac(hmac::Args),
+    Agent(agent::Args),
+    Lock(lock::LockArgs),
+    Unlock(lock::UnlockArgs),
     Websocket(websocket::Args),
     Exchanges(exchanges::Args),
     Token(token::Args),
@@ -144,6 +150,9 @@ pub fn run() -> ExitCode {
     if attack::is_worker() {
         return attack::work();
     }
+    if let Some(code) = agent::helper() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return unparsed(&error),
@@ -161,6 +170,9 @@ pub fn run() -> ExitCode {
         Command::Nonce(args) => nonce::run(&args),
         Command::Sign(args) => sign::run(args),
         Command::Send(args) => send::run(args),
+        Command::Agent(args) => agent::run(args),
+        Command::Lock(args) => lock::lock(&args),
+        Command::Unlock(args) => lock::unlock(&args),
         Command::Hmac(args) => hmac::run(&args),
         Command::Websocket(args) => websocket::run(args),
         Command::Exchanges(args) => exchanges::run(args),
