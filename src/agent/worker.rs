@@ -35,8 +35,7 @@ const MOST_PLACES: usize = 4096;
 /// When the configuration cannot be read or the front is not understood.
 pub fn run(token: &str) -> Result<()> {
     // Whatever happens to who started it, no process with a PIN stays behind.
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .map_err(|error| failed(format!("the worker cannot be tied to its agent: {error}")))?;
+    super::launcher::tie()?;
     let home = Home::from_env()?;
     let front = rustix::stdio::stdin();
     let mut config = set_up(front)?;

@@ -298,9 +298,15 @@ impl Signer {
 }
 
 /// Whether another token may still do what one did not.
-const fn elsewhere(code: Code) -> bool {
+pub(crate) const fn elsewhere(code: Code) -> bool {
     matches!(
         code,
-        Code::TokenMissing | Code::TokenBusy | Code::TokenLocked | Code::WrongPin
+        Code::TokenMissing
+            | Code::TokenBusy
+            | Code::TokenLocked
+            | Code::WrongPin
+            | Code::Failed
+            | Code::Unsupported
+            | Code::TooLarge
     )
 }

@@ -4,7 +4,13 @@ use std::{sync::Arc, time::Instant};
 
 use self_cell::self_cell;
 
-use crate::{error::Result, exchange::Composed, json::Json, request::Request, signer::ReadyKey};
+use crate::{
+    error::{Error, Result},
+    exchange::Composed,
+    json::Json,
+    request::Request,
+    signer::ReadyKey,
+};
 
 type MaybeComposed<'k> = Option<Composed<'k>>;
 
@@ -57,6 +63,8 @@ pub struct Flight {
     pub told: bool,
     /// The tokens that were tried, by number.
     pub tried: Vec<usize>,
+    /// What the first of them said.
+    pub refusal: Option<Error>,
     /// The slot that is asked for, and the message.
     pub part: (String, Vec<u8>),
 }

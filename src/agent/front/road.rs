@@ -20,7 +20,7 @@ use crate::{
     policy::Caller,
     request::{Request, error_line},
     secret::Secret,
-    signer::ReadyKey,
+    signer::{ReadyKey, elsewhere},
 };
 
 /// Why a key is not ready: its passphrase must come from the token first.
@@ -111,6 +111,7 @@ impl Front {
             worker: None,
             told: false,
             tried: Vec::new(),
+            refusal: None,
             part: Default::default(),
         }
     }
@@ -161,6 +162,7 @@ impl Front {
             Ok(Some(part)) => {
                 flight.part = (part.slot, part.message);
                 flight.tried.clear();
+                flight.refusal = None;
                 self.dispatch(flight, None);
             }
             Ok(None) => {
@@ -183,7 +185,8 @@ impl Front {
     }
 
     /// Hands the message at hand to the first token that holds the key and can be had, of those that were not tried yet.
-    fn dispatch(&mut self, mut flight: Flight, mut refusal: Option<Error>) {
+    fn dispatch(&mut self, mut flight: Flight, refusal: Option<Error>) {
+        let mut refusal = flight.refusal.take().or(refusal);
         let record = match &flight.work {
             Work::Sign(composing) => &composing.borrow_owner().record,
             Work::Hmac(key) => &key.record,
@@ -233,6 +236,7 @@ impl Front {
                 Err(error) => return self.refuse(flight.client, flight.id.as_ref(), &error),
             };
             flight.tried.push(worker);
+            flight.refusal = refusal;
             flight.worker = Some(worker);
             flight.told = true;
             let message = std::mem::take(&mut flight.part.1);
@@ -325,8 +329,10 @@ impl Front {
         match told {
             Told::Refused(error) => {
                 let elsewhere = elsewhere(error.code());
+                // What it cannot do at all says nothing of how it is.
+                let sick = !matches!(error.code(), Code::Unsupported | Code::TooLarge);
                 if let Some(number) = number
-                    && elsewhere
+                    && (elsewhere && sick || matches!(flight.work, Work::Probe))
                 {
                     self.workers[number].is_sick(error.clone(), self.now);
                 }
@@ -339,7 +345,8 @@ impl Front {
             }
             Told::Done(bytes) => {
                 if let Some(number) = number {
-                    self.workers[number].is_well();
+                    let computed = matches!(flight.work, Work::Sign(_) | Work::Hmac(_));
+                    self.workers[number].is_well(computed);
                 }
                 self.done(flight, bytes);
             }
@@ -347,8 +354,10 @@ impl Front {
                 if let Work::Passphrase(waiting) = flight.work {
                     let (record, again) = *waiting;
                     self.passphrases.insert(record.name.clone(), secret);
+                    let whose = flight.client;
                     let Some(caller) = self
-                        .client(flight.client.index)
+                        .client(whose.index)
+                        .filter(|client| client.generation == whose.generation)
                         .map(|client| client.caller.clone())
                     else {
                         return;
@@ -427,12 +436,4 @@ impl Front {
             }
         }
     }
-}
-
-/// Whether another token may still do what one did not.
-const fn elsewhere(code: Code) -> bool {
-    matches!(
-        code,
-        Code::TokenMissing | Code::TokenBusy | Code::TokenLocked | Code::WrongPin
-    )
 }
