@@ -4,8 +4,14 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 
+mod clients;
+mod clock;
 mod faults;
+mod faulty;
+mod kills;
 mod life;
 mod lines;
 mod road;
 mod running;
+mod tokens;
+mod workers;

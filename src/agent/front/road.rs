@@ -20,7 +20,7 @@ use crate::{
     policy::Caller,
     request::{Request, error_line},
     secret::Secret,
-    signer::{ReadyKey, elsewhere},
+    signer::{ReadyKey, elsewhere, none_could},
 };
 
 /// Why a key is not ready: its passphrase must come from the token first.
@@ -99,7 +99,7 @@ impl Front {
         }
         let mut flight = self.flight(client, id, Work::Hmac(key));
         flight.part = ("secret".to_owned(), hmac.message);
-        self.dispatch(flight, None);
+        self.dispatch(flight);
     }
 
     pub(super) fn flight(&self, client: Client, id: Option<Json>, work: Work) -> Flight {
@@ -111,7 +111,7 @@ impl Front {
             worker: None,
             told: false,
             tried: Vec::new(),
-            refusal: None,
+            refusals: Vec::new(),
             part: Default::default(),
         }
     }
@@ -146,7 +146,7 @@ impl Front {
         };
         let mut flight = self.flight(client, id, Work::Passphrase(Box::new((Arc::new(record), again))));
         flight.part = ("passphrase".to_owned(), Vec::new());
-        self.dispatch(flight, None);
+        self.dispatch(flight);
     }
 
     /// The next message of a request to a token; or its answer, where there is none.
@@ -162,8 +162,8 @@ impl Front {
             Ok(Some(part)) => {
                 flight.part = (part.slot, part.message);
                 flight.tried.clear();
-                flight.refusal = None;
-                self.dispatch(flight, None);
+                flight.refusals.clear();
+                self.dispatch(flight);
             }
             Ok(None) => {
                 let signed = composing.with_dependent_mut(|_, composed| {
@@ -185,8 +185,7 @@ impl Front {
     }
 
     /// Hands the message at hand to the first token that holds the key and can be had, of those that were not tried yet.
-    fn dispatch(&mut self, mut flight: Flight, refusal: Option<Error>) {
-        let mut refusal = flight.refusal.take().or(refusal);
+    fn dispatch(&mut self, mut flight: Flight) {
         let record = match &flight.work {
             Work::Sign(composing) => &composing.borrow_owner().record,
             Work::Hmac(key) => &key.record,
@@ -218,17 +217,16 @@ impl Front {
         });
         for (worker, token, object) in holders {
             let Some(worker) = worker else {
-                refusal.get_or_insert_with(|| {
-                    Error::new(
-                        Code::TokenMissing,
-                        format!("there is no token named {token:?} in config.toml"),
-                    )
-                    .fix("set it up again: hsmsign init; then: hsmsign agent reload")
-                });
+                let error = Error::new(
+                    Code::TokenMissing,
+                    format!("there is no token named {token:?} in config.toml"),
+                )
+                .fix("set it up again: hsmsign init; then: hsmsign agent reload");
+                flight.refused(&token, error);
                 continue;
             };
             if let Err(error) = self.start(worker) {
-                refusal.get_or_insert(error);
+                flight.refused(&token, error);
                 continue;
             }
             let place = match frame::place(&object, algorithm) {
@@ -236,7 +234,6 @@ impl Front {
                 Err(error) => return self.refuse(flight.client, flight.id.as_ref(), &error),
             };
             flight.tried.push(worker);
-            flight.refusal = refusal;
             flight.worker = Some(worker);
             flight.told = true;
             let message = std::mem::take(&mut flight.part.1);
@@ -254,7 +251,7 @@ impl Front {
             self.flights.keep_message(id, message);
             return;
         }
-        let error = refusal.unwrap_or_else(|| {
+        let error = none_could(std::mem::take(&mut flight.refusals)).unwrap_or_else(|| {
             failed(format!("the key {name} has no {} on any token", flight.part.0)).fix("import it again")
         });
         self.refuse(flight.client, flight.id.as_ref(), &error);
@@ -339,7 +336,10 @@ impl Front {
                 match flight.work {
                     Work::Probe => {}
                     Work::Worker => self.refuse(flight.client, flight.id.as_ref(), &error),
-                    _ if elsewhere => self.dispatch(flight, Some(error)),
+                    _ if elsewhere && let Some(number) = number => {
+                        flight.refused(&self.workers[number].token, error);
+                        self.dispatch(flight);
+                    }
                     _ => self.refuse(flight.client, flight.id.as_ref(), &error),
                 }
             }
@@ -432,7 +432,10 @@ impl Front {
             match flight.work {
                 Work::Probe => {}
                 Work::Worker => self.refuse(flight.client, flight.id.as_ref(), &refusal),
-                _ => self.dispatch(flight, Some(refusal)),
+                _ => {
+                    flight.refused(&token, refusal);
+                    self.dispatch(flight);
+                }
             }
         }
     }

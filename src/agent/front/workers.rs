@@ -78,6 +78,9 @@ impl Launcher {
             self.broken.set(true);
             launcher_gone(what)
         };
+        if self.is_broken() {
+            return Err(launcher_gone("does not answer"));
+        }
         if token.chars().any(char::is_control) {
             return Err(failed("the token's name holds a control character"));
         }
@@ -88,7 +91,7 @@ impl Launcher {
         while line.last() != Some(&b'\n') {
             let mut ready = [PollFd::new(&self.socket, PollFlags::IN)];
             let patience = Timespec {
-                tv_sec: 10,
+                tv_sec: 5,
                 tv_nsec: 0,
             };
             if poll(&mut ready, Some(&patience)) == Ok(0) {
