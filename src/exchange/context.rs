@@ -275,6 +275,10 @@ impl<'c> Context<'c> {
                 for item in items {
                     parts.extend(self.node(item)?);
                 }
+                // A list whose items are all left out is left out itself.
+                if parts.is_empty() && !items.is_empty() {
+                    return Ok(None);
+                }
                 format!("[{}]", parts.join(","))
             }
             Node::Object(members) => {

@@ -105,7 +105,7 @@ impl Scheme {
             own.paths.clone_from(&plan.paths);
             let methods = form.method.map(super::file::Texts::list).unwrap_or_default();
             if let Some(odd) = methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
-                return Err(at(bad_input(format!("there is no method {odd:?}"))));
+                return Err(at(bad_input(format!("`method` cannot be {odd:?}"))));
             }
             let paths = form.path.map(super::file::Texts::list).unwrap_or_default();
             if methods.is_empty() && paths.is_empty() {
@@ -402,23 +402,13 @@ impl Scheme {
 }
 
 fn check_names(file: &SchemeFile) -> Result<()> {
-    let is_id = |name: &str| {
-        let mut bytes = name.bytes();
-        bytes
-            .next()
-            .is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-            && name.len() <= 63
-            && bytes.all(|byte| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.')
-            })
-    };
-    if let Some(odd) = std::iter::once(&file.id)
-        .chain(&file.aliases)
-        .find(|name| !is_id(name))
-    {
-        return Err(
-            bad_input(format!("{odd:?} cannot be an exchange's id")).fix("use a-z, 0-9, `-`, `_` and `.`")
-        );
+    let ids = std::iter::once(("id", &file.id));
+    for (key, name) in ids.chain(file.aliases.iter().map(|alias| ("aliases", alias))) {
+        if !is_id(name) {
+            return Err(bad_input(format!("{name:?} cannot be an exchange's id"))
+                .fix("use a-z, 0-9, `-`, `_` and `.`")
+                .within(key));
+        }
     }
     if file.hosts.is_empty() {
         return Err(bad_input("`hosts` is empty").fix("list the API's hosts, the usual one first"));
@@ -429,9 +419,17 @@ fn check_names(file: &SchemeFile) -> Result<()> {
     }
     let mut patterns = file.paths.iter();
     if let Some(odd) = patterns.find(|pattern| !pattern.starts_with('/') && !pattern.starts_with('*')) {
-        return Err(bad_input(format!("the path {odd:?} does not begin with `/`")));
+        return Err(bad_input(format!("{odd:?} does not begin with `/`")).within("paths"));
     }
     Ok(())
+}
+
+/// Whether it can be an exchange's id, and with that the name of its file.
+pub(super) fn is_id(name: &str) -> bool {
+    let is_sign = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name.bytes().next().is_some_and(is_sign)
+        && name.len() <= 63
+        && name.bytes().all(|byte| is_sign(byte) || b"-_.".contains(&byte))
 }
 
 /// Whether it is a host as files write it, with its port where it is not the usual one.
