@@ -126,7 +126,7 @@ impl PathRule {
             Some((method, path)) => {
                 let known = METHODS.into_iter().find(|known| *known == method);
                 let known = known.ok_or_else(|| {
-                    bad_input(format!("`withdrawal.paths` has {shown:?}")).fix(format!(
+                    bad_input(format!("`paths` has {shown:?}")).fix(format!(
                         "write one of {} in front of the path, or none",
                         METHODS.join(", ")
                     ))
@@ -135,7 +135,7 @@ impl PathRule {
             }
         };
         if !path.starts_with('/') && !path.starts_with('*') {
-            return Err(bad_input(format!("the path {path:?} does not begin with `/`")));
+            return Err(bad_input(format!("{path:?} does not begin with `/`")).within("paths"));
         }
         let mut pattern = path.to_lowercase();
         while pattern.len() > 1 && pattern.ends_with('/') {
