@@ -2,7 +2,6 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::scheme::line_and_column;
 use crate::error::Error;
 
 /// The error with line and column in front; the beginning of the text where nothing of it is to blame, as where
@@ -106,6 +105,23 @@ fn within(source: &str, character: usize) -> Option<usize> {
         };
     }
     Some(at)
+}
+
+/// A TOML error with its line and column.
+pub(crate) fn place(source: &str, error: &toml::de::Error) -> String {
+    let message = error.message().trim().replace('\n', " ");
+    match error.span() {
+        Some(span) => format!("{}: {message}", line_and_column(source, span.start)),
+        None => message,
+    }
+}
+
+/// Where a byte of a text is, for a person.
+pub(crate) fn line_and_column(source: &str, byte: usize) -> String {
+    let before = source.get(..byte).unwrap_or(source);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |text| text.chars().count()) + 1;
+    format!("line {line}, column {column}")
 }
 
 #[cfg(test)]
