@@ -170,6 +170,44 @@ fn added_and_attached_fields_go_where_the_request_has_its_own() {
 }
 
 #[test]
+fn a_finished_request_is_given_no_window_that_it_does_without() {
+    let query = |exchange: &str, more: &str| {
+        let line = format!(r#"{{"method":"GET","path":"/api/v3/account",{more}}}"#);
+        let url = sign(exchange, &line, &credentials()).unwrap().url.unwrap();
+        url.split_once('?')
+            .unwrap()
+            .1
+            .rsplit_once("&signature=")
+            .unwrap()
+            .0
+            .to_owned()
+    };
+    for exchange in ["mexc", "toobit"] {
+        let finished = r#""query":"a=1&timestamp=1700000000000""#;
+        assert_eq!(query(exchange, finished), "a=1&timestamp=1700000000000");
+        let with = query(exchange, &format!(r#"{finished},"window":"6000""#));
+        assert_eq!(with, "a=1&timestamp=1700000000000&recvWindow=6000");
+        let own = r#""query":"a=1&recvWindow=7000&timestamp=1700000000000""#;
+        assert_eq!(
+            query(exchange, own),
+            "a=1&recvWindow=7000&timestamp=1700000000000"
+        );
+        for by_parts in [
+            r#""params":{"a":1}"#,
+            r#""query":"a=1""#,
+            r#""query":"a=1","timestamp":"1700000000123""#,
+        ] {
+            let made = query(exchange, by_parts);
+            assert!(
+                made.starts_with("a=1&") && made.contains("timestamp=1700000000123"),
+                "{made}"
+            );
+            assert!(made.contains("recvWindow=5000"), "{made}");
+        }
+    }
+}
+
+#[test]
 fn a_websocket_login_is_a_frame() {
     let signed = sign("bitfinex", r#"{"websocket":true}"#, &credentials()).unwrap();
     assert_eq!(
