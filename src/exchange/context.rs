@@ -162,17 +162,12 @@ impl<'c> Context<'c> {
             Name::Nonce => &self.nonce,
             Name::ContentType => &self.content_type,
             Name::Endpoint => {
-                let wanted = format!("{} {}", prepared.endpoint.method, prepared.endpoint.path);
-                let found = prepared
-                    .scheme
-                    .endpoints
-                    .iter()
-                    .find(|(endpoint, _)| *endpoint == wanted);
-                match found {
-                    Some((_, value)) => value,
+                let (method, path) = (&prepared.endpoint.method, &prepared.endpoint.path);
+                match prepared.scheme.word_for(method, path) {
+                    Some(word) => word,
                     None => {
                         return Err(bad_input(format!(
-                            "{} has no instruction for {wanted}",
+                            "{} has no instruction for {method} {path}",
                             prepared.scheme.name()
                         ))
                         .fix("add it to `endpoints` of the exchange's file"));

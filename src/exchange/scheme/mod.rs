@@ -264,6 +264,22 @@ impl Scheme {
         self.forms.iter().find(fits).map_or(&self.plan, |form| &form.plan)
     }
 
+    /// What `[endpoints]` says of this method and path.
+    pub(crate) fn word_for(&self, method: &str, path: &str) -> Option<&str> {
+        let named = |(endpoint, _): &&(String, String)| endpoint.split_once(' ') == Some((method, path));
+        self.endpoints.iter().find(named).map(|(_, word)| word.as_str())
+    }
+
+    /// The endpoints, as method and path, of which `[endpoints]` says the same as of this one.
+    pub(crate) fn of_the_same_word(&self, method: &str, path: &str) -> impl Iterator<Item = (&str, &str)> {
+        let word = self.word_for(method, path);
+        let same = self
+            .endpoints
+            .iter()
+            .filter(move |(_, other)| Some(other.as_str()) == word);
+        same.filter_map(|(endpoint, _)| endpoint.split_once(' '))
+    }
+
     /// The logins of the exchange's sockets.
     pub(crate) fn websocket(&self) -> Result<&Sockets> {
         self.websocket.as_ref().ok_or_else(|| {
