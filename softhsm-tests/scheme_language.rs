@@ -8,7 +8,7 @@ mod ccxt;
 mod parts;
 #[path = "scheme_language/properties.rs"]
 mod properties;
-#[path = "scheme_language/rebuilt.rs"]
+#[path = "scheme_language/rebuilt/mod.rs"]
 mod rebuilt;
 
 use std::{collections::BTreeMap, time::Duration};

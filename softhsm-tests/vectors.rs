@@ -71,6 +71,76 @@ fn every_vector_of_a_private_key_comes_out_of_the_token_as_given_and_by_parts() 
     come_out(|algorithm| !algorithm.starts_with("hmac"), 75);
 }
 
+/// The same by arguments, for the rows of many libraries: the request's bytes, and its parameters where all are text.
+#[test]
+fn every_vector_comes_out_of_the_command_by_its_arguments() {
+    let Some(place) = Place::with_token() else { return };
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
+    let mut imports = String::new();
+    let mut calls = Vec::new();
+    for row in rows(|_| true).into_iter().filter(|row| row["stamps"].is_null()) {
+        let next = format!("k{}", keys.len());
+        let key = keys.entry(key_of(&row)).or_insert_with(|| {
+            imports.push_str(&format!("{}\n", import_line(&next, &row)));
+            next
+        });
+        if row["compare"] == "informative" || row["request"]["websocket"] == true {
+            continue;
+        }
+        let by_parts = parts_line(key, &row).map(|line| serde_json::from_str(&line).unwrap());
+        for line in [Some(row["request"].clone()), by_parts].into_iter().flatten() {
+            if let Some(args) = arguments(key, &line) {
+                calls.push((
+                    args,
+                    line["body"].as_str().unwrap_or_default().to_owned(),
+                    row.clone(),
+                ));
+            }
+        }
+    }
+    assert_eq!(place.run(&["import", "--json"], &imports).code, 0);
+    for (args, body, row) in &calls {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let done = place.run(&args, body);
+        assert_eq!(done.code, 0, "{}: {args:?} {done:?}", row["id"]);
+        judge(row, &serde_json::from_str(&done.stdout).unwrap());
+    }
+    assert_eq!(calls.len(), 211);
+}
+
+/// The arguments of `hsmsign sign` for a request line; none where a parameter is no text, or there is none to give.
+/// The body comes on standard input.
+fn arguments(key: &str, line: &Value) -> Option<Vec<String>> {
+    let text = |name: &str| line[name].as_str().unwrap_or_default();
+    let mark = if text("query").is_empty() { "" } else { "?" };
+    let target = format!("{}{mark}{}", text("path"), text("query"));
+    let mut args: Vec<String> = ["sign", key, text("method"), &target].map(str::to_owned).to_vec();
+    for (field, flag) in [
+        ("host", "--host"),
+        ("timestamp", "--timestamp"),
+        ("nonce", "--nonce"),
+        ("window", "--window"),
+        ("content_type", "--content-type"),
+    ] {
+        if let Some(value) = line[field].as_str() {
+            args.extend([flag.to_owned(), value.to_owned()]);
+        }
+    }
+    if line["nonce"].is_null() && line.get("nonce").is_some() {
+        args.extend(["--nonce", "none"].map(str::to_owned));
+    }
+    if line["params"].as_object().is_some_and(serde_json::Map::is_empty) {
+        return None;
+    }
+    for (name, value) in line["params"].as_object().into_iter().flatten() {
+        args.extend(["--param".to_owned(), format!("{name}={}", value.as_str()?)]);
+    }
+    if !text("body").is_empty() {
+        args.extend(["--data", "@-"].map(str::to_owned));
+    }
+    Some(args)
+}
+
 /// Imports the keys of the rows, signs their requests, and compares; so many there are.
 fn come_out(wanted: fn(&str) -> bool, count: usize) {
     let Some(place) = Place::with_token() else { return };
