@@ -176,7 +176,7 @@ fn check_tells_what_is_signed_what_moves_money_and_what_sending_knows() {
     write(&place, &format!("{rest}[[test]]{test}"));
     let said = place.ok(&["exchanges", "check", "own.toml"]);
     assert!(
-        said.contains("  sending:\n    no answer with a status of 2xx is an error\n    sent again, since they only read: every GET\n"),
+        said.contains("  sending:\n    no answer with a status of 2xx is an error\n    the time: the Date header of the exchange's front page\n    sent again, since they only read: every GET\n"),
         "{said}"
     );
 }

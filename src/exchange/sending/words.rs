@@ -16,6 +16,9 @@ impl Sending {
             [] => words.push("no answer with a status of 2xx is an error".to_owned()),
             rules => words.extend(rules.iter().map(|rule| format!("a 2xx is an error where {rule}"))),
         }
+        if self.times.is_empty() {
+            words.push("the time: the Date header of the exchange's front page".to_owned());
+        }
         words.extend(self.times.iter().map(|(paths, time)| match paths {
             Some(paths) => format!("the time for {paths}: {time}"),
             None => format!("the time: {time}"),
