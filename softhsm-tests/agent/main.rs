@@ -4,6 +4,7 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 
+mod confined;
 mod faults;
 mod life;
 mod lines;

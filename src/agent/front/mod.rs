@@ -10,6 +10,7 @@ mod workers;
 
 use std::{
     collections::HashMap,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,11 @@ use self::{
     poll::{Interest, Poll, Ready, Source},
     workers::{Launcher, Worker},
 };
-use super::{launcher::Program, socket::Listening};
+use super::{
+    launcher::Program,
+    sandbox::{self, Confined},
+    socket::Listening,
+};
 use crate::{
     config::Config,
     error::{Code, Error, Result, failed},
@@ -124,6 +129,7 @@ struct Front {
     /// The token that is asked next where all take turns.
     turn: usize,
     last_request: Instant,
+    confined: Option<Confined>,
 }
 
 /// Serves clients until a signal or one of them ends it.
@@ -135,6 +141,13 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<Ended> {
     let mut front = Front::new(settings, launcher)?;
     front.open_tokens();
     ready();
+    // Nothing of a client was read yet.
+    let socket = front.listening.folder().map(Path::to_owned);
+    let confined = sandbox::confine(&front.home, socket)?;
+    if let Some(warning) = confined.warning() {
+        eprintln!("hsmsign agent: {warning}");
+    }
+    front.confined = Some(confined);
     front.serve()
 }
 
@@ -181,6 +194,7 @@ impl Front {
             room: vec![0; CHUNK].into(),
             turn: 0,
             last_request: now,
+            confined: None,
         })
     }
 
