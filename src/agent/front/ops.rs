@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Front, flights::Client};
+use super::{Front, flights::Client, metrics::Metrics};
 use crate::{
     agent::asked::Op,
     error::{Code, Error, Result, bad_input},
@@ -17,10 +17,13 @@ pub struct Counts {
     began: Instant,
     /// When the loop last looked at the clocks.
     pub looked_at: Instant,
-    signed: u64,
+    /// Signatures and MACs that were given out.
+    pub signed: u64,
     denied: u64,
     refused: u64,
     longest: Duration,
+    /// For Prometheus.
+    pub metrics: Metrics,
 }
 
 impl Counts {
@@ -34,6 +37,7 @@ impl Counts {
             denied: 0,
             refused: 0,
             longest: Duration::ZERO,
+            metrics: Metrics::new(),
         }
     }
 
@@ -45,6 +49,7 @@ impl Counts {
 
     /// A line was refused.
     pub fn refused(&mut self, code: Code) {
+        self.metrics.refused(code);
         match code {
             Code::Denied => self.denied += 1,
             _ => self.refused += 1,
@@ -117,7 +122,7 @@ impl Front {
             }
             "stop" => {
                 self.permit(caller, "stop it")?;
-                self.stopping.get_or_insert(self.now);
+                self.stop();
                 json!({})
             }
             name => {
