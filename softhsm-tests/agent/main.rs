@@ -7,5 +7,8 @@ mod bench;
 mod faults;
 mod life;
 mod lines;
+mod manager;
+mod metrics;
+mod people;
 mod road;
 mod running;

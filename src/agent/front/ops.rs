@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Front, flights::Client, metrics::Metrics};
 use crate::{
     agent::asked::Op,
+    enrol::public_text,
     error::{Code, Error, Result, bad_input},
     json::Json,
     policy::Caller,
@@ -102,7 +103,9 @@ impl Front {
             return Err(bad_input(format!("`{}` takes no {shown:?}", op.name)));
         }
         Ok(Some(match op.name.as_str() {
-            "ping" => json!({"version": env!("CARGO_PKG_VERSION"), "pid": std::process::id()}),
+            "ping" => {
+                json!({"version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(), "uid": rustix::process::geteuid().as_raw()})
+            }
             "keys" => json!({"keys": self.keys()?}),
             "status" => self.status(),
             "lock" => {
@@ -162,6 +165,9 @@ impl Front {
             keys.push(json!({
                 "key": record.name.as_str(), "exchange": record.exchange, "algorithm": record.algorithm.name(),
                 "api_key": record.current.api_key,
+                "public_key": public_text(self.road.catalogue(), &record, &record.current),
+                "base_url": record.base_url, "created": record.current.created,
+                "hardware": record.current.copies.iter().all(|copy| copy.hardware),
                 "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
                 "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
             }));
