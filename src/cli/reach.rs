@@ -84,6 +84,23 @@ pub fn sign(request: &Request) -> Result<SignedRequest> {
     )
 }
 
+/// The answer line of an agent, as it stands; none where no agent signs.
+pub fn sign_line(request: &Request) -> Result<Option<String>> {
+    let Some(mut agent) = Client::find()? else {
+        return Ok(None);
+    };
+    let line = agent.ask(&request.to_line())?;
+    if line.starts_with("{\"ok\":true") {
+        return Ok(Some(line));
+    }
+    let told = agent.told;
+    match SignedRequest::parse_line(&line) {
+        Err(error) if error.code() == Code::UnknownKey && !told => Ok(None),
+        Err(error) => Err(error),
+        Ok(_) => Ok(Some(line)),
+    }
+}
+
 /// MACs bytes.
 pub fn hmac(key: &KeyName, message: &[u8]) -> Result<Vec<u8>> {
     reach(

@@ -384,7 +384,6 @@ impl Front {
     }
 
     fn client_ready(&mut self, index: u32, generation: u32, event: Ready) {
-        let held = self.clients.iter().flatten().map(Client::held).sum::<usize>();
         let Some(Some(client)) = self.clients.get_mut(index as usize) else {
             return;
         };
@@ -392,9 +391,15 @@ impl Front {
             return;
         }
         if event.read && client.interest.read {
-            client.receive(&mut self.room);
-            if held > MOST_HELD {
-                client.drop_held();
+            let read = client.receive(&mut self.room);
+            if read == self.room.len() {
+                // Many long lines that are not whole are looked at only when a read was full.
+                let held = self.clients.iter().flatten().map(Client::held).sum::<usize>();
+                if held > MOST_HELD
+                    && let Some(client) = self.client(index)
+                {
+                    client.drop_held();
+                }
             }
         } else if event.read && !client.interest.write {
             // Nothing is wanted of it, and yet it is ready: it is gone.
