@@ -8,5 +8,8 @@ mod confined;
 mod faults;
 mod life;
 mod lines;
+mod manager;
+mod metrics;
+mod people;
 mod road;
 mod running;
