@@ -238,7 +238,7 @@ fn without_descriptors_new_clients_are_told_and_old_ones_are_served() {
         command.env(name, value.unwrap_or_default());
     }
     command.current_dir(place.path());
-    let agent = Running::start_as(&place, command);
+    let agent = Running::of(&place, command);
     let mut kept = Vec::new();
     let mut refused = 0;
     for _ in 0..200 {

@@ -51,7 +51,7 @@ impl<'p> Clock<'p> {
         command
             .env("LD_PRELOAD", self.place.path().join("libshifted.so"))
             .env("SHIFTED_BY", self.place.path().join("shift"));
-        Running::start_as(self.place, command)
+        Running::of(self.place, command)
     }
 }
 

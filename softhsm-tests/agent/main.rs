@@ -6,11 +6,15 @@ mod bench;
 
 mod clients;
 mod clock;
+mod confined;
 mod faults;
 mod faulty;
 mod kills;
 mod life;
 mod lines;
+mod manager;
+mod metrics;
+mod people;
 mod road;
 mod running;
 mod tokens;

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::{net::UnixStream, process::CommandExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -31,14 +31,19 @@ impl<'p> Running<'p> {
 
     /// As [`Running::start`], with further arguments.
     pub fn start_with(place: &'p Place, args: &[&str]) -> Self {
-        Self::start_as(place, place.command(&[&["agent"], args].concat()))
+        Self::of(place, place.command(&[&["agent"], args].concat()))
     }
 
     /// As [`Running::start`], by a command that becomes the agent.
-    pub fn start_as(place: &'p Place, command: Command) -> Self {
+    pub fn of(place: &'p Place, command: Command) -> Self {
+        Self::at(place, command, &place.home().join("agent.sock"))
+    }
+
+    /// As [`Running::of`], with a socket elsewhere.
+    pub fn at(place: &'p Place, command: Command, socket: &Path) -> Self {
         let mut running = Self::spawn(place, command);
         let begun = Instant::now();
-        while UnixStream::connect(running.socket()).is_err() {
+        while UnixStream::connect(socket).is_err() {
             assert!(running.child.try_wait().unwrap().is_none(), "{}", running.log());
             assert!(begun.elapsed() < Duration::from_secs(60), "{}", running.log());
             std::thread::sleep(Duration::from_millis(5));

@@ -61,6 +61,7 @@ pub fn run(token: &str) -> Result<()> {
         places: HashMap::new(),
         missed: None,
         lost: false,
+        pins_told: 0,
         fds: VecDeque::new(),
     }
     .serve(front)
@@ -99,6 +100,8 @@ struct Worker {
     missed: Option<(Instant, Error)>,
     /// Whether it computed nothing since it was missed: its token is to be looked at anew.
     lost: bool,
+    /// How many PINs the token was given that the front knows of.
+    pins_told: u64,
     /// Descriptors that came and belong to frames that are not read yet.
     fds: VecDeque<OwnedFd>,
 }
@@ -120,7 +123,13 @@ impl Worker {
             let mut since = Instant::now();
             while let Some(length) = frame::first(&input[done..])? {
                 let (id, ask) = frame::read_ask(&input[done..done + length])?;
-                self.answer(ask).write(id, &mut output);
+                let told = self.answer(ask);
+                let pins = self.tokens.pins_given();
+                if pins > self.pins_told {
+                    Told::Tried(pins - self.pins_told).write(0, &mut output);
+                    self.pins_told = pins;
+                }
+                told.write(id, &mut output);
                 done += length;
                 waiting += 1;
                 // A slow token's answers go out one by one: whoever waits sees that it goes on.

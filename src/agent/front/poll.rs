@@ -36,6 +36,8 @@ pub enum Source {
     Signal,
     /// New readers of the metrics.
     Metrics,
+    /// A reader of the metrics, by number and generation.
+    Reader(u32, u32),
     /// A client, by number and generation: a number is used again.
     Client(u32, u32),
     /// A worker, by number and generation.
@@ -52,7 +54,8 @@ impl Source {
             Self::Metrics => 2,
             Self::Client(index, generation) => 3 | pack(index, generation),
             Self::Worker(index, generation) => 4 | pack(index, generation),
-            Self::Launcher => 5,
+            Self::Launcher => 6,
+            Self::Reader(index, generation) => 5 | pack(index, generation),
         }
     }
 
@@ -66,6 +69,7 @@ impl Source {
             2 => Self::Metrics,
             3 => Self::Client(index, generation),
             4 => Self::Worker(index, generation),
+            5 => Self::Reader(index, generation),
             _ => Self::Launcher,
         }
     }
@@ -183,6 +187,7 @@ mod tests {
             Source::Client(0xfff_ffff, u32::MAX),
             Source::Worker(3, 9),
             Source::Launcher,
+            Source::Reader(15, 1),
         ] {
             assert_eq!(Source::of(source.number()), source);
         }

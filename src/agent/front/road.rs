@@ -108,6 +108,7 @@ impl Front {
             id,
             work,
             began: self.now,
+            asked: self.now,
             worker: None,
             told: false,
             tried: Vec::new(),
@@ -236,6 +237,7 @@ impl Front {
             flight.tried.push(worker);
             flight.worker = Some(worker);
             flight.told = true;
+            flight.asked = self.now;
             let message = std::mem::take(&mut flight.part.1);
             let (fetches, now) = (matches!(flight.work, Work::Passphrase(_)), self.now);
             let id = self.flights.put(flight);
@@ -328,6 +330,9 @@ impl Front {
                 let elsewhere = elsewhere(error.code());
                 // What it cannot do at all says nothing of how it is.
                 let sick = !matches!(error.code(), Code::Unsupported | Code::TooLarge);
+                if let (Some(number), Code::WrongPin) = (number, error.code()) {
+                    self.counts.metrics.pin_refused(&self.workers[number].token);
+                }
                 if let Some(number) = number
                     && (elsewhere && sick || matches!(flight.work, Work::Probe))
                 {
@@ -347,9 +352,15 @@ impl Front {
                 if let Some(number) = number {
                     let computed = matches!(flight.work, Work::Sign(_) | Work::Hmac(_));
                     self.workers[number].is_well(computed);
+                    if computed {
+                        let took = self.now - flight.asked;
+                        self.counts.metrics.answered(&self.workers[number].token, took);
+                    }
                 }
                 self.done(flight, bytes);
             }
+            // Told of no request.
+            Told::Tried(_) => {}
             Told::Data(secret) => {
                 if let Work::Passphrase(waiting) = flight.work {
                     let (record, again) = *waiting;
