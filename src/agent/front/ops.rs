@@ -138,10 +138,15 @@ impl Front {
         }))
     }
 
+    /// Whether somebody may do more than have requests signed.
+    pub(super) fn may_administer(&self, caller: &Caller) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        caller.uid == own || caller.uid == 0 || self.config.agent.admins.contains(&caller.uid)
+    }
+
     /// Refuses who may only have requests signed.
     fn permit(&self, caller: &Caller, what: &str) -> Result<()> {
-        let own = rustix::process::geteuid().as_raw();
-        if caller.uid == own || caller.uid == 0 || self.config.agent.admins.contains(&caller.uid) {
+        if self.may_administer(caller) {
             return Ok(());
         }
         Err(Error::new(
@@ -230,7 +235,7 @@ impl Front {
             Some((_, Json::Bool(true))) => {
                 let from = self
                     .client(client.index)
-                    .and_then(|client| client.fds.pop_front());
+                    .and_then(super::clients::Client::take_fd);
                 Some(from.ok_or_else(|| {
                     bad_input("the PIN did not come along")
                         .fix("pass the reading end of a pipe with the line (SCM_RIGHTS)")
