@@ -293,6 +293,12 @@ fn doctor_says_which_set_up_is_in_force_and_what_the_weaker_one_leaves_open() {
     let Some(people) = People::with_agent() else {
         return;
     };
+    crate::running::until("its token is open", || {
+        people
+            .run(BOT, &["agent", "status", "--json"], "")
+            .stdout
+            .contains("\"state\":\"open\"")
+    });
     let done = people.run(BOT, &["doctor"], "");
     assert_eq!(done.code, 0, "{done:?}");
     assert!(

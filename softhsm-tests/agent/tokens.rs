@@ -202,3 +202,79 @@ fn the_command_line_too_goes_to_the_next_token() {
         std::fs::rename(&away, &folder).unwrap();
     }
 }
+
+#[test]
+fn sync_says_what_is_missing_where() {
+    let Some(place) = faulty::two() else { return };
+    let sync = |args: &[&str], code: i32| {
+        let done = place.run(&[&["token", "sync", "--json"], args].concat(), "");
+        assert_eq!(done.code, code, "{done:?}");
+        let rows: serde_json::Value = serde_json::from_str(done.stdout.lines().next().unwrap()).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let row =
+            |row: &serde_json::Value| [text(&row["key"]), text(&row["token"]), text(&row["held"])].join(" ");
+        rows.as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(sync(&[], 0), ["kraken second yes", "kraken softhsm yes"]);
+    assert!(place.ok(&["token", "sync"]).contains("second"));
+    place.import(
+        &[
+            "-e",
+            "kraken",
+            "-k",
+            "other",
+            "--api-key",
+            "o",
+            "--token",
+            "second",
+        ],
+        crate::bench::KRAKEN_SECRET,
+    );
+    let all = [
+        "kraken second yes",
+        "kraken softhsm yes",
+        "other second yes",
+        "other softhsm never",
+    ];
+    assert_eq!(sync(&[], 1), all);
+    assert_eq!(sync(&["second"], 0), ["kraken second yes", "other second yes"]);
+    place.refused(&["token", "sync"], "", 1, "missing: other on softhsm");
+    place.refused(&["token", "sync", "nothing"], "", 4, "nothing");
+    // Another program takes the key off one of them.
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(place.home().join("keys/kraken.json")).unwrap()).unwrap();
+    let copies = record["current"]["copies"].as_array().unwrap();
+    let serial = copies.iter().find(|copy| copy["token"] == "second").unwrap()["serial"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let folder = std::fs::read_dir(place.token_folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().replace('-', "");
+            !name.starts_with('.') && name.ends_with(&serial)
+        })
+        .unwrap();
+    for object in std::fs::read_dir(&folder).unwrap() {
+        let path = object.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.ends_with(".object") && name != "token.object" {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    assert_eq!(
+        sync(&[], 1),
+        [
+            "kraken second lost",
+            "kraken softhsm yes",
+            "other second lost",
+            "other softhsm never"
+        ]
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+    assert_eq!(
+        sync(&["second"], 4),
+        ["kraken second unknown", "other second unknown"]
+    );
+}

@@ -60,8 +60,8 @@ pub fn run(token: &str) -> Result<()> {
         asks,
         places: HashMap::new(),
         missed: None,
-        lost: false,
         pins_told: 0,
+        lost: false,
         fds: VecDeque::new(),
     }
     .serve(front)
@@ -98,10 +98,10 @@ struct Worker {
     places: HashMap<Vec<u8>, (KeyRef, Algorithm)>,
     /// That its device was missed, and when: whoever waited in line meanwhile is told the same at once.
     missed: Option<(Instant, Error)>,
-    /// Whether it computed nothing since it was missed: its token is to be looked at anew.
-    lost: bool,
     /// How many PINs the token was given that the front knows of.
     pins_told: u64,
+    /// Whether it computed nothing since it was missed: its token is to be looked at anew.
+    lost: bool,
     /// Descriptors that came and belong to frames that are not read yet.
     fds: VecDeque<OwnedFd>,
 }

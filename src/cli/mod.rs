@@ -23,6 +23,7 @@ mod send;
 mod set;
 mod show;
 mod sign;
+mod sync;
 mod test;
 mod token;
 mod websocket;

@@ -9,7 +9,7 @@ use hsmsign::{
 };
 use serde_json::{Value, json};
 
-use super::{Around, attack, output};
+use super::{Around, attack, output, sync};
 
 /// List the tokens, show what one can do, or forget one.
 #[derive(Debug, clap::Args)]
@@ -18,6 +18,7 @@ Examples:
   hsmsign token
   hsmsign token show softhsm
   hsmsign token test softhsm          does it keep keys that cannot be extracted?
+  hsmsign token sync                  is each key on each token?
   hsmsign token retry-pin softhsm     the PIN that was refused is right after all")]
 pub struct Args {
     #[command(subcommand)]
@@ -41,6 +42,11 @@ enum Command {
         /// The token's name; the usual one where none is given
         token: Option<String>,
     },
+    /// Say which keys are missing on which tokens, for keys that are to be on several
+    Sync {
+        /// The tokens to look at; all of them where none is named
+        tokens: Vec<String>,
+    },
     /// Use a PIN again that the token refused: its file was not changed, but the PIN is right
     RetryPin {
         /// The token's name
@@ -59,6 +65,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::List => list(&around, args.json),
         Command::Show { token } => show(&around, &token, args.json),
         Command::Test { token } => test(&around, token, args.json),
+        Command::Sync { tokens } => sync::run(&around, &tokens, args.json),
         Command::RetryPin { token } => {
             if !forget_refused(&around.home, &token)? {
                 Config::load(&around.home)?.token(&token)?;

@@ -10,6 +10,7 @@ mod remove;
 mod rotate;
 mod secrets;
 mod sweep;
+mod sync;
 mod wanted;
 mod weak;
 
@@ -35,6 +36,7 @@ pub use line::ImportLine;
 pub use plan::{NewKey, Plan};
 pub use prove::{Checked, Finding};
 pub use remove::Left;
+pub use sync::{Held, Placed};
 
 /// The exchange's id of a key that is for no exchange of the catalogue.
 pub const GENERIC: &str = "generic";

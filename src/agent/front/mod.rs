@@ -118,12 +118,12 @@ struct Front {
     config_text: String,
     poll: Poll,
     listening: Listening,
+    scrape: Scrape,
+    manager: Manager,
     /// A descriptor to be given up for a client that there is none for, so that it is told.
     spare: Option<OwnedFd>,
     /// How many clients there are descriptors for.
     most_by_files: usize,
-    scrape: Scrape,
-    manager: Manager,
     _alone: Alone,
     signals: Signals,
     launcher: Launcher,
@@ -248,9 +248,9 @@ impl Front {
                 match event.source {
                     Source::Listener => self.accept(),
                     Source::Signal => self.signal(),
-                    Source::Launcher => self.end(launcher_gone("has ended")),
                     Source::Metrics => self.scrape.accept(&self.poll, self.now),
                     Source::Reader(index, generation) => self.reader_ready(index, generation, *event),
+                    Source::Launcher => self.end(launcher_gone("has ended")),
                     Source::Client(index, generation) => self.client_ready(index, generation, *event),
                     Source::Worker(index, generation) => {
                         self.worker_ready(index, generation, *event, &mut told)

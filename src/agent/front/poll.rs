@@ -54,8 +54,8 @@ impl Source {
             Self::Metrics => 2,
             Self::Client(index, generation) => 3 | pack(index, generation),
             Self::Worker(index, generation) => 4 | pack(index, generation),
-            Self::Launcher => 6,
             Self::Reader(index, generation) => 5 | pack(index, generation),
+            Self::Launcher => 6,
         }
     }
 
@@ -186,8 +186,8 @@ mod tests {
             Source::Client(0, 0),
             Source::Client(0xfff_ffff, u32::MAX),
             Source::Worker(3, 9),
-            Source::Launcher,
             Source::Reader(15, 1),
+            Source::Launcher,
         ] {
             assert_eq!(Source::of(source.number()), source);
         }

@@ -328,11 +328,11 @@ impl Front {
         match told {
             Told::Refused(error) => {
                 let elsewhere = elsewhere(error.code());
-                // What it cannot do at all says nothing of how it is.
-                let sick = !matches!(error.code(), Code::Unsupported | Code::TooLarge);
                 if let (Some(number), Code::WrongPin) = (number, error.code()) {
                     self.counts.metrics.pin_refused(&self.workers[number].token);
                 }
+                // What it cannot do at all says nothing of how it is.
+                let sick = !matches!(error.code(), Code::Unsupported | Code::TooLarge);
                 if let Some(number) = number
                     && (elsewhere && sick || matches!(flight.work, Work::Probe))
                 {
