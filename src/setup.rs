@@ -1,11 +1,14 @@
 //! Setting up a token: finding it or making one, opening it once, and writing it into `config.toml`.
 
+mod making;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
+use self::making::Making;
 use crate::{
     ask::Ask,
     config::{self, Config, TokenConfig},
@@ -67,13 +70,34 @@ pub fn softhsm(home: &Home, name: Option<&str>, accept_leaky: bool, ask: &Arc<dy
     let name = name.unwrap_or(SOFTHSM);
     refuse_taken(home, name)?;
     let module = softhsm_module()?;
-    let mut token = TokenConfig {
+    let token = TokenConfig {
         module: Some(module),
         softhsm: true,
         accept_leaky_token: accept_leaky,
         ..TokenConfig::default()
     };
     create_folder(&softhsm_folder(home))?;
+    let making = Making::begin(home, PATIENCE)?;
+    // Another process may have made one of that name meanwhile.
+    refuse_taken(home, name)?;
+    let made = make_softhsm(home, name, token, &making, ask);
+    match made {
+        Ok(ready) => making.done().map(|()| ready),
+        Err(error) => {
+            // Where that fails too, the next start of `init` does it.
+            let _ = making.undo();
+            Err(error)
+        }
+    }
+}
+
+fn make_softhsm(
+    home: &Home,
+    name: &str,
+    mut token: TokenConfig,
+    making: &Making,
+    ask: &Arc<dyn Ask>,
+) -> Result<Ready> {
     let settings = settings(home, name, &token)?;
     let pin_file = home.state("softhsm").join(format!("{name}.pin"));
     let (so_pin, user_pin) = (random_pin()?, random_pin()?);
@@ -81,6 +105,7 @@ pub fn softhsm(home: &Home, name: Option<&str>, accept_leaky: bool, ask: &Arc<dy
         let _turn = ProcessLock::acquire(&settings.lock_file, PATIENCE)?;
         free_label(&settings.module, name)?
     };
+    making.mark(name, &label)?;
     write_private(&pin_file, user_pin.expose())?;
     let identity = pkcs11::initialise(&settings, &label, &so_pin, &user_pin)
         .map_err(|error| unwritable(&softhsm_folder(home)).unwrap_or_else(|| error.into()))

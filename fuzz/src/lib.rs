@@ -6,6 +6,7 @@ pub mod config;
 pub mod import;
 pub mod keyring;
 pub mod nonce;
+pub mod protocol;
 pub mod request;
 pub mod scheme;
 pub mod secret;
@@ -17,11 +18,12 @@ pub mod uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("config", config::run),
     ("import", import::run),
     ("keyring", keyring::run),
     ("nonce", nonce::run),
+    ("protocol", protocol::run),
     ("request", request::run),
     ("scheme", scheme::run),
     ("secret", secret::run),

@@ -15,6 +15,7 @@ mod lines;
 mod manager;
 mod metrics;
 mod people;
+mod pins;
 mod road;
 mod running;
 mod tokens;

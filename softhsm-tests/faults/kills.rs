@@ -1,7 +1,7 @@
 //! SIGKILL at seeded moments of imports, rotations and removals: the key is whole or absent, keyring and token agree at
 //! the next start, and nothing stays on the token that no record names.
 
-use std::{collections::BTreeMap, fs, thread::scope};
+use std::{collections::BTreeMap, fs, thread::scope, time::Duration};
 
 use serde_json::json;
 
@@ -320,4 +320,59 @@ fn keys_made_on_the_token_are_whole_or_nothing_wherever_that_is_killed() {
     for command in ["generate", "rotate"] {
         meant_something(&met, command, quota * 2);
     }
+}
+
+#[test]
+fn set_ups_killed_at_any_moment_leave_no_token_that_nobody_knows_of() {
+    let Some(place) = Place::with_kraken() else { return };
+    let mut random = Random::new(0x696e_6974);
+    let tokens = || {
+        let entries = fs::read_dir(place.token_folder()).unwrap();
+        let folders = entries.filter(|entry| entry.as_ref().unwrap().path().is_dir());
+        folders.count()
+    };
+    let pins = || {
+        let entries = fs::read_dir(place.home().join("softhsm")).unwrap();
+        entries
+            .filter(|entry| {
+                entry
+                    .as_ref()
+                    .unwrap()
+                    .path()
+                    .extension()
+                    .is_some_and(|end| end == "pin")
+            })
+            .count()
+    };
+    let mut abandoned = 0;
+    let init = ["init", "--softhsm", "--token", "two"];
+    for _ in 0..rounds(12) {
+        let mut child = place.start(&init);
+        std::thread::sleep(Duration::from_micros(random.below(400_000)));
+        let _ = child.kill();
+        child.wait().unwrap();
+        abandoned += usize::from(tokens() > 1 && !place.ok(&["token", "list"]).contains("two"));
+        if !place.ok(&["token", "list"]).contains("two") {
+            place.ok(&init);
+        }
+        assert_eq!((tokens(), pins()), (2, 2));
+        assert!(
+            place.ok(&["token", "show", "two"]).contains("hsmsign two\n"),
+            "the label is free again"
+        );
+        place.ok(&["test", "kraken"]);
+        place.ok(&["token", "remove", "two"]);
+        // What is on a token is not touched when it is taken out of the configuration.
+        let folder = fs::read_dir(place.token_folder())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| {
+                fs::read(path.join("token.object"))
+                    .is_ok_and(|bytes| bytes.windows(11).any(|part| part == b"hsmsign two"))
+            });
+        fs::remove_dir_all(folder.expect("it is still there")).unwrap();
+        fs::remove_file(place.home().join("softhsm/two.pin")).unwrap();
+    }
+    assert!(abandoned > 0, "none was killed between its making and its end");
+    place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
 }

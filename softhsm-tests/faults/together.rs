@@ -40,13 +40,13 @@ fn nonces(done: &[Done], seen: &mut HashSet<u64>) {
 fn many_signatures_at_once_none_fails_and_no_nonce_repeats() {
     let Some(place) = Place::with_kraken() else { return };
     let mut seen = HashSet::new();
-    for _ in 0..rounds(5) {
+    for _ in 0..rounds(20) {
         let all = (0..MANY)
             .map(|_| (&place, BALANCE.to_vec(), String::new()))
             .collect();
         nonces(&at_once(all), &mut seen);
     }
-    assert_eq!(seen.len(), MANY * rounds(5));
+    assert_eq!(seen.len(), MANY * rounds(20));
 }
 
 #[test]

@@ -5,9 +5,9 @@
 //! and computes. The *launcher* starts workers, since the front is confined and starts nothing.
 //! `docs/agent.md` and `docs/protocol.md` are its pages.
 
-mod asked;
+pub mod asked;
 pub mod client;
-mod frame;
+pub mod frame;
 pub mod front;
 mod job;
 pub mod launcher;
