@@ -4,6 +4,7 @@ mod agent;
 mod attack;
 mod backup;
 mod doctor;
+mod errand;
 mod exchanges;
 mod generate;
 mod hmac;
@@ -152,6 +153,9 @@ pub fn run() -> ExitCode {
     }
     if let Some(code) = agent::helper() {
         return code;
+    }
+    if let Some(done) = errand::by_agent() {
+        return done.unwrap_or_else(|error| output::report(&error));
     }
     let command = match signing().map_or_else(|| Cli::try_parse().map(|cli| cli.command), Ok) {
         Ok(command) => command,
