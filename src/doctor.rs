@@ -110,7 +110,7 @@ impl Report {
     }
 
     fn token(&mut self, tokens: &Tokens, name: &str) {
-        let token = match tokens.get(name) {
+        let token = match tokens.present(name) {
             Ok(token) => token,
             Err(error) => return self.bad(&error),
         };

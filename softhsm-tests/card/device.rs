@@ -174,7 +174,10 @@ impl Card {
 
     /// The instructions that it was asked since the last time.
     pub fn instructions(&self) -> Vec<u8> {
-        self.exchanges().iter().map(|exchange| exchange.command[1]).collect()
+        self.exchanges()
+            .iter()
+            .map(|exchange| exchange.command[1])
+            .collect()
     }
 
     /// Whether it is in its reader.
@@ -336,7 +339,11 @@ impl Inside {
         if ins == 0xa4 && p1 == 0x04 {
             return self.select(&data);
         }
-        let more = if self.selected == Some(Applet::Oath) { 0xa5 } else { 0xc0 };
+        let more = if self.selected == Some(Applet::Oath) {
+            0xa5
+        } else {
+            0xc0
+        };
         if ins == more {
             return (std::mem::take(&mut self.rest), 0x9000);
         }

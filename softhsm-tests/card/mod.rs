@@ -1,7 +1,8 @@
 //! Virtual YubiKeys on the machine's real PC/SC stack: a pcscd of its own, with the driver vpcd, to which cards connect that
 //! run in the test. It has a network of its own, since vpcd listens on every address there is; the user's own pcscd is left
 //! alone.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)] // Each test target uses its part.
+#![allow(dead_code, unused_imports)] // Each test target uses its part.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_possible_truncation)]
 
 pub mod device;
 pub mod faults;
@@ -41,7 +42,10 @@ impl Desk {
         let mut desk = Self {
             folder: folder.join("pcscd"),
             pcscd: None,
-            cards: (service::PORT..).zip(profiles).map(|(port, profile)| Card::new(port, profile)).collect(),
+            cards: (service::PORT..)
+                .zip(profiles)
+                .map(|(port, profile)| Card::new(port, profile))
+                .collect(),
         };
         desk.start();
         Some(desk)

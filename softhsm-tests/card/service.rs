@@ -34,7 +34,10 @@ pub fn at_hand() -> Result<(), String> {
         tried.is_ok_and(|status| status.success())
     };
     if !may(&["--mount", "--net", "ip", "link", "set", "lo", "up"]) {
-        return Err("a pcscd of its own needs namespaces, which root alone can have, and ip (Debian: iproute2)".to_owned());
+        return Err(
+            "a pcscd of its own needs namespaces, which root alone can have, and ip (Debian: iproute2)"
+                .to_owned(),
+        );
     }
     if !may(&["--mount", "sh", "-c", "command -v pcscd >/dev/null"]) {
         return Err("pcscd is not installed (Debian: pcscd)".to_owned());
@@ -68,7 +71,17 @@ pub fn start(folder: &Path, patience: Duration) -> Child {
         .unwrap();
     let mut command = Command::new("unshare");
     command
-        .args(["--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", HOST, "sh"])
+        .args([
+            "--mount",
+            "--net",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-c",
+            HOST,
+            "sh",
+        ])
         .arg(&run)
         .arg(&conf)
         .stdin(Stdio::null())
@@ -81,7 +94,12 @@ pub fn start(folder: &Path, patience: Duration) -> Child {
     while let Err(error) = UnixStream::connect(&socket) {
         let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
         assert!(child.try_wait().unwrap().is_none(), "pcscd ended: {}", log());
-        assert!(Instant::now() < deadline, "pcscd does not answer ({error}, {}): {}", socket.display(), log());
+        assert!(
+            Instant::now() < deadline,
+            "pcscd does not answer ({error}, {}): {}",
+            socket.display(),
+            log()
+        );
         sleep(Duration::from_millis(5));
     }
     child

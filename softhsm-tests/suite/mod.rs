@@ -99,6 +99,7 @@ pub fn meta(label: &str) -> KeyMeta {
     KeyMeta {
         id: ObjectId::random().unwrap(),
         label: format!("hsmsign:{label}"),
+        touch: false,
     }
 }
 

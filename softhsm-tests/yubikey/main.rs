@@ -6,3 +6,4 @@ mod bench;
 #[path = "../card/mod.rs"]
 mod card;
 mod others;
+mod road;

@@ -48,7 +48,15 @@ fn ykman_finds_a_yubikey_in_the_virtual_card() {
         &desk,
         &place,
         "Virtual PCD 00 00",
-        &["oath", "accounts", "add", "-a", "SHA512", "abc", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"],
+        &[
+            "oath",
+            "accounts",
+            "add",
+            "-a",
+            "SHA512",
+            "abc",
+            "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+        ],
     );
     let told = run(&desk, &place, "Virtual PCD 00 00", &["oath", "accounts", "code"]);
     assert!(told.contains("abc"), "{told}");

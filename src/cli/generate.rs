@@ -50,6 +50,9 @@ pub struct Args {
     /// Use a token although it gives its keys away to whoever has the PIN
     #[arg(long)]
     accept_leaky_token: bool,
+    /// Have the token wait for a touch at each signature, where it can
+    #[arg(long)]
+    touch: bool,
     /// Answer with one JSON object
     #[arg(long)]
     json: bool,
@@ -84,6 +87,7 @@ fn make(args: Args) -> Result<Enrolled> {
         base_url: args.base_url,
         encoding: None,
         accept_leaky_token: args.accept_leaky_token,
+        touch: args.touch,
     })?;
     let secrets = import::read_secrets(&plan, around.ask.as_ref())?;
     enrol.import(plan, secrets)

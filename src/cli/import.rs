@@ -64,6 +64,9 @@ pub struct Args {
     /// Use a token although it gives its keys away to whoever has the PIN
     #[arg(long)]
     accept_leaky_token: bool,
+    /// Have the token wait for a touch at each signature, where it can
+    #[arg(long)]
+    touch: bool,
     /// Read one key a line from standard input, and answer a line each
     #[arg(long)]
     json: bool,
@@ -90,6 +93,7 @@ impl Args {
             base_url: self.base_url.clone(),
             encoding: self.encoding.clone(),
             accept_leaky_token: self.accept_leaky_token,
+            touch: self.touch,
         }
     }
 }

@@ -17,12 +17,18 @@ use super::{Around, output};
 Examples:
   hsmsign init                                        find what is there, and ask
   hsmsign init --softhsm                              a development token, with a random PIN in a file
+  hsmsign init --yubikey                              the YubiKey that is plugged in
+  hsmsign init --yubikey 12345678 --token spare       one of several, by its serial number
   hsmsign init --pkcs11 /usr/lib/vendor/pkcs11.so --label trading --pin-source pinentry
   hsmsign init --pkcs11 MODULE --serial 0123 --token hsm --pin-source credential:hsm-pin")]
 pub struct Args {
     /// Make a SoftHSM token in hsmsign's own folders; no root needed
     #[arg(long, conflicts_with_all = ["pkcs11", "label", "serial", "module_args", "pin_source"])]
     softhsm: bool,
+    /// Use a YubiKey, by its serial number where there are several; no PKCS#11 module is needed
+    #[arg(long, value_name = "SERIAL", num_args = 0..=1, default_missing_value = "",
+        conflicts_with_all = ["softhsm", "pkcs11", "label", "serial", "module_args", "accept_leaky_token"])]
+    yubikey: Option<String>,
     /// Use a token of this PKCS#11 module
     #[arg(long, value_name = "MODULE")]
     pkcs11: Option<PathBuf>,
@@ -38,7 +44,7 @@ pub struct Args {
     /// The token's name for hsmsign
     #[arg(long, value_name = "NAME")]
     token: Option<String>,
-    /// Where the PIN comes from: terminal, pinentry, file:PATH, fd:N, credential:NAME
+    /// Where the PIN (of a YubiKey, the access code) comes from: terminal, pinentry, file:PATH, fd:N, credential:NAME
     #[arg(long, value_name = "SRC")]
     pin_source: Option<String>,
     /// Use a token although it gives its keys away to whoever has the PIN
@@ -59,6 +65,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
             "SoftHSM keeps its keys in files and in the memory of the process that signs: for development and tests, not for money",
         );
         return tell(&ready);
+    }
+    if let Some(wanted) = &args.yubikey {
+        return tell(&setup::yubikey(
+            &around.home,
+            wanted,
+            args.token.as_deref(),
+            args.pin_source.as_deref(),
+            &around.ask,
+        )?);
     }
     let mut wanted = Wanted {
         module: args.pkcs11.clone().unwrap_or_default(),

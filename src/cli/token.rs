@@ -110,7 +110,7 @@ fn list(around: &Around, json: bool) -> Result<ExitCode> {
 fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
     let opened = around
         .tokens()
-        .and_then(|tokens| Ok((tokens.get(name)?, tokens.known_leaks(name)?)));
+        .and_then(|tokens| Ok((tokens.present(name)?, tokens.known_leaks(name)?)));
     let (token, leaks) = match opened {
         Ok(opened) => opened,
         Err(error) => return Ok(output::report_json(&error, json)),

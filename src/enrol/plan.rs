@@ -41,6 +41,8 @@ pub struct NewKey {
     pub encoding: Option<String>,
     /// Use tokens although they give their keys away to whoever has the PIN.
     pub accept_leaky_token: bool,
+    /// Whether each signature takes a touch of the token.
+    pub touch: bool,
 }
 
 /// A new key whose every condition but the secret was looked at: the name is free, the tokens are open.
@@ -236,7 +238,7 @@ impl Enrol {
             }
             open.push(Place {
                 name: name.clone(),
-                token: self.tokens.get(name)?,
+                token: self.tokens.present(name)?,
                 leaks: self.tokens.refuse_leaky(name, accept_leaky)?,
             });
         }
@@ -251,6 +253,12 @@ impl Enrol {
                 "does not compute"
             } else if plan.new.on_token && !makes(can, plan.algorithm) {
                 "makes no key for"
+            } else if plan.new.touch && !can.touch {
+                return Err(Error::new(
+                    Code::Unsupported,
+                    format!("token {name} has no keys that take a touch for each signature"),
+                )
+                .fix("leave --touch out, or use a YubiKey of firmware 4.2.6 or later"));
             } else {
                 continue;
             };

@@ -27,6 +27,7 @@ impl Enrol {
                 .map(|copy| copy.token.clone())
                 .collect(),
             on_token,
+            touch: takes_touch(&record.current),
             api_key: api_key.or_else(old),
             extra: record.current.extra.clone(),
             encoding: record.encoding.clone(),
@@ -113,7 +114,7 @@ impl Enrol {
             );
         };
         for copy in &gone.copies {
-            self.tokens.get(&copy.token)?;
+            self.tokens.present(&copy.token)?;
         }
         let pending = self.journal.begin(name, objects(&gone))?;
         self.switch(&pending, self.keyring.put(&record))?;
@@ -180,4 +181,10 @@ fn waits(name: &KeyName) -> crate::error::Error {
     bad_input(format!("a new key for {name} is made, and waits for its API key")).fix(format!(
         "register its public key (hsmsign show {name}), then: hsmsign rotate {name} --api-key KEY; or drop it: hsmsign rotate {name} --undo"
     ))
+}
+
+/// Whether its signatures take a touch.
+fn takes_touch(pair: &Pair) -> bool {
+    let mut materials = pair.copies.iter().flat_map(|copy| copy.objects.values());
+    materials.any(|material| material.hardening.iter().any(|word| word == "touch"))
 }

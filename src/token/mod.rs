@@ -8,6 +8,7 @@ mod evidence;
 pub mod extraction;
 mod lock;
 mod mark;
+mod pcsc;
 mod pin;
 pub mod pkcs11;
 mod refusal;
@@ -17,6 +18,7 @@ mod tokens;
 mod trials;
 pub mod trust;
 pub mod uri;
+pub mod yubikey;
 
 use std::fmt;
 
@@ -76,6 +78,10 @@ pub trait Token: Send + Sync {
     fn sweep(&self, id: &ObjectId) -> Result<usize>;
     /// Starts over with the module, for a token that went away and came back.
     fn reopen(&self) -> Result<()>;
+    /// Looks whether it is there, for kinds that are opened only when they are used.
+    fn look(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The id of an object on a token (CKA_ID), 1 to 64 bytes; hsmsign makes random ones of 16.
@@ -145,6 +151,39 @@ pub enum KeyRef {
         /// Its CKA_ID (CKA_OBJECT_ID for data).
         id: ObjectId,
     },
+    /// A credential of an OATH applet.
+    Credential {
+        /// Its id, which is in its name.
+        id: ObjectId,
+        /// Its whole name, by which the applet finds it.
+        name: String,
+        /// Whether each use of it takes a touch.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        touch: bool,
+    },
+}
+
+impl KeyRef {
+    /// The id under which it was made.
+    pub const fn id(&self) -> &ObjectId {
+        match self {
+            Self::Object { id, .. } | Self::Credential { id, .. } => id,
+        }
+    }
+
+    /// Class and id of an object of a PKCS#11 token.
+    ///
+    /// # Errors
+    /// When it is on a token of another kind.
+    pub fn object(&self) -> Result<(Class, &ObjectId)> {
+        match self {
+            Self::Object { class, id } => Ok((*class, id)),
+            Self::Credential { .. } => Err(TokenError::NotFound(
+                "the key is on a token of another kind than the one that has its name in config.toml"
+                    .to_owned(),
+            )),
+        }
+    }
 }
 
 /// The kind of an object on a token.
@@ -168,6 +207,8 @@ pub struct KeyMeta {
     pub id: ObjectId,
     /// Its label: `hsmsign:` and the key's name.
     pub label: String,
+    /// Whether each use of it takes a touch of the token.
+    pub touch: bool,
 }
 
 /// A key that is now on the token.
@@ -246,7 +287,7 @@ pub struct Capabilities {
     pub algorithms: Vec<Algorithm>,
     /// The key pairs that it claims to make itself.
     pub generates: Vec<SignatureAlgorithm>,
-    /// The longest message in bytes, where it is known.
+    /// The longest message of a MAC in bytes, where it is known.
     pub longest_message: Option<usize>,
     /// Whether calls may run in parallel.
     pub parallel: bool,
@@ -260,4 +301,6 @@ pub struct Capabilities {
     pub hardware: bool,
     /// Whether it keeps private data objects.
     pub data_objects: bool,
+    /// Whether keys can be made that take a touch for each use.
+    pub touch: bool,
 }

@@ -234,8 +234,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl PinProvider for ConfiguredPin {
     fn pin(&self, request: &PinRequest) -> Result<Secret> {
         let what = format!(
-            "PIN of token {} ({}, serial {})",
-            self.token, request.label, request.serial
+            "{} of token {} ({}, serial {})",
+            request.what.unwrap_or("PIN"),
+            self.token,
+            request.label,
+            request.serial
         );
         let left = request
             .tries_left

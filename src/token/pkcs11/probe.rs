@@ -39,6 +39,7 @@ impl Pkcs11Token {
                 wrong_pin: cost_of_a_wrong_pin(&token.identity.module).to_owned(),
                 hardware: is_hardware(module, &token),
                 data_objects: true,
+                touch: false,
             })
         })
     }
@@ -107,6 +108,7 @@ fn probe_meta() -> Result<KeyMeta> {
     Ok(KeyMeta {
         id: ObjectId::random()?,
         label: "hsmsign:probe".to_owned(),
+        touch: false,
     })
 }
 

@@ -28,6 +28,7 @@ impl Sacrifice {
         let meta = KeyMeta {
             id: job.id.clone(),
             label: LABEL.to_owned(),
+            touch: false,
         };
         match job.algorithm {
             Algorithm::Mac(algorithm) => Self::mac(token, algorithm, &meta),
