@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     exchange::{Catalogue, Scheme, builtin},
     home::{Home, list_folder},
-    keyring::{Allow, FileKeyring, Journal, Keyring},
+    keyring::{Allow, FileKeyring, Journal, Keyring, Record},
     nonce::Nonces,
     process::refuse_strangers,
     secret::Secret,
@@ -60,7 +60,7 @@ pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
     let enrol = Enrol::new(home, Arc::clone(&tokens));
     report.journal(home, &enrol);
     report.schemes(home);
-    report.keys(home, &enrol);
+    report.keys(home, &enrol, &tokens);
     report.0
 }
 
@@ -121,7 +121,18 @@ impl Report {
             identity.label, identity.serial, identity.module
         ));
         self.good(format!("token {name} computes {}", algorithms.join(", ")));
+        if let Some(limit) = can.longest_message {
+            self.note(
+                format!("token {name} takes messages of up to {limit} bytes for a MAC"),
+                Some(&format!(
+                    "hsmsign exchanges --token {name} shows which requests fit"
+                )),
+            );
+        }
         match tokens.known_leaks(name) {
+            _ if token.gives_nothing() => {
+                self.good(format!("token {name} has no command by which a key comes out"))
+            }
             Ok(Some(leaks)) if leaks.is_empty() => {
                 self.good(format!(
                     "token {name} kept its keys in every attack that was tried"
@@ -193,7 +204,7 @@ impl Report {
         }
     }
 
-    fn keys(&mut self, home: &Home, enrol: &Enrol) {
+    fn keys(&mut self, home: &Home, enrol: &Enrol, tokens: &Tokens) {
         let keyring = FileKeyring::new(home);
         let names = match keyring.names() {
             Ok(names) => names,
@@ -204,8 +215,34 @@ impl Report {
         }
         let (catalogue, nonces) = (Catalogue::new(home.user_schemes()), Nonces::new(home));
         for name in names {
-            if let Err(error) = self.key(&keyring, enrol, &catalogue, &nonces, &name) {
+            if let Err(error) = self.key(&keyring, enrol, &catalogue, (tokens, &nonces), &name) {
                 self.bad(&error.within(format_args!("key {name}")));
+            }
+        }
+    }
+
+    /// Which requests of a key fit the tokens that it is on.
+    fn lengths(&mut self, record: &Record, scheme: &Scheme, tokens: &Tokens) {
+        let Algorithm::Mac(_) = record.algorithm else {
+            return;
+        };
+        for copy in &record.current.copies {
+            let limit = tokens
+                .get(&copy.token)
+                .ok()
+                .and_then(|token| token.capabilities().longest_message);
+            let Some(limit) = limit else { continue };
+            for coverage in scheme.coverage() {
+                self.note(
+                    format!(
+                        "key {} on token {}: {}: {}",
+                        record.name,
+                        copy.token,
+                        coverage.requests,
+                        coverage.size.within(limit)
+                    ),
+                    None,
+                );
             }
         }
     }
@@ -215,7 +252,7 @@ impl Report {
         keyring: &dyn Keyring,
         enrol: &Enrol,
         catalogue: &Catalogue,
-        nonces: &Nonces,
+        (tokens, nonces): (&Tokens, &Nonces),
         name: &crate::keyring::KeyName,
     ) -> Result<()> {
         let record = keyring.get(name)?;
@@ -231,6 +268,7 @@ impl Report {
             if let Some(note) = scheme.note() {
                 self.note(format!("key {name}: {note}"), None);
             }
+            self.lengths(&record, &scheme, tokens);
         }
         nonces.high_water(name)?;
         for checked in enrol.test(name)? {

@@ -30,6 +30,9 @@ pub const ATR: [u8; 18] = [
     0xf9,
 ];
 
+/// pcscd looks every 400 ms whether a card is there.
+const TWO_LOOKS: Duration = Duration::from_millis(900);
+
 /// What kind of key it is.
 #[derive(Debug, Clone)]
 pub struct Profile {
@@ -118,7 +121,9 @@ struct Link {
     network: Mutex<Option<PathBuf>>,
     out: AtomicBool,
     /// How often the reader powered it.
-    seen: AtomicUsize,
+    powered: AtomicUsize,
+    /// How often the reader looked whether it is there.
+    looks: AtomicUsize,
     stream: Mutex<Option<TcpStream>>,
 }
 
@@ -145,7 +150,7 @@ impl Card {
 
     /// Goes into the reader of this pcscd, and waits until it is seen.
     pub fn enter(&self, pcscd: &Child) {
-        let before = self.link.seen.load(Ordering::SeqCst);
+        let before = self.link.powered.load(Ordering::SeqCst);
         *self.link.network.lock().unwrap() = Some(format!("/proc/{}/ns/net", pcscd.id()).into());
         if self.is_in() {
             self.wait_until_seen(before);
@@ -155,6 +160,11 @@ impl Card {
     /// What is in it.
     pub fn inside(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Becomes another key, of this kind.
+    pub fn become_another(&self, profile: Profile) {
+        *self.inside() = Inside::new(profile);
     }
 
     /// From here on it has this fault.
@@ -185,25 +195,31 @@ impl Card {
         !self.link.out.load(Ordering::SeqCst)
     }
 
-    /// Pulls it out.
+    /// Pulls it out, and gives pcscd the time to see it.
     pub fn pull(&self) {
         self.link.out.store(true, Ordering::SeqCst);
         if let Some(stream) = self.link.stream.lock().unwrap().as_ref() {
             let _ = stream.shutdown(Shutdown::Both);
         }
+        sleep(TWO_LOOKS);
     }
 
     /// Puts it back, and waits until the reader has seen it.
     pub fn put_back(&self) {
+        // What comes back between two looks was never gone to pcscd.
+        sleep(TWO_LOOKS);
         self.inside().power_off();
-        let before = self.link.seen.load(Ordering::SeqCst);
+        let before = self.link.powered.load(Ordering::SeqCst);
+        self.link.looks.store(0, Ordering::SeqCst);
         self.link.out.store(false, Ordering::SeqCst);
         self.wait_until_seen(before);
     }
 
     fn wait_until_seen(&self, before: usize) {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while self.link.seen.load(Ordering::SeqCst) == before {
+        // Where it was not missed it is powered only when it is used next.
+        while self.link.powered.load(Ordering::SeqCst) == before && self.link.looks.load(Ordering::SeqCst) < 5
+        {
             assert!(Instant::now() < deadline, "the reader does not see the card");
             sleep(Duration::from_millis(5));
         }
@@ -234,10 +250,13 @@ fn serve(stream: &mut TcpStream, inside: &Mutex<Inside>, link: &Link) {
                 continue;
             }
             Order::On => {
-                link.seen.fetch_add(1, Ordering::SeqCst);
+                link.powered.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
-            Order::Atr => ATR.to_vec(),
+            Order::Atr => {
+                link.looks.fetch_add(1, Ordering::SeqCst);
+                ATR.to_vec()
+            }
             Order::Apdu(apdu) => match card.exchange(&apdu) {
                 Some(answer) => answer,
                 None => return link.out.store(true, Ordering::SeqCst),

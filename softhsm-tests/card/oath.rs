@@ -74,6 +74,11 @@ impl Oath {
         }
     }
 
+    /// Whether an access code is set.
+    pub fn is_locked(&self) -> bool {
+        self.code.is_some()
+    }
+
     /// What ends when the power does.
     pub fn lock(&mut self) {
         self.validated = false;

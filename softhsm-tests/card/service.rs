@@ -22,7 +22,7 @@ mount -t tmpfs -o mode=755 none /run
 mkdir /run/pcscd
 mount --bind \"$1\" /run/pcscd
 ip link set lo up
-exec pcscd --foreground --debug --config \"$2\"";
+exec stdbuf --output=L pcscd --foreground --debug --config \"$2\"";
 
 /// Whether all that it takes is on this machine.
 pub fn at_hand() -> Result<(), String> {
@@ -57,6 +57,8 @@ fn driver() -> Option<PathBuf> {
 /// Starts one, and waits until it answers.
 pub fn start(folder: &Path, patience: Duration) -> Child {
     let (run, conf) = (folder.join("run"), folder.join("conf"));
+    // One that was killed leaves its socket.
+    let _ = fs::remove_dir_all(&run);
     fs::create_dir_all(&run).unwrap();
     fs::create_dir_all(&conf).unwrap();
     let reader = format!(

@@ -4,7 +4,7 @@ use cryptoki_sys::*;
 use hsmsign::{
     algorithm::MacAlgorithm,
     secret::{BlockKey, Secret},
-    token::{KeyRef, Token as _, pkcs11::Pkcs11Token},
+    token::{Token as _, pkcs11::Pkcs11Token},
 };
 
 use crate::{

@@ -1,64 +1,77 @@
-//! Other programs on the same card: it is not our own reading of the protocol alone.
-
-use std::{path::PathBuf, process::Command};
+//! Yubico's own program on the same card, so that the card is not our own reading of the protocol alone.
 
 use crate::{
-    bench::Place,
-    card::{Desk, Profile},
+    bench::{KRAKEN_SECRET, KRAKEN_SIGN},
+    user::{SIGN, User},
 };
 
-/// Yubico's own program, which scripts/test.sh installs.
-fn ykman() -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/ykman/bin/ykman"));
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("SKIPPED: ykman is not there; scripts/test.sh installs it");
-    None
-}
-
-/// Runs it on a reader, and answers what it printed.
-fn run(desk: &Desk, place: &Place, reader: &str, args: &[&str]) -> String {
-    let mut command = Command::new(ykman().unwrap());
-    command
-        .args(["-r", reader])
-        .args(args)
-        .env_clear()
-        .env("HOME", place.path())
-        .env("LC_ALL", "C.UTF-8");
-    let done = desk.at(&mut command).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let (out, err) = (text(done.stdout), text(done.stderr));
-    assert!(done.status.success(), "{args:?}: {out}{err}");
-    out
+#[test]
+fn what_hsmsign_writes_ykman_lists_and_takes_away() {
+    let Some(user) = User::with_kraken() else {
+        return;
+    };
+    let Some(told) = user.ykman(&["oath", "info"]) else {
+        return;
+    };
+    assert!(told.contains("5.7.4"), "{told}");
+    let accounts = user.ykman(&["oath", "accounts", "list"]).unwrap();
+    assert!(accounts.starts_with("hsmsign:kraken "), "{accounts}");
+    user.ykman(&["oath", "accounts", "delete", "--force", accounts.trim()]);
+    user.place.refused(&SIGN, "", 4, "has no key with the id");
 }
 
 #[test]
-fn ykman_finds_a_yubikey_in_the_virtual_card() {
-    let place = Place::new();
-    let Some(desk) = Desk::with(place.path(), vec![Profile::default()]) else {
+fn what_ykman_writes_hsmsign_leaves_alone() {
+    let Some(user) = User::ready() else {
         return;
     };
-    if ykman().is_none() {
+    let add = [
+        "oath",
+        "accounts",
+        "add",
+        "-a",
+        "SHA256",
+        "-o",
+        "TOTP",
+        "me@example",
+        "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+    ];
+    if user.ykman(&add).is_none() {
         return;
     }
-    let told = run(&desk, &place, "Virtual PCD 00 00", &["oath", "info"]);
-    assert!(told.contains("5.7.4"), "{told}");
-    run(
-        &desk,
-        &place,
-        "Virtual PCD 00 00",
-        &[
-            "oath",
-            "accounts",
-            "add",
-            "-a",
-            "SHA512",
-            "abc",
-            "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
-        ],
+    user.import(&[]);
+    assert_eq!(user.place.json(&SIGN)["headers"]["API-Sign"], KRAKEN_SIGN);
+    user.place.ok(&["remove", "kraken"]);
+    assert_eq!(
+        user.ykman(&["oath", "accounts", "list"]).unwrap().trim(),
+        "me@example"
     );
-    let told = run(&desk, &place, "Virtual PCD 00 00", &["oath", "accounts", "code"]);
-    assert!(told.contains("abc"), "{told}");
-    println!("{told}");
+}
+
+#[test]
+fn an_access_code_is_the_same_to_both() {
+    let Some(user) = User::with_kraken() else {
+        return;
+    };
+    let code = "both know this code";
+    if user.ykman(&["oath", "access", "change", "-n", code]).is_none() {
+        return;
+    }
+    let source = user.place.path().join("code");
+    std::fs::write(&source, code).unwrap();
+    std::fs::set_permissions(&source, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let config = user.place.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let line = format!("pin-source = \"file:{}\"\n", source.display());
+    std::fs::write(&config, format!("{text}{line}")).unwrap();
+    assert_eq!(user.place.json(&SIGN)["headers"]["API-Sign"], KRAKEN_SIGN);
+    let done = user
+        .place
+        .run(&["token", "code", "yubikey"], "hsmsign chose this\n");
+    assert_eq!(done.code, 0, "{done:?}");
+    let listed = user
+        .ykman(&["oath", "accounts", "list", "-p", "hsmsign chose this"])
+        .unwrap();
+    assert!(listed.contains("hsmsign:kraken"), "{listed}");
+    assert!(!listed.contains(KRAKEN_SECRET));
 }

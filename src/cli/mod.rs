@@ -4,6 +4,7 @@ mod attack;
 mod backup;
 mod doctor;
 mod exchanges;
+mod fits;
 mod generate;
 mod hmac;
 mod import;

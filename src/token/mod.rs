@@ -78,6 +78,21 @@ pub trait Token: Send + Sync {
     fn sweep(&self, id: &ObjectId) -> Result<usize>;
     /// Starts over with the module, for a token that went away and came back.
     fn reopen(&self) -> Result<()>;
+    /// Sets the code that opens it, or takes it away, where that is hsmsign's to do.
+    fn set_code(&self, code: Option<&Secret>) -> Result<()> {
+        let _ = code;
+        Err(TokenError::Unsupported(
+            "the PIN of this token is changed by its own tool".to_owned(),
+        ))
+    }
+    /// Whether it is of a kind that has no command by which a key could come out, so that there is nothing to try.
+    fn gives_nothing(&self) -> bool {
+        false
+    }
+    /// Whether its next use asks a person for a code, for kinds that are opened only when they are used.
+    fn asks(&self) -> bool {
+        false
+    }
     /// Looks whether it is there, for kinds that are opened only when they are used.
     fn look(&self) -> Result<()> {
         Ok(())

@@ -63,6 +63,8 @@ impl Tokens {
             .token(name)
             .and_then(pin_source)
             .is_ok_and(|source| !source.interactive())
+            || (self.config.token(name).is_ok_and(|token| token.yubikey)
+                && self.get(name).is_ok_and(|token| !token.asks()))
     }
 
     /// The token of this name, opened and logged in.

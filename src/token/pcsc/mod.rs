@@ -80,11 +80,12 @@ impl Service {
         Ok(readers)
     }
 
-    /// Begins a transaction with the card in a reader: until it ends, no other program comes between its commands.
+    /// Begins a transaction with the card in a reader: until it ends, no other program comes between its commands. None
+    /// where no card is in it.
     ///
     /// # Errors
-    /// When there is no card, or another program holds the reader for itself; waits a little for that.
-    pub fn begin(&self, reader: &Reader) -> Result<Transaction<'_>> {
+    /// When another program holds the reader for itself, which is waited for a little, or the card does not answer.
+    pub fn begin(&self, reader: &Reader) -> Result<Option<Transaction<'_>>> {
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(5);
         loop {
@@ -95,7 +96,8 @@ impl Service {
                 }
                 // Another program reset the card since we connected; nothing was asked of it yet.
                 Err(RESET) if Instant::now() < deadline => {}
-                other => return other.map_err(|code| Trouble(code).at(reader)),
+                Err(trouble::NO_CARD) => return Ok(None),
+                other => return other.map(Some).map_err(|code| Trouble(code).at(reader)),
             }
         }
     }
@@ -136,8 +138,14 @@ impl Drop for Transaction<'_> {
 
 impl Transaction<'_> {
     fn transmit(&self, command: &[u8], answer: &mut [u8]) -> Result<usize> {
-        self.library
+        let len = self
+            .library
             .transmit(self.handle, self.protocol, command, answer)
-            .map_err(|code| Trouble(code).at(&self.reader))
+            .map_err(|code| Trouble(code).at(&self.reader))?;
+        // Some drivers say no more than that of a card that went away.
+        if len == 0 {
+            return Err(Trouble(trouble::REMOVED).at(&self.reader));
+        }
+        Ok(len)
     }
 }

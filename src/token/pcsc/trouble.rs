@@ -9,6 +9,10 @@ use crate::token::TokenError;
 
 /// SCARD_E_SHARING_VIOLATION
 pub(super) const SHARING: Code = 0x8010_000b;
+/// SCARD_E_NO_SMARTCARD
+pub(super) const NO_CARD: Code = 0x8010_000c;
+/// SCARD_W_REMOVED_CARD
+pub(super) const REMOVED: Code = 0x8010_0069;
 /// SCARD_W_RESET_CARD
 pub(super) const RESET: Code = 0x8010_0068;
 /// SCARD_E_NO_READERS_AVAILABLE
@@ -68,11 +72,12 @@ impl Trouble {
             SHARING => held(&name, &holders()),
             // UNKNOWN_READER, NO_SMARTCARD, READER_UNAVAILABLE, REMOVED_CARD, UNPOWERED_CARD, UNRESPONSIVE_CARD,
             // NOT_TRANSACTED
-            0x8010_0009 | 0x8010_000c | 0x8010_0017 | 0x8010_0069 | 0x8010_0067 | 0x8010_0066
-            | 0x8010_0016 => TokenError::Missing {
-                what: format!("the key in the reader {name} was pulled out, or does not answer"),
-                fix: "put it back and try again; nothing else needs to be started anew".to_owned(),
-            },
+            0x8010_0009 | NO_CARD | 0x8010_0017 | REMOVED | 0x8010_0067 | 0x8010_0066 | 0x8010_0016 => {
+                TokenError::Missing {
+                    what: format!("the key in the reader {name} was pulled out, or does not answer"),
+                    fix: "put it back and try again; nothing else needs to be started anew".to_owned(),
+                }
+            }
             RESET => TokenError::Transient(format!(
                 "another program reset the key in the reader {name} meanwhile"
             )),

@@ -66,8 +66,7 @@ pub fn all() -> Result<(Vec<Device>, Vec<crate::token::TokenError>)> {
     let (mut devices, mut troubles) = (Vec::new(), Vec::new());
     for reader in service.readers()? {
         match look(&service, &reader) {
-            Ok(device) if device.oath.is_some() => devices.push(device),
-            Ok(_) => {}
+            Ok(device) => devices.extend(device.filter(|device| device.oath.is_some())),
             Err(trouble) => troubles.push(trouble),
         }
     }
@@ -119,19 +118,21 @@ pub fn choose(wanted: &str) -> Result<Device, Error> {
 }
 
 /// What is in a reader.
-pub(super) fn look(service: &Service, reader: &Reader) -> Result<Device> {
-    let transaction = service.begin(reader)?;
+pub(super) fn look(service: &Service, reader: &Reader) -> Result<Option<Device>> {
+    let Some(transaction) = service.begin(reader)? else {
+        return Ok(None);
+    };
     let serial = match managed(&transaction)? {
         Some(serial) => Some(serial),
         None => from_otp(&transaction)?,
     };
-    Ok(Device {
+    Ok(Some(Device {
         reader: reader.clone(),
         serial: serial
             .filter(|serial| *serial != 0)
             .map(|serial| serial.to_string()),
         oath: oath::selected(&transaction)?,
-    })
+    }))
 }
 
 fn select(transaction: &Transaction<'_>, aid: &[u8]) -> Result<bool> {

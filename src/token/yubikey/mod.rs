@@ -182,6 +182,18 @@ impl Token for YubiKey {
         self.look()
     }
 
+    fn set_code(&self, code: Option<&Secret>) -> Result<()> {
+        self.set_access_code(code)
+    }
+
+    fn gives_nothing(&self) -> bool {
+        true
+    }
+
+    fn asks(&self) -> bool {
+        self.would_ask()
+    }
+
     fn look(&self) -> Result<()> {
         self.look_at_oath().map(drop)
     }

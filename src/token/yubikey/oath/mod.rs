@@ -5,245 +5,26 @@ mod applet;
 mod code;
 mod names;
 mod probe;
+mod reach;
 
 use std::time::Duration;
 
+pub(super) use self::reach::Unlocked;
 use self::{
     answers::Selected,
     applet::{Applet, LONGEST_KEY, LONGEST_MESSAGE, Refused, status},
 };
-use super::{Settings, YubiKey, device, firmware::Firmware, touch::Awaited};
+use super::{Settings, YubiKey, firmware::Firmware, touch::Awaited};
 use crate::{
     algorithm::MacAlgorithm,
-    secret::{BlockKey, Secret},
-    token::{
-        Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinRequest, Result, TokenError,
-        pcsc::{Reader, Service},
-    },
+    secret::BlockKey,
+    token::{Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, Result, TokenError},
 };
 
-/// What is wanted of the person in place of a PIN.
-const CODE: &str = "OATH access code";
 /// How long a key waits for a touch before it gives up.
 const TOUCH_TIME: Duration = Duration::from_secs(15);
 
-/// The key of the access code, with the applet that it is of.
-pub(super) struct Unlocked {
-    id: Vec<u8>,
-    key: Secret,
-}
-
-/// What opening an applet came to.
-enum Opened {
-    /// It can be used.
-    Yes,
-    /// Its code must be asked of a person, which is not done in a transaction.
-    Ask(Selected),
-}
-
 impl YubiKey {
-    /// Does some work with the applet, in one transaction. Where another program reset the key meanwhile, once more.
-    fn with_oath<T>(&self, work: impl Fn(&Applet<'_, '_>) -> Result<T>) -> Result<T> {
-        let mut again = true;
-        loop {
-            match self.once_with_oath(&work) {
-                Err(TokenError::Transient(_)) if again => again = false,
-                Ok(Err(selected)) => self.ask_code(&selected)?,
-                Ok(Ok(done)) => return Ok(done),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// The same; none, with what the applet said, where a person is to be asked for its code first.
-    fn once_with_oath<T>(&self, work: &impl Fn(&Applet<'_, '_>) -> Result<T>) -> Result<Result<T, Selected>> {
-        let service = Service::connect()?;
-        let readers = self.in_order(service.readers()?);
-        let mut trouble = None;
-        for reader in &readers {
-            let begun = service.begin(reader);
-            let selected = begun.as_ref().map_err(Clone::clone).and_then(Applet::select);
-            let applet = match selected {
-                Ok(Some(applet)) if self.is_ours(&applet.selected) => applet,
-                Ok(_) => continue,
-                Err(error) => {
-                    trouble = Some(worse(trouble, error));
-                    continue;
-                }
-            };
-            self.remember(reader);
-            return match self.open_applet(&applet)? {
-                Opened::Yes => work(&applet).map(Ok),
-                Opened::Ask(selected) => Ok(Err(selected)),
-            };
-        }
-        Err(self.not_found(&service, &readers, trouble))
-    }
-
-    fn is_ours(&self, selected: &Selected) -> bool {
-        selected.id == self.settings.applet
-    }
-
-    fn open_applet(&self, applet: &Applet<'_, '_>) -> Result<Opened> {
-        let Some(challenge) = &applet.selected.challenge else {
-            return Ok(Opened::Yes);
-        };
-        let mut unlocked = super::lock(&self.unlocked);
-        if let Some(known) = unlocked.as_ref().filter(|known| known.id == applet.selected.id)
-            && applet.validate(&known.key, challenge)?
-        {
-            return Ok(Opened::Yes);
-        }
-        // The code was changed.
-        *unlocked = None;
-        if self.pin.interactive() {
-            return Ok(Opened::Ask(applet.selected.clone()));
-        }
-        let key = self.code_key(&applet.selected)?;
-        if !applet.validate(&key, challenge)? {
-            return Err(self.refused_code());
-        }
-        *unlocked = Some(Unlocked {
-            id: applet.selected.id.clone(),
-            key,
-        });
-        Ok(Opened::Yes)
-    }
-
-    /// Asks a person, and tries what was typed once.
-    fn ask_code(&self, selected: &Selected) -> Result<()> {
-        let key = self.code_key(selected)?;
-        let service = Service::connect()?;
-        for reader in self.in_order(service.readers()?) {
-            let transaction = service.begin(&reader)?;
-            if let Some(applet) = Applet::select(&transaction)?
-                && self.is_ours(&applet.selected)
-            {
-                if let Some(challenge) = &applet.selected.challenge
-                    && !applet.validate(&key, challenge)?
-                {
-                    return Err(self.refused_code());
-                }
-                *super::lock(&self.unlocked) = Some(Unlocked {
-                    id: selected.id.clone(),
-                    key,
-                });
-                return Ok(());
-            }
-        }
-        Err(TokenError::Missing {
-            what: "the key was pulled out while its access code was asked for".to_owned(),
-            fix: "put it back and try again".to_owned(),
-        })
-    }
-
-    fn code_key(&self, selected: &Selected) -> Result<Secret> {
-        let request = PinRequest {
-            what: Some(CODE),
-            label: self.identity.label.clone(),
-            serial: self.identity.serial.clone(),
-            ..PinRequest::default()
-        };
-        let code = self
-            .pin
-            .pin(&request)
-            .map_err(|error| TokenError::of_provider(&error))?;
-        Ok(code::derive(&code, &selected.id)?)
-    }
-
-    fn refused_code(&self) -> TokenError {
-        self.pin.refused(None);
-        TokenError::WrongPin {
-            tries_left: None,
-            from: self.pin.describe(),
-        }
-    }
-
-    /// Sets the access code, or takes it away, after the present one where there is one.
-    ///
-    /// # Errors
-    /// When the key is not there or locked.
-    pub fn set_access_code(&self, code: Option<&Secret>) -> Result<()> {
-        let key = code
-            .map(|code| code::derive(code, &self.settings.applet))
-            .transpose()?;
-        self.with_oath(|applet| applet.set_code(key.as_ref()))?;
-        *super::lock(&self.unlocked) = key.map(|key| Unlocked {
-            id: self.settings.applet.clone(),
-            key,
-        });
-        Ok(())
-    }
-
-    /// Whether the applet wants an access code.
-    ///
-    /// # Errors
-    /// When the key is not there.
-    pub fn is_locked(&self) -> Result<bool> {
-        self.look_at_oath().map(|selected| selected.challenge.is_some())
-    }
-
-    /// Whether the key is there; no code is asked for.
-    pub(super) fn look_at_oath(&self) -> Result<Selected> {
-        let service = Service::connect()?;
-        let readers = self.in_order(service.readers()?);
-        let mut trouble = None;
-        for reader in &readers {
-            let selected = service
-                .begin(reader)
-                .and_then(|transaction| Ok(Applet::select(&transaction)?.map(|applet| applet.selected)));
-            match selected {
-                Ok(Some(selected)) if self.is_ours(&selected) => {
-                    self.remember(reader);
-                    return Ok(selected);
-                }
-                Ok(_) => {}
-                Err(error) => trouble = Some(worse(trouble, error)),
-            }
-        }
-        Err(self.not_found(&service, &readers, trouble))
-    }
-
-    /// Why the key was found in none of the readers.
-    fn not_found(&self, service: &Service, readers: &[Reader], trouble: Option<TokenError>) -> TokenError {
-        if let Some(held @ TokenError::Held { .. }) = trouble {
-            return held;
-        }
-        let name = &self.settings.name;
-        let mut others = Vec::new();
-        for reader in readers {
-            let Ok(device) = device::look(service, reader) else {
-                continue;
-            };
-            if device.serial.is_some() && device.serial == self.settings.serial {
-                return TokenError::Missing {
-                    what: format!(
-                        "the OATH applet of the {} was reset since the token was set up: the keys that were in it are gone",
-                        self.settings.called()
-                    ),
-                    fix: format!(
-                        "issue new secrets at the exchanges; then `hsmsign remove KEY --forget` for each of its keys, `hsmsign token remove {name}`, and set it up anew: hsmsign init --yubikey"
-                    ),
-                };
-            }
-            others.push(device.called());
-        }
-        if let Some(trouble) = trouble.filter(|_| others.is_empty()) {
-            return trouble;
-        }
-        if readers.is_empty() {
-            return crate::token::pcsc::no_reader();
-        }
-        let there = match others.as_slice() {
-            [] => String::new(),
-            others => format!("; what is there: {}", others.join(", ")),
-        };
-        TokenError::Missing {
-            what: format!("the {} is not plugged in{there}", self.settings.called()),
-            fix: "plug it in and try again".to_owned(),
-        }
-    }
-
     /// Stores a MAC key as a new credential.
     pub(super) fn import_credential(&self, key: &BlockKey, meta: &KeyMeta) -> Result<Imported> {
         let algorithm = key.algorithm();
@@ -396,14 +177,6 @@ impl YubiKey {
 
     fn firmware(&self) -> &Firmware {
         &self.settings.firmware
-    }
-}
-
-/// The worse of two troubles: that a reader is held explains why a key is not found.
-fn worse(one: Option<TokenError>, other: TokenError) -> TokenError {
-    match one {
-        Some(held @ TokenError::Held { .. }) => held,
-        _ => other,
     }
 }
 
