@@ -1,10 +1,10 @@
-//! A virtual YubiKey as a bench: its OATH applet, locked by an access code.
+//! A virtual YubiKey as a bench: its OATH applet, locked by an access code, and its PIV applet.
 #![allow(dead_code)]
 
 use std::{path::Path, process::Command, sync::Arc};
 
 use hsmsign::{
-    algorithm::{MacAlgorithm, SignatureAlgorithm},
+    algorithm::MacAlgorithm,
     ask::{Ask, Terminal},
     token::{
         PinProvider, Token, TokenError,
@@ -17,7 +17,8 @@ use crate::{
     suite,
 };
 
-const CODE: &str = "an access code";
+/// The access code of the OATH applet, and the PIN of the PIV applet.
+const CODE: &str = "123456";
 
 /// The key in its reader.
 pub struct Bench {
@@ -56,7 +57,7 @@ impl Bench {
 impl suite::Bench for Bench {
     fn open_with(&self, pin: Arc<dyn PinProvider>) -> Result<Box<dyn Token>, TokenError> {
         let ask: Arc<dyn Ask> = Arc::new(Terminal);
-        let key = YubiKey::new(self.settings.clone(), pin, ask);
+        let key = YubiKey::new(self.settings.clone(), Arc::clone(&pin), pin, ask);
         // It is opened when it is used; the suite wants to see what opening says.
         if self.desk.card(0).inside().oath.is_locked() {
             key.list()?;
@@ -90,9 +91,5 @@ impl suite::Bench for Bench {
 
     fn rounds(&self) -> u32 {
         20
-    }
-
-    fn takes_private(&self) -> &[SignatureAlgorithm] {
-        &[]
     }
 }

@@ -65,6 +65,9 @@ pub struct TokenConfig {
     /// Where the PIN comes from: `terminal`, `pinentry`, `file:PATH`, `fd:N`, `credential:NAME`.
     #[serde(default)]
     pub pin_source: Option<String>,
+    /// Where the PIN of a YubiKey's PIV applet comes from, where that is not pin-source.
+    #[serde(default)]
+    pub piv_pin_source: Option<String>,
     /// Whether processes take turns at opening it; where not said, what is known of the module decides.
     #[serde(default)]
     pub process_lock: Option<bool>,
@@ -241,6 +244,7 @@ pub fn add_token(home: &Home, name: &str, token: &TokenConfig) -> Result<()> {
         put("serial", token.serial.clone());
         put("module-args", token.module_args.clone());
         put("pin-source", token.pin_source.clone());
+        put("piv-pin-source", token.piv_pin_source.clone());
         if let Some(lock) = token.process_lock {
             table["process-lock"] = value(lock);
         }

@@ -8,6 +8,7 @@ pub mod device;
 pub mod faults;
 pub mod management;
 pub mod oath;
+pub mod pairs;
 pub mod piv;
 pub mod service;
 pub mod tlv;

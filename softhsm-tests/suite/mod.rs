@@ -18,7 +18,9 @@ use hsmsign::{
     private_key::PrivateKey,
     public_key::PublicForm,
     secret::{BlockKey, Secret},
-    token::{Class, KeyMeta, KeyRef, ObjectId, PinProvider, PinRequest, SignInput, Token, TokenError},
+    token::{
+        Class, KeyMeta, KeyRef, ObjectId, PinProvider, PinRequest, SignInput, Token, TokenError, Wishes,
+    },
 };
 
 /// A kind of token under test.
@@ -115,7 +117,7 @@ pub fn meta(label: &str) -> KeyMeta {
     KeyMeta {
         id: ObjectId::random().unwrap(),
         label: format!("hsmsign:{label}"),
-        touch: false,
+        wishes: Wishes::default(),
     }
 }
 

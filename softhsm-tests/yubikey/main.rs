@@ -9,5 +9,22 @@ mod faults;
 mod holder;
 mod imports;
 mod others;
+mod pairs;
 mod road;
 mod user;
+
+/// Runs the body in a process of its own with this variable, which the client library of pcscd reads.
+fn alone(name: &str, value: &str, test: &str, body: impl FnOnce()) {
+    if std::env::var(INSIDE).is_ok() {
+        return body();
+    }
+    let done = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(name, value)
+        .env(INSIDE, "yes")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+const INSIDE: &str = "HSMSIGN_TEST_INSIDE";

@@ -11,6 +11,7 @@ use hsmsign::{
     enrol::{Enrolled, NewKey, Plan, Secrets},
     error::{Code, Error, Result, bad_input},
     keyring::{Allow, KeyName},
+    token::Wishes,
 };
 use serde_json::json;
 
@@ -93,7 +94,10 @@ impl Args {
             base_url: self.base_url.clone(),
             encoding: self.encoding.clone(),
             accept_leaky_token: self.accept_leaky_token,
-            touch: self.touch,
+            wishes: Wishes {
+                touch: self.touch,
+                ..Wishes::default()
+            },
         }
     }
 }

@@ -146,7 +146,7 @@ pub fn facts(record: &Record, catalogue: &Catalogue) -> Value {
                     .iter()
                     .map(|(slot, material)| {
                         let id = material.key.id();
-                        (slot.clone(), json!({"id": id.to_string(), "hardening": material.hardening, "rung": material.rung}))
+                        (slot.clone(), json!({"id": id.to_string(), "hardening": material.hardening, "rung": material.rung, "attestation": material.attestation}))
                     })
                     .collect();
                 json!({"token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "leaks": copy.leaks, "objects": objects})

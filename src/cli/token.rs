@@ -142,7 +142,7 @@ fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
             "token": name, "module": identity.module, "label": identity.label, "serial": identity.serial,
             "model": identity.model, "kind": identity.kind, "algorithms": algorithms, "generates": generates, "hardware": can.hardware,
             "longest_message": can.longest_message, "parallel": can.parallel, "process_lock": can.process_lock,
-            "data_objects": can.data_objects, "wrong_pin": can.wrong_pin, "pin_tries_left": can.pin_tries_left,
+            "data_objects": can.data_objects, "wrong_pin": can.wrong_pin, "pin_tries_left": can.pin_tries_left.or_else(|| token.tries_left()),
             "leaks": leaks,
         }));
     }
@@ -170,7 +170,10 @@ fn show(around: &Around, name: &str, json: bool) -> Result<ExitCode> {
             || "of any length that the token takes".to_owned(),
             |limit| format!("up to {limit} bytes for a MAC")
         ),
-        can.wrong_pin,
+        match can.pin_tries_left.or_else(|| token.tries_left()) {
+            Some(left) => format!("{}; {left} tries are left", can.wrong_pin),
+            None => can.wrong_pin.clone(),
+        },
         match leaks.as_deref() {
             _ if token.gives_nothing() => NOTHING.to_owned(),
             None => format!("not tried yet: hsmsign token test {name}"),

@@ -11,7 +11,7 @@ use crate::{
     error::{Code, Error, Result, bad_input},
     exchange::{Fit, KeyKind, Scheme},
     keyring::{Allow, KeyName, Record},
-    token::Token,
+    token::{Token, Wishes},
 };
 
 /// What the owner says of a new key.
@@ -41,8 +41,8 @@ pub struct NewKey {
     pub encoding: Option<String>,
     /// Use tokens although they give their keys away to whoever has the PIN.
     pub accept_leaky_token: bool,
-    /// Whether each signature takes a touch of the token.
-    pub touch: bool,
+    /// How the key is to be used and where it is to lie, on tokens that let one choose.
+    pub wishes: Wishes,
 }
 
 /// A new key whose every condition but the secret was looked at: the name is free, the tokens are open.
@@ -292,12 +292,24 @@ impl Enrol {
                 "does not compute"
             } else if plan.new.on_token && !makes(can, plan.algorithm) {
                 "makes no key for"
-            } else if plan.new.touch && !can.touch {
+            } else if plan.new.wishes.touch && !can.touch {
                 return Err(Error::new(
                     Code::Unsupported,
                     format!("token {name} has no keys that take a touch for each signature"),
                 )
                 .fix("leave --touch out, or use a YubiKey of firmware 4.2.6 or later"));
+            } else if !can.slots
+                && (plan.new.wishes
+                    != Wishes {
+                        touch: plan.new.wishes.touch,
+                        ..Wishes::default()
+                    })
+            {
+                return Err(Error::new(
+                    Code::Unsupported,
+                    format!("token {name} has no slots and no PIN policies to choose"),
+                )
+                .fix("leave --slot and --pin-policy out; a YubiKey's PIV applet has them"));
             } else {
                 continue;
             };

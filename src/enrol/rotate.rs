@@ -2,6 +2,7 @@ use super::{Enrol, Enrolled, NewKey, Plan, Secrets, objects, secrets::read_secre
 use crate::{
     error::{Result, bad_input},
     keyring::{KeyName, Pair, Record},
+    token::Wishes,
 };
 
 impl Enrol {
@@ -27,7 +28,10 @@ impl Enrol {
                 .map(|copy| copy.token.clone())
                 .collect(),
             on_token,
-            touch: takes_touch(&record.current),
+            wishes: Wishes {
+                touch: takes_touch(&record.current),
+                ..Wishes::default()
+            },
             api_key: api_key.or_else(old),
             extra: record.current.extra.clone(),
             encoding: record.encoding.clone(),

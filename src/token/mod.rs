@@ -89,6 +89,10 @@ pub trait Token: Send + Sync {
     fn gives_nothing(&self) -> bool {
         false
     }
+    /// How many tries its PIN has left, asked now, for kinds whose capabilities do not have it.
+    fn tries_left(&self) -> Option<u32> {
+        None
+    }
     /// Whether its next use asks a person for a code, for kinds that are opened only when they are used.
     fn asks(&self) -> bool {
         false
@@ -176,13 +180,26 @@ pub enum KeyRef {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         touch: bool,
     },
+    /// A slot of a PIV applet.
+    Slot {
+        /// Its id, which stands in the applet's index.
+        id: ObjectId,
+        /// The slot's number.
+        slot: u8,
+        /// Whether each use of it takes a touch.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        touch: bool,
+        /// Whether it works without the PIN.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        without_pin: bool,
+    },
 }
 
 impl KeyRef {
     /// The id under which it was made.
     pub const fn id(&self) -> &ObjectId {
         match self {
-            Self::Object { id, .. } | Self::Credential { id, .. } => id,
+            Self::Object { id, .. } | Self::Credential { id, .. } | Self::Slot { id, .. } => id,
         }
     }
 
@@ -193,7 +210,7 @@ impl KeyRef {
     pub fn object(&self) -> Result<(Class, &ObjectId)> {
         match self {
             Self::Object { class, id } => Ok((*class, id)),
-            Self::Credential { .. } => Err(TokenError::NotFound(
+            Self::Credential { .. } | Self::Slot { .. } => Err(TokenError::NotFound(
                 "the key is on a token of another kind than the one that has its name in config.toml"
                     .to_owned(),
             )),
@@ -222,8 +239,31 @@ pub struct KeyMeta {
     pub id: ObjectId,
     /// Its label: `hsmsign:` and the key's name.
     pub label: String,
-    /// Whether each use of it takes a touch of the token.
+    /// What its owner wishes of it beside.
+    pub wishes: Wishes,
+}
+
+/// How a new key is to be used and where it is to lie, on tokens that let one choose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Each use takes a touch of the token.
     pub touch: bool,
+    /// When the PIN is wanted.
+    pub pin: PinPolicy,
+    /// The slot of a PIV applet, by its number; a free one where none is given.
+    pub slot: Option<u8>,
+}
+
+/// When a token wants its PIN for a key, where that can be chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PinPolicy {
+    /// Once in a session with the token; hsmsign's are as long as one use.
+    #[default]
+    Once,
+    /// Before each use.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// A key that is now on the token.
@@ -236,6 +276,8 @@ pub struct Imported {
     pub hardening: Vec<String>,
     /// The rung of the import ladder that the token accepted, 1 the hardest; 0 where there is no ladder.
     pub rung: u8,
+    /// The token's own proof that it made the key, as certificates in PEM, where it gives one.
+    pub attestation: Option<String>,
 }
 
 /// A MAC as the token gave it, whole.
@@ -318,4 +360,6 @@ pub struct Capabilities {
     pub data_objects: bool,
     /// Whether keys can be made that take a touch for each use.
     pub touch: bool,
+    /// Whether the slot and the PIN's policy of a key pair can be chosen.
+    pub slots: bool,
 }

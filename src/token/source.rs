@@ -114,6 +114,14 @@ impl ConfiguredPin {
         }
     }
 
+    /// The provider for the PIN of a YubiKey's PIV applet. What was refused there is remembered apart from its access code.
+    pub fn of_piv(home: &Home, token: &str, source: PinSource, ask: Arc<dyn Ask>) -> Self {
+        Self {
+            memory: Memory::of(home, &piv(token)),
+            ..Self::new(home, token, source, ask)
+        }
+    }
+
     /// The file behind the source, where there is one.
     fn path(&self) -> Result<Option<PathBuf>> {
         match &self.source {
@@ -304,7 +312,13 @@ impl PinProvider for ConfiguredPin {
 /// # Errors
 /// When the memory cannot be removed.
 pub fn forget_refused(home: &Home, token: &str) -> Result<bool> {
-    Memory::of(home, token).forget()
+    let of_piv = Memory::of(home, &piv(token)).forget()?;
+    Ok(Memory::of(home, token).forget()? || of_piv)
+}
+
+/// The name under which the PIN of a YubiKey's PIV applet is remembered; no token's name has a colon.
+fn piv(token: &str) -> String {
+    format!("{token}:piv")
 }
 
 #[allow(unsafe_code)]

@@ -156,8 +156,18 @@ impl Tokens {
             source,
             Arc::clone(&self.ask),
         ));
+        let piv_source = match &config.piv_pin_source {
+            Some(text) => text.parse()?,
+            None => pin_source(config)?,
+        };
+        let piv_pin = Arc::new(ConfiguredPin::of_piv(
+            &self.home,
+            name,
+            piv_source,
+            Arc::clone(&self.ask),
+        ));
         self.keep_pin(name, Arc::clone(&pin));
-        Ok(YubiKey::new(settings, pin, Arc::clone(&self.ask)))
+        Ok(YubiKey::new(settings, pin, piv_pin, Arc::clone(&self.ask)))
     }
 
     fn keep_pin(&self, name: &str, pin: Arc<ConfiguredPin>) {

@@ -149,7 +149,7 @@ impl KeyRef {
                 class: Class::Public,
                 id: id.clone(),
             }),
-            Self::Object { .. } | Self::Credential { .. } => None,
+            Self::Object { .. } | Self::Credential { .. } | Self::Slot { .. } => None,
         }
     }
 }

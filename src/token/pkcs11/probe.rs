@@ -6,7 +6,7 @@ use super::{Pkcs11Token, choose::present, init::is_hardware, ladder::mechanism, 
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
     secret::{BlockKey, Secret},
-    token::{Capabilities, KeyMeta, ObjectId, Result, SignInput, Token as _, TokenError},
+    token::{Capabilities, KeyMeta, ObjectId, Result, SignInput, Token as _, TokenError, Wishes},
 };
 
 impl Pkcs11Token {
@@ -40,6 +40,7 @@ impl Pkcs11Token {
                 hardware: is_hardware(module, &token),
                 data_objects: true,
                 touch: false,
+                slots: false,
             })
         })
     }
@@ -108,7 +109,7 @@ fn probe_meta() -> Result<KeyMeta> {
     Ok(KeyMeta {
         id: ObjectId::random()?,
         label: "hsmsign:probe".to_owned(),
-        touch: false,
+        wishes: Wishes::default(),
     })
 }
 

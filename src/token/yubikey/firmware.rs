@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use crate::{
-    algorithm::MacAlgorithm,
+    algorithm::{MacAlgorithm, SignatureAlgorithm},
     error::{Error, bad_input},
     token::{Result, TokenError},
 };
@@ -64,6 +64,37 @@ impl Firmware {
         Err(TokenError::Unsupported(why))
     }
 
+    /// The key pairs that its PIV applet has: Ed25519 and the long RSA keys since 5.7. Before 5.3 the applet does not tell
+    /// which of its slots are in use, so that none is used.
+    pub fn pairs(self) -> Vec<SignatureAlgorithm> {
+        let all = SignatureAlgorithm::ALL.into_iter();
+        all.filter(|algorithm| self.can_sign(*algorithm).is_ok())
+            .collect()
+    }
+
+    /// Whether its PIV applet makes this signature.
+    ///
+    /// # Errors
+    /// [`TokenError::Unsupported`] with the reason.
+    pub fn can_sign(self, algorithm: SignatureAlgorithm) -> Result<()> {
+        let since = match algorithm {
+            SignatureAlgorithm::P256 | SignatureAlgorithm::Rsa2048 => [5, 3, 0],
+            _ => [5, 7, 0],
+        };
+        if self.0 >= since {
+            return Ok(());
+        }
+        Err(TokenError::Unsupported(format!(
+            "firmware {self} makes no {algorithm} keys that hsmsign can use: that takes {} or later, and firmware cannot be renewed",
+            Self(since)
+        )))
+    }
+
+    /// Whether a key in a slot can be deleted.
+    pub fn deletes_keys(self) -> bool {
+        self.0 >= [5, 7, 0]
+    }
+
     /// How many credentials its OATH applet has room for.
     pub fn credentials(self) -> usize {
         if self.0 >= [5, 7, 0] { 64 } else { 32 }
@@ -110,6 +141,9 @@ mod tests {
                 "{text}"
             );
             assert_eq!(firmware.to_string(), text);
+        }
+        for (text, pairs) in [("5.2.7", 0), ("5.3.0", 2), ("5.4.3", 2), ("5.7.0", 5)] {
+            assert_eq!(of(text).pairs().len(), pairs, "{text}");
         }
         for wrong in ["", "5", "5.7", "5.7.4.1", "5.7.x", "5.7.256"] {
             assert!(wrong.parse::<Firmware>().is_err(), "{wrong}");

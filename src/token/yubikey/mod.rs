@@ -1,10 +1,12 @@
-//! YubiKeys, and other keys with an OATH applet like theirs: MAC keys in that applet, reached through pcscd.
+//! YubiKeys, and other keys with an OATH applet like theirs: MAC keys in that applet, key pairs in the PIV applet, both
+//! reached through pcscd.
 //!
 //! Opening one asks it nothing. Each use is one transaction with the card, and nothing is held between two.
 
 pub mod device;
 mod firmware;
 pub mod oath;
+pub mod piv;
 pub mod tlv;
 mod touch;
 
@@ -24,6 +26,11 @@ use crate::{
     secret::{BlockKey, Secret},
 };
 
+/// The number of a slot of the PIV applet by its name, as `9c`; none where it is none for keys.
+pub fn slot_named(name: &str) -> Option<u8> {
+    piv::slot_named(name)
+}
+
 /// Which key, as `config.toml` has it.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -38,6 +45,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether its PIV applet can be used: the firmware tells which slots are in use, and the key is known by its serial
+    /// number there.
+    fn has_pairs(&self) -> bool {
+        self.serial.is_some() && !self.firmware.pairs().is_empty()
+    }
+
     /// What to call it, for a person.
     fn called(&self) -> String {
         match &self.serial {
@@ -53,6 +66,7 @@ pub struct YubiKey {
     identity: Identity,
     capabilities: Capabilities,
     pin: Arc<dyn PinProvider>,
+    piv_pin: Arc<dyn PinProvider>,
     ask: Arc<dyn Ask>,
     unlocked: Mutex<Option<oath::Unlocked>>,
     /// Where it was last.
@@ -60,13 +74,28 @@ pub struct YubiKey {
 }
 
 impl YubiKey {
-    /// The key of these settings; `ask` hears of touches that are waited for. Nothing is asked of it yet.
-    pub fn new(settings: Settings, pin: Arc<dyn PinProvider>, ask: Arc<dyn Ask>) -> Self {
+    /// The key of these settings, with the sources of the OATH access code and of the PIV PIN; `ask` hears of touches that
+    /// are waited for. Nothing is asked of it yet.
+    pub fn new(
+        settings: Settings,
+        pin: Arc<dyn PinProvider>,
+        piv_pin: Arc<dyn PinProvider>,
+        ask: Arc<dyn Ask>,
+    ) -> Self {
         let macs = settings.firmware.macs().into_iter().map(Algorithm::Mac);
+        let pairs = match settings.has_pairs() {
+            true => settings.firmware.pairs(),
+            false => Vec::new(),
+        };
+        let applets = if pairs.is_empty() {
+            "OATH applet"
+        } else {
+            "OATH and PIV applets"
+        };
         Self {
             identity: Identity {
                 kind: "yubikey".to_owned(),
-                module: format!("Yubico, OATH applet, {}", settings.firmware),
+                module: format!("Yubico, {applets}, {}", settings.firmware),
                 label: if settings.serial.is_some() {
                     "YubiKey"
                 } else {
@@ -80,19 +109,21 @@ impl YubiKey {
                 model: format!("firmware {}", settings.firmware),
             },
             capabilities: Capabilities {
-                algorithms: macs.collect(),
-                generates: Vec::new(),
+                algorithms: macs.chain(pairs.iter().copied().map(Algorithm::Signature)).collect(),
+                generates: pairs,
                 longest_message: Some(oath::LONGEST),
                 parallel: false,
                 process_lock: false,
                 pin_tries_left: None,
-                wrong_pin: "nothing: the OATH applet does not count wrong access codes".to_owned(),
+                wrong_pin: "of the OATH applet's access code nothing, since it is not counted; three wrong PIV PINs, or as many as were set, lock that applet until its PUK unlocks it".to_owned(),
                 hardware: true,
                 data_objects: false,
                 touch: settings.firmware.has_touch(),
+                slots: settings.has_pairs(),
             },
             settings,
             pin,
+            piv_pin,
             ask,
             unlocked: Mutex::default(),
             reader: Mutex::default(),
@@ -104,6 +135,26 @@ impl YubiKey {
         let last = lock(&self.reader).clone();
         readers.sort_by_key(|reader| Some(reader) != last.as_ref());
         readers
+    }
+
+    fn refuse_without_pairs(&self) -> Result<()> {
+        match self.settings.has_pairs() {
+            true => Ok(()),
+            false => Err(TokenError::Unsupported(
+                "this key has no PIV applet that hsmsign can use: that takes a YubiKey with a serial number and firmware 5.3 or later".to_owned(),
+            )),
+        }
+    }
+
+    /// What the PIV applet says; nothing, where it is turned off or cannot be used.
+    fn if_pairs<T: Default>(&self, ask: impl FnOnce() -> Result<T>) -> Result<T> {
+        if !self.settings.has_pairs() {
+            return Ok(T::default());
+        }
+        match ask() {
+            Err(TokenError::Unsupported(_)) => Ok(T::default()),
+            other => other,
+        }
     }
 
     fn remember(&self, reader: &Reader) {
@@ -130,20 +181,22 @@ impl Token for YubiKey {
         ))
     }
 
-    fn import_private(&self, key: &PrivateKey, _: &KeyMeta) -> Result<(Imported, PublicKey)> {
-        Err(no_pairs(key.algorithm()))
+    fn import_private(&self, key: &PrivateKey, meta: &KeyMeta) -> Result<(Imported, PublicKey)> {
+        self.refuse_without_pairs()?;
+        self.import_into_slot(key, meta)
     }
 
-    fn generate(&self, algorithm: SignatureAlgorithm, _: &KeyMeta) -> Result<(Imported, PublicKey)> {
-        Err(no_pairs(algorithm))
+    fn generate(&self, algorithm: SignatureAlgorithm, meta: &KeyMeta) -> Result<(Imported, PublicKey)> {
+        self.refuse_without_pairs()?;
+        self.generate_in_slot(algorithm, meta)
     }
 
     fn mac(&self, key: &KeyRef, algorithm: MacAlgorithm, message: &[u8]) -> Result<Mac> {
         self.calculate(key, algorithm, message)
     }
 
-    fn sign(&self, _: &KeyRef, algorithm: SignatureAlgorithm, _: SignInput<'_>) -> Result<Vec<u8>> {
-        Err(no_pairs(algorithm))
+    fn sign(&self, key: &KeyRef, algorithm: SignatureAlgorithm, input: SignInput<'_>) -> Result<Vec<u8>> {
+        self.sign_in_slot(key, algorithm, input)
     }
 
     fn put_data(&self, _: &Secret, _: &KeyMeta) -> Result<KeyRef> {
@@ -164,18 +217,21 @@ impl Token for YubiKey {
     }
 
     fn list(&self) -> Result<Vec<KeyInfo>> {
-        self.list_credentials()
+        let mut all = self.list_credentials()?;
+        all.extend(self.if_pairs(|| self.list_slots())?);
+        Ok(all)
     }
 
     fn delete(&self, key: &KeyRef) -> Result<()> {
         match key {
             KeyRef::Credential { name, .. } => self.delete_credential(name),
+            KeyRef::Slot { id, .. } => self.delete_slots(id).map(drop),
             KeyRef::Object { .. } => Err(other_kind()),
         }
     }
 
     fn sweep(&self, id: &ObjectId) -> Result<usize> {
-        self.sweep_credentials(id)
+        Ok(self.sweep_credentials(id)? + self.if_pairs(|| self.delete_slots(id))?)
     }
 
     fn reopen(&self) -> Result<()> {
@@ -190,6 +246,10 @@ impl Token for YubiKey {
         true
     }
 
+    fn tries_left(&self) -> Option<u32> {
+        self.pin_tries()
+    }
+
     fn asks(&self) -> bool {
         self.would_ask()
     }
@@ -199,8 +259,15 @@ impl Token for YubiKey {
     }
 }
 
-fn no_pairs(algorithm: SignatureAlgorithm) -> TokenError {
-    TokenError::Unsupported(format!("this key makes no {algorithm} signatures"))
+/// A touch that did not come.
+fn untouched(settings: &Settings) -> TokenError {
+    TokenError::Held {
+        what: format!(
+            "the {} was not touched in time, and signed nothing",
+            settings.called()
+        ),
+        fix: "sign again, and touch the key when it blinks; it waits 15 seconds".to_owned(),
+    }
 }
 
 fn other_kind() -> TokenError {

@@ -7,8 +7,6 @@ mod names;
 mod probe;
 mod reach;
 
-use std::time::Duration;
-
 pub(super) use self::reach::Unlocked;
 use self::{
     answers::Selected,
@@ -21,9 +19,6 @@ use crate::{
     token::{Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, Result, TokenError},
 };
 
-/// How long a key waits for a touch before it gives up.
-const TOUCH_TIME: Duration = Duration::from_secs(15);
-
 impl YubiKey {
     /// Stores a MAC key as a new credential.
     pub(super) fn import_credential(&self, key: &BlockKey, meta: &KeyMeta) -> Result<Imported> {
@@ -31,7 +26,7 @@ impl YubiKey {
         self.firmware().can_make(algorithm)?;
         self.refuse_long(key)?;
         let name = names::of(meta);
-        let touch = meta.touch;
+        let touch = meta.wishes.touch;
         self.with_oath(|applet| {
             let listed = applet.list()?;
             for one in listed.iter().filter(|one| names::is_probe(&one.name)) {
@@ -57,6 +52,7 @@ impl YubiKey {
             },
             hardening,
             rung: 0,
+            attestation: None,
         })
     }
 
@@ -116,16 +112,7 @@ impl YubiKey {
                         self.settings.called()
                     )),
                     // It was open: an applet that is locked says so when it is selected.
-                    Refused::Status(status::LOCKED) => TokenError::Held {
-                        what: format!(
-                            "the {} was not touched in time, and signed nothing",
-                            self.settings.called()
-                        ),
-                        fix: format!(
-                            "sign again, and touch the key when it blinks; it waits {} seconds",
-                            TOUCH_TIME.as_secs()
-                        ),
-                    },
+                    Refused::Status(status::LOCKED) => super::untouched(&self.settings),
                     Refused::Status(status::WRONG) if message.is_empty() => {
                         TokenError::Unsupported("this key makes no MAC of an empty message".to_owned())
                     }

@@ -47,6 +47,7 @@ pub(super) fn is_probe(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::Wishes;
 
     #[test]
     fn a_name_has_label_and_id_and_fits() {
@@ -55,7 +56,7 @@ mod tests {
             let meta = KeyMeta {
                 id: new.clone(),
                 label: label.clone(),
-                touch: false,
+                wishes: Wishes::default(),
             };
             let name = of(&meta);
             assert!(name.len() <= LONGEST, "{name}");
@@ -80,7 +81,7 @@ mod tests {
             of(&KeyMeta {
                 id: ObjectId::random().unwrap(),
                 label: label.to_owned(),
-                touch: false,
+                wishes: Wishes::default(),
             })
         };
         assert!(is_probe(named(PROBE).as_bytes()));

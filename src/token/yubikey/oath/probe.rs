@@ -9,7 +9,7 @@ use crate::{
     algorithm::MacAlgorithm,
     error::failed,
     secret::{BlockKey, Secret},
-    token::{KeyMeta, ObjectId, Result, TokenError, yubikey::YubiKey},
+    token::{KeyMeta, ObjectId, Result, TokenError, Wishes, yubikey::YubiKey},
 };
 
 impl YubiKey {
@@ -34,7 +34,7 @@ impl YubiKey {
         let name = names::of(&KeyMeta {
             id: ObjectId::random()?,
             label: names::PROBE.to_owned(),
-            touch: false,
+            wishes: Wishes::default(),
         });
         let name = name.as_bytes();
         let wanted = key.mac(&message)?;
