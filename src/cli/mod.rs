@@ -1,5 +1,6 @@
 //! The command line: one file a command, each arguments in, one call of the library, output.
 
+mod agent;
 mod attack;
 mod backup;
 mod doctor;
@@ -12,10 +13,12 @@ mod init;
 mod key;
 mod lines;
 mod list;
+mod lock;
 mod nonce;
 pub mod output;
 mod pages;
 mod parts;
+mod reach;
 mod rotate;
 mod send;
 mod set;
@@ -78,6 +81,9 @@ enum Command {
     Sign(sign::Args),
     Send(send::Args),
     Hmac(hmac::Args),
+    Agent(agent::Args),
+    Lock(lock::LockArgs),
+    Unlock(lock::UnlockArgs),
     Websocket(websocket::Args),
     Exchanges(exchanges::Args),
     Token(token::Args),
@@ -145,11 +151,14 @@ pub fn run() -> ExitCode {
     if attack::is_worker() {
         return attack::work();
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    if let Some(code) = agent::helper() {
+        return code;
+    }
+    let command = match signing().map_or_else(|| Cli::try_parse().map(|cli| cli.command), Ok) {
+        Ok(command) => command,
         Err(error) => return unparsed(&error),
     };
-    let done = match cli.command {
+    let done = match command {
         Command::Init(args) => init::run(args),
         Command::Import(args) => import::run(args),
         Command::Generate(args) => generate::run(args),
@@ -162,6 +171,9 @@ pub fn run() -> ExitCode {
         Command::Nonce(args) => nonce::run(&args),
         Command::Sign(args) => sign::run(args),
         Command::Send(args) => send::run(args),
+        Command::Agent(args) => agent::run(args),
+        Command::Lock(args) => lock::lock(&args),
+        Command::Unlock(args) => lock::unlock(&args),
         Command::Hmac(args) => hmac::run(&args),
         Command::Websocket(args) => websocket::run(args),
         Command::Exchanges(args) => exchanges::run(args),
@@ -176,6 +188,24 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => output::report(&error),
     }
+}
+
+/// The command `sign`, if that is what is there and nothing is wrong with it. It is on the path of every order, and to
+/// build the whole command line takes longer than a signature.
+fn signing() -> Option<Command> {
+    #[derive(Parser)]
+    #[command(name = "hsmsign", disable_help_flag = true)]
+    struct Signing {
+        #[command(subcommand)]
+        command: Only,
+    }
+    #[derive(Subcommand)]
+    enum Only {
+        Sign(sign::Args),
+    }
+    std::env::args_os().nth(1).filter(|command| command == "sign")?;
+    let Only::Sign(args) = Signing::try_parse().ok()?.command;
+    Some(Command::Sign(args))
 }
 
 /// Tells what is wrong with the arguments. Where a secret is wanted, what was typed in a wrong place may be it: that is

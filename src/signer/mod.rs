@@ -1,87 +1,38 @@
 //! The road of a request: policy, nonce, composing, the token, and back.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{self, Receiver, Sender},
-    },
-};
+mod lane;
+mod ready;
+mod road;
 
+use std::sync::Arc;
+
+pub use lane::{Lane, LaneWork};
+pub use ready::ReadyKey;
+pub use road::Road;
+
+use self::lane::{Parts, Signatures};
 use crate::{
     algorithm::Algorithm,
     clock::Offset,
-    error::{Code, Error, Result, bad_input, failed},
-    exchange::{Catalogue, Composed, NonceNeed, Part, Prepared, Scheme, Stamps},
+    error::{Code, Error, Result, failed},
+    exchange::{Catalogue, Composed, Part, Scheme},
     home::Home,
-    keyring::{Copy, FileKeyring, KeyName, Keyring, Material, Record, Stamp},
-    nonce::{self, Lease, Nonces},
-    policy::{self, Caller, Question},
-    request::{Credentials, Request, SignedRequest},
+    keyring::{Copy, KeyName, Material, Record},
+    nonce::Nonces,
+    policy::Caller,
+    request::{Request, SignedRequest},
+    secret::Secret,
     token::{Mac, SignInput, Token, TokenError, Tokens},
 };
 
 /// Signs requests with the keys of a keyring, on their tokens.
 pub struct Signer {
-    keyring: Box<dyn Keyring>,
-    catalogue: Catalogue,
+    road: Road,
     tokens: Arc<Tokens>,
-    nonces: Nonces,
-    ready: Mutex<HashMap<KeyName, (Stamp, Arc<ReadyKey>)>>,
-}
-
-/// A key with all that its signatures need beside the token.
-struct ReadyKey {
-    record: Record,
-    scheme: Option<Arc<Scheme>>,
-    credentials: Credentials,
-}
-
-impl ReadyKey {
-    fn is_in_software(&self) -> bool {
-        self.record.current.copies.iter().any(|copy| !copy.hardware)
-    }
 }
 
 /// A request on its way: its key, what is composed, and its first message.
 type Work<'k> = (&'k Arc<ReadyKey>, Composed<'k>, Option<Part>);
-
-/// The first message of each request of a batch, with its key; none where a request was refused before.
-type Parts = Vec<Option<(Arc<ReadyKey>, Part)>>;
-/// The signatures of such messages.
-type Signatures = Vec<Option<Result<Vec<u8>>>>;
-
-/// Hands batches to the one thread that computes them, in [`Signer::serve`].
-///
-/// A module in software computes in this process. Threads that take turns in it wait for each other, and each wait costs
-/// more than a signature; one thread that always finds the next batch waiting is as fast as the module can be.
-#[derive(Clone)]
-pub struct Lane(Sender<(Parts, Sender<Signatures>)>);
-
-/// The end of a lane at which the work comes out.
-pub struct LaneWork(Receiver<(Parts, Sender<Signatures>)>);
-
-impl Lane {
-    /// A lane and its end.
-    pub fn new() -> (Self, LaneWork) {
-        let (sender, receiver) = mpsc::channel();
-        (Self(sender), LaneWork(receiver))
-    }
-
-    fn compute(&self, parts: Parts) -> Signatures {
-        let wanted: Vec<bool> = parts.iter().map(Option::is_some).collect();
-        let (sender, answer) = mpsc::channel();
-        let signatures = self
-            .0
-            .send((parts, sender))
-            .ok()
-            .and_then(|()| answer.recv().ok());
-        signatures.unwrap_or_else(|| {
-            let lost = || Err(failed("the thread that computes signatures ended"));
-            wanted.into_iter().map(|wanted| wanted.then(lost)).collect()
-        })
-    }
-}
 
 /// What was put before the token, for a person to compare with the exchange's documentation.
 #[derive(Debug)]
@@ -111,11 +62,8 @@ impl Signer {
     /// A signer over the keys of these folders.
     pub fn new(home: &Home, tokens: Arc<Tokens>) -> Self {
         Self {
-            keyring: Box::new(FileKeyring::new(home)),
-            catalogue: Catalogue::new(home.user_schemes()),
+            road: Road::new(home, Nonces::new(home)),
             tokens,
-            nonces: Nonces::new(home),
-            ready: Mutex::default(),
         }
     }
 
@@ -141,7 +89,7 @@ impl Signer {
     /// # Errors
     /// Everything that can be wrong with the request or its key.
     pub fn route(&self, request: &Request) -> Result<Route> {
-        let key = self.ready_for(request)?;
+        let key = self.key_of(request)?;
         let prepared = key.prepare(request)?;
         Ok(Route {
             scheme: Arc::clone(key.scheme()?),
@@ -170,16 +118,18 @@ impl Signer {
                 .last()
                 .and_then(|last| last.as_ref().ok())
                 .filter(|last| request.key.as_ref() == Some(&last.record.name));
-            let key = same.map_or_else(|| self.ready_for(request), |same| Ok(Arc::clone(same)));
+            let key = same.map_or_else(|| self.key_of(request), |same| Ok(Arc::clone(same)));
             keys.push(key);
         }
-        let mut lease = self.nonces.lease();
+        let mut lease = self.road.nonces().lease();
         let mut works: Vec<Result<Work<'_>>> = keys
             .iter()
             .zip(requests)
             .map(|(key, request)| {
                 let key = key.as_ref().map_err(Clone::clone)?;
-                let mut work = self.compose(key, request, caller, Offset::NONE, &mut lease)?;
+                let mut work = self
+                    .road
+                    .compose(key, request, caller, Offset::NONE, &mut lease)?;
                 let part = work.next()?;
                 Ok((key, work, part))
             })
@@ -256,40 +206,11 @@ impl Signer {
         clock: Offset,
         look: impl FnMut(&Part),
     ) -> Result<SignedRequest> {
-        let key = self.ready_for(request)?;
-        let mut lease = self.nonces.lease();
-        let work = self.compose(&key, request, caller, clock, &mut lease)?;
+        let key = self.key_of(request)?;
+        let mut lease = self.road.nonces().lease();
+        let work = self.road.compose(&key, request, caller, clock, &mut lease)?;
         lease.finish()?;
         self.compute(&key, work, look)
-    }
-
-    fn ready_for(&self, request: &Request) -> Result<Arc<ReadyKey>> {
-        self.ready(request.key.as_ref().ok_or_else(|| {
-            bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
-        })?)
-    }
-
-    /// The road up to the token: what is asked is parsed, permitted, given its nonce and composed.
-    fn compose<'k>(
-        &self,
-        key: &'k ReadyKey,
-        request: &Request,
-        caller: &Caller,
-        clock: Offset,
-        lease: &mut Lease<'_>,
-    ) -> Result<Composed<'k>> {
-        let name = &key.record.name;
-        let prepared = key.prepare(request)?;
-        let moves_money = prepared.moves_money();
-        policy::decide(&Question {
-            key: name,
-            allow: &key.record.allow,
-            caller,
-            moves_money: moves_money.as_deref(),
-            raw: false,
-        })?;
-        let stamps = Self::stamps(name, &prepared, clock, lease)?;
-        prepared.compose(&key.credentials, &stamps)
     }
 
     /// The rest of it: each message to the token, and its signature into its place.
@@ -312,107 +233,23 @@ impl Signer {
     /// # Errors
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     pub fn hmac(&self, name: &KeyName, message: &[u8], caller: &Caller) -> Result<Vec<u8>> {
-        let key = self.ready(name)?;
-        if let Algorithm::Signature(algorithm) = key.record.algorithm {
-            return Err(Error::new(
-                Code::Unsupported,
-                format!("the key {name} makes {algorithm} signatures of whole requests, and no MACs"),
-            )
-            .fix(format!("sign a request with it: hsmsign sign {name} METHOD PATH")));
-        }
-        let moves_money = key
-            .scheme
-            .as_ref()
-            .and_then(|scheme| scheme.raw_moves_money(message));
-        policy::decide(&Question {
-            key: name,
-            allow: &key.record.allow,
-            caller,
-            moves_money: moves_money.as_deref(),
-            raw: true,
-        })?;
+        let key = self.road.ready(name, |record| self.passphrase(record))?;
+        self.road.permit_raw(&key, message, caller)?;
         self.on_token(&key.record, "secret", message)
     }
 
     /// The schemes by name.
     pub const fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+        self.road.catalogue()
     }
 
-    fn stamps(
-        name: &KeyName,
-        prepared: &Prepared<'_>,
-        clock: Offset,
-        lease: &mut Lease<'_>,
-    ) -> Result<Stamps> {
-        let now = clock.apply(nonce::now());
-        let nonce = match prepared.nonce() {
-            NonceNeed::None => None,
-            NonceNeed::Fresh { unit } => {
-                let nonce = lease.next(name, unit.of(now), unit.per_second())?;
-                prepared.check_nonce(nonce)?;
-                Some(nonce)
-            }
-            NonceNeed::Brought { value } => {
-                lease.raise(name, value, now)?;
-                None
-            }
-        };
-        Ok(Stamps { now, nonce })
+    fn key_of(&self, request: &Request) -> Result<Arc<ReadyKey>> {
+        self.road.key_of(request, |record| self.passphrase(record))
     }
 
-    fn ready(&self, name: &KeyName) -> Result<Arc<ReadyKey>> {
-        let stamp = self.keyring.stamp(name)?;
-        let mut ready = lock(&self.ready);
-        if let (Some(stamp), Some((known, key))) = (stamp, ready.get(name))
-            && stamp == *known
-        {
-            return Ok(Arc::clone(key));
-        }
-        ready.remove(name);
-        let key = Arc::new(self.load(name)?);
-        if let Some(stamp) = stamp {
-            ready.insert(name.clone(), (stamp, Arc::clone(&key)));
-        }
-        Ok(key)
-    }
-
-    fn load(&self, name: &KeyName) -> Result<ReadyKey> {
-        let record = self.keyring.get(name)?;
-        let generic = record.exchange == crate::enrol::GENERIC;
-        let scheme = if generic {
-            None
-        } else {
-            Some(self.catalogue.get(&record.exchange)?)
-        };
-        if let Some(scheme) = &scheme
-            && scheme.needs_api_key()
-            && record.current.api_key.is_none()
-        {
-            return Err(
-                bad_input(format!("the key {name} has no API key yet")).fix(format!(
-                    "add the one that the exchange shows: hsmsign set {name} --api-key KEY"
-                )),
-            );
-        }
-        let passphrase = match &scheme {
-            Some(scheme) if scheme.needs_passphrase() && record.current.passphrase_macs.is_empty() => {
-                Some(self.try_copies(&record, "passphrase", |token, material| {
-                    token.get_data(&material.key)
-                })?)
-            }
-            _ => None,
-        };
-        let credentials = Credentials {
-            api_key: record.current.api_key.clone(),
-            passphrase,
-            passphrase_macs: passphrase_macs(&record)?,
-            extra: record.current.extra.clone().into_iter().collect(),
-        };
-        Ok(ReadyKey {
-            record,
-            scheme,
-            credentials,
+    fn passphrase(&self, record: &Record) -> Result<Secret> {
+        self.try_copies(record, "passphrase", |token, material| {
+            token.get_data(&material.key)
         })
     }
 
@@ -458,39 +295,6 @@ impl Signer {
             failed(format!("the key {} has no {slot} on any token", record.name)).fix("import it again")
         }))
     }
-}
-
-impl ReadyKey {
-    fn scheme(&self) -> Result<&Arc<Scheme>> {
-        self.scheme.as_ref().ok_or_else(|| {
-            let name = &self.record.name;
-            Error::new(
-                Code::Unsupported,
-                format!("the key {name} is for no exchange, so there is no request to compose"),
-            )
-            .fix(format!("MAC your own bytes with it: hsmsign hmac {name}"))
-        })
-    }
-
-    fn prepare(&self, request: &Request) -> Result<Prepared<'_>> {
-        let scheme = self.scheme()?;
-        let kind = scheme.kind(Some(self.record.algorithm))?;
-        scheme.prepare(request, kind, self.record.base_url.as_deref())
-    }
-}
-
-fn passphrase_macs(record: &Record) -> Result<Vec<(String, Vec<u8>)>> {
-    let read = |(slot, mac): (&String, &String)| {
-        let mac = base16ct::lower::decode_vec(mac).map_err(|_| {
-            failed("the recorded MAC of the passphrase is damaged").fix("import the key again")
-        })?;
-        Ok((slot.clone(), mac))
-    };
-    record.current.passphrase_macs.iter().map(read).collect()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether another token may still do what one did not.

@@ -1,0 +1,171 @@
+//! The road up to the token: all of a signature that needs no token.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::ReadyKey;
+use crate::{
+    algorithm::Algorithm,
+    clock::Offset,
+    error::{Code, Error, Result, bad_input},
+    exchange::{Catalogue, Composed, NonceNeed, Prepared, Stamps},
+    home::Home,
+    keyring::{FileKeyring, KeyName, Keyring, Record, Stamp},
+    nonce::{self, Lease, Nonces},
+    policy::{self, Caller, Question},
+    request::Request,
+    secret::Secret,
+};
+
+/// Finds keys, asks the policy, gives out nonces and composes what is to be signed.
+pub struct Road {
+    keyring: Box<dyn Keyring>,
+    catalogue: Catalogue,
+    nonces: Nonces,
+    ready: Mutex<HashMap<KeyName, (Stamp, Arc<ReadyKey>)>>,
+}
+
+impl Road {
+    /// The road over the keys of these folders, with nonces as `nonces` gives them.
+    pub fn new(home: &Home, nonces: Nonces) -> Self {
+        Self {
+            keyring: Box::new(FileKeyring::new(home)),
+            catalogue: Catalogue::new(home.user_schemes()),
+            nonces,
+            ready: Mutex::default(),
+        }
+    }
+
+    /// The schemes by name.
+    pub const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The records of the keys.
+    pub fn keyring(&self) -> &dyn Keyring {
+        &*self.keyring
+    }
+
+    /// The nonces.
+    pub const fn nonces(&self) -> &Nonces {
+        &self.nonces
+    }
+
+    /// The key that a request names.
+    ///
+    /// # Errors
+    /// As [`Road::ready`]; and where the request names none.
+    pub fn key_of(
+        &self,
+        request: &Request,
+        passphrase: impl FnOnce(&Record) -> Result<Secret>,
+    ) -> Result<Arc<ReadyKey>> {
+        let name = request.key.as_ref().ok_or_else(|| {
+            bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
+        })?;
+        self.ready(name, passphrase)
+    }
+
+    /// A key with what its signatures need; read again where its record changed. Its passphrase, where the exchange wants
+    /// one in the request, is asked for then.
+    ///
+    /// # Errors
+    /// When there is no such key, or something that belongs to it cannot be had.
+    pub fn ready(
+        &self,
+        name: &KeyName,
+        passphrase: impl FnOnce(&Record) -> Result<Secret>,
+    ) -> Result<Arc<ReadyKey>> {
+        let stamp = self.keyring.stamp(name)?;
+        let mut ready = lock(&self.ready);
+        if let (Some(stamp), Some((known, key))) = (stamp, ready.get(name))
+            && stamp == *known
+        {
+            return Ok(Arc::clone(key));
+        }
+        ready.remove(name);
+        let record = self.keyring.get(name)?;
+        let key = Arc::new(ReadyKey::load(record, &self.catalogue, passphrase)?);
+        if let Some(stamp) = stamp {
+            ready.insert(name.clone(), (stamp, Arc::clone(&key)));
+        }
+        Ok(key)
+    }
+
+    /// What is asked is parsed, permitted, given its nonce and composed. Nothing may be signed before the lease is
+    /// finished.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with the request or that its policy forbids.
+    pub fn compose<'k>(
+        &self,
+        key: &'k ReadyKey,
+        request: &Request,
+        caller: &Caller,
+        clock: Offset,
+        lease: &mut Lease<'_>,
+    ) -> Result<Composed<'k>> {
+        let name = &key.record.name;
+        let prepared = key.prepare(request)?;
+        let moves_money = prepared.moves_money();
+        policy::decide(&Question {
+            key: name,
+            allow: &key.record.allow,
+            caller,
+            moves_money: moves_money.as_deref(),
+            raw: false,
+        })?;
+        let stamps = stamps(name, &prepared, clock, lease)?;
+        prepared.compose(&key.credentials, &stamps)
+    }
+
+    /// Permits bytes to be MACed that hsmsign did not compose.
+    ///
+    /// # Errors
+    /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
+    /// `unsupported` for a key that makes signatures.
+    pub fn permit_raw(&self, key: &ReadyKey, message: &[u8], caller: &Caller) -> Result<()> {
+        let name = &key.record.name;
+        if let Algorithm::Signature(algorithm) = key.record.algorithm {
+            return Err(Error::new(
+                Code::Unsupported,
+                format!("the key {name} makes {algorithm} signatures of whole requests, and no MACs"),
+            )
+            .fix(format!("sign a request with it: hsmsign sign {name} METHOD PATH")));
+        }
+        let moves_money = key
+            .scheme
+            .as_ref()
+            .and_then(|scheme| scheme.raw_moves_money(message));
+        policy::decide(&Question {
+            key: name,
+            allow: &key.record.allow,
+            caller,
+            moves_money: moves_money.as_deref(),
+            raw: true,
+        })
+    }
+}
+
+fn stamps(name: &KeyName, prepared: &Prepared<'_>, clock: Offset, lease: &mut Lease<'_>) -> Result<Stamps> {
+    let now = clock.apply(nonce::now());
+    let nonce = match prepared.nonce() {
+        NonceNeed::None => None,
+        NonceNeed::Fresh { unit } => {
+            let nonce = lease.next(name, unit.of(now), unit.per_second())?;
+            prepared.check_nonce(nonce)?;
+            Some(nonce)
+        }
+        NonceNeed::Brought { value } => {
+            lease.raise(name, value, now)?;
+            None
+        }
+    };
+    Ok(Stamps { now, nonce })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
