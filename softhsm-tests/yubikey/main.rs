@@ -10,7 +10,11 @@ mod holder;
 mod imports;
 mod others;
 mod pairs;
+mod resident;
 mod road;
+#[path = "../agent/running.rs"]
+#[allow(dead_code)] // The agent's own tests use the rest.
+mod running;
 mod user;
 
 /// Runs the body in a process of its own with this variable, which the client library of pcscd reads.

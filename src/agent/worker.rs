@@ -202,7 +202,7 @@ impl Worker {
             self.handed.take(read_secret_line(from.as_fd())?);
         }
         self.missed = None;
-        let opened = self.token().map(|_| ());
+        let opened = self.token().and_then(|token| token.unlock().map_err(Error::from));
         // A PIN that was refused is not kept for another try.
         self.handed.forget();
         opened

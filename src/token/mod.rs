@@ -89,6 +89,10 @@ pub trait Token: Send + Sync {
     fn gives_nothing(&self) -> bool {
         false
     }
+    /// Uses the PIN or code that was given for it now, for kinds that do so only when they are used.
+    fn unlock(&self) -> Result<()> {
+        Ok(())
+    }
     /// How many tries its PIN has left, asked now, for kinds whose capabilities do not have it.
     fn tries_left(&self) -> Option<u32> {
         None

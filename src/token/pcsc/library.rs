@@ -78,6 +78,7 @@ fn told(code: c_long) -> Answer<()> {
 
 impl Library {
     fn load() -> Result<Self, String> {
+        crate::process::remember_libraries();
         // SAFETY: loading runs the library's initialisers; it is the system's own client of pcscd, by the name under
         // which every program on Linux links it.
         let loaded = unsafe { libloading::Library::new("libpcsclite.so.1") };

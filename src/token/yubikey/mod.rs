@@ -157,6 +157,18 @@ impl YubiKey {
         }
     }
 
+    /// Uses what a person gave for it: as the access code, where the OATH applet wants one, else as the PIN of the PIV
+    /// applet.
+    fn use_what_was_given(&self) -> Result<()> {
+        if self.would_ask() {
+            return self.open_oath();
+        }
+        if self.settings.has_pairs() && self.piv_pin.interactive() {
+            return self.if_pairs(|| self.try_pin());
+        }
+        Ok(())
+    }
+
     fn remember(&self, reader: &Reader) {
         *lock(&self.reader) = Some(reader.clone());
     }
@@ -244,6 +256,10 @@ impl Token for YubiKey {
 
     fn gives_nothing(&self) -> bool {
         true
+    }
+
+    fn unlock(&self) -> Result<()> {
+        self.use_what_was_given()
     }
 
     fn tries_left(&self) -> Option<u32> {

@@ -120,6 +120,11 @@ impl YubiKey {
         Ok(())
     }
 
+    /// Opens the applet by its access code, and remembers that.
+    pub(in crate::token::yubikey) fn open_oath(&self) -> Result<()> {
+        self.with_oath(|_| Ok(()))
+    }
+
     /// Whether a person would be asked for the code now. Where the key is not there, nobody is.
     pub(in crate::token::yubikey) fn would_ask(&self) -> bool {
         self.pin.interactive()

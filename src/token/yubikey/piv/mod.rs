@@ -154,6 +154,11 @@ impl YubiKey {
         }
     }
 
+    /// Gives the PIN once; its source remembers it where it is right.
+    pub(super) fn try_pin(&self) -> Result<()> {
+        self.with_pin(|_| Ok(()))
+    }
+
     /// How many tries the PIN has left, asked now; none where that cannot be had.
     pub(super) fn pin_tries(&self) -> Option<u32> {
         if !self.settings.has_pairs() {
