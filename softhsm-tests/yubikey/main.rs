@@ -29,6 +29,7 @@ fn alone(name: &str, value: &str, test: &str, body: impl FnOnce()) {
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    print!("{}", String::from_utf8_lossy(&done.stdout));
 }
 
 const INSIDE: &str = "HSMSIGN_TEST_INSIDE";

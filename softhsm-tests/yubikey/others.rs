@@ -75,3 +75,63 @@ fn an_access_code_is_the_same_to_both() {
     assert!(listed.contains("hsmsign:kraken"), "{listed}");
     assert!(!listed.contains(KRAKEN_SECRET));
 }
+
+/// Yubico's library, in a program that scripts/test.sh builds; what it printed, or none where it is not there.
+fn yubikit(user: &User, args: &[&str]) -> Option<String> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/.cache/yubikit/target/debug/yubikit-oath"
+    );
+    if !std::path::Path::new(path).exists() {
+        eprintln!("SKIPPED: the program over yubikit is not there; scripts/test.sh builds it");
+        return None;
+    }
+    let mut command = std::process::Command::new(path);
+    command.arg("Virtual PCD 00 00").args(args);
+    let done = user.desk.at(&mut command).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    Some(String::from_utf8(done.stdout).unwrap())
+}
+
+#[test]
+fn yubikit_makes_the_same_mac_of_the_same_key() {
+    let Some(user) = User::ready() else {
+        return;
+    };
+    let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    let args = [
+        "import",
+        "--exchange",
+        "generic",
+        "--allow",
+        "raw",
+        "--algorithm",
+        "hmac-sha256",
+        "--key",
+        "k",
+    ];
+    assert_eq!(user.place.run(&args, &format!("{secret}\n")).code, 0);
+    let Some(names) = yubikit(&user, &["-", "list"]) else {
+        return;
+    };
+    assert!(names.starts_with("hsmsign:k "), "{names}");
+    let message = [b'm'; 64];
+    let hex = base16ct::lower::encode_string(&message);
+    let theirs = yubikit(&user, &["-", "mac", names.trim(), &hex]).unwrap();
+    let ours = user.place.run(
+        &["hmac", "k", "--output", "hex"],
+        std::str::from_utf8(&message).unwrap(),
+    );
+    assert_eq!(ours.stdout.trim(), theirs.trim());
+    let code = "the same to yubikit";
+    assert_eq!(
+        user.place
+            .run(&["token", "code", "yubikey"], &format!("{code}\n"))
+            .code,
+        0
+    );
+    assert_eq!(
+        yubikit(&user, &[code, "mac", names.trim(), &hex]).unwrap(),
+        theirs
+    );
+}

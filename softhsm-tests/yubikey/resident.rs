@@ -1,10 +1,6 @@
 //! A YubiKey behind the agent, which outlives what happens to the key.
 
-use crate::{
-    bench::KRAKEN_SIGN,
-    running::Running,
-    user::User,
-};
+use crate::{bench::KRAKEN_SIGN, running::Running, user::User};
 
 const LINE: &str = r#"{"key":"kraken","method":"POST","path":"/0/private/AddOrder","body":"nonce=1616492376594&ordertype=limit&pair=XBTUSD&price=37500&type=buy&volume=1.25"}"#;
 
@@ -38,7 +34,9 @@ fn a_code_that_a_person_gives_is_remembered_by_the_agent() {
     let Some(user) = User::with_kraken() else {
         return;
     };
-    let done = user.place.run(&["token", "code", "yubikey"], "a code that nobody writes down\n");
+    let done = user
+        .place
+        .run(&["token", "code", "yubikey"], "a code that nobody writes down\n");
     assert_eq!(done.code, 0, "{done:?}");
     let agent = Running::start(&user.place);
     let mut bot = agent.connect();

@@ -1,5 +1,13 @@
 //! The command line over a virtual YubiKey.
 
+use std::time::{Duration, Instant};
+
+use hsmsign::{
+    algorithm::MacAlgorithm,
+    secret::{BlockKey, Secret},
+    token::{KeyMeta, ObjectId, Token as _, Wishes},
+};
+
 use crate::{
     bench::KRAKEN_SIGN,
     card::Profile,
@@ -15,6 +23,11 @@ fn a_signature_is_one_transaction_of_two_commands() {
     let Some(user) = User::with(vec![Profile::default()]) else {
         return;
     };
+    let offered = user.place.run(&["init"], "").stderr;
+    assert!(
+        offered.contains("YubiKey 12345678, without a PKCS#11 module"),
+        "{offered}"
+    );
     let told = user.place.ok(&["init", "--yubikey"]);
     assert!(
         told.contains("token yubikey is set up: YubiKey (serial 12345678)"),
@@ -149,4 +162,42 @@ fn what_fits_the_key_is_said_before_and_what_does_not_is_refused_before_it_is_as
         5,
         "does not compute hmac-sha384",
     );
+}
+
+/// The time of a signature without the card's, over pcscd and its driver.
+#[test]
+fn a_signature_takes_little_time_beside_the_cards_own() {
+    let Some(user) = User::with(vec![Profile::default()]) else {
+        return;
+    };
+    let (name, value) = user.desk.environment();
+    let test = "road::a_signature_takes_little_time_beside_the_cards_own";
+    crate::alone(&name, &value, test, || {
+        let key = crate::user::key();
+        let algorithm = MacAlgorithm::HmacSha512;
+        let secret = Secret::take(&mut [7; 64]).unwrap();
+        let meta = KeyMeta {
+            id: ObjectId::random().unwrap(),
+            label: "hsmsign:time".to_owned(),
+            wishes: Wishes::default(),
+        };
+        let made = key
+            .import_mac(&BlockKey::new(algorithm, &secret).unwrap(), &meta)
+            .unwrap();
+        let mut own: Vec<_> = (0..200)
+            .map(|_| {
+                let begun = Instant::now();
+                key.mac(&made.key, algorithm, &[1; 64]).unwrap();
+                begun.elapsed()
+            })
+            .collect();
+        own.sort();
+        key.delete(&made.key).unwrap();
+        println!(
+            "a signature took {:?}, card and driver included; the slowest {:?}",
+            own[100], own[199]
+        );
+        // Of a debug build on a busy machine; a release build takes a part of it.
+        assert!(own[100] < Duration::from_millis(10), "{:?}", own[100]);
+    });
 }

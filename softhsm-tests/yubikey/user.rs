@@ -1,6 +1,15 @@
 //! A user with virtual YubiKeys.
 
-use std::{path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command, sync::Arc};
+
+use hsmsign::{
+    ask::Terminal,
+    secret::Secret,
+    token::{
+        PinProvider, PinRequest,
+        yubikey::{Firmware, Settings, YubiKey, device},
+    },
+};
 
 use crate::{
     bench::{KRAKEN_BODY, KRAKEN_SECRET, Place},
@@ -96,3 +105,29 @@ pub const SIGN: [&str; 8] = [
     "--output",
     "json",
 ];
+
+/// The factory's PIN.
+struct Pin;
+
+impl PinProvider for Pin {
+    fn pin(&self, _: &PinRequest) -> hsmsign::error::Result<Secret> {
+        Secret::take(&mut b"123456".to_vec())
+    }
+    fn refused(&self, _: Option<u32>) {}
+    fn describe(&self) -> String {
+        "the test".to_owned()
+    }
+}
+
+/// The one key that is plugged in, through the library; in a process that has its pcscd in the environment.
+pub fn key() -> YubiKey {
+    let device = device::choose("").unwrap();
+    let settings = Settings {
+        name: "t".to_owned(),
+        serial: device.serial.clone(),
+        applet: device.oath.unwrap().id,
+        firmware: Firmware([5, 7, 4]),
+    };
+    let pin: Arc<dyn PinProvider> = Arc::new(Pin);
+    YubiKey::new(settings, Arc::clone(&pin), pin, Arc::new(Terminal))
+}

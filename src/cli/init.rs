@@ -3,15 +3,15 @@ use std::{path::PathBuf, process::ExitCode};
 use hsmsign::{
     error::{Code, Error, Result, bad_input},
     setup::{self, Ready, Wanted},
-    token::{discover, leaky, pkcs11},
+    token::{discover, leaky, pkcs11, yubikey::device},
 };
 
 use super::{Around, output};
 
 /// Set up a token: one that is there, or a development token in software.
 ///
-/// Without --softhsm or --pkcs11, the modules that p11-kit knows and that lie in the usual folders are looked through,
-/// and what is found is offered.
+/// Without --softhsm, --yubikey or --pkcs11, the modules that p11-kit knows and that lie in the usual folders are looked
+/// through, and pcscd is asked for YubiKeys; what is found is offered.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -84,8 +84,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         pin_source: args.pin_source,
         accept_leaky_token: args.accept_leaky_token,
     };
-    if args.pkcs11.is_none() {
-        choose(&around, &mut wanted)?;
+    if args.pkcs11.is_none()
+        && let Some(serial) = choose(&around, &mut wanted)?
+    {
+        let (name, source) = (wanted.name.as_deref(), wanted.pin_source.as_deref());
+        return tell(&setup::yubikey(&around.home, &serial, name, source, &around.ask)?);
     }
     tell(&setup::pkcs11(&around.home, &wanted, &around.ask)?)
 }
@@ -107,8 +110,8 @@ fn tell(ready: &Ready) -> Result<ExitCode> {
     ))
 }
 
-/// Looks for tokens, shows them, and asks which.
-fn choose(around: &Around, wanted: &mut Wanted) -> Result<()> {
+/// Looks for tokens, shows them, and asks which. Answers the serial number of a YubiKey, where that was chosen.
+fn choose(around: &Around, wanted: &mut Wanted) -> Result<Option<String>> {
     let mut found = Vec::new();
     for known in discover::modules() {
         let module = known.path;
@@ -132,7 +135,12 @@ fn choose(around: &Around, wanted: &mut Wanted) -> Result<()> {
                 .as_ref()
                 .is_none_or(|serial| *serial == token.identity.serial)
     });
-    let offers: Vec<_> = found
+    // Without pcscd there are none.
+    let mut keys = device::all().map(|(keys, _)| keys).unwrap_or_default();
+    keys.retain(|key| {
+        wanted.label.is_none() && wanted.serial.as_ref().is_none_or(|serial| *serial == key.name())
+    });
+    let mut offers: Vec<_> = found
         .iter()
         .enumerate()
         .map(|(index, (module, token))| {
@@ -147,8 +155,15 @@ fn choose(around: &Around, wanted: &mut Wanted) -> Result<()> {
             )
         })
         .collect();
-    if found.is_empty() {
-        return Err(Error::new(Code::TokenMissing, "no initialised PKCS#11 token was found").fix(
+    offers.extend(keys.iter().enumerate().map(|(index, key)| {
+        format!(
+            "  {}  {}, without a PKCS#11 module",
+            found.len() + index + 1,
+            key.called()
+        )
+    }));
+    if offers.is_empty() {
+        return Err(Error::new(Code::TokenMissing, "no initialised PKCS#11 token and no YubiKey was found").fix(
             "plug it in, or name its module: hsmsign init --pkcs11 MODULE; for development: hsmsign init --softhsm",
         ));
     }
@@ -157,7 +172,7 @@ fn choose(around: &Around, wanted: &mut Wanted) -> Result<()> {
             "tokens were found, and there is no terminal to ask which:\n{}",
             offers.join("\n")
         ))
-        .fix("name one: hsmsign init --pkcs11 MODULE --serial SERIAL"));
+        .fix("name one: hsmsign init --pkcs11 MODULE --serial SERIAL, or hsmsign init --yubikey SERIAL"));
     }
     around.ask.tell(&format!("tokens found:\n{}", offers.join("\n")));
     let answer = around.ask.line("which one (number): ")?;
@@ -166,6 +181,9 @@ fn choose(around: &Around, wanted: &mut Wanted) -> Result<()> {
         .parse::<usize>()
         .ok()
         .and_then(|number| number.checked_sub(1));
+    if let Some(key) = index.and_then(|index| keys.get(index.checked_sub(found.len())?)) {
+        return Ok(Some(key.name()));
+    }
     let (module, token) = index.and_then(|index| found.get(index)).ok_or_else(|| {
         bad_input(format!(
             "{:?} is none of the numbers; nothing was set up",
@@ -175,5 +193,5 @@ fn choose(around: &Around, wanted: &mut Wanted) -> Result<()> {
     wanted.module.clone_from(module);
     wanted.serial = Some(token.identity.serial.clone());
     wanted.label = Some(token.identity.label.clone());
-    Ok(())
+    Ok(None)
 }

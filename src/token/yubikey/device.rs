@@ -46,8 +46,8 @@ impl Device {
             .map(|oath| base16ct::lower::encode_string(&oath.id))
     }
 
-    /// By which it is named to `init`: its serial number, or the id of its applet.
-    fn name(&self) -> String {
+    /// By which it is named to `init`, as a person would: its serial number, or the id of its applet.
+    pub fn name(&self) -> String {
         self.serial.clone().or_else(|| self.applet()).unwrap_or_default()
     }
 

@@ -62,8 +62,13 @@ impl YubiKey {
                     continue;
                 }
             };
-            match Applet::select(&transaction) {
-                Ok(Some(applet)) if self.is_this(&applet)? => {
+            let ours = match Applet::select(&transaction) {
+                Ok(None) => continue,
+                Ok(Some(applet)) => self.is_this(&applet).map(|ours| (applet, ours)),
+                Err(error) => Err(error),
+            };
+            match ours {
+                Ok((applet, true)) => {
                     self.remember(reader);
                     return work(&applet);
                 }
@@ -91,7 +96,12 @@ impl YubiKey {
     }
 
     fn is_this(&self, applet: &Applet<'_, '_>) -> Result<bool> {
-        Ok(self.settings.serial.as_deref() == Some(applet.serial()?.to_string().as_str()))
+        match applet.serial() {
+            Ok(serial) => Ok(self.settings.serial == Some(serial.to_string())),
+            // Another maker's card tells none.
+            Err(TokenError::Failed(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The same with the PIN verified.
