@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -99,11 +99,19 @@ pub struct ConfiguredPin {
     given: Mutex<Option<Secret>>,
     /// How long the PIN is that was given last; 0 where none was.
     length: AtomicUsize,
+    /// How many PINs were given, shared with other tokens' providers.
+    count: Arc<AtomicU64>,
 }
 
 impl ConfiguredPin {
-    /// The provider for one token.
-    pub fn new(home: &Home, token: &str, source: PinSource, ask: Arc<dyn Ask>) -> Self {
+    /// The provider for one token; `count` goes up with each PIN that it gives.
+    pub fn new(
+        home: &Home,
+        token: &str,
+        source: PinSource,
+        ask: Arc<dyn Ask>,
+        count: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             source,
             token: token.to_owned(),
@@ -111,14 +119,16 @@ impl ConfiguredPin {
             ask,
             given: Mutex::default(),
             length: AtomicUsize::new(0),
+            count,
         }
     }
 
-    /// The provider for the PIN of a YubiKey's PIV applet. What was refused there is remembered apart from its access code.
-    pub fn of_piv(home: &Home, token: &str, source: PinSource, ask: Arc<dyn Ask>) -> Self {
+    /// The same for the PIN of a YubiKey's PIV applet. What was refused there is remembered apart from its access code.
+    #[must_use]
+    pub fn of_piv(self, home: &Home) -> Self {
         Self {
-            memory: Memory::of(home, &piv(token)),
-            ..Self::new(home, token, source, ask)
+            memory: Memory::of(home, &piv(&self.token)),
+            ..self
         }
     }
 
@@ -283,6 +293,7 @@ impl PinProvider for ConfiguredPin {
             }
         }?;
         self.length.store(pin.len(), Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
         Ok(pin)
     }
 
@@ -400,7 +411,13 @@ mod tests {
         let home = Home::at(folder.path());
         let file = folder.path().join("pin");
         write_private(&file, b"1234\n").unwrap();
-        let pin = ConfiguredPin::new(&home, "t", PinSource::File(file.clone()), Arc::new(Nobody));
+        let pin = ConfiguredPin::new(
+            &home,
+            "t",
+            PinSource::File(file.clone()),
+            Arc::new(Nobody),
+            Arc::default(),
+        );
         let request = PinRequest::default();
         assert_eq!(pin.pin(&request).unwrap().expose(), b"1234");
         pin.refused(None);

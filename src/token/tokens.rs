@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rustix::io::Errno;
@@ -35,6 +38,8 @@ pub struct Tokens {
     open: Mutex<HashMap<String, Arc<dyn Token>>>,
     /// Where the PINs of the open ones came from.
     pub(super) pins: Mutex<HashMap<String, Arc<ConfiguredPin>>>,
+    /// How many PINs the tokens were given.
+    pins_given: Arc<AtomicU64>,
     /// The attacks by which the tokens that were tried give keys away.
     pub(super) leaks: Mutex<HashMap<String, Vec<String>>>,
 }
@@ -48,6 +53,7 @@ impl Tokens {
             ask,
             open: Mutex::default(),
             pins: Mutex::default(),
+            pins_given: Arc::default(),
             leaks: Mutex::default(),
         }
     }
@@ -55,6 +61,11 @@ impl Tokens {
     /// The configuration.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How many PINs the tokens were given to log in with.
+    pub fn pins_given(&self) -> u64 {
+        self.pins_given.load(Ordering::Relaxed)
     }
 
     /// Whether a token can be opened without asking a person.
@@ -125,6 +136,7 @@ impl Tokens {
             name,
             pin_source(config)?,
             Arc::clone(&self.ask),
+            Arc::clone(&self.pins_given),
         ));
         let settings = settings(&self.home, name, config)?;
         let token = Pkcs11Token::open(settings, Arc::clone(&pin) as _)?;
@@ -149,24 +161,18 @@ impl Tokens {
     /// When its settings are not whole.
     pub(crate) fn yubikey(&self, name: &str, config: &TokenConfig) -> Result<YubiKey> {
         let settings = yubikey_settings(name, config)?;
+        let provider = |source| {
+            let (ask, count) = (Arc::clone(&self.ask), Arc::clone(&self.pins_given));
+            ConfiguredPin::new(&self.home, name, source, ask, count)
+        };
         let source = pin_source(config)?;
-        let pin = Arc::new(ConfiguredPin::new(
-            &self.home,
-            name,
-            source,
-            Arc::clone(&self.ask),
-        ));
         let piv_source = match &config.piv_pin_source {
             Some(text) => text.parse()?,
-            None => pin_source(config)?,
+            None => source.clone(),
         };
-        let piv_pin = Arc::new(ConfiguredPin::of_piv(
-            &self.home,
-            name,
-            piv_source,
-            Arc::clone(&self.ask),
-        ));
+        let pin = Arc::new(provider(source));
         self.keep_pin(name, Arc::clone(&pin));
+        let piv_pin = Arc::new(provider(piv_source).of_piv(&self.home));
         Ok(YubiKey::new(settings, pin, piv_pin, Arc::clone(&self.ask)))
     }
 

@@ -4,7 +4,13 @@ use std::{sync::Arc, time::Instant};
 
 use self_cell::self_cell;
 
-use crate::{error::Result, exchange::Composed, json::Json, request::Request, signer::ReadyKey};
+use crate::{
+    error::{Error, Result},
+    exchange::Composed,
+    json::Json,
+    request::Request,
+    signer::ReadyKey,
+};
 
 type MaybeComposed<'k> = Option<Composed<'k>>;
 
@@ -51,14 +57,27 @@ pub struct Flight {
     pub work: Work,
     /// When it came.
     pub began: Instant,
+    /// When a token was asked last.
+    pub asked: Instant,
     /// The token that has it, by number.
     pub worker: Option<usize>,
     /// Whether that token was told.
     pub told: bool,
     /// The tokens that were tried, by number.
     pub tried: Vec<usize>,
+    /// Why tokens did not, by their names.
+    pub refusals: Vec<(String, Error)>,
     /// The slot that is asked for, and the message.
     pub part: (String, Vec<u8>),
+}
+
+impl Flight {
+    /// Takes note that a token did not.
+    pub fn refused(&mut self, token: &str, error: Error) {
+        if !self.refusals.iter().any(|(name, _)| name == token) {
+            self.refusals.push((token.to_owned(), error));
+        }
+    }
 }
 
 /// What is to come of a line.

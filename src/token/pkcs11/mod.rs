@@ -316,6 +316,6 @@ impl Token for Pkcs11Token {
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
             .map(|now| now.number);
-        self.renew(seen.or(Some(0)))
+        self.renew(seen)
     }
 }
