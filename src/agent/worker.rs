@@ -234,7 +234,10 @@ impl Worker {
             self.handed.take(read_secret_line(from.as_fd())?);
         }
         self.missed = None;
-        let opened = self.look();
+        let opened = self.look().and_then(|()| match pin {
+            true => self.token()?.unlock().map_err(Error::from),
+            false => Ok(()),
+        });
         // A PIN that was refused is not kept for another try.
         self.handed.forget();
         opened

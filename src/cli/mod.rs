@@ -6,6 +6,7 @@ mod backup;
 mod doctor;
 mod errand;
 mod exchanges;
+mod fits;
 mod generate;
 mod hmac;
 mod import;
