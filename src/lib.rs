@@ -4,6 +4,7 @@
 //! [`signer`]: parsed and composed by [`exchange`], computed by [`token`].
 //! `docs/architecture.md` has the plan of the house.
 
+pub mod adopt;
 pub mod algorithm;
 pub mod ask;
 pub mod backup;
@@ -18,6 +19,7 @@ pub mod home;
 pub mod json;
 pub mod keyring;
 pub mod nonce;
+pub mod placeholder;
 pub mod policy;
 pub mod private_key;
 pub mod process;

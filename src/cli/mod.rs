@@ -1,5 +1,6 @@
 //! The command line: one file a command, each arguments in, one call of the library, output.
 
+mod adopt;
 mod attack;
 mod backup;
 mod doctor;
@@ -15,6 +16,7 @@ mod nonce;
 pub mod output;
 mod pages;
 mod parts;
+mod placeholder;
 mod rotate;
 mod send;
 mod set;
@@ -66,6 +68,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied by the key's owner, 4 token or a
 enum Command {
     Init(init::Args),
     Import(import::Args),
+    Adopt(adopt::Args),
     Generate(generate::Args),
     List(list::Args),
     Show(show::Args),
@@ -77,6 +80,7 @@ enum Command {
     Sign(sign::Args),
     Send(send::Args),
     Hmac(hmac::Args),
+    Placeholder(placeholder::Args),
     Websocket(websocket::Args),
     Exchanges(exchanges::Args),
     Token(token::Args),
@@ -151,6 +155,7 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Init(args) => init::run(args),
         Command::Import(args) => import::run(args),
+        Command::Adopt(args) => adopt::run(&args),
         Command::Generate(args) => generate::run(args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),
@@ -162,6 +167,7 @@ pub fn run() -> ExitCode {
         Command::Sign(args) => sign::run(args),
         Command::Send(args) => send::run(args),
         Command::Hmac(args) => hmac::run(&args),
+        Command::Placeholder(args) => placeholder::run(&args),
         Command::Websocket(args) => websocket::run(args),
         Command::Exchanges(args) => exchanges::run(args),
         Command::Token(args) => token::run(args),
