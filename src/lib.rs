@@ -5,6 +5,7 @@
 //! `docs/architecture.md` has the plan of the house.
 
 pub mod adopt;
+pub mod agent;
 pub mod algorithm;
 pub mod ask;
 pub mod backup;

@@ -1,6 +1,7 @@
 //! The command line: one file a command, each arguments in, one call of the library, output.
 
 mod adopt;
+mod agent;
 mod attack;
 mod backup;
 mod doctor;
@@ -12,11 +13,13 @@ mod init;
 mod key;
 mod lines;
 mod list;
+mod lock;
 mod nonce;
 pub mod output;
 mod pages;
 mod parts;
 mod placeholder;
+mod reach;
 mod rotate;
 mod send;
 mod set;
@@ -81,6 +84,9 @@ enum Command {
     Send(send::Args),
     Hmac(hmac::Args),
     Placeholder(placeholder::Args),
+    Agent(agent::Args),
+    Lock(lock::LockArgs),
+    Unlock(lock::UnlockArgs),
     Websocket(websocket::Args),
     Exchanges(exchanges::Args),
     Token(token::Args),
@@ -148,6 +154,9 @@ pub fn run() -> ExitCode {
     if attack::is_worker() {
         return attack::work();
     }
+    if let Some(code) = agent::helper() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return unparsed(&error),
@@ -166,6 +175,9 @@ pub fn run() -> ExitCode {
         Command::Nonce(args) => nonce::run(&args),
         Command::Sign(args) => sign::run(args),
         Command::Send(args) => send::run(args),
+        Command::Agent(args) => agent::run(args),
+        Command::Lock(args) => lock::lock(&args),
+        Command::Unlock(args) => lock::unlock(&args),
         Command::Hmac(args) => hmac::run(&args),
         Command::Placeholder(args) => placeholder::run(&args),
         Command::Websocket(args) => websocket::run(args),

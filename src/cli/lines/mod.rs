@@ -2,10 +2,12 @@
 //! whole.
 
 mod import;
+mod relay;
 mod sign;
 mod stdio;
 mod whole;
 
 pub use import::import;
+pub use relay::relay;
 pub use sign::sign;
 pub use whole::whole_input;
