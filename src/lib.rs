@@ -26,6 +26,7 @@ pub mod private_key;
 pub mod process;
 pub mod public_key;
 pub mod request;
+pub mod run;
 pub mod secret;
 pub mod send;
 pub mod setup;

@@ -21,6 +21,7 @@ mod parts;
 mod placeholder;
 mod reach;
 mod rotate;
+mod run;
 mod send;
 mod set;
 mod show;
@@ -84,6 +85,7 @@ enum Command {
     Send(send::Args),
     Hmac(hmac::Args),
     Placeholder(placeholder::Args),
+    Run(run::Args),
     Agent(agent::Args),
     Lock(lock::LockArgs),
     Unlock(lock::UnlockArgs),
@@ -154,7 +156,7 @@ pub fn run() -> ExitCode {
     if attack::is_worker() {
         return attack::work();
     }
-    if let Some(code) = agent::helper() {
+    if let Some(code) = agent::helper().or_else(run::helper) {
         return code;
     }
     let cli = match Cli::try_parse() {
@@ -180,6 +182,7 @@ pub fn run() -> ExitCode {
         Command::Unlock(args) => lock::unlock(&args),
         Command::Hmac(args) => hmac::run(&args),
         Command::Placeholder(args) => placeholder::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Websocket(args) => websocket::run(args),
         Command::Exchanges(args) => exchanges::run(args),
         Command::Token(args) => token::run(args),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 from typing import Any
 
 from ._errors import AgentUnavailable, HsmsignError, error_of
-from ._mac import check
+from ._mac import read, request
 from ._request import Signed, line
 from ._wire import LONGEST, TIMEOUT, socket_path
 
@@ -50,19 +49,11 @@ class AsyncSigner:
     async def hmac(self, message: "bytes | str", algorithm: "str | None" = None) -> bytes:
         """As `Signer.hmac`."""
         data = message.encode() if isinstance(message, str) else bytes(message)
-        if algorithm is not None:
-            keys = (await self.ask({"op": "keys"})).get("keys", [])
-            own = [key for key in keys if isinstance(key, dict) and self.key in (key.get("key"), key.get("name"))]
-            check(self.key, algorithm, own[0] if own else {})
-        request = {"hmac": {"key": self.key, "message_base64": base64.b64encode(data).decode()}}
-        try:
-            return base64.b64decode((await self.ask(request))["mac_base64"])
-        except (KeyError, TypeError, ValueError):
-            raise HsmsignError("the agent's answer has no MAC in it") from None
+        return read(await self.ask(request(self.key, data, algorithm)))
 
-    async def ask(self, request: "dict[str, Any]") -> "dict[str, Any]":
+    async def ask(self, wanted: "dict[str, Any]") -> "dict[str, Any]":
         """Sends a line of the agent's protocol."""
-        text = (json.dumps(request, ensure_ascii=True, separators=(",", ":")) + "\n").encode()
+        text = (json.dumps(wanted, ensure_ascii=True, separators=(",", ":")) + "\n").encode()
         here = (os.getpid(), asyncio.get_running_loop())
         if self._owner != here or self._lock is None:
             # Another loop or a child process: nothing of the connection may be used there.
@@ -70,13 +61,13 @@ class AsyncSigner:
         async with self._lock:
             answer = await self._exchange(text)
         try:
-            read = json.loads(answer)
+            told = json.loads(answer)
         except ValueError:
             self._drop()
             raise HsmsignError("the agent's answer is not JSON", "see that the socket is hsmsign's") from None
-        if not isinstance(read, dict) or read.get("ok") is not True:
-            raise error_of(read.get("error") if isinstance(read, dict) else None)
-        return read
+        if not isinstance(told, dict) or told.get("ok") is not True:
+            raise error_of(told.get("error") if isinstance(told, dict) else None)
+        return told
 
     async def _exchange(self, text: bytes) -> bytes:
         for again in (True, False):

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, Mapping
 
-from ._errors import HsmsignError, UnsupportedAlgorithm
-from ._keys import by_label
+from ._errors import HsmsignError
 from ._wire import TIMEOUT, ask
 
-_algorithms: "dict[str, str | None]" = {}
+
+def request(key: str, message: bytes, algorithm: "str | None" = None) -> "dict[str, Any]":
+    """The line that asks for a MAC. Where an algorithm is named, the agent refuses a key of another: its MAC would be
+    right for nobody."""
+    wanted: "dict[str, str]" = {"key": key, "message_base64": base64.b64encode(message).decode()}
+    if algorithm is not None:
+        wanted["algorithm"] = algorithm if algorithm.startswith("hmac-") else "hmac-" + _plain(algorithm)
+    return {"hmac": wanted}
 
 
-def check(key: str, algorithm: "str | None", info: "dict[str, Any] | None" = None) -> None:
-    """Refuses another hash than the key's own: the MAC would be right for nobody."""
-    if algorithm is None:
-        return
-    if key not in _algorithms:
-        known = info or by_label(key)
-        _algorithms[key] = known.get("algorithm")
-    own = _algorithms[key]
-    wanted = "hmac-" + algorithm.lower().replace("-", "").replace("_", "").replace("hmac", "")
-    if own is not None and own != wanted:
-        raise UnsupportedAlgorithm(
-            f"the key {key} is for {own}, and {wanted} was asked for",
-            "import the secret again with --algorithm, under another name",
-        )
+def _plain(algorithm: str) -> str:
+    return algorithm.lower().replace("-", "").replace("_", "")
+
+
+def read(answer: "Mapping[str, Any]") -> bytes:
+    """The MAC in an answer."""
+    try:
+        return base64.b64decode(answer["mac_base64"])
+    except (KeyError, TypeError, ValueError):
+        raise HsmsignError("the agent's answer has no MAC in it") from None
 
 
 def mac(
@@ -36,10 +38,4 @@ def mac(
     timeout: float = TIMEOUT,
 ) -> bytes:
     """The token's MAC of a message."""
-    check(key, algorithm)
-    request = {"hmac": {"key": key, "message_base64": base64.b64encode(message).decode()}}
-    answer = ask(request, socket, timeout)
-    try:
-        return base64.b64decode(answer["mac_base64"])
-    except (KeyError, TypeError, ValueError):
-        raise HsmsignError("the agent's answer has no MAC in it") from None
+    return read(ask(request(key, message, algorithm), socket, timeout))
