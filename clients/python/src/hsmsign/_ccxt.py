@@ -17,6 +17,7 @@ from ._errors import (
     UnsupportedAlgorithm,
 )
 from ._hook import STATE, compute, install
+from ._keys import by_label
 from ._placeholder import derive, label_of, within
 
 _MARKED = "_hsmsign_wrapped"
@@ -32,6 +33,7 @@ def hook(base: Any) -> None:
     base.eddsa = staticmethod(_eddsa(base.eddsa, base))
     base.ecdsa = staticmethod(_ecdsa(base.ecdsa))
     base.hash = staticmethod(_hash(base.hash))
+    base.base58_to_binary = staticmethod(_kept(base.base58_to_binary))
     base.eth_get_address_from_private_key = staticmethod(_address(base.eth_get_address_from_private_key))
     made = base.__init__
 
@@ -127,6 +129,15 @@ def _hash(original: Any) -> Any:
     return hash
 
 
+def _kept(original: Any) -> Any:
+    @functools.wraps(original)
+    def base58_to_binary(text: Any) -> Any:
+        # A placeholder is not base58; it comes to the signature as it is.
+        return text.encode() if isinstance(text, str) and within(text) else original(text)
+
+    return base58_to_binary
+
+
 def _address(original: Any) -> Any:
     @functools.wraps(original)
     def eth_get_address_from_private_key(private_key: Any) -> Any:
@@ -161,7 +172,7 @@ def _whole(original: Any, exchange: Any, args: Any, kwargs: Any) -> Any:
     api = kwargs.get("api", args[1] if len(args) > 1 else None)
     place = (str(path), str(api))
     raw: "set[tuple[str, str]]" = exchange.__dict__.setdefault("_hsmsign_raw", set())
-    if place in raw:
+    if place in raw or _is_generic(exchange):
         return _guarded(exchange, original(exchange, *args, **kwargs))
     composed = Composed()
     STATE.collect = composed.collect
@@ -180,13 +191,23 @@ def _whole(original: Any, exchange: Any, args: Any, kwargs: Any) -> Any:
                 f"this request of {exchange.id} cannot be signed as a whole, and private keys sign nothing else: {mismatch}"
             ) from None
         try:
-            done = original(exchange, *args, **kwargs)
+            # Composed again only where a signature took a form that is not known: that takes another nonce.
+            done = composed.raw(request) or original(exchange, *args, **kwargs)
         except PolicyDenied as error:
             raise PolicyDenied(
                 f"{error.message}; and the whole request could not be used: {mismatch}", error.fix, error.code
             ) from None
         raw.add(place)
         return _guarded(exchange, done)
+
+
+def _is_generic(exchange: Any) -> bool:
+    """Whether its key is of no exchange that hsmsign knows: that signs raw bytes only."""
+    for name in ("secret", "privateKey"):
+        label = _label(getattr(exchange, name, None) or "")
+        if label is not None and label[0]:
+            return by_label(label[0]).get("exchange") == "generic"
+    return False
 
 
 def _guarded(exchange: Any, request: Any) -> Any:

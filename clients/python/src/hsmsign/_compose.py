@@ -16,6 +16,7 @@ from typing import Any
 from . import _forms
 from ._errors import BadInput, HsmsignError, UnsupportedAlgorithm
 from ._keys import by_label
+from ._mac import mac
 from ._request import Signed, line
 from ._wire import ask
 
@@ -61,6 +62,15 @@ class Composed:
         except (BadInput, UnsupportedAlgorithm) as error:
             raise Mismatch(str(error)) from error
         return self._joined(request, Signed.of(answer))
+
+    def raw(self, request: "dict[str, Any]") -> "dict[str, Any] | None":
+        """The request with the raw MACs of its messages; none where one took a form that is not known."""
+        parts = [request["url"], request.get("body") or "", *map(str, (request.get("headers") or {}).values())]
+        for call in self.calls:
+            if not any(_forms.stands(call[4], part) for part in parts if isinstance(part, str)):
+                return None
+        values = [(call[4], mac(by_label(call[0])["key"], call[3], call[2])) for call in self.calls]
+        return filled(request, values)
 
     def _wanted(self, info: "dict[str, Any]", request: "dict[str, Any]") -> "dict[str, Any]":
         """The request line: the request without what its signatures put into it, with its stamps."""

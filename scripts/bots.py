@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Has bots' libraries sign with their secrets and with placeholders, and compares what they would send:
+scripts/bots.py PROGRAM [--json FILE]
+
+PROGRAM is the hsmsign to be tried. The libraries are those of scripts/bots-requirements.txt, in .cache/bots, which
+scripts/test.sh installs. Prints the tables of docs/bots.md; with --json writes what they were made from. Nothing is
+sent. Exits 1 where a request differs.
+"""
+
+import base64
+import collections
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PYTHON = ROOT / ".cache" / "bots" / "bin" / "python"
+TESTS = ROOT / "clients" / "python" / "tests"
+# Nobody's.
+SECRET = base64.b64encode(hashlib.sha512(b"hsmsign: a secret that is nobody's").digest()).decode()
+SEED = hashlib.sha256(b"hsmsign: a seed that is nobody's").digest()
+CREDENTIALS = {
+    "apiKey": "example-key", "secret": SECRET, "uid": "12345", "password": "pass", "privateKey": SECRET, "login": "me",
+    "walletAddress": "0x" + "12" * 20, "accountId": "1234", "token": "token",
+}  # fmt: skip
+# What ccxt wants of an exchange's credentials beyond their names.
+SPECIAL = {"gemini": {"apiKey": "account-example"}}
+
+
+def base58(data):
+    alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+    number, out = int.from_bytes(data, "big"), ""
+    while number:
+        number, digit = divmod(number, 58)
+        out = alphabet[digit] + out
+    return "1" * (len(data) - len(data.lstrip(b"\0"))) + out
+
+
+def private_keys():
+    """Exchanges whose secret is a private key, with how it is written there."""
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+    def pem(key):
+        return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()).decode()
+
+    edwards = ed25519.Ed25519PrivateKey.from_private_bytes(SEED)
+    curve = ec.derive_private_key(int.from_bytes(SEED, "big") >> 1, ec.SECP256R1())
+    return {
+        "backpack": {"secret": base64.b64encode(SEED).decode()},
+        "coinbase": {"secret": pem(curve)},
+        "revolutx": {"privateKey": pem(edwards)},
+        "modetrade": {"secret": "ed25519:" + base58(SEED)},
+        "woofipro": {"secret": "ed25519:" + base58(SEED)},
+    }
+
+
+def required():
+    """The credentials that each exchange of ccxt wants."""
+    import ccxt
+
+    keys = private_keys()
+    wanted = {}
+    for name in ccxt.exchanges:
+        needs = getattr(ccxt, name)().requiredCredentials
+        given = {key: CREDENTIALS.get(key, "x") for key, needed in needs.items() if needed}
+        wanted[name] = {**given, **SPECIAL.get(name, {}), **keys.get(name, {})}
+    return wanted
+
+
+class Place:
+    """Folders of hsmsign with a token."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        self.environment = {"PATH": os.environ["PATH"], "HSMSIGN_HOME": f"{folder}/home", "HOME": folder}
+        self.run("init", "--softhsm")
+
+    def run(self, *args, text="", check=True):
+        done = subprocess.run(
+            [self.program, *args], input=text, env=self.environment, capture_output=True, text=True, check=False
+        )
+        if check and done.returncode:
+            raise SystemExit(f"bots.py: {args}: {done.stderr}")
+        return done
+
+    def import_keys(self, lines):
+        """Imports keys; answers the names of those that were taken, and why the others were not."""
+        done = self.run("import", "--json", text="".join(json.dumps(line) + "\n" for line in lines), check=False)
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        return {line["key"]: answer for line, answer in zip(lines, answers)}
+
+
+def seen(path):
+    """What a run of ccxt_calls.py saw, by exchange."""
+    calls = collections.defaultdict(list)
+    for line in path.read_text().splitlines():
+        name, *rest = json.loads(line)
+        calls[name].append(rest)
+    return calls
+
+
+def calls(place, mode, secrets, out, hooked):
+    """Runs ccxt_calls.py with these secrets, under hsmsign run or not."""
+    keys = pathlib.Path(place.folder) / "secrets.json"
+    keys.write_text(json.dumps(secrets))
+    command = [PYTHON, TESTS / "ccxt_calls.py", mode, keys, out]
+    if hooked:
+        command = [place.program, "run", "--", *command]
+    done = subprocess.run(command, env=place.environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"bots.py: {mode}: {done.stderr[-3000:]}")
+    return seen(out)
+
+
+def generic(name, credentials, form, algorithm):
+    """The line that imports a secret as a key of no exchange, in the form that the library makes of it."""
+    text = credentials["secret"]
+    made = {
+        "text": text,
+        "upper": text.upper(),
+        "base64-of-text": base64.b64encode(text.encode()).decode(),
+        "md5": hashlib.md5(text.encode()).hexdigest(),
+    }.get(form, text)
+    return {"exchange": "generic", "key": name, "secret": made, "algorithm": f"hmac-{algorithm}", "allow": ["raw"]}
+
+
+def import_all(place, plain, secrets):
+    """Imports each exchange's secret: as the exchange's, where hsmsign knows it, else as a generic key."""
+    lines = []
+    for name in plain:
+        given = secrets[name]
+        line = {"exchange": name, "key": name, "secret": given.get("secret") or given.get("privateKey"), "api_key": given.get("apiKey"),
+                "passphrase": given.get("password"), "user_id": given.get("uid"), "allow": ["raw", "withdrawals"]}  # fmt: skip
+        if "BEGIN" in (line["secret"] or ""):
+            line["algorithm"] = "p256" if name == "coinbase" else "ed25519"
+        lines.append({key: value for key, value in line.items() if value is not None})
+    answers = place.import_keys([line for line in lines if line.get("secret")])
+    again = []
+    for line in lines:
+        answer = answers.get(line["key"])
+        if answer and not answer["ok"] and "passphrase" in line:
+            again.append({key: value for key, value in line.items() if key != "passphrase"})
+    answers.update(place.import_keys(again))
+    again = []
+    for line in lines:
+        answer = answers.get(line["key"])
+        if answer and not answer["ok"] and "user_id" in line:
+            again.append({key: value for key, value in line.items() if key not in ("user_id", "passphrase")})
+    answers.update(place.import_keys(again))
+    if os.environ.get("SHOW"):
+        print({name: answer["error"]["message"] for name, answer in answers.items() if not answer["ok"]})
+    again = {False: [], True: []}
+    for name, rows in plain.items():
+        forms = collections.Counter(form for row in rows for form in row[2] if "/" in form and not form.startswith("another"))
+        if forms and not answers.get(name, {"ok": False})["ok"]:
+            form, algorithm = forms.most_common(1)[0][0].split("/")
+            again[form == "base64"].append(generic(name, secrets[name], form, algorithm))
+    answers.update(place.import_keys(again[False]))
+    for line in again[True]:
+        done = place.run("import", "--exchange", "generic", "--key", line["key"], "--algorithm", line["algorithm"], "--encoding",
+                         "base64", "--allow", "raw", text=line["secret"] + "\n", check=False)  # fmt: skip
+        answers[line["key"]] = {"ok": done.returncode == 0, "key": line["key"], "exchange": "generic"}
+    return answers
+
+
+def placeholders(place, secrets, answers):
+    """The same credentials with placeholders where the secrets were."""
+    made = {}
+    for name, given in secrets.items():
+        if answers.get(name, {}).get("ok"):
+            text = place.run("placeholder", name).stdout.strip()
+            made[name] = {key: text if key in ("secret", "privateKey") else value for key, value in given.items()}
+        else:
+            made[name] = {**given, "secret": "aHNtc2lnbjpub25lAAAAAAAAAAAAAAAA"} if "secret" in given else given
+    return made
+
+
+def compare(plain, hooked):
+    """Of each exchange: calls that are signed, of these the same with a placeholder, of these as whole requests; and what
+    differs first."""
+    table = {}
+    for name, rows in plain.items():
+        signed = same = whole = 0
+        first = why = None
+        for row, other in zip(rows, hooked.get(name, [])):
+            if not row[2] or row[3] is None:
+                continue
+            signed += 1
+            if row[3] == other[3]:
+                same += 1
+                whole += other[5] == "whole"
+                why = why if other[5] in ("whole", None) else why or other[5]
+            elif first is None:
+                first = f"{row[0]} {row[1]}: {other[4] or 'another request'}"
+        table[name] = {"signed": signed, "same": same, "whole": whole, "first": first, "raw because": why}
+    return table
+
+
+def main():
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        return print(__doc__.strip())
+    if len(sys.argv) not in (2, 4) or (len(sys.argv) == 4 and sys.argv[2] != "--json"):
+        sys.exit("bots.py: takes the program, and --json FILE; see --help")
+    if not PYTHON.exists():
+        sys.exit("bots.py: the libraries are not installed: scripts/test.sh does that")
+    if pathlib.Path(sys.prefix) != PYTHON.parent.parent:
+        os.execv(PYTHON, [PYTHON, *sys.argv])
+    program = os.path.abspath(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o700)
+        place = Place(program, folder)
+        folder = pathlib.Path(folder)
+        secrets = required()
+        plain = calls(place, "sync", secrets, folder / "plain", hooked=False)
+        answers = import_all(place, plain, secrets)
+        stand_ins = placeholders(place, secrets, answers)
+        hooked = calls(place, "sync", stand_ins, folder / "hooked", hooked=True)
+        result = {"ccxt": compare(plain, hooked), "keys": {name: answer.get("exchange") or answer["error"]["message"] for name, answer in answers.items()}}
+    if len(sys.argv) == 4:
+        pathlib.Path(sys.argv[3]).write_text(json.dumps(result, indent=1))
+    for name, row in result["ccxt"].items():
+        print(name, *row.values(), sep="\t")
+    return None
+
+
+if __name__ == "__main__":
+    main()
