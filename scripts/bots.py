@@ -22,15 +22,21 @@ sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".cache" / "bots" / "bin" / "python"
 TESTS = ROOT / "clients" / "python" / "tests"
-# Nobody's.
-SECRET = base64.b64encode(hashlib.sha512(b"hsmsign: a secret that is nobody's").digest()).decode()
+# Nobody's. It is hex, and base64 as well.
+SECRET = hashlib.sha256(b"hsmsign: a secret that is nobody's").hexdigest()
+LONG = base64.b64encode(hashlib.sha512(SECRET.encode()).digest()).decode()
 SEED = hashlib.sha256(b"hsmsign: a seed that is nobody's").digest()
 CREDENTIALS = {
     "apiKey": "example-key", "secret": SECRET, "uid": "12345", "password": "pass", "privateKey": SECRET, "login": "me",
     "walletAddress": "0x" + "12" * 20, "accountId": "1234", "token": "token",
 }  # fmt: skip
 # What ccxt wants of an exchange's credentials beyond their names.
-SPECIAL = {"gemini": {"apiKey": "account-example"}}
+SPECIAL = {
+    "coinbase": {"apiKey": "organizations/nobody/apiKeys/nobody"},
+    "gemini": {"apiKey": "account-example"},
+    "lbank": {"secret": SECRET[:32]},
+    **{name: {"secret": LONG} for name in ("btcmarkets", "coinbaseexchange", "kraken", "krakenfutures")},
+}
 
 
 def base58(data):
@@ -51,9 +57,10 @@ def private_keys():
         return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()).decode()
 
     edwards = ed25519.Ed25519PrivateKey.from_private_bytes(SEED)
+    public = edwards.public_key().public_bytes(form.Encoding.Raw, form.PublicFormat.Raw)
     curve = ec.derive_private_key(int.from_bytes(SEED, "big") >> 1, ec.SECP256R1())
     return {
-        "backpack": {"secret": base64.b64encode(SEED).decode()},
+        "backpack": {"secret": base64.b64encode(SEED).decode(), "apiKey": base64.b64encode(public).decode()},
         "coinbase": {"secret": pem(curve)},
         "revolutx": {"privateKey": pem(edwards)},
         "modetrade": {"secret": "ed25519:" + base58(SEED)},
@@ -133,13 +140,15 @@ def generic(name, credentials, form, algorithm):
 
 def import_all(place, plain, secrets):
     """Imports each exchange's secret: as the exchange's, where hsmsign knows it, else as a generic key."""
-    lines = []
+    lines, private = [], private_keys()
     for name in plain:
         given = secrets[name]
         line = {"exchange": name, "key": name, "secret": given.get("secret") or given.get("privateKey"), "api_key": given.get("apiKey"),
                 "passphrase": given.get("password"), "user_id": given.get("uid"), "allow": ["raw", "withdrawals"]}  # fmt: skip
         if "BEGIN" in (line["secret"] or ""):
             line["algorithm"] = "p256" if name == "coinbase" else "ed25519"
+        if name in private:
+            line["allow"] = ["withdrawals"]
         lines.append({key: value for key, value in line.items() if value is not None})
     answers = place.import_keys([line for line in lines if line.get("secret")])
     again = []
@@ -154,8 +163,6 @@ def import_all(place, plain, secrets):
         if answer and not answer["ok"] and "user_id" in line:
             again.append({key: value for key, value in line.items() if key not in ("user_id", "passphrase")})
     answers.update(place.import_keys(again))
-    if os.environ.get("SHOW"):
-        print({name: answer["error"]["message"] for name, answer in answers.items() if not answer["ok"]})
     again = {False: [], True: []}
     for name, rows in plain.items():
         forms = collections.Counter(form for row in rows for form in row[2] if "/" in form and not form.startswith("another"))
@@ -178,7 +185,8 @@ def placeholders(place, secrets, answers):
             text = place.run("placeholder", name).stdout.strip()
             made[name] = {key: text if key in ("secret", "privateKey") else value for key, value in given.items()}
         else:
-            made[name] = {**given, "secret": "aHNtc2lnbjpub25lAAAAAAAAAAAAAAAA"} if "secret" in given else given
+            none = "aHNtc2lnbjpub25lAAAAAAAAAAAAAAAA"
+            made[name] = {key: none if key in ("secret", "privateKey") else value for key, value in given.items()}
     return made
 
 

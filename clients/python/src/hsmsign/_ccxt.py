@@ -184,12 +184,22 @@ def _whole(original: Any, exchange: Any, args: Any, kwargs: Any) -> Any:
     if not composed.calls:
         return request
     try:
-        return composed.sign(request)
+        done = composed.sign(request)
+        seen: "set[tuple[str, str]]" = exchange.__dict__.setdefault("_hsmsign_whole", set())
+        if place in seen or not composed.may_be_raw() or composed.raw(request) in (None, done):
+            seen.add(place)
+            return done
+        # Both were looked at once: ccxt signs another message here than the exchange's file says.
+        raw.add(place)
+        return _guarded(exchange, composed.raw(request))
     except Mismatch as mismatch:
         if any(call[2] in ("rsa", "ed25519", "p256") for call in composed.calls):
-            raise UnsupportedAlgorithm(
-                f"this request of {exchange.id} cannot be signed as a whole, and private keys sign nothing else: {mismatch}"
-            ) from None
+            try:
+                return composed.token(request)
+            except Mismatch:
+                raise UnsupportedAlgorithm(
+                    f"this request of {exchange.id} cannot be signed as a whole, and private keys sign nothing else: {mismatch}"
+                ) from None
         try:
             # Composed again only where a signature took a form that is not known: that takes another nonce.
             done = composed.raw(request) or original(exchange, *args, **kwargs)

@@ -24,8 +24,10 @@ from ._wire import ask
 _STAMPS = {
     "nonce": re.compile(r"nonce", re.I),
     "window": re.compile(r"window", re.I),
-    "timestamp": re.compile(r"time|expire|ts$|^date$", re.I),
+    "timestamp": re.compile(r"time|expir|stamp|ts$|^date$", re.I),
 }
+# A header that is a list, as in `ts=1700000000001,sig=…,nonce=…`.
+_LISTED = re.compile(r'(?:^|[\s,;])(ts|timestamp|nonce)="?([\w-]+)')
 
 
 class Mismatch(Exception):
@@ -57,11 +59,25 @@ class Composed:
         if info.get("exchange") in (None, "generic"):
             raise Mismatch("the key is a generic one, and signs raw bytes only")
         wanted = self._wanted(info, request)
-        try:
-            answer = ask(wanted)
-        except (BadInput, UnsupportedAlgorithm) as error:
-            raise Mismatch(str(error)) from error
-        return self._joined(request, Signed.of(answer))
+        # Where no nonce is seen there may be none; where the exchange lets that be, it is asked for in the second place.
+        tries = [wanted]
+        if "nonce" not in wanted:
+            tries.append({**wanted, "nonce": None})
+            if "timestamp" in wanted:
+                # Some exchanges call a time what hsmsign knows as their nonce.
+                rest = {name: value for name, value in wanted.items() if name != "timestamp"}
+                tries.append({**rest, "nonce": wanted["timestamp"]})
+        why: "Exception | None" = None
+        for one in tries:
+            try:
+                return self._joined(request, Signed.of(ask(one)))
+            except (BadInput, UnsupportedAlgorithm, Mismatch) as error:
+                why = why or error
+        raise Mismatch(str(why)) from why
+
+    def may_be_raw(self) -> bool:
+        """Whether its key was allowed raw MACs."""
+        return all("raw" in (by_label(call[0]).get("allow") or ()) for call in self.calls)
 
     def raw(self, request: "dict[str, Any]") -> "dict[str, Any] | None":
         """The request with the raw MACs of its messages; none where one took a form that is not known."""
@@ -104,6 +120,8 @@ class Composed:
     def _stamp(self, name: str, value: str, stamps: "dict[str, str]") -> None:
         """Finds the timestamp and nonce that a header carries."""
         if any(written in value for written in self._written()):
+            for listed, stamp in _LISTED.findall(value):
+                stamps.setdefault("nonce" if listed == "nonce" else "timestamp", stamp)
             token = re.search(r"eyJ[\w-]+\.eyJ[\w-]+", value)
             if token:
                 self._claims(token.group(), stamps)
@@ -131,6 +149,27 @@ class Composed:
         for name in ("nbf", "iat", "timestamp"):
             if name in claims:
                 stamps.setdefault("timestamp", str(claims[name]))
+
+    def token(self, request: "dict[str, Any]") -> "dict[str, Any]":
+        """The request with the agent's own headers in place of those that hold a signature: a token (JWT) says the same in
+        the agent's words. Raises Mismatch where more than that differs."""
+        wanted = self._wanted(by_label(self.calls[0][0]), request)
+        # It makes its own time and nonce.
+        for name in ("timestamp", "nonce"):
+            wanted.pop(name, None)
+        try:
+            signed = Signed.of(ask(wanted))
+        except (BadInput, UnsupportedAlgorithm) as error:
+            raise Mismatch(str(error)) from error
+        if signed.url != request["url"] or (signed.text or "") != (request.get("body") or ""):
+            raise Mismatch("the agent composes it in another way")
+        written = self._written()
+        headers = {
+            name: value
+            for name, value in (request.get("headers") or {}).items()
+            if not any(one in str(value) for one in written)
+        }
+        return {**request, "headers": {**signed.headers, **headers}}
 
     def _joined(self, request: "dict[str, Any]", signed: Signed) -> "dict[str, Any]":
         """ccxt's request with the agent's signatures, if that is the agent's own answer."""
