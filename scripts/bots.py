@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Has bots' libraries sign with their secrets and with placeholders, and compares what they would send:
-scripts/bots.py PROGRAM [--json FILE]
+scripts/bots.py PROGRAM [--sample N] [--write | --check]
 
 PROGRAM is the hsmsign to be tried. The libraries are those of scripts/bots-requirements.txt, in .cache/bots, which
-scripts/test.sh installs. Prints the tables of docs/bots.md; with --json writes what they were made from. Nothing is
-sent. Exits 1 where a request differs.
+scripts/test.sh installs. Prints the tables of docs/bots.md; --write puts them there, --check exits 1 where less is the
+same than stands there. --sample tries N calls of each exchange. Nothing is sent.
 """
 
 import base64
@@ -22,6 +22,9 @@ sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".cache" / "bots" / "bin" / "python"
 TESTS = ROOT / "clients" / "python" / "tests"
+CCXT = "4.5.90"
+# Between these lines of docs/bots.md the tables stand.
+BEGIN, END = "<!-- made by scripts/bots.py -->", "<!-- the end of what scripts/bots.py made -->"
 # Nobody's. It is hex, and base64 as well.
 SECRET = hashlib.sha256(b"hsmsign: a secret that is nobody's").hexdigest()
 LONG = base64.b64encode(hashlib.sha512(SECRET.encode()).digest()).decode()
@@ -145,12 +148,14 @@ def import_all(place, plain, secrets):
         given = secrets[name]
         line = {"exchange": name, "key": name, "secret": given.get("secret") or given.get("privateKey"), "api_key": given.get("apiKey"),
                 "passphrase": given.get("password"), "user_id": given.get("uid"), "allow": ["raw", "withdrawals"]}  # fmt: skip
-        if "BEGIN" in (line["secret"] or ""):
+        # Without one, what is asked is only whether hsmsign can sign for the exchange at all.
+        line["secret"] = line["secret"] or SECRET
+        if "BEGIN" in line["secret"]:
             line["algorithm"] = "p256" if name == "coinbase" else "ed25519"
         if name in private:
             line["allow"] = ["withdrawals"]
         lines.append({key: value for key, value in line.items() if value is not None})
-    answers = place.import_keys([line for line in lines if line.get("secret")])
+    answers = place.import_keys(lines)
     again = []
     for line in lines:
         answer = answers.get(line["key"])
@@ -196,7 +201,7 @@ def compare(plain, hooked):
     table = {}
     for name, rows in plain.items():
         signed = same = whole = 0
-        first = why = None
+        first = None
         for row, other in zip(rows, hooked.get(name, [])):
             if not row[2] or row[3] is None:
                 continue
@@ -204,37 +209,138 @@ def compare(plain, hooked):
             if row[3] == other[3]:
                 same += 1
                 whole += other[5] == "whole"
-                why = why if other[5] in ("whole", None) else why or other[5]
             elif first is None:
                 first = f"{row[0]} {row[1]}: {other[4] or 'another request'}"
-        table[name] = {"signed": signed, "same": same, "whole": whole, "first": first, "raw because": why}
+        table[name] = {"signed": signed, "same": same, "whole": whole, "first": first}
     return table
+
+
+LIBRARIES = {
+    "python_binance": ("python-binance", "binance"),
+    "python_binance_async": ("python-binance, asyncio", "binance"),
+    "binance_connector": ("binance-connector", "binance"),
+    "binance_sdk_spot": ("binance-sdk-spot", "binance"),
+    "krakenex": ("krakenex", "kraken"),
+    "pybit": ("pybit", "bybit"),
+    "python_okx": ("python-okx", "okx"),
+    "kucoin_python": ("kucoin-python", "kucoin"),
+    "python_kucoin": ("python-kucoin", "kucoin"),
+    "kucoin_universal_sdk": ("kucoin-universal-sdk", "kucoin"),
+    "bitfinex_api_py": ("bitfinex-api-py", "bitfinex"),
+}
+
+
+def libraries(place, secrets, stand_ins):
+    """Of each other library, whether it sends the same with a placeholder."""
+    rows = {}
+    for name, (shown, exchange) in LIBRARIES.items():
+        seen = []
+        for given, command in ((secrets, []), (stand_ins, [place.program, "run", "--"])):
+            script = [PYTHON, TESTS / "libraries.py", name, "example-key", given[exchange]["secret"]]
+            done = subprocess.run([*command, *script], env=place.environment, capture_output=True, text=True, check=False)
+            seen.append(done.stdout or done.stderr[-300:])
+        rows[shown] = "same" if seen[0] == seen[1] and seen[0].startswith("[") else seen[1]
+    return rows
+
+
+def why_not(row, answer):
+    """Why an exchange is not counted, in one line."""
+    if answer and not answer["ok"]:
+        return answer["error"]["message"]
+    return row["first"] or "ccxt signs none of its calls without a session that was opened before"
+
+
+def markdown(table, again, answers, others):
+    """The tables of docs/bots.md, as lines."""
+    same = [name for name, row in table.items() if row["signed"] and row["same"] == row["signed"]]
+    in_async = [name for name in same if again[name]["signed"] == again[name]["same"] == table[name]["signed"]]
+    total = sum(table[name]["signed"] for name in same)
+    yield f"ccxt {CCXT}: {len(same)} of {len(table)} exchanges, {total} calls; in async_support {len(in_async)}."
+    yield from ("", "| Exchange | Calls | As whole requests |", "|---|---|---|")
+    for name in same:
+        yield f"| {name} | {table[name]['signed']} | {table[name]['whole']} |"
+    yield from ("", "| Not counted | Same calls | Why |", "|---|---|---|")
+    for name, row in table.items():
+        if name not in same:
+            why = why_not(row, answers.get(name)).replace("|", "/")
+            yield f"| {name} | {row['same']} of {row['signed']} | {why} |"
+    yield from ("", "| Library | With a placeholder |", "|---|---|")
+    for name, result in others.items():
+        yield f"| {name} | {result} |"
+
+
+def counted(lines):
+    """The exchanges and libraries that lines of the tables count."""
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    exchanges = {row[0] for row in cells if len(row) == 3 and row[1].isdigit()}
+    return exchanges | {row[0] for row in cells if len(row) == 2 and row[1] == "same"}
+
+
+def in_page(lines, write):
+    """Puts the tables into docs/bots.md; or tells what it counts and the tables do not."""
+    page = ROOT / "docs" / "bots.md"
+    head, mark, rest = page.read_text().partition(BEGIN)
+    inside, end, tail = rest.partition(END)
+    if not mark or not end:
+        sys.exit(f"bots.py: docs/bots.md has no place for the tables: {BEGIN} and {END}")
+    if write:
+        page.write_text(head + mark + "\n" + "\n".join(lines) + "\n" + end + tail)
+        return
+    missing = counted(inside.splitlines()) - counted(lines)
+    if missing:
+        told = [line for line in lines if any(line.startswith(f"| {name} |") for name in missing)]
+        sys.exit("bots.py: docs/bots.md counts what is not the same:\n" + "\n".join(told))
+
+
+def arguments():
+    """The program, how many calls of each exchange, and what becomes of the tables."""
+    rest = sys.argv[1:]
+    program, sample, then = None, 0, None
+    while rest:
+        word = rest.pop(0)
+        if word == "--sample" and rest and rest[0].isdigit():
+            sample = int(rest.pop(0))
+        elif word in ("--write", "--check") and then is None:
+            then = word
+        elif not word.startswith("-") and program is None:
+            program = os.path.abspath(word)
+        else:
+            sys.exit(f"bots.py: what is {word}? See --help")
+    if program is None:
+        sys.exit("bots.py: takes the program; see --help")
+    return program, sample, then
 
 
 def main():
     if sys.argv[1:] in (["-h"], ["--help"]):
         return print(__doc__.strip())
-    if len(sys.argv) not in (2, 4) or (len(sys.argv) == 4 and sys.argv[2] != "--json"):
-        sys.exit("bots.py: takes the program, and --json FILE; see --help")
+    program, sample, then = arguments()
     if not PYTHON.exists():
         sys.exit("bots.py: the libraries are not installed: scripts/test.sh does that")
     if pathlib.Path(sys.prefix) != PYTHON.parent.parent:
         os.execv(PYTHON, [PYTHON, *sys.argv])
-    program = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o700)
         place = Place(program, folder)
+        place.environment["CALLS"] = str(sample)
         folder = pathlib.Path(folder)
         secrets = required()
         plain = calls(place, "sync", secrets, folder / "plain", hooked=False)
         answers = import_all(place, plain, secrets)
         stand_ins = placeholders(place, secrets, answers)
-        hooked = calls(place, "sync", stand_ins, folder / "hooked", hooked=True)
-        result = {"ccxt": compare(plain, hooked), "keys": {name: answer.get("exchange") or answer["error"]["message"] for name, answer in answers.items()}}
-    if len(sys.argv) == 4:
-        pathlib.Path(sys.argv[3]).write_text(json.dumps(result, indent=1))
-    for name, row in result["ccxt"].items():
-        print(name, *row.values(), sep="\t")
+        # One agent for all of it.
+        place.run("agent", "start")
+        try:
+            table = compare(plain, calls(place, "sync", stand_ins, folder / "hooked", hooked=True))
+            plain = calls(place, "async", secrets, folder / "plain", hooked=False)
+            again = compare(plain, calls(place, "async", stand_ins, folder / "hooked", hooked=True))
+            others = libraries(place, secrets, stand_ins)
+        finally:
+            place.run("agent", "stop", check=False)
+    lines = list(markdown(table, again, answers, others))
+    print("\n".join(lines))
+    if then:
+        in_page(lines, then == "--write")
     return None
 
 
