@@ -20,6 +20,7 @@ pub(super) fn files() -> Vec<(&'static str, &'static str)> {
         "__init__.py",
         "_after.py",
         "_async.py",
+        "_auth.py",
         "_ccxt.py",
         "_compose.py",
         "_errors.py",
@@ -32,8 +33,11 @@ pub(super) fn files() -> Vec<(&'static str, &'static str)> {
         "_run.py",
         "_signer.py",
         "_wire.py",
+        "aiohttp.py",
         "ccxt.py",
+        "httpx.py",
         "py.typed",
+        "requests.py",
     ]
 }
 
