@@ -1,6 +1,6 @@
 //! `config.toml`: the tokens by name, and what to do by default.
 
-use std::{collections::BTreeMap, fmt, ops::Range, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
@@ -62,6 +62,37 @@ pub struct AgentConfig {
     pub lock_after: u64,
     /// Whether all tokens that hold a key take turns, for throughput; else the first that is healthy signs.
     pub parallel: bool,
+    /// Where metrics are read: `127.0.0.1:PORT`, `[::1]:PORT` or the path of a Unix socket; none where they are off.
+    pub metrics: Option<MetricsAt>,
+}
+
+/// Where metrics are read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum MetricsAt {
+    /// A port of the loopback, that any process of the machine can read.
+    Port(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl TryFrom<String> for MetricsAt {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.starts_with('/') {
+            return Ok(Self::Unix(text.into()));
+        }
+        match text.parse::<SocketAddr>() {
+            Ok(address) if address.ip().is_loopback() => Ok(Self::Port(address)),
+            Ok(address) => Err(format!(
+                "metrics are served to this machine alone, and {address} is not of the loopback: use 127.0.0.1:PORT, [::1]:PORT or the path of a Unix socket"
+            )),
+            Err(_) => Err(format!(
+                "{text:?} is no place for metrics: use 127.0.0.1:PORT, [::1]:PORT or the whole path of a Unix socket"
+            )),
+        }
+    }
 }
 
 impl Default for AgentConfig {
@@ -73,6 +104,7 @@ impl Default for AgentConfig {
             call_timeout: 30,
             lock_after: 0,
             parallel: false,
+            metrics: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is set up, what works and what does not, each with what to do.
 
+mod agent;
+
 use std::sync::Arc;
 
 use crate::{
@@ -43,6 +45,7 @@ pub struct Diagnosis {
 pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
     let mut report = Report(Vec::new());
     report.memory();
+    let served = report.agent();
     let config = match Config::load(home) {
         Ok(config) => config,
         Err(error) => {
@@ -50,7 +53,9 @@ pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
             return report.0;
         }
     };
-    if config.tokens.is_empty() {
+    // Who has only an agent's socket needs neither.
+    let served = served && config.tokens.is_empty();
+    if config.tokens.is_empty() && !served {
         report.note("no token is set up", Some("hsmsign init"));
     }
     let tokens = Arc::new(Tokens::new(home, config.clone(), Arc::clone(ask)));
@@ -60,8 +65,15 @@ pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
     let enrol = Enrol::new(home, Arc::clone(&tokens));
     report.journal(home, &enrol);
     report.schemes(home);
-    report.keys(home, &enrol);
+    report.keys(home, &enrol, served);
     report.0
+}
+
+/// Looks at what there is without folders of one's own; none where no agent of another user serves this one.
+pub fn examine_served() -> Option<Vec<Diagnosis>> {
+    let mut report = Report(Vec::new());
+    report.memory();
+    report.agent().then_some(report.0)
 }
 
 struct Report(Vec<Diagnosis>);
@@ -193,13 +205,13 @@ impl Report {
         }
     }
 
-    fn keys(&mut self, home: &Home, enrol: &Enrol) {
+    fn keys(&mut self, home: &Home, enrol: &Enrol, served: bool) {
         let keyring = FileKeyring::new(home);
         let names = match keyring.names() {
             Ok(names) => names,
             Err(error) => return self.bad(&error),
         };
-        if names.is_empty() {
+        if names.is_empty() && !served {
             self.note("no key is imported", Some("hsmsign import --exchange EXCHANGE"));
         }
         let (catalogue, nonces) = (Catalogue::new(home.user_schemes()), Nonces::new(home));

@@ -2,7 +2,7 @@
 
 mod strangers;
 
-pub use strangers::refuse_strangers;
+pub use strangers::{refuse_strangers, remember_libraries};
 
 use std::sync::OnceLock;
 
@@ -24,8 +24,7 @@ pub fn soften() {
 
 /// Forbids core dumps, tracing and `/proc/PID/mem` to other processes of the same user, and makes new files private.
 ///
-/// Remembers which libraries were put into the process before it began, for [`refuse_strangers`]. What remains: root, and
-/// a preloaded library that hides.
+/// What remains: root, and a preloaded library that hides; [`refuse_strangers`] finds the others.
 ///
 /// # Errors
 /// When the kernel refuses; a program that handles secrets should then stop.
@@ -49,6 +48,6 @@ pub fn harden() -> Result<()> {
     })?;
     let before = rustix::process::umask(Mode::from_bits_truncate(0o077));
     let _first = UMASK.set(before);
-    strangers::look();
+    strangers::mind();
     Ok(())
 }

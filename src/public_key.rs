@@ -51,6 +51,10 @@ pub enum PublicForm {
     Base64,
     /// Lower-case hex of the key itself.
     Hex,
+    /// Base58 of the key itself, with Bitcoin's alphabet.
+    Base58,
+    /// The same with `ed25519:` in front.
+    PrefixedBase58,
 }
 
 impl PublicKey {
@@ -155,6 +159,8 @@ impl PublicKey {
             }
             PublicForm::Base64 => base64ct::Base64::encode_string(self.raw()),
             PublicForm::Hex => base16ct::lower::encode_string(self.raw()),
+            PublicForm::Base58 => bs58::encode(self.raw()).into_string(),
+            PublicForm::PrefixedBase58 => format!("ed25519:{}", self.text(PublicForm::Base58)),
         }
     }
 
@@ -249,6 +255,10 @@ mod tests {
             key.text(PublicForm::Base64),
             "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="
         );
+        // By Python's base58 2.1.1.
+        let base58 = "586Z7H2vpX9qNhN2T4e9Utugie3ogjbxzGaMtM3E6HR5";
+        assert_eq!(key.text(PublicForm::Base58), base58);
+        assert_eq!(key.text(PublicForm::PrefixedBase58), format!("ed25519:{base58}"));
         assert_eq!(
             key.text(PublicForm::Pem),
             "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n-----END PUBLIC KEY-----"

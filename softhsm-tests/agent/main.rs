@@ -4,8 +4,12 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 
+mod confined;
 mod faults;
 mod life;
 mod lines;
+mod manager;
+mod metrics;
+mod people;
 mod road;
 mod running;

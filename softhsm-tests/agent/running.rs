@@ -4,8 +4,8 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
-    path::PathBuf,
-    process::{Child, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -31,13 +31,22 @@ impl<'p> Running<'p> {
 
     /// As [`Running::start`], with further arguments.
     pub fn start_with(place: &'p Place, args: &[&str]) -> Self {
+        Self::of(place, place.command(&[&["agent"], args].concat()))
+    }
+
+    /// As [`Running::start`], by a command that becomes the agent.
+    pub fn of(place: &'p Place, command: Command) -> Self {
+        Self::at(place, command, &place.home().join("agent.sock"))
+    }
+
+    /// As [`Running::of`], with a socket elsewhere.
+    pub fn at(place: &'p Place, mut command: Command, socket: &Path) -> Self {
         let log = File::options()
             .create(true)
             .append(true)
             .open(place.path().join("agent.err"))
             .unwrap();
-        let child = place
-            .command(&[&["agent"], args].concat())
+        let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -45,7 +54,7 @@ impl<'p> Running<'p> {
             .unwrap();
         let mut running = Self { place, child };
         let begun = Instant::now();
-        while UnixStream::connect(running.socket()).is_err() {
+        while UnixStream::connect(socket).is_err() {
             assert!(running.child.try_wait().unwrap().is_none(), "{}", running.log());
             assert!(begun.elapsed() < Duration::from_secs(60), "{}", running.log());
             std::thread::sleep(Duration::from_millis(5));

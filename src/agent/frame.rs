@@ -49,6 +49,8 @@ pub enum Told {
     Data(Secret),
     /// It was not done.
     Refused(Error),
+    /// So many PINs were given to the token since this was told last. It answers nothing.
+    Tried(u64),
 }
 
 /// A key's place on its token with what it computes, as a worker reads it.
@@ -105,6 +107,7 @@ impl Told {
                 let told = serde_json::json!([error.code().name(), error.message(), error.remedy()]);
                 write(out, id, 2, &[told.to_string().as_bytes()]);
             }
+            Self::Tried(times) => write(out, id, 3, &[&times.to_le_bytes()]),
         }
     }
 }
@@ -128,6 +131,7 @@ pub fn read_told(frame: &mut [u8]) -> Result<(u64, Told)> {
                 None => error,
             })
         }
+        3 => Told::Tried(u64::from_le_bytes(rest.try_into().map_err(|_| torn())?)),
         _ => return Err(torn()),
     };
     Ok((id, told))
@@ -209,6 +213,10 @@ mod tests {
             (error.code(), error.message(), error.remedy()),
             (Code::TokenMissing, "gone", Some("plug it in"))
         );
+
+        let mut out = Vec::new();
+        Told::Tried(2).write(0, &mut out);
+        assert!(matches!(read_told(&mut out), Ok((0, Told::Tried(2)))));
     }
 
     #[test]

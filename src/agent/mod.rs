@@ -11,6 +11,7 @@ mod frame;
 pub mod front;
 mod job;
 pub mod launcher;
+mod sandbox;
 pub mod socket;
 pub mod wire;
 pub mod worker;

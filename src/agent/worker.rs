@@ -59,6 +59,7 @@ pub fn run(token: &str) -> Result<()> {
         asks,
         places: HashMap::new(),
         missed: None,
+        pins_told: 0,
         fds: VecDeque::new(),
     }
     .serve(front)
@@ -95,6 +96,8 @@ struct Worker {
     places: HashMap<Vec<u8>, (KeyRef, Algorithm)>,
     /// That its device was missed, and when: whoever waited in line meanwhile is told the same at once.
     missed: Option<(Instant, Error)>,
+    /// How many PINs the token was given that the front knows of.
+    pins_told: u64,
     /// Descriptors that came and belong to frames that are not read yet.
     fds: VecDeque<OwnedFd>,
 }
@@ -115,7 +118,13 @@ impl Worker {
             let mut waiting = 0;
             while let Some(length) = frame::first(&input[done..])? {
                 let (id, ask) = frame::read_ask(&input[done..done + length])?;
-                self.answer(ask).write(id, &mut output);
+                let told = self.answer(ask);
+                let pins = self.tokens.pins_given();
+                if pins > self.pins_told {
+                    Told::Tried(pins - self.pins_told).write(0, &mut output);
+                    self.pins_told = pins;
+                }
+                told.write(id, &mut output);
                 done += length;
                 waiting += 1;
                 if waiting >= BATCH || frame::first(&input[done..])?.is_none() {

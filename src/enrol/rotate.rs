@@ -149,7 +149,7 @@ impl Enrol {
         };
         let scheme = self.catalogue.get(&record.exchange)?;
         let kind = scheme.kind(Some(record.algorithm))?;
-        if kind.api_key_is_public() && kind.public_text(public) != api_key {
+        if !kind.may_be_known_as(api_key, public) {
             return Err(bad_input(format!(
                 "the API key of {} is the public key itself, and this is another",
                 scheme.name()

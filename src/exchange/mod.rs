@@ -55,6 +55,7 @@ pub use endpoint::Endpoint;
 pub use example::Example;
 pub use impossible::{Impossible, impossible};
 pub use key::KeyKind;
+pub use locate::located;
 pub use prepare::{NonceNeed, Prepared, Stamps};
 pub use reveals::Reveals;
 pub use scheme::Scheme;

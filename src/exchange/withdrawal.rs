@@ -126,7 +126,7 @@ impl PathRule {
             Some((method, path)) => {
                 let known = METHODS.into_iter().find(|known| *known == method);
                 let known = known.ok_or_else(|| {
-                    bad_input(format!("`withdrawal.paths` has {shown:?}")).fix(format!(
+                    bad_input(format!("`paths` has {shown:?}")).fix(format!(
                         "write one of {} in front of the path, or none",
                         METHODS.join(", ")
                     ))
@@ -135,7 +135,7 @@ impl PathRule {
             }
         };
         if !path.starts_with('/') && !path.starts_with('*') {
-            return Err(bad_input(format!("the path {path:?} does not begin with `/`")));
+            return Err(bad_input(format!("{path:?} does not begin with `/`")).within("paths"));
         }
         let mut pattern = path.to_lowercase();
         while pattern.len() > 1 && pattern.ends_with('/') {
@@ -222,17 +222,20 @@ impl Prepared<'_> {
         let facts = &self.plan.facts;
         let path = self.endpoint.plain_path.as_str();
         let (query, body) = (self.query.as_str(), self.parameters());
-        // Where the path is not signed, no method protects either: there the rule is for honest mistakes.
-        let told = (facts.signs_method || !facts.signs_path) && !self.endpoint.websocket;
+        // Where the path is not signed, no method protects either: there the rule is for honest mistakes. An endpoint's
+        // word says method and path, and holds for every endpoint that has the same.
+        let told =
+            (facts.signs_method || facts.tells_endpoint || !facts.signs_path) && !self.endpoint.websocket;
         let hit = rules.paths.iter().find(|rule| {
             let other = rule.method.is_some_and(|method| method != self.endpoint.method);
-            !(told && other)
-                && (fits(&rule.pattern, path)
-                    || without_endings(path).any(|bare| fits(&rule.pattern, bare))
-                    || facts
-                        .seams
-                        .iter()
-                        .any(|seam| across(seam, &rule.pattern, &self.endpoint, query, body)))
+            facts.tells_endpoint && self.is_told_like(rule)
+                || !(told && other)
+                    && (fits(&rule.pattern, path)
+                        || without_endings(path).any(|bare| fits(&rule.pattern, bare))
+                        || facts
+                            .seams
+                            .iter()
+                            .any(|seam| across(seam, &rule.pattern, &self.endpoint, query, body)))
         });
         if let Some(rule) = hit {
             return Some(rule.says());
@@ -242,6 +245,14 @@ impl Prepared<'_> {
             return shown_in(rules, &format!("{query}{body}").to_lowercase()).map(PathRule::says);
         }
         None
+    }
+
+    /// Whether an endpoint that the rule means has the word of this request's.
+    fn is_told_like(&self, rule: &PathRule) -> bool {
+        let (method, path) = (&self.endpoint.method, &self.endpoint.path);
+        self.scheme.of_the_same_word(method, path).any(|(method, path)| {
+            rule.method.is_none_or(|wanted| wanted == method) && fits(&rule.pattern, &endpoint::plain(path))
+        })
     }
 
     fn field_rule(&self, rules: &Rules) -> Option<String> {

@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -99,11 +99,19 @@ pub struct ConfiguredPin {
     given: Mutex<Option<Secret>>,
     /// How long the PIN is that was given last; 0 where none was.
     length: AtomicUsize,
+    /// How many PINs were given, shared with other tokens' providers.
+    count: Arc<AtomicU64>,
 }
 
 impl ConfiguredPin {
-    /// The provider for one token.
-    pub fn new(home: &Home, token: &str, source: PinSource, ask: Arc<dyn Ask>) -> Self {
+    /// The provider for one token; `count` goes up with each PIN that it gives.
+    pub fn new(
+        home: &Home,
+        token: &str,
+        source: PinSource,
+        ask: Arc<dyn Ask>,
+        count: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             source,
             token: token.to_owned(),
@@ -111,6 +119,7 @@ impl ConfiguredPin {
             ask,
             given: Mutex::default(),
             length: AtomicUsize::new(0),
+            count,
         }
     }
 
@@ -272,6 +281,7 @@ impl PinProvider for ConfiguredPin {
             }
         }?;
         self.length.store(pin.len(), Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
         Ok(pin)
     }
 
@@ -383,7 +393,13 @@ mod tests {
         let home = Home::at(folder.path());
         let file = folder.path().join("pin");
         write_private(&file, b"1234\n").unwrap();
-        let pin = ConfiguredPin::new(&home, "t", PinSource::File(file.clone()), Arc::new(Nobody));
+        let pin = ConfiguredPin::new(
+            &home,
+            "t",
+            PinSource::File(file.clone()),
+            Arc::new(Nobody),
+            Arc::default(),
+        );
         let request = PinRequest::default();
         assert_eq!(pin.pin(&request).unwrap().expose(), b"1234");
         pin.refused(None);

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rustix::io::Errno;
@@ -34,6 +37,8 @@ pub struct Tokens {
     open: Mutex<HashMap<String, Arc<dyn Token>>>,
     /// Where the PINs of the open ones came from.
     pub(super) pins: Mutex<HashMap<String, Arc<ConfiguredPin>>>,
+    /// How many PINs the tokens were given.
+    pins_given: Arc<AtomicU64>,
     /// The attacks by which the tokens that were tried give keys away.
     pub(super) leaks: Mutex<HashMap<String, Vec<String>>>,
 }
@@ -47,6 +52,7 @@ impl Tokens {
             ask,
             open: Mutex::default(),
             pins: Mutex::default(),
+            pins_given: Arc::default(),
             leaks: Mutex::default(),
         }
     }
@@ -54,6 +60,11 @@ impl Tokens {
     /// The configuration.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How many PINs the tokens were given to log in with.
+    pub fn pins_given(&self) -> u64 {
+        self.pins_given.load(Ordering::Relaxed)
     }
 
     /// Whether a token can be opened without asking a person.
@@ -107,6 +118,7 @@ impl Tokens {
             name,
             pin_source(config)?,
             Arc::clone(&self.ask),
+            Arc::clone(&self.pins_given),
         ));
         let settings = settings(&self.home, name, config)?;
         let token = Pkcs11Token::open(settings, Arc::clone(&pin) as _)?;

@@ -51,6 +51,8 @@ pub struct Flight {
     pub work: Work,
     /// When it came.
     pub began: Instant,
+    /// When a token was asked last.
+    pub asked: Instant,
     /// The token that has it, by number.
     pub worker: Option<usize>,
     /// Whether that token was told.

@@ -2,14 +2,18 @@
 
 mod clients;
 mod flights;
+mod metrics;
 mod ops;
 mod poll;
 mod road;
+mod scrape;
 mod signals;
+mod systemd;
 mod workers;
 
 use std::{
     collections::HashMap,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -18,14 +22,20 @@ use rustix::{
     net::{SocketFlags, accept_with},
 };
 
-pub use self::signals::Signals;
 use self::{
     clients::{Client, MOST_HELD},
     flights::Flights,
     poll::{Interest, Poll, Ready, Source},
+    scrape::Scrape,
     workers::{Launcher, Worker},
 };
-use super::{launcher::Program, socket::Listening};
+pub use self::{scrape::MetricsSocket, signals::Signals, systemd::Manager};
+use super::{
+    frame::Told,
+    launcher::Program,
+    sandbox::{self, Confined},
+    socket::Listening,
+};
 use crate::{
     config::Config,
     error::{Code, Error, Result, failed},
@@ -59,6 +69,10 @@ pub struct Settings {
     pub config: (String, Config),
     /// Where clients come in.
     pub listening: Listening,
+    /// Where the metrics are read; none where they are off.
+    pub metrics: Option<MetricsSocket>,
+    /// What is told how it goes.
+    pub manager: Manager,
     /// What says that no other agent serves these folders.
     pub alone: Alone,
     /// How helpers are started.
@@ -99,6 +113,8 @@ struct Front {
     config_text: String,
     poll: Poll,
     listening: Listening,
+    scrape: Scrape,
+    manager: Manager,
     _alone: Alone,
     signals: Signals,
     launcher: Launcher,
@@ -124,6 +140,7 @@ struct Front {
     /// The token that is asked next where all take turns.
     turn: usize,
     last_request: Instant,
+    confined: Option<Confined>,
 }
 
 /// Serves clients until a signal or one of them ends it.
@@ -135,6 +152,14 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<Ended> {
     let mut front = Front::new(settings, launcher)?;
     front.open_tokens();
     ready();
+    // Nothing of a client was read yet.
+    let socket = front.listening.folder().map(Path::to_owned);
+    let confined = sandbox::confine(&front.home, socket)?;
+    if let Some(warning) = confined.warning() {
+        eprintln!("hsmsign agent: {warning}");
+    }
+    front.confined = Some(confined);
+    front.manager.serving();
     front.serve()
 }
 
@@ -161,6 +186,8 @@ impl Front {
             home: settings.home,
             config: settings.config.1,
             config_text: settings.config.0,
+            scrape: Scrape::new(settings.metrics, &poll)?,
+            manager: settings.manager,
             poll,
             listening: settings.listening,
             _alone: settings.alone,
@@ -181,6 +208,7 @@ impl Front {
             room: vec![0; CHUNK].into(),
             turn: 0,
             last_request: now,
+            confined: None,
         })
     }
 
@@ -195,14 +223,16 @@ impl Front {
             } else {
                 TICK
             };
-            self.poll.wait(longest, &mut ready)?;
+            self.poll.wait(self.manager.patience(longest), &mut ready)?;
             let idle = ready.is_empty() && self.again.is_empty();
             self.now = Instant::now();
+            self.manager.alive(self.now);
             for event in &ready {
                 match event.source {
                     Source::Listener => self.accept(),
                     Source::Signal => self.signal(),
-                    Source::Metrics => {}
+                    Source::Metrics => self.scrape.accept(&self.poll, self.now),
+                    Source::Reader(index, generation) => self.reader_ready(index, generation, *event),
                     Source::Client(index, generation) => self.client_ready(index, generation, *event),
                     Source::Worker(index, generation) => {
                         self.worker_ready(index, generation, *event, &mut told)
@@ -242,12 +272,28 @@ impl Front {
             eprintln!("hsmsign agent: not reloaded, the old configuration stays in force: {error}");
         }
         if came.stop {
-            self.stopping.get_or_insert(self.now);
+            self.stop();
         }
     }
 
-    /// Reads the configuration again, whole or not at all. Tokens that are gone or changed are closed.
+    /// Takes no more lines, and ends when those at hand are answered.
+    fn stop(&mut self) {
+        if self.stopping.is_none() {
+            self.stopping = Some(self.now);
+            self.manager.stopping();
+        }
+    }
+
+    /// Reads the configuration again, whole or not at all.
     fn reload(&mut self) -> Result<()> {
+        self.manager.reloading();
+        let done = self.read_again();
+        self.manager.serving();
+        done
+    }
+
+    /// Tokens that are gone or changed are closed.
+    fn read_again(&mut self) -> Result<()> {
         let (text, config) = Config::load_text(&self.home)?;
         let kept = |name: &String, old: &Config| {
             old.tokens
@@ -300,6 +346,7 @@ impl Front {
             };
             let connected = self.clients.len() - self.free.len();
             if connected >= self.config.agent.connections {
+                self.counts.metrics.turned_away += 1;
                 let error = Error::new(
                     Code::TokenBusy,
                     format!("the agent has {connected} connections, which is as many as it takes"),
@@ -320,6 +367,7 @@ impl Front {
             });
             let source = Source::Client(index, self.generation);
             if self.poll.add(&client.socket, source, Interest::READ).is_ok() {
+                self.counts.metrics.connected += 1;
                 self.clients[index as usize] = Some(client);
             } else {
                 self.free.push(index);
@@ -351,7 +399,6 @@ impl Front {
     }
 
     fn client_ready(&mut self, index: u32, generation: u32, event: Ready) {
-        let held = self.clients.iter().flatten().map(Client::held).sum::<usize>();
         let Some(Some(client)) = self.clients.get_mut(index as usize) else {
             return;
         };
@@ -359,9 +406,15 @@ impl Front {
             return;
         }
         if event.read && client.interest.read {
-            client.receive(&mut self.room);
-            if held > MOST_HELD {
-                client.drop_held();
+            let read = client.receive(&mut self.room);
+            if read == self.room.len() {
+                // Many long lines that are not whole are looked at only when a read was full.
+                let held = self.clients.iter().flatten().map(Client::held).sum::<usize>();
+                if held > MOST_HELD
+                    && let Some(client) = self.client(index)
+                {
+                    client.drop_held();
+                }
             }
         } else if event.read && !client.interest.write {
             // Nothing is wanted of it, and yet it is ready: it is gone.
@@ -411,13 +464,7 @@ impl Front {
         }
     }
 
-    fn worker_ready(
-        &mut self,
-        index: u32,
-        generation: u32,
-        event: Ready,
-        told: &mut Vec<(u64, super::frame::Told)>,
-    ) {
+    fn worker_ready(&mut self, index: u32, generation: u32, event: Ready, told: &mut Vec<(u64, Told)>) {
         let number = index as usize;
         let Some(worker) = self.workers.get_mut(number) else {
             return;
@@ -427,7 +474,10 @@ impl Front {
         }
         let received = worker.receive(&mut self.room, self.now, told);
         for (id, told) in told.drain(..) {
-            self.told(id, told);
+            match told {
+                Told::Tried(times) => self.counts.metrics.pin_tried(&self.workers[number].token, times),
+                told => self.told(id, told),
+            }
         }
         if let Err(error) = received {
             self.ended(number, error);
@@ -509,6 +559,7 @@ impl Front {
         {
             self.lock(None);
         }
+        self.scrape.expire(now);
         self.probe_sick();
     }
 }

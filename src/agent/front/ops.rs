@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Front, flights::Client};
+use super::{Front, flights::Client, metrics::Metrics};
 use crate::{
     agent::asked::Op,
+    enrol::public_text,
     error::{Code, Error, Result, bad_input},
     json::Json,
     policy::Caller,
@@ -17,10 +18,13 @@ pub struct Counts {
     began: Instant,
     /// When the loop last looked at the clocks.
     pub looked_at: Instant,
-    signed: u64,
+    /// Signatures and MACs that were given out.
+    pub signed: u64,
     denied: u64,
     refused: u64,
     longest: Duration,
+    /// For Prometheus.
+    pub metrics: Metrics,
 }
 
 impl Counts {
@@ -34,6 +38,7 @@ impl Counts {
             denied: 0,
             refused: 0,
             longest: Duration::ZERO,
+            metrics: Metrics::new(),
         }
     }
 
@@ -45,6 +50,7 @@ impl Counts {
 
     /// A line was refused.
     pub fn refused(&mut self, code: Code) {
+        self.metrics.refused(code);
         match code {
             Code::Denied => self.denied += 1,
             _ => self.refused += 1,
@@ -97,7 +103,9 @@ impl Front {
             return Err(bad_input(format!("`{}` takes no {shown:?}", op.name)));
         }
         Ok(Some(match op.name.as_str() {
-            "ping" => json!({"version": env!("CARGO_PKG_VERSION"), "pid": std::process::id()}),
+            "ping" => {
+                json!({"version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(), "uid": rustix::process::geteuid().as_raw()})
+            }
             "keys" => json!({"keys": self.keys()?}),
             "status" => self.status(),
             "lock" => {
@@ -117,7 +125,7 @@ impl Front {
             }
             "stop" => {
                 self.permit(caller, "stop it")?;
-                self.stopping.get_or_insert(self.now);
+                self.stop();
                 json!({})
             }
             name => {
@@ -157,6 +165,9 @@ impl Front {
             keys.push(json!({
                 "key": record.name.as_str(), "exchange": record.exchange, "algorithm": record.algorithm.name(),
                 "api_key": record.current.api_key,
+                "public_key": public_text(self.road.catalogue(), &record, &record.current),
+                "base_url": record.base_url, "created": record.current.created,
+                "hardware": record.current.copies.iter().all(|copy| copy.hardware),
                 "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
                 "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
             }));
@@ -198,6 +209,7 @@ impl Front {
             "connections": self.clients.len() - self.free.len(), "in_flight": self.flights.len(),
             "signed": self.counts.signed, "denied": self.counts.denied, "refused": self.counts.refused,
             "longest_us": u64::try_from(self.counts.longest.as_micros()).unwrap_or(u64::MAX),
+            "confined": self.confined.map(|confined| json!({"landlock": confined.files.name(), "seccomp": confined.calls})),
             "tokens": tokens,
         })
     }

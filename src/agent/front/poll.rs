@@ -36,6 +36,8 @@ pub enum Source {
     Signal,
     /// New readers of the metrics.
     Metrics,
+    /// A reader of the metrics, by number and generation.
+    Reader(u32, u32),
     /// A client, by number and generation: a number is used again.
     Client(u32, u32),
     /// A worker, by number and generation.
@@ -50,6 +52,7 @@ impl Source {
             Self::Metrics => 2,
             Self::Client(index, generation) => 3 | pack(index, generation),
             Self::Worker(index, generation) => 4 | pack(index, generation),
+            Self::Reader(index, generation) => 5 | pack(index, generation),
         }
     }
 
@@ -62,6 +65,7 @@ impl Source {
             1 => Self::Signal,
             2 => Self::Metrics,
             3 => Self::Client(index, generation),
+            5 => Self::Reader(index, generation),
             _ => Self::Worker(index, generation),
         }
     }
@@ -173,6 +177,7 @@ mod tests {
             Source::Client(0, 0),
             Source::Client(0xfff_ffff, u32::MAX),
             Source::Worker(3, 9),
+            Source::Reader(15, 1),
         ] {
             assert_eq!(Source::of(source.number()), source);
         }

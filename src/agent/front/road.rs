@@ -108,6 +108,7 @@ impl Front {
             id,
             work,
             began: self.now,
+            asked: self.now,
             worker: None,
             told: false,
             tried: Vec::new(),
@@ -235,6 +236,7 @@ impl Front {
             flight.tried.push(worker);
             flight.worker = Some(worker);
             flight.told = true;
+            flight.asked = self.now;
             let message = std::mem::take(&mut flight.part.1);
             let (fetches, now) = (matches!(flight.work, Work::Passphrase(_)), self.now);
             let id = self.flights.put(flight);
@@ -325,6 +327,9 @@ impl Front {
         match told {
             Told::Refused(error) => {
                 let elsewhere = elsewhere(error.code());
+                if let (Some(number), Code::WrongPin) = (number, error.code()) {
+                    self.counts.metrics.pin_refused(&self.workers[number].token);
+                }
                 if let Some(number) = number
                     && elsewhere
                 {
@@ -340,9 +345,15 @@ impl Front {
             Told::Done(bytes) => {
                 if let Some(number) = number {
                     self.workers[number].is_well();
+                    if matches!(flight.work, Work::Sign(_) | Work::Hmac(_)) {
+                        let took = self.now - flight.asked;
+                        self.counts.metrics.answered(&self.workers[number].token, took);
+                    }
                 }
                 self.done(flight, bytes);
             }
+            // Told of no request.
+            Told::Tried(_) => {}
             Told::Data(secret) => {
                 if let Work::Passphrase(waiting) = flight.work {
                     let (record, again) = *waiting;

@@ -314,7 +314,11 @@ impl Worker {
             let done = take(&mut running.input, told)?;
             running.input.drain(..done);
         }
-        running.asked = running.asked.saturating_sub(told.len() - before);
+        let answers = told[before..]
+            .iter()
+            .filter(|(_, told)| !matches!(told, Told::Tried(_)))
+            .count();
+        running.asked = running.asked.saturating_sub(answers);
         running.progress = now;
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Messages built a second time, from what is sent alone and without the scheme language.
 
+mod more;
+
 use base64ct::{Base64, Encoding as _};
 use hsmsign::{json::Json, request::SignedRequest};
 use sha2::{Digest as _, Sha256, Sha512};
@@ -130,7 +132,9 @@ pub fn rebuilt(exchange: &str, signed: &SignedRequest) -> Option<Vec<u8>> {
         body: String::from_utf8(signed.body.clone().unwrap_or_default()).unwrap(),
         target: target.clone(),
     };
-    message(exchange, &sent).or_else(|| other_message(exchange, &sent, &url))
+    message(exchange, &sent)
+        .or_else(|| other_message(exchange, &sent, &url))
+        .or_else(|| more::message(exchange, &sent))
 }
 
 /// Of exchanges whose message is text one after the other.

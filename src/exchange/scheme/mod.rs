@@ -1,16 +1,14 @@
 //! A scheme: one exchange, as its file says it, checked whole when it is read.
 
-use toml::Value;
+mod read;
 
+pub(super) use self::read::{is_host, is_id};
 use super::{
     carried::too_great,
     check::Test,
-    file::{SchemeFile, text},
-    key::{self, KeyKind},
-    like,
-    locate::located,
+    key::KeyKind,
     names::Shared,
-    plan::{METHODS, Plan},
+    plan::Plan,
     sending::Sending,
     sockets::Sockets,
     template::{Name, Template},
@@ -18,7 +16,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm,
-    error::{Code, Error, Result, bad_input},
+    error::{Code, Error, Result},
 };
 
 /// What one exchange wants.
@@ -69,126 +67,6 @@ impl FormPlan {
 }
 
 impl Scheme {
-    /// Reads and checks a file; `origin` names it in errors.
-    ///
-    /// # Errors
-    /// When it is not TOML, has an unknown key or a wrong type, or when a template of it is not whole or names what
-    /// there is not.
-    pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        like::read(text)
-            .and_then(|file| Self::read(file).map_err(|error| located(text, error)))
-            .map_err(|error| error.within(origin))
-    }
-
-    fn read(mut file: SchemeFile) -> Result<Self> {
-        let base = file.plan();
-        check_names(&file)?;
-        let (kinds, sets) = key::read(&file.key).map_err(|error| error.within("key"))?;
-        let mut credentials = file.credentials.clone();
-        credentials.extend(
-            file.optional
-                .iter()
-                .filter(|name| !name.ends_with("secret"))
-                .cloned(),
-        );
-        let shared = Shared {
-            credentials,
-            sets,
-            has_endpoints: !file.endpoints.is_empty(),
-        };
-        let mut plan = Plan::read(base.clone(), &shared)?;
-        plan.paths = file.paths;
-        let mut forms = Vec::new();
-        for (index, mut form) in std::mem::take(&mut file.form).into_iter().enumerate() {
-            let at = |error: Error| error.within(format_args!("form {}", index + 1));
-            let mut own = Plan::read(form.plan().over(&base), &shared).map_err(at)?;
-            own.paths.clone_from(&plan.paths);
-            let methods = form.method.map(super::file::Texts::list).unwrap_or_default();
-            if let Some(odd) = methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
-                return Err(at(bad_input(format!("there is no method {odd:?}"))));
-            }
-            let paths = form.path.map(super::file::Texts::list).unwrap_or_default();
-            if methods.is_empty() && paths.is_empty() {
-                return Err(at(bad_input("it has neither `path` nor `method`")));
-            }
-            forms.push(FormPlan {
-                paths,
-                methods,
-                plan: own,
-            });
-        }
-        let mut no_websocket = None;
-        let websocket = match file.websocket.take() {
-            None => None,
-            Some(socket) if socket.none.is_some() => {
-                no_websocket = socket.none;
-                None
-            }
-            Some(socket) => {
-                Some(Sockets::read(socket, &base, &shared).map_err(|error| error.within("websocket"))?)
-            }
-        };
-        let pairs = |table: &toml::Table, what: &str| -> Result<Vec<(String, String)>> {
-            let pair = |(name, value): (&String, &Value)| {
-                text_of(value)
-                    .map(|value| (name.clone(), value))
-                    .map_err(|error| error.within(format_args!("{what}.{name}")))
-            };
-            table.iter().map(pair).collect()
-        };
-        let host_for = pairs(&file.host_for, "host-for")?;
-        if let Some((_, host)) = host_for.iter().find(|(_, host)| !file.hosts.contains(host)) {
-            return Err(bad_input(format!(
-                "`host-for` names {host:?}, which is not among `hosts`"
-            )));
-        }
-        let endpoints = pairs(&file.endpoints, "endpoints")?;
-        for (endpoint, _) in &endpoints {
-            let fits = endpoint
-                .split_once(' ')
-                .is_some_and(|(method, path)| METHODS.contains(&method) && path.starts_with('/'));
-            if !fits {
-                return Err(bad_input(format!("`endpoints` has {endpoint:?}"))
-                    .fix("write endpoints as \"GET /path\" = \"…\", and keys of the top level before the first [table]"));
-            }
-        }
-        let mut withdrawal = file
-            .withdrawal
-            .map(Rules::read)
-            .transpose()
-            .map_err(|error| error.within("withdrawal"))?;
-        if let Some(rules) = &mut withdrawal {
-            let sockets = websocket.iter().flat_map(Sockets::plans);
-            let all = std::iter::once(&plan).chain(forms.iter().map(|form| &form.plan));
-            all.chain(sockets).for_each(|plan| rules.look_at(plan));
-        }
-        let sending = Sending::read(file.send.unwrap_or_default(), &file.hosts, withdrawal.as_ref())
-            .map_err(|error| error.within("send"))?;
-        Ok(Self {
-            id: file.id,
-            name: file.name,
-            docs: file.docs,
-            note: file.note,
-            closed: file.closed,
-            hosts: file.hosts,
-            host_for,
-            aliases: file.aliases,
-            kinds,
-            shared,
-            optional: file.optional,
-            endpoints,
-            plan,
-            forms,
-            websocket,
-            no_websocket,
-            withdrawal,
-            checked: file.checked,
-            sending,
-            like: file.like,
-            tests: file.test.into_iter().map(Test::from).collect(),
-        })
-    }
-
     /// The id, as in `--exchange`.
     pub fn id(&self) -> &str {
         &self.id
@@ -386,6 +264,22 @@ impl Scheme {
         self.forms.iter().find(fits).map_or(&self.plan, |form| &form.plan)
     }
 
+    /// What `[endpoints]` says of this method and path.
+    pub(crate) fn word_for(&self, method: &str, path: &str) -> Option<&str> {
+        let named = |(endpoint, _): &&(String, String)| endpoint.split_once(' ') == Some((method, path));
+        self.endpoints.iter().find(named).map(|(_, word)| word.as_str())
+    }
+
+    /// The endpoints, as method and path, of which `[endpoints]` says the same as of this one.
+    pub(crate) fn of_the_same_word(&self, method: &str, path: &str) -> impl Iterator<Item = (&str, &str)> {
+        let word = self.word_for(method, path);
+        let same = self
+            .endpoints
+            .iter()
+            .filter(move |(_, other)| Some(other.as_str()) == word);
+        same.filter_map(|(endpoint, _)| endpoint.split_once(' '))
+    }
+
     /// The logins of the exchange's sockets.
     pub(crate) fn websocket(&self) -> Result<&Sockets> {
         self.websocket.as_ref().ok_or_else(|| {
@@ -399,68 +293,4 @@ impl Scheme {
             }
         })
     }
-}
-
-fn check_names(file: &SchemeFile) -> Result<()> {
-    let is_id = |name: &str| {
-        let mut bytes = name.bytes();
-        bytes
-            .next()
-            .is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-            && name.len() <= 63
-            && bytes.all(|byte| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.')
-            })
-    };
-    if let Some(odd) = std::iter::once(&file.id)
-        .chain(&file.aliases)
-        .find(|name| !is_id(name))
-    {
-        return Err(
-            bad_input(format!("{odd:?} cannot be an exchange's id")).fix("use a-z, 0-9, `-`, `_` and `.`")
-        );
-    }
-    if file.hosts.is_empty() {
-        return Err(bad_input("`hosts` is empty").fix("list the API's hosts, the usual one first"));
-    }
-    if let Some(odd) = file.hosts.iter().find(|host| !is_host(host)) {
-        return Err(bad_input(format!("`hosts` has {odd:?}"))
-            .fix("write hosts in lower case, without https:// and path"));
-    }
-    let mut patterns = file.paths.iter();
-    if let Some(odd) = patterns.find(|pattern| !pattern.starts_with('/') && !pattern.starts_with('*')) {
-        return Err(bad_input(format!("the path {odd:?} does not begin with `/`")));
-    }
-    Ok(())
-}
-
-/// Whether it is a host as files write it, with its port where it is not the usual one.
-pub(super) fn is_host(host: &str) -> bool {
-    !host.is_empty()
-        && host
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:".contains(&byte))
-}
-
-fn text_of(value: &Value) -> Result<String> {
-    text(value)
-        .map(str::to_owned)
-        .map_err(|kind| bad_input(format!("it must be text, and is a TOML {kind}")))
-}
-
-/// A TOML error with its line and column.
-pub(crate) fn place(source: &str, error: &toml::de::Error) -> String {
-    let message = error.message().trim().replace('\n', " ");
-    match error.span() {
-        Some(span) => format!("{}: {message}", line_and_column(source, span.start)),
-        None => message,
-    }
-}
-
-/// Where a byte of a text is, for a person.
-pub(crate) fn line_and_column(source: &str, byte: usize) -> String {
-    let before = source.get(..byte).unwrap_or(source);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |text| text.chars().count()) + 1;
-    format!("line {line}, column {column}")
 }
