@@ -22,7 +22,8 @@ sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".cache" / "bots" / "bin" / "python"
 TESTS = ROOT / "clients" / "python" / "tests"
-CCXT = "4.5.90"
+NODE = ROOT / ".cache" / "bots-js"
+CCXT, CCXT_NODE = "4.5.90", "4.5.84"
 # Between these lines of docs/bots.md the tables stand.
 BEGIN, END = "<!-- made by scripts/bots.py -->", "<!-- the end of what scripts/bots.py made -->"
 # Nobody's. It is hex, and base64 as well.
@@ -62,12 +63,13 @@ def private_keys():
     edwards = ed25519.Ed25519PrivateKey.from_private_bytes(SEED)
     public = edwards.public_key().public_bytes(form.Encoding.Raw, form.PublicFormat.Raw)
     curve = ec.derive_private_key(int.from_bytes(SEED, "big") >> 1, ec.SECP256R1())
+    orderly = {"secret": "ed25519:" + base58(SEED), "apiKey": "ed25519:" + base58(public)}
     return {
         "backpack": {"secret": base64.b64encode(SEED).decode(), "apiKey": base64.b64encode(public).decode()},
         "coinbase": {"secret": pem(curve)},
         "revolutx": {"privateKey": pem(edwards)},
-        "modetrade": {"secret": "ed25519:" + base58(SEED)},
-        "woofipro": {"secret": "ed25519:" + base58(SEED)},
+        "modetrade": orderly,
+        "woofipro": orderly,
     }
 
 
@@ -121,6 +123,11 @@ def calls(place, mode, secrets, out, hooked):
     keys = pathlib.Path(place.folder) / "secrets.json"
     keys.write_text(json.dumps(secrets))
     command = [PYTHON, TESTS / "ccxt_calls.py", mode, keys, out]
+    if mode == "node":
+        # Where the module is found depends on where the script is.
+        script = NODE / "ccxt_calls.mjs"
+        script.write_text((ROOT / "clients" / "js" / "tests" / "ccxt_calls.mjs").read_text())
+        command = ["node", script, keys, out]
     if hooked:
         command = [place.program, "run", "--", *command]
     done = subprocess.run(command, env=place.environment, capture_output=True, text=True, check=False)
@@ -147,7 +154,7 @@ def import_all(place, plain, secrets):
     for name in plain:
         given = secrets[name]
         line = {"exchange": name, "key": name, "secret": given.get("secret") or given.get("privateKey"), "api_key": given.get("apiKey"),
-                "passphrase": given.get("password"), "user_id": given.get("uid"), "allow": ["raw", "withdrawals"]}  # fmt: skip
+                "passphrase": given.get("password"), "user_id": given.get("uid") or given.get("accountId"), "allow": ["raw", "withdrawals"]}  # fmt: skip
         # Without one, what is asked is only whether hsmsign can sign for the exchange at all.
         line["secret"] = line["secret"] or SECRET
         if "BEGIN" in line["secret"]:
@@ -250,15 +257,20 @@ def why_not(row, answer):
     return row["first"] or "ccxt signs none of its calls without a session that was opened before"
 
 
-def markdown(table, again, answers, others):
+def markdown(table, again, in_node, answers, others):
     """The tables of docs/bots.md, as lines."""
     same = [name for name, row in table.items() if row["signed"] and row["same"] == row["signed"]]
     in_async = [name for name in same if again[name]["signed"] == again[name]["same"] == table[name]["signed"]]
     total = sum(table[name]["signed"] for name in same)
-    yield f"ccxt {CCXT}: {len(same)} of {len(table)} exchanges, {total} calls; in async_support {len(in_async)}."
-    yield from ("", "| Exchange | Calls | As whole requests |", "|---|---|---|")
+    nodes = [name for name, row in in_node.items() if row["signed"] and row["same"] == row["signed"]]
+    calls_in_node = sum(in_node[name]["signed"] for name in nodes)
+    yield f"ccxt {CCXT} for Python: {len(same)} of {len(table)} exchanges, {total} calls; in async_support {len(in_async)}. "
+    yield f"ccxt {CCXT_NODE} for Node: {len(nodes)} of {len(in_node)} exchanges, {calls_in_node} calls, all by raw MACs."
+    yield from ("", "| Exchange | Calls in Python | As whole requests | In Node |", "|---|---|---|---|")
     for name in same:
-        yield f"| {name} | {table[name]['signed']} | {table[name]['whole']} |"
+        node = in_node.get(name)
+        told = "not there" if node is None else str(node["signed"]) if name in nodes else f"{node['same']} of {node['signed']}"
+        yield f"| {name} | {table[name]['signed']} | {table[name]['whole']} | {told} |"
     yield from ("", "| Not counted | Same calls | Why |", "|---|---|---|")
     for name, row in table.items():
         if name not in same:
@@ -272,7 +284,8 @@ def markdown(table, again, answers, others):
 def counted(lines):
     """The exchanges and libraries that lines of the tables count."""
     cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
-    exchanges = {row[0] for row in cells if len(row) == 3 and row[1].isdigit()}
+    exchanges = {row[0] for row in cells if len(row) == 4 and row[1].isdigit()}
+    exchanges |= {f"{row[0]} in Node" for row in cells if len(row) == 4 and row[3].isdigit() and row[3] != "0"}
     return exchanges | {row[0] for row in cells if len(row) == 2 and row[1] == "same"}
 
 
@@ -286,9 +299,11 @@ def in_page(lines, write):
     if write:
         page.write_text(head + mark + "\n" + "\n".join(lines) + "\n" + end + tail)
         return
-    missing = counted(inside.splitlines()) - counted(lines)
-    if missing:
-        told = [line for line in lines if any(line.startswith(f"| {name} |") for name in missing)]
+    # What a sample has no signed call of was not tried.
+    missing = {name for name in counted(inside.splitlines()) - counted(lines) if not name.endswith(" in Node")}
+    told = [line for line in lines if line.split(" ")[1:2] and line.split(" ")[1] in {name.split(",")[0] for name in missing}]
+    told = [line for line in told if "| 0 of 0 |" not in line]
+    if told:
         sys.exit("bots.py: docs/bots.md counts what is not the same:\n" + "\n".join(told))
 
 
@@ -334,10 +349,12 @@ def main():
             table = compare(plain, calls(place, "sync", stand_ins, folder / "hooked", hooked=True))
             plain = calls(place, "async", secrets, folder / "plain", hooked=False)
             again = compare(plain, calls(place, "async", stand_ins, folder / "hooked", hooked=True))
+            plain = calls(place, "node", secrets, folder / "plain", hooked=False)
+            in_node = compare(plain, calls(place, "node", stand_ins, folder / "hooked", hooked=True))
             others = libraries(place, secrets, stand_ins)
         finally:
             place.run("agent", "stop", check=False)
-    lines = list(markdown(table, again, answers, others))
+    lines = list(markdown(table, again, in_node, answers, others))
     print("\n".join(lines))
     if then:
         in_page(lines, then == "--write")

@@ -96,7 +96,7 @@ need_kryoptic() {
     done
 }
 
-# need_bots: the libraries that bots use, from PyPI into .cache/bots, at the versions of scripts/bots-requirements.txt.
+# need_bots: the libraries that bots use, from PyPI into .cache/bots and from npm into .cache/bots-js, at the versions of scripts/bots-requirements.txt.
 # They ask for versions of one another that cannot be had together, so that all are named there. Two of them have the name
 # of another's module, and stand apart.
 need_bots() {
@@ -111,6 +111,9 @@ need_bots() {
     "$folder/bin/pip" install --quiet --no-deps --no-build-isolation -r "$wanted" || return
     "$folder/bin/pip" install --quiet --no-deps --target "$folder/apart/binance-connector" binance-connector==3.13.0 || return
     "$folder/bin/pip" install --quiet --no-deps --target "$folder/apart/python-kucoin" python-kucoin==2.2.0 || return
+    have node || need_packages nodejs npm
+    mkdir -p "$root/.cache/bots-js" && (cd "$root/.cache/bots-js" && say '{"private":true}' >package.json &&
+        npm install --silent --no-audit --no-fund --ignore-scripts ccxt@4.5.84) || return
     cp "$wanted" "$folder/installed"
 }
 

@@ -2,6 +2,7 @@
 //! the program finds them, and the agent for as long as it runs.
 
 mod interpreter;
+mod node;
 mod python;
 mod while_running;
 
@@ -27,9 +28,11 @@ use crate::{
 /// When the hooks cannot be written.
 pub fn environment(home: &Home, socket: &Path) -> Result<Vec<(&'static str, OsString)>> {
     let python = place(home, "python", &python::files())?;
+    let node = place(home, "node", &node::files())?;
     Ok(vec![
         ("HSMSIGN_SOCKET", socket.into()),
         ("PYTHONPATH", python::path(&python)),
+        ("NODE_OPTIONS", node::options(&node)),
     ])
 }
 
