@@ -2,6 +2,7 @@
 //!
 //! They know nothing of libFuzzer, so that `softhsm-tests/corpus.rs` runs them over the committed corpus as well.
 
+pub mod card;
 pub mod config;
 pub mod import;
 pub mod keyring;
@@ -18,7 +19,8 @@ pub mod uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
+    ("card", card::run),
     ("config", config::run),
     ("import", import::run),
     ("keyring", keyring::run),

@@ -7,9 +7,9 @@
 
 pub mod asked;
 pub mod client;
+pub mod errand;
 pub mod frame;
 pub mod front;
-mod job;
 pub mod launcher;
 mod sandbox;
 pub mod socket;

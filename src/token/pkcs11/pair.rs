@@ -256,6 +256,7 @@ fn imported(
         },
         hardening: ladder::hardening(module, session, object, allowed(algorithm)),
         rung,
+        attestation: None,
     }
 }
 
