@@ -161,7 +161,7 @@ fn a_token_that_is_taken_away_under_load_costs_no_request() {
                 std::thread::sleep(Duration::from_millis(random.below(400)));
                 std::fs::rename(&away, folder).unwrap();
                 // Before the other may go, this one must be known to be back: looking for it takes a third of a second.
-                std::thread::sleep(Duration::from_millis(600));
+                std::thread::sleep(Duration::from_millis(1500));
                 until("both are open again", || {
                     clients.iter().any(std::thread::ScopedJoinHandle::is_finished)
                         || ["softhsm", "second"]
