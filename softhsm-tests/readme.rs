@@ -34,8 +34,10 @@ const RUN: [&str; 9] = [
 /// The nonce of Kraken's documented request: it never varies.
 const KRAKEN_NONCE: &str = "1616492376594";
 
-/// Members of the agent's answers that are another's at each run.
-const OF_THE_RUN: [&str; 7] = [
+/// Members of the agent's answers that differ from run to run, or from kernel to kernel.
+const OF_THE_RUN: [&str; 9] = [
+    "landlock",
+    "seccomp",
     "pid",
     "worker_pid",
     "uid",
