@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Builds the Debian package: scripts/package.sh [--profile NAME] [--output FOLDER]
+# Builds the Debian package: scripts/package.sh [--profile NAME] [--no-build] [--output FOLDER]
 #
-# The program is built with the release profile, or the one that is named, and makes its manual pages and completions
-# itself; cargo-deb puts all together, and is built once into .cache/tools where it is missing. Prints the package's path.
+# The program is built with the release profile, or the one that is named (--no-build takes it as it is there), and makes its
+# manual pages and completions itself; cargo-deb puts all together, and is built once into .cache/tools where it is missing. Prints the package's path.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-profile=release output=
+profile=release output='' build=yes
 while [ $# -gt 0 ]; do
     case $1 in
     --profile) profile=${2:?--profile needs a name} && shift 2 ;;
     --output) output=$(realpath -m "${2:?--output needs a folder}") && shift 2 ;;
+    --no-build) build='' && shift ;;
     -h | --help) usage && exit ;;
     *) die "does not know $1; see --help" ;;
     esac
@@ -22,7 +23,7 @@ need_cargo
 need_cargo_tool cargo-deb 3.8.0 >&2
 have dpkg-shlibdeps || need_packages dpkg-dev >&2
 
-cargo build --quiet --locked --profile "$profile"
+[ -z "$build" ] || cargo build --quiet --locked --profile "$profile"
 program=$(built "$profile")/hsmsign
 made=target/package
 rm -rf "$made"

@@ -3,7 +3,8 @@
 #
 # Formatting, lints, dependencies, documentation, the scripts themselves, then all tests against the debug binary and
 # real tokens: SoftHSM, NSS, kryoptic, opencryptoki in namespaces of its own (root only), and virtual YubiKeys behind a
-# pcscd of its own (root only), which Yubico's ykman and yubikit use as well. Installs what is missing. A token that cannot be had is a line that says SKIPPED. Ends with the test runner's summary, and what the tests had to
+# pcscd of its own (root only), which Yubico's ykman and yubikit use as well; and the Debian package under a systemd of its own
+# (root only). Installs what is missing. A token that cannot be had is a line that says SKIPPED. Ends with the test runner's summary, and what the tests had to
 # leave out; any failure fails the whole.
 
 # shellcheck disable=SC2317  # the checks are functions that check() calls
@@ -25,6 +26,9 @@ have shellcheck || need_packages shellcheck
 need_cargo
 need_cargo_tool cargo-deny 0.20.2
 (need_packages libnss3 libnss3-tools) || say "SKIPPED: NSS cannot be had; what needs it says so"
+(need_packages systemd util-linux dpkg-dev) || say "SKIPPED: systemd cannot be had; what needs it says so"
+(need_packages python3-prometheus-client) || say "SKIPPED: Prometheus' parser cannot be had; what needs it says so"
+(need_cargo_tool cargo-deb 3.8.0) || say "SKIPPED: cargo-deb cannot be had; what needs it says so"
 (need_packages opencryptoki util-linux) || say "SKIPPED: opencryptoki cannot be had; what needs it says so"
 [ "$(id -u)" -eq 0 ] || say "SKIPPED: only root looks into another process's memory and becomes another user; what needs it says so"
 (need_virtual_reader) || say "SKIPPED: pcscd with the virtual reader vpcd cannot be had; what needs it says so"

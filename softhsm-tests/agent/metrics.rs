@@ -161,7 +161,7 @@ fn what_happened_is_counted_and_prometheus_own_parser_reads_it() {
 #[test]
 fn a_refused_pin_and_a_locked_token_are_seen() {
     let Some(place) = Place::with_kraken() else { return };
-    let socket = place.home().join("metrics.sock");
+    let socket = place.path().join("elsewhere/metrics.sock");
     set(&place, socket.to_str().unwrap());
     let config = place.home().join("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -186,6 +186,10 @@ fn a_refused_pin_and_a_locked_token_are_seen() {
     assert_eq!(seen["hsmsign_token_open{token=\"softhsm\"}"], 0.0);
     place.ok(&["lock"]);
     assert_eq!(page()["hsmsign_token_locked{token=\"softhsm\"}"], 1.0);
+    place.ok(&["agent", "stop"]);
+    until("it takes its sockets away", || {
+        !socket.exists() && !agent.socket().exists()
+    });
 }
 
 #[test]

@@ -38,5 +38,7 @@ find etc/systemd/system etc/systemd/user -type l -delete 2>/dev/null || true
 # For good: units make namespaces of their own, which begin at the real root.
 pivot_root . mnt
 umount -l /mnt
+# As systemd has it on a machine: it mounts units' credentials in one namespace for another.
+mount --make-rshared /
 exec /usr/bin/env -i container=hsmsign-test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --system --unit=basic.target

@@ -25,7 +25,7 @@ pub fn build() -> Option<(tempfile::TempDir, PathBuf)> {
     }
     let output = tempfile::tempdir().unwrap();
     let done = Command::new(root().join("scripts/package.sh"))
-        .args(["--profile", "dev", "--output"])
+        .args(["--no-build", "--profile", "dev", "--output"])
         .arg(output.path())
         .output()
         .unwrap();
@@ -115,7 +115,12 @@ impl Machine {
                 "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--root", "--wd", "--", "env", "-i",
             ])
             .args(["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"])
-            .args(["DEBIAN_FRONTEND=noninteractive", "SYSTEMD_PAGER="])
+            .args([
+                "DEBIAN_FRONTEND=noninteractive",
+                "SYSTEMD_PAGER=",
+                "timeout",
+                "30",
+            ])
             .args(command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -67,16 +67,16 @@ impl Confined {
     }
 }
 
-/// Confines this process and the threads that it starts from here on. `socket` is the folder in which its socket is
-/// removed at the end.
+/// Confines this process and the threads that it starts from here on. `sockets` are the folders in which its sockets
+/// are removed at the end.
 ///
 /// # Errors
 /// When the kernel knows how and fails at it.
-pub fn confine(home: &Home, socket: Option<PathBuf>) -> Result<Confined> {
+pub fn confine(home: &Home, sockets: Vec<PathBuf>) -> Result<Confined> {
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| failed(format!("the agent cannot be kept from new privileges: {error}")))?;
     Ok(Confined {
-        files: files(home, socket)?,
+        files: files(home, sockets)?,
         calls: calls()?,
     })
 }
@@ -84,7 +84,7 @@ pub fn confine(home: &Home, socket: Option<PathBuf>) -> Result<Confined> {
 /// What may be done with files of a kernel that knows all of this; an older one enforces what it knows.
 const KNOWN: ABI = ABI::V5;
 
-fn files(home: &Home, socket: Option<PathBuf>) -> Result<Extent> {
+fn files(home: &Home, sockets: Vec<PathBuf>) -> Result<Extent> {
     let told = |error: &dyn std::fmt::Display| {
         failed(format!("the agent cannot be confined to its folders: {error}"))
     };
@@ -99,7 +99,8 @@ fn files(home: &Home, socket: Option<PathBuf>) -> Result<Extent> {
         (PathBuf::from("/etc/localtime"), AccessFs::ReadFile.into()),
         (PathBuf::from("/usr/share/zoneinfo"), read),
     ];
-    rules.extend(socket.map(|folder| (folder, AccessFs::RemoveFile | AccessFs::ReadDir)));
+    let removal = AccessFs::RemoveFile | AccessFs::ReadDir;
+    rules.extend(sockets.into_iter().map(|folder| (folder, removal)));
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(KNOWN))

@@ -33,7 +33,10 @@ Examples:
   hsmsign agent start               in the background; asks for the PINs that it needs
   hsmsign agent status
   hsmsign agent                     in the foreground, as under systemd
-  hsmsign agent --group bots        programs of the members of that group may connect")]
+  hsmsign agent --group bots        programs of the members of that group may connect
+  systemctl enable --now hsmsign-agent.socket     a system agent, from the package
+
+Settings are in [agent] of config.toml: docs/agent.md.")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Verb>,

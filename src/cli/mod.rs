@@ -67,6 +67,7 @@ Examples:
                                                     or has the token make a key
   hsmsign sign kraken POST /0/private/Balance       the headers and body to send
   hsmsign send kraken POST /0/private/Balance       the exchange's answer
+  hsmsign agent start                               one signer for many programs
   hsmsign doctor                                    what is set up, and what is wrong
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 denied by the key's owner, 4 token or agent, 5 bad input.";

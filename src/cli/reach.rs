@@ -119,8 +119,9 @@ fn reach<T>(
     here: impl FnOnce(&Signer) -> Result<T>,
 ) -> Result<T> {
     let Some(mut agent) = Client::find()? else {
-        return here(&Around::find()?.signer()?).map_err(|error| match error.code() {
-            // It is more likely the agent's than nobody's.
+        // A key that is not here is more likely that agent's than nobody's.
+        let around = Around::find().map_err(|error| Client::barred().unwrap_or(error))?;
+        return here(&around.signer()?).map_err(|error| match error.code() {
             Code::UnknownKey => Client::barred().unwrap_or(error),
             _ => error,
         });

@@ -165,8 +165,9 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<Ended> {
     front.open_tokens();
     ready();
     // Nothing of a client was read yet.
-    let socket = front.listening.folder().map(Path::to_owned);
-    let confined = sandbox::confine(&front.home, socket)?;
+    let sockets = [front.listening.folder(), front.scrape.folder()];
+    let sockets = sockets.into_iter().flatten().map(Path::to_owned).collect();
+    let confined = sandbox::confine(&front.home, sockets)?;
     if let Some(warning) = confined.warning() {
         eprintln!("hsmsign agent: {warning}");
     }

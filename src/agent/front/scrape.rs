@@ -3,6 +3,7 @@
 use std::{
     net::TcpListener,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -97,6 +98,14 @@ impl Scrape {
             readers: (0..MOST).map(|_| None).collect(),
             generation: 0,
         })
+    }
+
+    /// The folder in which the socket's file must be removed at the end; none where there is no such file.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.socket {
+            Some(MetricsSocket::Unix(listening)) => listening.folder(),
+            _ => None,
+        }
     }
 
     /// Takes one that came. One that finds no room takes the place of the oldest.
