@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    errand,
     frame::{self, Ask, Told},
     wire,
 };
@@ -41,6 +42,9 @@ pub fn run(token: &str) -> Result<()> {
     let home = Home::from_env()?;
     let front = rustix::stdio::stdin();
     let mut config = set_up(front)?;
+    if token == errand::NAME {
+        return errand::run(front);
+    }
     let mut asks = false;
     if let Some(settings) = config.tokens.get_mut(token)
         && crate::token::pin_source(settings).is_ok_and(|source| source.interactive())
@@ -152,7 +156,7 @@ impl Worker {
             Ask::Compute { place, message } => self.compute(place, message).map(Told::Done),
             Ask::Data { place } => self.data(place).map(Told::Data),
             Ask::Open { pin } => self.open(pin).map(|()| Told::Done(Vec::new())),
-            Ask::Job(job) => super::job::run(&self.tokens, job, &mut self.fds).map(Told::Done),
+            Ask::Errand(_) => Err(failed("a worker does no errands")),
         };
         told.unwrap_or_else(Told::Refused)
     }

@@ -1,9 +1,11 @@
 //! The command line: one file a command, each arguments in, one call of the library, output.
 
+mod adopt;
 mod agent;
 mod attack;
 mod backup;
 mod doctor;
+mod errand;
 mod exchanges;
 mod fits;
 mod generate;
@@ -18,8 +20,10 @@ mod nonce;
 pub mod output;
 mod pages;
 mod parts;
+mod placeholder;
 mod reach;
 mod rotate;
+mod run;
 mod send;
 mod set;
 mod show;
@@ -70,6 +74,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied by the key's owner, 4 token or a
 enum Command {
     Init(init::Args),
     Import(import::Args),
+    Adopt(adopt::Args),
     Generate(generate::Args),
     List(list::Args),
     Show(show::Args),
@@ -81,6 +86,8 @@ enum Command {
     Sign(sign::Args),
     Send(send::Args),
     Hmac(hmac::Args),
+    Placeholder(placeholder::Args),
+    Run(run::Args),
     Agent(agent::Args),
     Lock(lock::LockArgs),
     Unlock(lock::UnlockArgs),
@@ -151,8 +158,11 @@ pub fn run() -> ExitCode {
     if attack::is_worker() {
         return attack::work();
     }
-    if let Some(code) = agent::helper() {
+    if let Some(code) = agent::helper().or_else(run::helper) {
         return code;
+    }
+    if let Some(done) = errand::by_agent() {
+        return done.unwrap_or_else(|error| output::report(&error));
     }
     let command = match signing().map_or_else(|| Cli::try_parse().map(|cli| cli.command), Ok) {
         Ok(command) => command,
@@ -161,6 +171,7 @@ pub fn run() -> ExitCode {
     let done = match command {
         Command::Init(args) => init::run(args),
         Command::Import(args) => import::run(args),
+        Command::Adopt(args) => adopt::run(&args),
         Command::Generate(args) => generate::run(args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),
@@ -175,6 +186,8 @@ pub fn run() -> ExitCode {
         Command::Lock(args) => lock::lock(&args),
         Command::Unlock(args) => lock::unlock(&args),
         Command::Hmac(args) => hmac::run(&args),
+        Command::Placeholder(args) => placeholder::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Websocket(args) => websocket::run(args),
         Command::Exchanges(args) => exchanges::run(args),
         Command::Token(args) => token::run(args),

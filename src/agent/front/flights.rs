@@ -90,6 +90,8 @@ pub enum Work {
     Passphrase(Box<(Arc<crate::keyring::Record>, Again)>),
     /// Whatever the worker answers: the members of a JSON object, or nothing.
     Worker,
+    /// As that; whoever did it is not needed again.
+    Errand,
     /// Nobody waits: the front wants to know for itself.
     Probe,
 }

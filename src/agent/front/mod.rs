@@ -326,13 +326,13 @@ impl Front {
                 .is_some_and(|old| config.tokens.get(name) == Some(old))
         };
         for worker in &mut self.workers {
-            if !kept(&worker.token, &self.config) {
+            if !worker.does_errands() && !kept(&worker.token, &self.config) {
                 worker.stop(&self.launcher);
                 worker.forget_failures();
             }
         }
         for index in 0..self.workers.len() {
-            if !self.workers[index].is_running() {
+            if !self.workers[index].is_running() && !self.workers[index].does_errands() {
                 self.lost(index, &failed("its token was set up anew"), false);
             }
         }
@@ -599,10 +599,9 @@ impl Front {
         }
         let deadline = self.config.agent.call_timeout();
         for number in 0..self.workers.len() {
-            if self.workers[number]
-                .owes_since()
-                .is_some_and(|since| since + deadline < now)
-            {
+            // A person who is asked for a secret may take their time.
+            let worker = &self.workers[number];
+            if !worker.does_errands() && worker.owes_since().is_some_and(|since| since + deadline < now) {
                 let error = failed(format!("it gave no answer for {} s", deadline.as_secs()));
                 self.ended(number, error);
             }

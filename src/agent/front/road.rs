@@ -191,7 +191,7 @@ impl Front {
             Work::Sign(composing) => &composing.borrow_owner().record,
             Work::Hmac(key) => &key.record,
             Work::Passphrase(waiting) => &*waiting.0,
-            Work::Worker | Work::Probe => return,
+            Work::Worker | Work::Errand | Work::Probe => return,
         };
         let slot = &flight.part.0;
         let mut holders: Vec<_> = record
@@ -325,6 +325,9 @@ impl Front {
         };
         let number = flight.worker.take();
         flight.told = false;
+        if let (Work::Errand, Some(number)) = (&flight.work, number) {
+            self.workers[number].stop(&self.launcher);
+        }
         match told {
             Told::Refused(error) => {
                 let elsewhere = elsewhere(error.code());
@@ -340,7 +343,7 @@ impl Front {
                 }
                 match flight.work {
                     Work::Probe => {}
-                    Work::Worker => self.refuse(flight.client, flight.id.as_ref(), &error),
+                    Work::Worker | Work::Errand => self.refuse(flight.client, flight.id.as_ref(), &error),
                     _ if elsewhere && let Some(number) = number => {
                         flight.refused(&self.workers[number].token, error);
                         self.dispatch(flight);
@@ -400,7 +403,7 @@ impl Front {
                 let line = super::ops::ok(flight.id.as_ref(), &format!("\"mac_base64\":\"{mac}\""));
                 self.answer(flight.client, line);
             }
-            Work::Worker => {
+            Work::Worker | Work::Errand => {
                 let members = String::from_utf8(bytes).unwrap_or_default();
                 let line = super::ops::ok(flight.id.as_ref(), &members);
                 self.answer(flight.client, line);
@@ -435,6 +438,12 @@ impl Front {
             } else {
                 "it was not signed"
             };
+            if matches!(flight.work, Work::Errand) {
+                let refusal = failed(format!("the command's process ended: {}", error.message()))
+                    .fix("it was done whole or not at all: see `hsmsign list`");
+                self.refuse(flight.client, flight.id.as_ref(), &refusal);
+                continue;
+            }
             let refusal = Error::new(
                 Code::TokenBusy,
                 format!("token {token} gave no answer: {}; {may}", error.message()),
@@ -442,7 +451,7 @@ impl Front {
             .fix("send the request again; its nonce is not used twice");
             match flight.work {
                 Work::Probe => {}
-                Work::Worker => self.refuse(flight.client, flight.id.as_ref(), &refusal),
+                Work::Worker | Work::Errand => self.refuse(flight.client, flight.id.as_ref(), &refusal),
                 _ => {
                     flight.refused(&token, refusal);
                     self.dispatch(flight);

@@ -15,6 +15,7 @@ use rustix::{
 use super::poll::Interest;
 use crate::{
     agent::{
+        errand,
         frame::{self, Ask, Told},
         launcher, wire,
     },
@@ -174,6 +175,11 @@ impl Worker {
             open: false,
             interest: Interest::READ,
         }
+    }
+
+    /// Whether it holds no token, and does commands for those who may not read the agent's files.
+    pub fn does_errands(&self) -> bool {
+        self.token == errand::NAME
     }
 
     /// Whether it runs.
