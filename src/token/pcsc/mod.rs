@@ -16,7 +16,7 @@ use std::{
 
 pub use self::{
     apdu::{Answer, Command},
-    trouble::no_reader,
+    trouble::{no_key, no_reader},
 };
 use self::{
     library::{Context, Handle, Library, library},
@@ -26,6 +26,8 @@ use crate::token::Result;
 
 /// How long to wait for a reader that another program holds for itself.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// And for another program's transaction, which may be waiting for a touch: that takes 15 seconds at most.
+const TURN: Duration = Duration::from_secs(18);
 
 /// pcscd, connected.
 pub struct Service {
@@ -84,16 +86,12 @@ impl Service {
     /// where no card is in it.
     ///
     /// # Errors
-    /// When another program holds the reader for itself, which is waited for a little, or the card does not answer.
+    /// When another program holds the reader for itself, or goes on with its transaction, which are waited for a little;
+    /// or the card does not answer.
     pub fn begin(&self, reader: &Reader) -> Result<Option<Transaction<'_>>> {
         let deadline = Instant::now() + PATIENCE;
-        let mut pause = Duration::from_millis(5);
         loop {
             match self.try_begin(reader) {
-                Err(SHARING) if Instant::now() < deadline => {
-                    sleep(pause);
-                    pause = (pause * 2).min(Duration::from_millis(100));
-                }
                 // Another program reset the card since we connected; nothing was asked of it yet.
                 Err(RESET) if Instant::now() < deadline => {}
                 Err(trouble::NO_CARD) => return Ok(None),
@@ -103,7 +101,8 @@ impl Service {
     }
 
     fn try_begin(&self, reader: &Reader) -> library::Answer<Transaction<'_>> {
-        let (handle, protocol) = self.library.connect(self.context, &reader.0)?;
+        let connect = || self.library.connect(self.context, &reader.0);
+        let (handle, protocol) = patiently(PATIENCE, connect)?;
         // Disconnects where no transaction can be had.
         let mut transaction = Transaction {
             library: self.library,
@@ -112,9 +111,24 @@ impl Service {
             protocol,
             begun: false,
         };
-        self.library.begin(handle)?;
+        patiently(TURN, || self.library.begin(handle))?;
         transaction.begun = true;
         Ok(transaction)
+    }
+}
+
+/// Tries again for some time while another program is in the way.
+fn patiently<T>(patience: Duration, attempt: impl Fn() -> library::Answer<T>) -> library::Answer<T> {
+    let deadline = Instant::now() + patience;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match attempt() {
+            Err(SHARING) if Instant::now() < deadline => {
+                sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(50));
+            }
+            other => return other,
+        }
     }
 }
 

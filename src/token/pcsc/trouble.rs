@@ -87,6 +87,14 @@ impl Trouble {
     }
 }
 
+/// What to tell where there are readers, and no key in them that can serve.
+pub fn no_key() -> TokenError {
+    TokenError::Missing {
+        what: "there is a reader, and no key with an OATH applet in it".to_owned(),
+        fix: "put the key in; a YubiKey's applet may be turned off: ykman config usb --enable OATH".to_owned(),
+    }
+}
+
 /// Told of a reader that others hold.
 fn held(reader: &str, holders: &[Holder]) -> TokenError {
     let who = match holders {

@@ -9,7 +9,7 @@ use crate::{
     error::{Code, Error, bad_input},
     token::{
         Result,
-        pcsc::{Command, Reader, Service, Transaction, no_reader},
+        pcsc::{Command, Reader, Service, Transaction, no_key, no_reader},
     },
 };
 
@@ -90,7 +90,10 @@ pub fn choose(wanted: &str) -> Result<Device, Error> {
         [one] => Ok((*one).clone()),
         [] => match troubles.into_iter().next() {
             Some(trouble) => Err(trouble.into()),
-            None if devices.is_empty() => Err(Error::from(no_reader())),
+            None if devices.is_empty() && Service::connect()?.readers()?.is_empty() => {
+                Err(Error::from(no_reader()))
+            }
+            None if devices.is_empty() => Err(Error::from(no_key())),
             None => Err(Error::new(
                 Code::TokenMissing,
                 format!(
