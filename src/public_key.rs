@@ -207,9 +207,13 @@ impl PublicKey {
 
 /// EMSA-PKCS1-v1_5 of a message's SHA-256 (RFC 8017, section 9.2), `len` bytes of at least 62.
 pub(crate) fn encoded(message: &[u8], len: usize) -> Vec<u8> {
-    let hash = Sha256::digest(message);
+    encoded_hash(&Sha256::digest(message).into(), len)
+}
+
+/// The same of a SHA-256.
+pub(crate) fn encoded_hash(hash: &[u8; 32], len: usize) -> Vec<u8> {
     let padding = len - 3 - DIGEST_INFO.len() - hash.len();
-    [&[0, 1][..], &vec![0xff; padding], &[0], &DIGEST_INFO, &hash].concat()
+    [&[0, 1][..], &vec![0xff; padding], &[0], &DIGEST_INFO, hash].concat()
 }
 
 /// How many bits a big-endian number has.

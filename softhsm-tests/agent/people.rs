@@ -289,10 +289,119 @@ fn who_may_only_sign_is_denied_the_rest_until_the_owner_makes_them_an_admin() {
 }
 
 #[test]
+fn who_may_change_keys_does_so_through_the_agent() {
+    let Some(people) = People::with_agent() else {
+        return;
+    };
+    let import = [
+        "import",
+        "--exchange",
+        "kraken",
+        "--key",
+        "second",
+        "--api-key",
+        "new",
+    ];
+    let denied = people.run(BOT, &import, KRAKEN_SECRET);
+    assert_eq!(denied.code, 3, "{denied:?}");
+    assert!(denied.stderr.contains("change its keys"), "{denied:?}");
+    let config = people.path("owner/hsmsign/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}\n[agent]\nadmins = [{BOT}]\n")).unwrap();
+    assert_eq!(people.run(OWNER, &["agent", "reload"], "").code, 0);
+
+    let done = people.run(BOT, &import, KRAKEN_SECRET);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stdout.contains("imported second"), "{done:?}");
+    assert!(
+        fs::read_dir(people.path("bot")).unwrap().next().is_none(),
+        "nothing of it is the bot's"
+    );
+    let again = people.run(BOT, &import, KRAKEN_SECRET);
+    assert_eq!(again.code, 5, "{again:?}");
+    assert!(again.stderr.contains("already"), "{again:?}");
+    let bad = people.run(
+        BOT,
+        &["import", "--exchange", "kraken", "--key", "third"],
+        "not base64!",
+    );
+    assert_eq!(bad.code, 5, "{bad:?}");
+    let lines = "{\"exchange\":\"bitfinex\",\"key\":\"third\",\"api_key\":\"k\",\"secret\":\"s3cret\"}\n{}\n";
+    let many = people.run(BOT, &["import", "--json"], lines);
+    assert_eq!(many.code, 1, "{many:?}");
+    assert!(many.stdout.starts_with("{\"ok\":true"), "{many:?}");
+
+    let sign = ["sign", "second", "POST", "/0/private/Balance"];
+    let signed = people.run(BOT, &sign, "");
+    assert!(signed.stdout.contains("\"API-Key\":\"new\""), "{signed:?}");
+    assert_eq!(
+        people.run(BOT, &["set", "second", "--api-key", "newer"], "").code,
+        0
+    );
+    assert!(people.run(BOT, &sign, "").stdout.contains("newer"));
+    assert_eq!(
+        people
+            .run(BOT, &["rotate", "second", "--api-key", "next"], KRAKEN_SECRET)
+            .code,
+        0
+    );
+    assert_eq!(people.run(BOT, &["rotate", "second", "--commit"], "").code, 0);
+    assert_eq!(people.run(BOT, &["test", "second"], "").code, 0);
+    assert_eq!(people.run(BOT, &["remove", "second"], "").code, 0);
+    assert_eq!(people.run(BOT, &sign, "").code, 5);
+    let log = fs::read_to_string(people.path("log")).unwrap();
+    assert!(!log.contains("s3cret") && !log.contains(KRAKEN_SECRET), "{log}");
+}
+
+#[test]
+fn who_breaks_off_leaves_no_command_behind() {
+    let Some(people) = People::with_agent() else {
+        return;
+    };
+    let config = people.path("owner/hsmsign/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}\n[agent]\nadmins = [{BOT}]\n")).unwrap();
+    assert_eq!(people.run(OWNER, &["agent", "reload"], "").code, 0);
+    let import = [
+        "import",
+        "--exchange",
+        "kraken",
+        "--key",
+        "second",
+        "--api-key",
+        "new",
+    ];
+    let mut child = people
+        .command(BOT, &people.path("hsmsign"), &import)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let waits = || {
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        let own = fs::canonicalize(people.path("hsmsign")).unwrap();
+        all.filter(|entry| fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == own))
+            .filter(|entry| {
+                let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                line.split(|&byte| byte == 0)
+                    .any(|argument| argument == b"import")
+            })
+            .count()
+    };
+    crate::running::until("the agent's command waits for the secret", || waits() == 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    crate::running::until("it is ended", || waits() == 0);
+    assert_eq!(people.run(BOT, &SIGN, "").code, 0);
+}
+
+#[test]
 fn doctor_says_which_set_up_is_in_force_and_what_the_weaker_one_leaves_open() {
     let Some(people) = People::with_agent() else {
         return;
     };
+    assert_eq!(people.run(BOT, &SIGN, "").code, 0, "its token is open then");
     let done = people.run(BOT, &["doctor"], "");
     assert_eq!(done.code, 0, "{done:?}");
     assert!(

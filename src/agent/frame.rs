@@ -36,8 +36,8 @@ pub enum Ask<'a> {
         /// Whether a descriptor comes along.
         pin: bool,
     },
-    /// Work that is described in JSON; the descriptors that it names come along.
-    Job(&'a [u8]),
+    /// A command, as a JSON list of its arguments; the descriptors of [`super::errand::FDS`] come along.
+    Errand(&'a [u8]),
 }
 
 /// What a worker answers.
@@ -74,7 +74,7 @@ impl Ask<'_> {
             }
             Self::Data { place } => write(out, id, 1, &[place]),
             Self::Open { pin } => write(out, id, 2, &[&[u8::from(*pin)]]),
-            Self::Job(job) => write(out, id, 3, &[job]),
+            Self::Errand(arguments) => write(out, id, 3, &[arguments]),
         }
     }
 }
@@ -91,7 +91,7 @@ pub fn read_ask(frame: &[u8]) -> Result<(u64, Ask<'_>)> {
         }
         (1, place) => Ask::Data { place },
         (2, [pin]) => Ask::Open { pin: *pin == 1 },
-        (3, job) => Ask::Job(job),
+        (3, arguments) => Ask::Errand(arguments),
         _ => return Err(torn()),
     };
     Ok((id, ask))

@@ -7,9 +7,9 @@
 
 mod asked;
 pub mod client;
+pub mod errand;
 mod frame;
 pub mod front;
-mod job;
 pub mod launcher;
 mod sandbox;
 pub mod socket;

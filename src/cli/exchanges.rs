@@ -10,19 +10,23 @@ use hsmsign::{
 };
 use serde_json::{Value, json};
 
-use super::{Around, output};
+use super::{Around, fits, output};
 
 /// List the exchanges, show one's scheme, or check and add a scheme file of your own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hsmsign exchanges
+  hsmsign exchanges --token yubikey     which requests fit it
   hsmsign exchanges show kraken
   hsmsign exchanges check my-exchange.toml
   hsmsign exchanges add my-exchange.toml")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Which requests of each exchange a token can sign, by its algorithms and the length of its messages
+    #[arg(long)]
+    token: Option<String>,
     /// As an array of objects
     #[arg(long)]
     json: bool,
@@ -49,15 +53,18 @@ enum Command {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     match args.command {
-        None => list(args.json),
+        None => match &args.token {
+            None => list(args.json),
+            Some(token) => fits::list(token, args.json),
+        },
         Some(Command::Show { exchange }) => show(&exchange),
         Some(Command::Check { file }) => check(&file),
         Some(Command::Add { file }) => add(&file),
     }
 }
 
-fn list(json: bool) -> Result<ExitCode> {
-    let around = Around::find()?;
+/// All schemes, each with where it comes from; what cannot be used is told.
+pub(super) fn all(around: &Around) -> Result<Vec<(Scheme, &'static str)>> {
     let mut schemes = Vec::new();
     for id in builtin_ids() {
         if let Some(text) = builtin(id) {
@@ -80,6 +87,11 @@ fn list(json: bool) -> Result<ExitCode> {
             Err(error) => output::warn(&format!("schemes/{file} is not used: {error}")),
         }
     }
+    Ok(schemes)
+}
+
+fn list(json: bool) -> Result<ExitCode> {
+    let schemes = all(&Around::find()?)?;
     if json {
         return output::json(&Value::Array(
             schemes.iter().map(|(scheme, from)| facts(scheme, from)).collect(),

@@ -11,6 +11,7 @@ use hsmsign::{
     enrol::{Enrolled, NewKey, Plan, Secrets},
     error::{Code, Error, Result, bad_input},
     keyring::{Allow, KeyName},
+    token::Wishes,
 };
 use serde_json::json;
 
@@ -64,6 +65,9 @@ pub struct Args {
     /// Use a token although it gives its keys away to whoever has the PIN
     #[arg(long)]
     accept_leaky_token: bool,
+    /// Have the token wait for a touch at each signature, where it can
+    #[arg(long)]
+    touch: bool,
     /// Read one key a line from standard input, and answer a line each
     #[arg(long)]
     json: bool,
@@ -90,6 +94,10 @@ impl Args {
             base_url: self.base_url.clone(),
             encoding: self.encoding.clone(),
             accept_leaky_token: self.accept_leaky_token,
+            wishes: Wishes {
+                touch: self.touch,
+                ..Wishes::default()
+            },
         }
     }
 }

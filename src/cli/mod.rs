@@ -5,7 +5,9 @@ mod agent;
 mod attack;
 mod backup;
 mod doctor;
+mod errand;
 mod exchanges;
+mod fits;
 mod generate;
 mod hmac;
 mod import;
@@ -158,6 +160,9 @@ pub fn run() -> ExitCode {
     }
     if let Some(code) = agent::helper().or_else(run::helper) {
         return code;
+    }
+    if let Some(done) = errand::by_agent() {
+        return done.unwrap_or_else(|error| output::report(&error));
     }
     let command = match signing().map_or_else(|| Cli::try_parse().map(|cli| cli.command), Ok) {
         Ok(command) => command,

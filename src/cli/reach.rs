@@ -28,21 +28,25 @@ pub struct Served {
 /// What another user's agent signs with for this one; none where there is no such agent. An agent of one's own has one's
 /// own keys.
 pub fn served() -> Option<Served> {
-    let mut agent = Client::find().ok()??;
-    let mut ask = |op: &str| -> Option<Value> {
-        let answer = agent.ask(&format!("{{\"op\":\"{op}\"}}")).ok()?;
-        serde_json::from_str(&answer).ok()
-    };
-    let uid = ask("ping")?["uid"].as_u64()?;
-    if uid == u64::from(rustix::process::geteuid().as_raw()) {
-        return None;
-    }
-    let keys = ask("keys")?["keys"].as_array()?.clone();
+    let (mut agent, uid) = other_user()?;
+    let keys = ask(&mut agent, "keys")?["keys"].as_array()?.clone();
     Some(Served {
         path: agent.path.clone(),
         uid,
         keys,
     })
+}
+
+/// The agent that another user runs, and that user; none where there is no such agent.
+pub fn other_user() -> Option<(Client, u64)> {
+    let mut agent = Client::find().ok()??;
+    let uid = ask(&mut agent, "ping")?["uid"].as_u64()?;
+    (uid != u64::from(rustix::process::geteuid().as_raw())).then_some((agent, uid))
+}
+
+fn ask(agent: &mut Client, op: &str) -> Option<Value> {
+    let answer = agent.ask(&format!("{{\"op\":\"{op}\"}}")).ok()?;
+    serde_json::from_str(&answer).ok()
 }
 
 impl Served {

@@ -137,7 +137,7 @@ fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue) -> String {
             }
         ));
         for (slot, material) in &copy.objects {
-            let hsmsign::token::KeyRef::Object { id, .. } = &material.key;
+            let id = material.key.id();
             text.push_str(&format!("    {slot:10} id {id}"));
             if !material.hardening.is_empty() {
                 text.push_str(&format!("; {}", material.hardening.join(", ")));
@@ -199,8 +199,8 @@ pub fn facts(record: &Record, catalogue: &Catalogue) -> Value {
                     .objects
                     .iter()
                     .map(|(slot, material)| {
-                        let hsmsign::token::KeyRef::Object { id, .. } = &material.key;
-                        (slot.clone(), json!({"id": id.to_string(), "hardening": material.hardening, "rung": material.rung}))
+                        let id = material.key.id();
+                        (slot.clone(), json!({"id": id.to_string(), "hardening": material.hardening, "rung": material.rung, "attestation": material.attestation}))
                     })
                     .collect();
                 json!({"token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "leaks": copy.leaks, "objects": objects})

@@ -60,5 +60,5 @@ pub use prepare::{NonceNeed, Prepared, Stamps};
 pub use reveals::Reveals;
 pub use scheme::Scheme;
 pub use sending::{Field, Sending, TimeSource, TimeUnit};
-pub use size::Size;
+pub use size::{Fit, Size};
 pub use stamps::Unit;

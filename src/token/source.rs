@@ -123,6 +123,15 @@ impl ConfiguredPin {
         }
     }
 
+    /// The same for the PIN of a YubiKey's PIV applet. What was refused there is remembered apart from its access code.
+    #[must_use]
+    pub fn of_piv(self, home: &Home) -> Self {
+        Self {
+            memory: Memory::of(home, &piv(&self.token)),
+            ..self
+        }
+    }
+
     /// The file behind the source, where there is one.
     fn path(&self) -> Result<Option<PathBuf>> {
         match &self.source {
@@ -243,8 +252,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl PinProvider for ConfiguredPin {
     fn pin(&self, request: &PinRequest) -> Result<Secret> {
         let what = format!(
-            "PIN of token {} ({}, serial {})",
-            self.token, request.label, request.serial
+            "{} of token {} ({}, serial {})",
+            request.what.unwrap_or("PIN"),
+            self.token,
+            request.label,
+            request.serial
         );
         let left = request
             .tries_left
@@ -311,7 +323,13 @@ impl PinProvider for ConfiguredPin {
 /// # Errors
 /// When the memory cannot be removed.
 pub fn forget_refused(home: &Home, token: &str) -> Result<bool> {
-    Memory::of(home, token).forget()
+    let of_piv = Memory::of(home, &piv(token)).forget()?;
+    Ok(Memory::of(home, token).forget()? || of_piv)
+}
+
+/// The name under which the PIN of a YubiKey's PIV applet is remembered; no token's name has a colon.
+fn piv(token: &str) -> String {
+    format!("{token}:piv")
 }
 
 #[allow(unsafe_code)]

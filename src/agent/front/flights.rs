@@ -4,7 +4,13 @@ use std::{sync::Arc, time::Instant};
 
 use self_cell::self_cell;
 
-use crate::{error::Result, exchange::Composed, json::Json, request::Request, signer::ReadyKey};
+use crate::{
+    error::{Error, Result},
+    exchange::Composed,
+    json::Json,
+    request::Request,
+    signer::ReadyKey,
+};
 
 type MaybeComposed<'k> = Option<Composed<'k>>;
 
@@ -59,8 +65,19 @@ pub struct Flight {
     pub told: bool,
     /// The tokens that were tried, by number.
     pub tried: Vec<usize>,
+    /// Why tokens did not, by their names.
+    pub refusals: Vec<(String, Error)>,
     /// The slot that is asked for, and the message.
     pub part: (String, Vec<u8>),
+}
+
+impl Flight {
+    /// Takes note that a token did not.
+    pub fn refused(&mut self, token: &str, error: Error) {
+        if !self.refusals.iter().any(|(name, _)| name == token) {
+            self.refusals.push((token.to_owned(), error));
+        }
+    }
 }
 
 /// What is to come of a line.
@@ -73,6 +90,8 @@ pub enum Work {
     Passphrase(Box<(Arc<crate::keyring::Record>, Again)>),
     /// Whatever the worker answers: the members of a JSON object, or nothing.
     Worker,
+    /// As that; whoever did it is not needed again.
+    Errand,
     /// Nobody waits: the front wants to know for itself.
     Probe,
 }

@@ -1,6 +1,7 @@
 //! The front: one event loop between clients and workers. It walks the road of each request and holds no token.
 
 mod clients;
+mod files;
 mod flights;
 mod metrics;
 mod ops;
@@ -13,6 +14,7 @@ mod workers;
 
 use std::{
     collections::HashMap,
+    os::fd::OwnedFd,
     path::Path,
     time::{Duration, Instant},
 };
@@ -24,10 +26,11 @@ use rustix::{
 
 use self::{
     clients::{Client, MOST_HELD},
+    files::{connections_by_files, no_files, raise_files, refuse_connection, spare},
     flights::Flights,
     poll::{Interest, Poll, Ready, Source},
     scrape::Scrape,
-    workers::{Launcher, Worker},
+    workers::{Launcher, Worker, launcher_gone},
 };
 pub use self::{scrape::MetricsSocket, signals::Signals, systemd::Manager};
 use super::{
@@ -58,6 +61,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(10);
 /// How long a client may take no answers.
 const STUCK: Duration = Duration::from_secs(60);
+/// How many descriptors that came with lines that are not whole may be open, over all clients.
+const MOST_FDS: usize = 64;
 /// How long requests on their way are waited for at the end.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -115,6 +120,10 @@ struct Front {
     listening: Listening,
     scrape: Scrape,
     manager: Manager,
+    /// A descriptor to be given up for a client that there is none for, so that it is told.
+    spare: Option<OwnedFd>,
+    /// How many clients there are descriptors for.
+    most_by_files: usize,
     _alone: Alone,
     signals: Signals,
     launcher: Launcher,
@@ -135,6 +144,8 @@ struct Front {
     /// Whether nonces may be held.
     unsettled: bool,
     stopping: Option<Instant>,
+    /// Why it cannot go on.
+    fatal: Option<Error>,
     counts: ops::Counts,
     room: Box<[u8]>,
     /// The token that is asked next where all take turns.
@@ -149,6 +160,7 @@ struct Front {
 /// When the loop cannot go on.
 pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<Ended> {
     let launcher = Launcher::start(&settings.program)?;
+    raise_files(settings.config.1.agent.connections);
     let mut front = Front::new(settings, launcher)?;
     front.open_tokens();
     ready();
@@ -173,6 +185,8 @@ impl Front {
             .map_err(set_up)?;
         poll.add(&settings.signals.socket, Source::Signal, Interest::READ)
             .map_err(set_up)?;
+        poll.add(launcher.socket(), Source::Launcher, Interest::READ)
+            .map_err(set_up)?;
         let workers = settings
             .config
             .1
@@ -189,6 +203,8 @@ impl Front {
             scrape: Scrape::new(settings.metrics, &poll)?,
             manager: settings.manager,
             poll,
+            most_by_files: connections_by_files(),
+            spare: Some(spare(&settings.listening).map_err(set_up)?),
             listening: settings.listening,
             _alone: settings.alone,
             signals: settings.signals,
@@ -204,6 +220,7 @@ impl Front {
             now,
             unsettled: false,
             stopping: None,
+            fatal: None,
             counts: ops::Counts::new(),
             room: vec![0; CHUNK].into(),
             turn: 0,
@@ -233,6 +250,7 @@ impl Front {
                     Source::Signal => self.signal(),
                     Source::Metrics => self.scrape.accept(&self.poll, self.now),
                     Source::Reader(index, generation) => self.reader_ready(index, generation, *event),
+                    Source::Launcher => self.end(launcher_gone("has ended")),
                     Source::Client(index, generation) => self.client_ready(index, generation, *event),
                     Source::Worker(index, generation) => {
                         self.worker_ready(index, generation, *event, &mut told)
@@ -242,17 +260,17 @@ impl Front {
             for index in std::mem::take(&mut self.again) {
                 self.take_lines(index);
             }
+            self.look_at_clocks();
             self.flush();
             if idle && std::mem::take(&mut self.unsettled) {
                 self.road.nonces().settle();
             }
-            self.look_at_clocks();
             if self.has_ended() {
                 self.road.nonces().settle();
                 for worker in &mut self.workers {
                     worker.stop(&self.launcher);
                 }
-                return Ok(Ended::Stopped);
+                return self.fatal.take().map_or(Ok(Ended::Stopped), Err);
             }
         }
     }
@@ -262,6 +280,13 @@ impl Front {
             since + LAST <= self.now
                 || self.flights.len() == 0 && !self.clients.iter().flatten().any(Client::has_unsent)
         })
+    }
+
+    /// Ends the agent since it cannot go on; requests on their way are answered first.
+    fn end(&mut self, error: Error) {
+        self.poll.remove(self.launcher.socket());
+        self.fatal.get_or_insert(error);
+        self.stopping.get_or_insert(self.now);
     }
 
     fn signal(&mut self) {
@@ -301,13 +326,13 @@ impl Front {
                 .is_some_and(|old| config.tokens.get(name) == Some(old))
         };
         for worker in &mut self.workers {
-            if !kept(&worker.token, &self.config) {
+            if !worker.does_errands() && !kept(&worker.token, &self.config) {
                 worker.stop(&self.launcher);
                 worker.forget_failures();
             }
         }
         for index in 0..self.workers.len() {
-            if !self.workers[index].is_running() {
+            if !self.workers[index].is_running() && !self.workers[index].does_errands() {
                 self.lost(index, &failed("its token was set up anew"), false);
             }
         }
@@ -330,9 +355,18 @@ impl Front {
                 Ok(socket) => socket,
                 Err(Errno::INTR | Errno::CONNABORTED) => continue,
                 Err(Errno::MFILE | Errno::NFILE) => {
-                    // The client would wait for ever, and the loop would spin.
-                    self.drop_quietest();
-                    return;
+                    // Left where it is, the client would wait for ever, and the loop would spin.
+                    drop(self.spare.take());
+                    let accepted = accept_with(&self.listening.socket, flags);
+                    if let Ok(socket) = &accepted {
+                        refuse_connection(socket, &no_files());
+                    }
+                    drop(accepted);
+                    self.spare = spare(&self.listening).ok();
+                    if self.spare.is_none() {
+                        return;
+                    }
+                    continue;
                 }
                 Err(_) => return,
             };
@@ -352,11 +386,11 @@ impl Front {
                     format!("the agent has {connected} connections, which is as many as it takes"),
                 )
                 .fix("close some, or raise connections in [agent] of config.toml");
-                let _ = rustix::net::send(
-                    &socket,
-                    format!("{}\n", error_line(None, &error)).as_bytes(),
-                    rustix::net::SendFlags::NOSIGNAL,
-                );
+                refuse_connection(&socket, &error);
+                continue;
+            }
+            if connected >= self.most_by_files {
+                refuse_connection(&socket, &no_files());
                 continue;
             }
             self.generation = self.generation.wrapping_add(1);
@@ -372,17 +406,6 @@ impl Front {
             } else {
                 self.free.push(index);
             }
-        }
-    }
-
-    /// Closes one that waits for nothing, so that there is room for who just came.
-    fn drop_quietest(&mut self) {
-        let quiet = self
-            .clients
-            .iter()
-            .position(|client| client.as_ref().is_some_and(|client| !client.is_busy()));
-        if let Some(index) = quiet {
-            self.close(u32::try_from(index).unwrap_or(u32::MAX));
         }
     }
 
@@ -406,15 +429,9 @@ impl Front {
             return;
         }
         if event.read && client.interest.read {
-            let read = client.receive(&mut self.room);
-            if read == self.room.len() {
-                // Many long lines that are not whole are looked at only when a read was full.
-                let held = self.clients.iter().flatten().map(Client::held).sum::<usize>();
-                if held > MOST_HELD
-                    && let Some(client) = self.client(index)
-                {
-                    client.drop_held();
-                }
+            client.receive(&mut self.room);
+            if !client.fds.is_empty() {
+                self.close_unwanted(index);
             }
         } else if event.read && !client.interest.write {
             // Nothing is wanted of it, and yet it is ready: it is gone.
@@ -422,6 +439,39 @@ impl Front {
         }
         self.touched.push(index);
         self.take_lines(index);
+        if self.client(index).is_some_and(|client| client.held() > 0) {
+            self.drop_longest();
+        }
+    }
+
+    /// Closes descriptors that came from who may hand over none, or more than there is room for.
+    fn close_unwanted(&mut self, index: u32) {
+        let kept: usize = self.clients.iter().flatten().map(|client| client.fds.len()).sum();
+        let Some(caller) = self.client(index).map(|client| client.caller.clone()) else {
+            return;
+        };
+        if !self.may_administer(&caller) || kept > MOST_FDS {
+            self.clients[index as usize]
+                .iter_mut()
+                .for_each(Client::close_fds);
+        }
+    }
+
+    /// Gives up the longest line that is not whole, where all together are more than there is room for.
+    fn drop_longest(&mut self) {
+        let clients = || self.clients.iter().flatten();
+        if clients().map(Client::held).sum::<usize>() <= MOST_HELD {
+            return;
+        }
+        if let Some(longest) = self
+            .clients
+            .iter_mut()
+            .flatten()
+            .filter(|client| client.unfinished() > 0)
+            .max_by_key(|client| client.unfinished())
+        {
+            longest.drop_held();
+        }
     }
 
     /// Works on lines of a client that came.
@@ -443,6 +493,9 @@ impl Front {
             match line {
                 Ok(line) => self.line(whose, &caller, &line),
                 Err(error) => self.answer(whose, error_line(None, &error)),
+            }
+            if let Some(client) = self.client(index) {
+                client.close_passed_fds();
             }
         }
         self.again.push(index);
@@ -486,13 +539,17 @@ impl Front {
 
     /// Writes what is to go out, and waits for what is wanted next.
     fn flush(&mut self) {
-        for number in 0..self.workers.len() {
+        let mut number = 0;
+        while number < self.workers.len() {
             let worker = &mut self.workers[number];
             if !worker.is_running() {
+                number += 1;
                 continue;
             }
             if let Err(error) = worker.flush() {
+                // What it had may be with one that had its turn here already.
                 self.ended(number, error);
+                number = 0;
                 continue;
             }
             let wanted = Interest {
@@ -506,6 +563,7 @@ impl Front {
                 let _ = self.poll.change(socket, source, wanted);
                 worker.interest = wanted;
             }
+            number += 1;
         }
         for index in std::mem::take(&mut self.touched) {
             let stopping = self.stopping.is_some();
@@ -536,12 +594,14 @@ impl Front {
             return;
         }
         self.counts.looked_at = now;
+        if self.launcher.is_broken() {
+            self.end(launcher_gone("does not answer"));
+        }
         let deadline = self.config.agent.call_timeout();
         for number in 0..self.workers.len() {
-            if self.workers[number]
-                .owes_since()
-                .is_some_and(|since| since + deadline < now)
-            {
+            // A person who is asked for a secret may take their time.
+            let worker = &self.workers[number];
+            if !worker.does_errands() && worker.owes_since().is_some_and(|since| since + deadline < now) {
                 let error = failed(format!("it gave no answer for {} s", deadline.as_secs()));
                 self.ended(number, error);
             }

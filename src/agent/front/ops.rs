@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Front, flights::Client, metrics::Metrics};
 use crate::{
-    agent::asked::Op,
+    agent::{asked::Op, errand},
     enrol::public_text,
     error::{Code, Error, Result, bad_input},
     json::Json,
@@ -58,6 +58,9 @@ impl Counts {
     }
 }
 
+/// How many commands that change keys are done at once.
+const MOST_ERRANDS: usize = 8;
+
 /// An answer line with these members behind `ok` and `id`.
 pub fn ok(id: Option<&Json>, members: &str) -> String {
     let id = id
@@ -92,6 +95,7 @@ impl Front {
         let known: &[&str] = match op.name.as_str() {
             "lock" => &["token"],
             "unlock" => &["token", "pin"],
+            "command" => &["arguments"],
             _ => &[],
         };
         if let Some((name, _)) = op
@@ -118,6 +122,11 @@ impl Front {
                 self.unlock(client, op)?;
                 return Ok(None);
             }
+            "command" => {
+                self.permit(caller, "change its keys")?;
+                self.command(client, op)?;
+                return Ok(None);
+            }
             "reload" => {
                 self.permit(caller, "reload it")?;
                 self.reload()?;
@@ -132,16 +141,21 @@ impl Front {
                 let shown: String = name.chars().take(60).collect();
                 return Err(
                     Error::new(Code::Unsupported, format!("the agent knows no op {shown:?}"))
-                        .fix("it knows ping, keys, status, lock, unlock, reload and stop"),
+                        .fix("it knows ping, keys, status, lock, unlock, command, reload and stop"),
                 );
             }
         }))
     }
 
+    /// Whether somebody may do more than have requests signed.
+    pub(super) fn may_administer(&self, caller: &Caller) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        caller.uid == own || caller.uid == 0 || self.config.agent.admins.contains(&caller.uid)
+    }
+
     /// Refuses who may only have requests signed.
     fn permit(&self, caller: &Caller, what: &str) -> Result<()> {
-        let own = rustix::process::geteuid().as_raw();
-        if caller.uid == own || caller.uid == 0 || self.config.agent.admins.contains(&caller.uid) {
+        if self.may_administer(caller) {
             return Ok(());
         }
         Err(Error::new(
@@ -179,6 +193,7 @@ impl Front {
         let tokens: Vec<_> = self
             .workers
             .iter()
+            .filter(|worker| !worker.does_errands())
             .map(|worker| {
                 let state = if worker.locked {
                     "locked"
@@ -230,7 +245,7 @@ impl Front {
             Some((_, Json::Bool(true))) => {
                 let from = self
                     .client(client.index)
-                    .and_then(|client| client.fds.pop_front());
+                    .and_then(super::clients::Client::take_fd);
                 Some(from.ok_or_else(|| {
                     bad_input("the PIN did not come along")
                         .fix("pass the reading end of a pipe with the line (SCM_RIGHTS)")
@@ -261,11 +276,82 @@ impl Front {
         Ok(())
     }
 
+    /// Has a command done that changes keys, with the asker's own standard input, output and error.
+    fn command(&mut self, client: Client, op: &Op) -> Result<()> {
+        let Some((_, Json::List(arguments))) = op.arguments.iter().find(|(name, _)| name == "arguments")
+        else {
+            return Err(bad_input("`arguments` must be a list of strings"));
+        };
+        let arguments = arguments
+            .iter()
+            .map(|argument| match argument {
+                Json::String(text) => Ok(text.as_str()),
+                other => Err(bad_input(format!(
+                    "an argument must be a string, and is {}",
+                    other.kind()
+                ))),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        if !arguments
+            .first()
+            .is_some_and(|command| errand::COMMANDS.contains(command))
+        {
+            return Err(
+                Error::new(Code::Unsupported, "the agent does no such command for others")
+                    .fix(format!("it does {}", errand::COMMANDS.join(", "))),
+            );
+        }
+        let fds: Vec<_> = std::iter::from_fn(|| self.client(client.index)?.take_fd())
+            .take(errand::FDS)
+            .collect();
+        if fds.len() != errand::FDS {
+            return Err(
+                bad_input("standard input, output, error and a pipe must come along")
+                    .fix("use `hsmsign import` and the like, which passes them"),
+            );
+        }
+        let free = self
+            .workers
+            .iter()
+            .position(|worker| worker.does_errands() && !worker.is_running());
+        let number = match free {
+            Some(number) => number,
+            None if self.errands() < MOST_ERRANDS => {
+                self.workers.push(super::Worker::new(errand::NAME.to_owned()));
+                self.workers.len() - 1
+            }
+            None => {
+                return Err(Error::new(
+                    Code::TokenBusy,
+                    format!("{MOST_ERRANDS} commands that change keys are being done already"),
+                )
+                .fix("try again when they are done"));
+            }
+        };
+        self.workers[number].forget_failures();
+        self.start(number)?;
+        let mut flight = self.flight(client, op.id.clone(), super::flights::Work::Errand);
+        flight.worker = Some(number);
+        flight.told = true;
+        let now = self.now;
+        let id = self.flights.put(flight);
+        let text = json!(arguments).to_string();
+        self.workers[number].ask(id, &crate::agent::frame::Ask::Errand(text.as_bytes()), fds, now);
+        Ok(())
+    }
+
+    fn errands(&self) -> usize {
+        self.workers.iter().filter(|worker| worker.does_errands()).count()
+    }
+
     /// Ends the workers of a token, or of all, and with them logins and PINs.
     pub(super) fn lock(&mut self, token: Option<String>) {
         for number in 0..self.workers.len() {
             let worker = &mut self.workers[number];
-            if token.as_ref().is_some_and(|token| *token != worker.token) || worker.locked {
+            if token.as_ref().is_some_and(|token| *token != worker.token)
+                || worker.locked
+                || worker.does_errands()
+            {
                 continue;
             }
             worker.locked = true;
