@@ -90,6 +90,7 @@ pub fn started(mut command: Command) -> (Child, String) {
 pub struct Agent<'p>(&'p Place);
 
 impl<'p> Agent<'p> {
+    /// Starts one.
     pub fn start(place: &'p Place) -> Self {
         place.ok(&["agent", "start"]);
         Self(place)
