@@ -5,6 +5,7 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 
+mod examples;
 mod hook;
 mod libraries;
 mod memory;
@@ -83,6 +84,23 @@ pub fn started(mut command: Command) -> (Child, String) {
         .read_line(&mut line)
         .unwrap();
     (child, line)
+}
+
+/// An agent in the background, ended with the value.
+pub struct Agent<'p>(&'p Place);
+
+impl<'p> Agent<'p> {
+    /// Starts one.
+    pub fn start(place: &'p Place) -> Self {
+        place.ok(&["agent", "start"]);
+        Self(place)
+    }
+}
+
+impl Drop for Agent<'_> {
+    fn drop(&mut self) {
+        self.0.run(&["agent", "stop"], "");
+    }
 }
 
 /// Whether no agent answers any more, within some seconds.

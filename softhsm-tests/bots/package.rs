@@ -3,14 +3,13 @@
 use std::process::Command;
 
 use crate::{
-    RAW_SECRET,
+    Agent, RAW_SECRET,
     bench::{KRAKEN_BODY, KRAKEN_SIGN, Place},
     libraries, place, script,
 };
 
-/// Runs a script with the package on its path, beside an agent.
-fn with_agent(place: &Place, python: &str, text: &str, args: &[&str]) -> String {
-    place.ok(&["agent", "start"]);
+/// Runs a script with the package on its path; answers what it printed.
+fn told(place: &Place, python: &str, text: &str, args: &[&str]) -> String {
     let path = script(place, "client.py", text);
     let done = Command::new(python)
         .arg(path)
@@ -23,7 +22,6 @@ fn with_agent(place: &Place, python: &str, text: &str, args: &[&str]) -> String 
         .env("HSMSIGN_HOME", place.home())
         .output()
         .unwrap();
-    place.ok(&["agent", "stop"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap()
 }
@@ -31,6 +29,7 @@ fn with_agent(place: &Place, python: &str, text: &str, args: &[&str]) -> String 
 #[test]
 fn whole_requests_and_macs_are_signed_in_threads_and_in_asyncio() {
     let Some(place) = place() else { return };
+    let _agent = Agent::start(&place);
     let text = r#"
 import asyncio, hmac, sys
 from hsmsign import AsyncSigner, HsmsignError, KeyNotFound, PolicyDenied, Signer
@@ -70,7 +69,7 @@ asyncio.run(run())
 print("signed")
 "#;
     assert_eq!(
-        with_agent(&place, "python3", text, &[KRAKEN_BODY, KRAKEN_SIGN, RAW_SECRET]),
+        told(&place, "python3", text, &[KRAKEN_BODY, KRAKEN_SIGN, RAW_SECRET]),
         "signed\n"
     );
 }
@@ -99,35 +98,36 @@ fn auth_objects_have_http_libraries_send_what_was_signed() {
         .unwrap()
         .port();
     place.ok(&["set", "kraken", "--base-url", &format!("http://127.0.0.1:{port}")]);
+    let _agent = Agent::start(&place);
     let text = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/clients/python/tests/auth.py"
     ))
     .unwrap();
     for library in ["requests", "httpx", "httpx-async", "aiohttp"] {
-        let told = with_agent(
+        let printed = told(
             &place,
             python.to_str().unwrap(),
             &text,
             &[&port.to_string(), library, "kraken"],
         );
-        let arrived: serde_json::Value = serde_json::from_str(&told).unwrap();
-        assert_eq!(arrived.as_array().unwrap().len(), 2, "{library}: {told}");
+        let arrived: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(arrived.as_array().unwrap().len(), 2, "{library}: {printed}");
         for request in arrived.as_array().unwrap() {
             // What arrived is signed again with its own nonce: the signature must be that of these bytes.
             let body = request["body"].as_str().unwrap();
-            assert!(body.contains("nonce="), "{library}: {told}");
+            assert!(body.contains("nonce="), "{library}: {printed}");
             let path = request["path"].as_str().unwrap();
             let again = place.json(&["sign", "kraken", "POST", path, "--data", body]);
             assert_eq!(
                 again["headers"]["API-Sign"], request["headers"]["API-Sign"],
-                "{library}: {told}"
+                "{library}: {printed}"
             );
             assert_eq!(request["headers"]["API-Key"], "example", "{library}");
         }
         assert!(
             arrived[0]["body"].as_str().unwrap().contains("pair=XBTUSD"),
-            "{library}: {told}"
+            "{library}: {printed}"
         );
     }
 }

@@ -17,14 +17,15 @@ use super::{Around, output};
 
 /// Run a bot that has placeholders where its secrets were: what it signs with them is signed on the token.
 ///
-/// Python programs load a hook from this program at their start, in any virtual environment, and so do the programs
-/// that they start. The agent is started where none runs, and ends with the last such run. Signals and exit code are
+/// Python and Node programs load a hook at their start, in any virtual environment, and so do the programs that they
+/// start. The agent is started where none runs, and ends with the last such run. Signals and exit code are
 /// the command's own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hsmsign run -- python bot.py
-  hsmsign run -- freqtrade trade --config user_data/config.json")]
+  hsmsign run -- freqtrade trade --config user_data/config.json
+  hsmsign run -- node bot.mjs")]
 pub struct Args {
     /// The command and its arguments
     #[arg(

@@ -1,7 +1,6 @@
 """Put first on PYTHONPATH by `hsmsign run`: the hooks, then the environment's own sitecustomize."""
 
 import importlib.machinery
-import importlib.util
 import os
 import sys
 
@@ -14,7 +13,9 @@ def _next():
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", path)
     if spec is None or spec.loader is None:
         return
-    module = importlib.util.module_from_spec(spec)
+    from importlib.util import module_from_spec
+
+    module = module_from_spec(spec)
     sys.modules["sitecustomize"] = module
     spec.loader.exec_module(module)
 

@@ -6,7 +6,8 @@ The secret is on the token; this package sends requests to the agent's Unix sock
 >>> signed = Signer("kraken").sign("POST", "/0/private/Balance")
 """
 
-from ._async import AsyncSigner
+from __future__ import annotations
+
 from ._errors import (
     AgentUnavailable,
     HsmsignError,
@@ -17,9 +18,29 @@ from ._errors import (
     TokenUnavailable,
     UnsupportedAlgorithm,
 )
-from ._placeholder import placeholder
-from ._request import Signed
-from ._signer import Signer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._async import AsyncSigner
+    from ._placeholder import placeholder
+    from ._request import Signed
+    from ._signer import Signer
+
+# Loaded when they are asked for: most programs under `hsmsign run` ask for none.
+_LATER = {"AsyncSigner": "_async", "Signed": "_request", "Signer": "_signer", "placeholder": "_placeholder"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
 
 __all__ = [
     "AgentUnavailable",

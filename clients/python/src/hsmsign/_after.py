@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.machinery
 import sys
-from typing import Any, Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
 
 _waiting: "dict[str, Callable[[Any], None]]" = {}
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader:
     def __init__(self, inner: Any, change: "Callable[[Any], None]") -> None:
         self._inner, self._change = inner, change
 
@@ -27,7 +29,7 @@ class _Loader(importlib.abc.Loader):
         self._change(module)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         change = _waiting.get(fullname)
         if change is None:
@@ -37,7 +39,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         if spec is None or spec.loader is None:
             _waiting[fullname] = change
             return None
-        spec.loader = _Loader(spec.loader, change)
+        spec.loader = _Loader(spec.loader, change)  # type: ignore[assignment]
         return spec
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from ._after import after
+
+# Every Python program under `hsmsign run` begins with this: what it does not need is not loaded.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def begin() -> None:
-    """Puts the hooks in place."""
-    from . import _hook
-    from ._after import after
-
-    _hook.install()
+    """Has the hooks put in place when their modules are imported."""
+    after("hmac", _hmac)
     after("ccxt.base.exchange", _ccxt)
+
+
+def _hmac(_module: Any) -> None:
+    from ._hook import install
+
+    install()
 
 
 def _ccxt(module: Any) -> None:
