@@ -12,10 +12,8 @@ import ctypes, sys, time
 lib = ctypes.CDLL('libpcsclite.so.1')
 context, handle, protocol = ctypes.c_long(), ctypes.c_long(), ctypes.c_ulong()
 assert lib.SCardEstablishContext(ctypes.c_ulong(2), None, None, ctypes.byref(context)) == 0
-share = ctypes.c_ulong(int(sys.argv[1]))
-code = lib.SCardConnect(context, b'Virtual PCD 00 00', share, ctypes.c_ulong(3), ctypes.byref(handle), ctypes.byref(protocol))
-if sys.argv[1] == '2':
-    code |= lib.SCardBeginTransaction(handle)
+exclusive = ctypes.c_ulong(1)
+code = lib.SCardConnect(context, b'Virtual PCD 00 00', exclusive, ctypes.c_ulong(3), ctypes.byref(handle), ctypes.byref(protocol))
 print(code, flush=True)
 time.sleep(60)
 ";
@@ -26,17 +24,8 @@ pub struct Holder(Child);
 impl Holder {
     /// None, with a line on stderr, where there is no Python.
     pub fn start(user: &User) -> Option<Self> {
-        Self::run(user, "1")
-    }
-
-    /// It does not keep others out, and does not end its transaction.
-    pub fn start_transaction(user: &User) -> Option<Self> {
-        Self::run(user, "2")
-    }
-
-    fn run(user: &User, share: &str) -> Option<Self> {
         let mut command = Command::new("python3");
-        command.args(["-c", PROGRAM, share]).stdout(Stdio::piped());
+        command.args(["-c", PROGRAM]).stdout(Stdio::piped());
         let Ok(mut child) = user.desk.at(&mut command).spawn() else {
             eprintln!("SKIPPED: python3 is not there to hold a reader");
             return None;

@@ -79,10 +79,6 @@ fn told(code: c_long) -> Answer<()> {
 impl Library {
     fn load() -> Result<Self, String> {
         crate::process::remember_libraries();
-        // Otherwise the library waits for another program's transaction as long as that takes, and nothing ends the wait.
-        // SAFETY: done once, before the library is loaded, which reads it when it connects; hsmsign's own threads read no
-        // environment by C's getenv.
-        unsafe { std::env::set_var("PCSCLITE_NO_BLOCKING", "1") };
         // SAFETY: loading runs the library's initialisers; it is the system's own client of pcscd, by the name under
         // which every program on Linux links it.
         let loaded = unsafe { libloading::Library::new("libpcsclite.so.1") };

@@ -26,8 +26,6 @@ use crate::token::Result;
 
 /// How long to wait for a reader that another program holds for itself.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// And for another program's transaction, which may be waiting for a touch: that takes 15 seconds at most.
-const TURN: Duration = Duration::from_secs(18);
 
 /// pcscd, connected.
 pub struct Service {
@@ -86,8 +84,8 @@ impl Service {
     /// where no card is in it.
     ///
     /// # Errors
-    /// When another program holds the reader for itself, or goes on with its transaction, which are waited for a little;
-    /// or the card does not answer.
+    /// When another program holds the reader for itself, which is waited for a little, or the card does not answer. Another
+    /// program's transaction is waited for until it ends.
     pub fn begin(&self, reader: &Reader) -> Result<Option<Transaction<'_>>> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -111,7 +109,8 @@ impl Service {
             protocol,
             begun: false,
         };
-        patiently(TURN, || self.library.begin(handle))?;
+        // The library itself waits here for another program's transaction to end.
+        self.library.begin(handle)?;
         transaction.begun = true;
         Ok(transaction)
     }

@@ -91,7 +91,8 @@ impl Trouble {
 pub fn no_key() -> TokenError {
     TokenError::Missing {
         what: "there is a reader, and no key with an OATH applet in it".to_owned(),
-        fix: "put the key in; a YubiKey's applet may be turned off: ykman config usb --enable OATH".to_owned(),
+        fix: "put the key in; a YubiKey's applet may be turned off: ykman config usb --enable OATH"
+            .to_owned(),
     }
 }
 
