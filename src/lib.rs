@@ -26,5 +26,6 @@ pub mod request;
 pub mod secret;
 pub mod send;
 pub mod setup;
+mod shared_file;
 pub mod signer;
 pub mod token;

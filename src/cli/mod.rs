@@ -15,6 +15,7 @@ mod nonce;
 pub mod output;
 mod pages;
 mod parts;
+mod policy;
 mod rotate;
 mod send;
 mod set;
@@ -37,7 +38,8 @@ use hsmsign::{
     error::{Code, Error, Result},
     exchange::Catalogue,
     home::Home,
-    keyring::FileKeyring,
+    keyring::{FileKeyring, KeyName},
+    policy::Policies,
     signer::Signer,
     token::Tokens,
 };
@@ -78,6 +80,9 @@ enum Command {
     Send(send::Args),
     Hmac(hmac::Args),
     Websocket(websocket::Args),
+    Policy(policy::Args),
+    Lock(policy::LockArgs),
+    Unlock(policy::UnlockArgs),
     Exchanges(exchanges::Args),
     Token(token::Args),
     Doctor(doctor::Args),
@@ -134,7 +139,27 @@ impl Around {
     fn signer(&self) -> Result<Signer> {
         let tokens = self.tokens()?;
         Enrol::new(&self.home, Arc::clone(&tokens)).sweep()?;
-        Ok(Signer::new(&self.home, tokens))
+        let ask = Arc::clone(&self.ask);
+        let confirm = move |question: &str| confirm(ask.as_ref(), question);
+        Ok(Signer::new(&self.home, tokens).with_confirm(Box::new(confirm)))
+    }
+}
+
+/// Asks the person whether a request may be signed.
+fn confirm(ask: &dyn Ask, question: &str) -> Result<bool> {
+    if !ask.present() {
+        return Err(
+            Error::new(Code::Denied, "a person is to be asked, and there is no terminal")
+                .fix("run hsmsign at a terminal"),
+        );
+    }
+    Ok(ask.line(&format!("{question}\nType yes to sign it: "))?.trim() == "yes")
+}
+
+/// Tells a person which policy is not in force as its file stands.
+fn tell_troubles(policies: &Policies, key: &KeyName) {
+    for trouble in policies.of(key).map(|known| known.troubles).unwrap_or_default() {
+        output::warn(&format!("the policy before holds, since {trouble}"));
     }
 }
 
@@ -163,6 +188,9 @@ pub fn run() -> ExitCode {
         Command::Send(args) => send::run(args),
         Command::Hmac(args) => hmac::run(&args),
         Command::Websocket(args) => websocket::run(args),
+        Command::Policy(args) => policy::run(args),
+        Command::Lock(args) => policy::lock(&args),
+        Command::Unlock(args) => policy::unlock(&args),
         Command::Exchanges(args) => exchanges::run(args),
         Command::Token(args) => token::run(args),
         Command::Doctor(args) => doctor::run(&args),

@@ -37,6 +37,7 @@ mod reading;
 mod reveals;
 mod scheme;
 mod secrets;
+mod seen;
 mod sending;
 mod size;
 mod sockets;

@@ -4,7 +4,6 @@
 //! a lock, so that processes and crashes repeat none; only the reservation is forced to the disk, a minute ahead at a
 //! time. After a power cut (the system's boot id tells) counting goes on behind the reservation.
 
-mod file;
 mod lease;
 mod slot;
 mod state;
@@ -22,7 +21,6 @@ use rustix::fs::fstat;
 pub use lease::Lease;
 
 use self::{
-    file::{exclusive, make_whole},
     slot::Slot,
     state::{Kept, State},
 };
@@ -30,6 +28,7 @@ use crate::{
     error::Result,
     home::{Home, check_folder, create_folder, io_error, open_private, remove_file},
     keyring::KeyName,
+    shared_file::{exclusive, make_whole},
 };
 
 /// How far ahead of the last nonce a reservation reaches.
@@ -221,7 +220,7 @@ impl Nonces {
                 reserved: 0,
             }
             .render(self.boot.as_deref());
-            make_whole(&self.folder, path, &[slot, slot].concat())?;
+            make_whole("the nonce file", &self.folder, path, &[slot, slot].concat())?;
         } else {
             check_folder(&self.folder)?;
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub use lane::{Lane, LaneWork};
 pub use ready::ReadyKey;
-pub use road::Road;
+pub use road::{Confirm, Road};
 
 use self::lane::{Parts, Signatures};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     home::Home,
     keyring::{Copy, KeyName, Material, Record},
     nonce::Nonces,
-    policy::Caller,
+    policy::{Caller, Policies, Verdict},
     request::{Request, SignedRequest},
     secret::Secret,
     token::{Mac, SignInput, Token, TokenError, Tokens},
@@ -65,6 +65,26 @@ impl Signer {
             road: Road::new(home, Nonces::new(home)),
             tokens,
         }
+    }
+
+    /// Has a person asked where a policy wants that.
+    #[must_use]
+    pub fn with_confirm(mut self, confirm: Confirm) -> Self {
+        self.road = self.road.with_confirm(confirm);
+        self
+    }
+
+    /// The policies that it asks.
+    pub const fn policies(&self) -> &Policies {
+        self.road.policies()
+    }
+
+    /// Which rules decide about a request, without counting or signing it.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    pub fn judge(&self, request: &Request, caller: &Caller) -> Result<Verdict> {
+        self.road.judge(&*self.key_of(request)?, request, caller)
     }
 
     /// Signs one request.

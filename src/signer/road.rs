@@ -14,16 +14,21 @@ use crate::{
     home::Home,
     keyring::{FileKeyring, KeyName, Keyring, Record, Stamp},
     nonce::{self, Lease, Nonces},
-    policy::{self, Caller, Question},
+    policy::{self, Caller, Mode, Policies, Question, Subject, Verdict, What},
     request::Request,
     secret::Secret,
 };
+
+/// Asks a person whether a request may be signed, in words that name key, request and program.
+pub type Confirm = Box<dyn Fn(&str) -> Result<bool> + Send + Sync>;
 
 /// Finds keys, asks the policy, gives out nonces and composes what is to be signed.
 pub struct Road {
     keyring: Box<dyn Keyring>,
     catalogue: Catalogue,
     nonces: Nonces,
+    policies: Policies,
+    confirm: Option<Confirm>,
     ready: Mutex<HashMap<KeyName, (Stamp, Arc<ReadyKey>)>>,
 }
 
@@ -34,8 +39,22 @@ impl Road {
             keyring: Box::new(FileKeyring::new(home)),
             catalogue: Catalogue::new(home.user_schemes()),
             nonces,
+            policies: Policies::new(home),
+            confirm: None,
             ready: Mutex::default(),
         }
+    }
+
+    /// Has a person asked where a policy wants that. Without it, such requests are denied.
+    #[must_use]
+    pub fn with_confirm(mut self, confirm: Confirm) -> Self {
+        self.confirm = Some(confirm);
+        self
+    }
+
+    /// The policies.
+    pub const fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// The schemes by name.
@@ -109,14 +128,10 @@ impl Road {
     ) -> Result<Composed<'k>> {
         let name = &key.record.name;
         let prepared = key.prepare(request)?;
-        let moves_money = prepared.moves_money();
-        policy::decide(&Question {
-            key: name,
-            allow: &key.record.allow,
-            caller,
-            moves_money: moves_money.as_deref(),
-            raw: false,
-        })?;
+        let verdict = self.decide(key, What::Request(&prepared), caller, Mode::Sign)?;
+        if let Some(rule) = &verdict.confirm {
+            self.ask(name, rule, &prepared, caller)?;
+        }
         let stamps = stamps(name, &prepared, clock, lease)?;
         prepared.compose(&key.credentials, &stamps)
     }
@@ -139,13 +154,50 @@ impl Road {
             .scheme
             .as_ref()
             .and_then(|scheme| scheme.raw_moves_money(message));
-        policy::decide(&Question {
-            key: name,
+        self.decide(key, What::Raw(moves_money.as_deref()), caller, Mode::Sign)
+            .map(|_| ())
+    }
+
+    /// Which rules decide about a request, without counting or signing it.
+    ///
+    /// # Errors
+    /// As [`Road::compose`].
+    pub fn judge(&self, key: &ReadyKey, request: &Request, caller: &Caller) -> Result<Verdict> {
+        let prepared = key.prepare(request)?;
+        self.decide(key, What::Request(&prepared), caller, Mode::Look)
+    }
+
+    fn decide(&self, key: &ReadyKey, what: What<'_>, caller: &Caller, mode: Mode) -> Result<Verdict> {
+        let question = Question {
+            key: &key.record.name,
             allow: &key.record.allow,
             caller,
-            moves_money: moves_money.as_deref(),
-            raw: true,
-        })
+            what,
+            now: nonce::now(),
+        };
+        self.policies.decide(&question, mode)
+    }
+
+    fn ask(&self, name: &KeyName, rule: &str, subject: &dyn Subject, caller: &Caller) -> Result<()> {
+        let denied = |saw: &str| Error::new(Code::Denied, format!("denied to the key {name}: {rule}: {saw}"));
+        let Some(confirm) = &self.confirm else {
+            return Err(denied("a person is to be asked, and nobody can be").fix("sign it at a terminal"));
+        };
+        let program = caller
+            .executable
+            .as_ref()
+            .map_or_else(|| "a program".to_owned(), |path| path.display().to_string());
+        let question = format!(
+            "{program} (process {}, uid {}) asks to sign with {name}: {}",
+            caller.pid,
+            caller.uid,
+            policy::told(subject)
+        );
+        if confirm(&question)? {
+            Ok(())
+        } else {
+            Err(denied("the person who was asked did not agree").fix("ask again, and answer yes"))
+        }
     }
 }
 
