@@ -370,6 +370,23 @@ impl Case<'_> {
             }
             judged.looked_at.push(name.to_owned());
         }
+        // An amount of something that no field names may be of anything, as where the path names it.
+        for (at, group) in fields.groups.iter().enumerate() {
+            let amount = group
+                .fields
+                .iter()
+                .find(|field| known::AMOUNTS.contains(&field.name.as_str()));
+            let Some(amount) = amount else { continue };
+            if !self
+                .policy
+                .symbol_names()
+                .any(|name| fields.near(at, name).is_some())
+            {
+                return Err(self
+                    .deny("symbols", &format!("the request has {} and no field that names what is traded", told(amount)))
+                    .fix("name the exchange's own in `symbol-fields`; where the path has it, allow that path in place of `symbols`"));
+            }
+        }
         Ok(())
     }
 
