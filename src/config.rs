@@ -32,6 +32,9 @@ pub struct Config {
     /// How requests are sent.
     #[serde(default)]
     pub send: SendConfig,
+    /// The resident signer.
+    #[serde(default)]
+    pub agent: AgentConfig,
 }
 
 /// How requests are sent.
@@ -43,8 +46,51 @@ pub struct SendConfig {
     pub ca_file: Option<PathBuf>,
 }
 
+/// The resident signer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct AgentConfig {
+    /// The group that may connect to its socket, by name or number; none for the user alone.
+    pub group: Option<String>,
+    /// The uids that may lock, unlock, import and stop, beside its own user and root.
+    pub admins: Vec<u32>,
+    /// How many connections it takes.
+    pub connections: usize,
+    /// How long a token may take for one answer, in seconds.
+    pub call_timeout: u64,
+    /// Tokens are locked when nothing was signed for so long, in seconds; 0 for never.
+    pub lock_after: u64,
+    /// Whether all tokens that hold a key take turns, for throughput; else the first that is healthy signs.
+    pub parallel: bool,
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            group: None,
+            admins: Vec::new(),
+            connections: 4096,
+            call_timeout: 30,
+            lock_after: 0,
+            parallel: false,
+        }
+    }
+}
+
+impl AgentConfig {
+    /// How long a token may take for one answer.
+    pub fn call_timeout(&self) -> Duration {
+        Duration::from_secs(self.call_timeout.max(1))
+    }
+
+    /// After how long without a signature tokens are locked.
+    pub fn lock_after(&self) -> Option<Duration> {
+        (self.lock_after > 0).then(|| Duration::from_secs(self.lock_after))
+    }
+}
+
 /// One token: how to find it, never by slot number.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TokenConfig {
     /// The PKCS#11 module's file.
@@ -85,11 +131,21 @@ impl Config {
     /// # Errors
     /// When it is open to others, not TOML, has unknown fields or a newer version.
     pub fn load(home: &Home) -> Result<Self> {
+        Self::load_text(home).map(|(_, config)| config)
+    }
+
+    /// As [`Config::load`], with the text of the file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_text(home: &Home) -> Result<(String, Self)> {
         let path = home.config("config.toml");
         let Some(bytes) = read_private(&path, LIMIT)? else {
-            return Ok(Self::default());
+            return Ok(Default::default());
         };
-        Self::parse(&text(bytes, &path)?, path.display())
+        let text = text(bytes, &path)?;
+        let config = Self::parse(&text, path.display())?;
+        Ok((text, config))
     }
 
     /// Reads the text of a file; `origin` names it in errors.

@@ -57,6 +57,28 @@ impl Code {
         }
     }
 
+    /// The code of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+
+    /// Every code.
+    pub const ALL: [Self; 13] = [
+        Self::Failed,
+        Self::Usage,
+        Self::Denied,
+        Self::TokenMissing,
+        Self::TokenLocked,
+        Self::TokenBusy,
+        Self::WrongPin,
+        Self::AgentUnavailable,
+        Self::BadInput,
+        Self::UnknownKey,
+        Self::UnknownExchange,
+        Self::TooLarge,
+        Self::Unsupported,
+    ];
+
     /// What usually helps.
     pub const fn usual_fix(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@
 //! [`signer`]: parsed and composed by [`exchange`], computed by [`token`].
 //! `docs/architecture.md` has the plan of the house.
 
+pub mod agent;
 pub mod algorithm;
 pub mod ask;
 pub mod backup;

@@ -1,8 +1,12 @@
 //! A request to be signed and what comes of it, as exact bytes that nothing re-serialises.
 
+mod answer;
 mod line;
+mod write;
 
 use std::fmt::Write as _;
+
+pub use answer::Answer;
 
 use crate::{
     error::Error,

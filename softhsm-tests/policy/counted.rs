@@ -1,6 +1,6 @@
 //! Limits that are counted: over processes, kills, and clocks; and hours, expiry, clients.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use hsmsign::{error::Code, policy::Mode};
 
@@ -123,14 +123,14 @@ fn clients_are_known_by_what_the_kernel_says_of_them() {
         let mut judge = Judge::new("kraken", &format!("[[client]]\n{client}"));
         judge.caller.uid = 1234;
         judge.caller.gid = 77;
-        judge.caller.executable = std::env::current_exe().ok();
+        judge.caller.executable = std::env::current_exe().ok().map(Arc::from);
         judge.caller.cgroup = Some("/system.slice/bot.service".into());
         assert_eq!(judge.ask(BALANCE).is_ok(), permitted, "{client}");
     }
     let mut unknown = Judge::new("kraken", "[[client]]\nexecutable = \"/usr/bin/bot\"");
     unknown.caller.executable = None;
     unknown.denies(BALANCE, "is none of them");
-    unknown.caller.executable = Some(PathBuf::from("/usr/bin/bot (deleted)"));
+    unknown.caller.executable = Some(Path::new("/usr/bin/bot (deleted)").into());
     unknown.denies(BALANCE, "/usr/bin/bot (deleted)");
 }
 

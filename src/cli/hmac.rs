@@ -8,10 +8,9 @@ use clap::ValueEnum;
 use hsmsign::{
     error::{Code, Error, Result, failed},
     keyring::KeyName,
-    policy::Caller,
 };
 
-use super::{Around, output};
+use super::{output, reach};
 
 /// MAC standard input with a key's own algorithm; only where the key's owner allowed `raw`.
 #[derive(Debug, clap::Args)]
@@ -41,8 +40,6 @@ enum Form {
 const LIMIT: u64 = 16 << 20;
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let around = Around::find()?;
-    let signer = around.signer()?;
     let mut message = Vec::new();
     io::stdin()
         .lock()
@@ -55,7 +52,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             format!("the message is longer than {LIMIT} bytes"),
         ));
     }
-    let mac = signer.hmac(&args.key, &message, &Caller::this_process())?;
+    let mac = reach::hmac(&args.key, &message)?;
     match args.output {
         Form::Hex => output::line(&base16ct::lower::encode_string(&mac)),
         Form::Base64 => output::line(&base64ct::Base64::encode_string(&mac)),

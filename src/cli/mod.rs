@@ -1,5 +1,6 @@
 //! The command line: one file a command, each arguments in, one call of the library, output.
 
+mod agent;
 mod attack;
 mod backup;
 mod doctor;
@@ -11,11 +12,13 @@ mod init;
 mod key;
 mod lines;
 mod list;
+mod lock;
 mod nonce;
 pub mod output;
 mod pages;
 mod parts;
 mod policy;
+mod reach;
 mod rotate;
 mod send;
 mod set;
@@ -79,10 +82,11 @@ enum Command {
     Sign(sign::Args),
     Send(send::Args),
     Hmac(hmac::Args),
+    Agent(agent::Args),
+    Lock(lock::LockArgs),
+    Unlock(lock::UnlockArgs),
     Websocket(websocket::Args),
     Policy(policy::Args),
-    Lock(policy::LockArgs),
-    Unlock(policy::UnlockArgs),
     Exchanges(exchanges::Args),
     Token(token::Args),
     Doctor(doctor::Args),
@@ -169,6 +173,9 @@ pub fn run() -> ExitCode {
     if attack::is_worker() {
         return attack::work();
     }
+    if let Some(code) = agent::helper() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return unparsed(&error),
@@ -186,11 +193,12 @@ pub fn run() -> ExitCode {
         Command::Nonce(args) => nonce::run(&args),
         Command::Sign(args) => sign::run(args),
         Command::Send(args) => send::run(args),
+        Command::Agent(args) => agent::run(args),
+        Command::Lock(args) => lock::lock(&args),
+        Command::Unlock(args) => lock::unlock(&args),
         Command::Hmac(args) => hmac::run(&args),
         Command::Websocket(args) => websocket::run(args),
         Command::Policy(args) => policy::run(args),
-        Command::Lock(args) => policy::lock(&args),
-        Command::Unlock(args) => policy::unlock(&args),
         Command::Exchanges(args) => exchanges::run(args),
         Command::Token(args) => token::run(args),
         Command::Doctor(args) => doctor::run(&args),

@@ -94,26 +94,6 @@ struct DenyArgs {
     undo: bool,
 }
 
-/// Deny everything to every key from the next request on: the switch to pull when a bot is hijacked.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  hsmsign lock --all
-  hsmsign unlock --all        when you know why")]
-pub struct LockArgs {
-    /// Every key, for every process
-    #[arg(long, required = true)]
-    all: bool,
-}
-
-/// Undo `lock --all`.
-#[derive(Debug, clap::Args)]
-pub struct UnlockArgs {
-    /// Every key
-    #[arg(long, required = true)]
-    all: bool,
-}
-
 impl WhoseArgs {
     fn whose(self) -> Whose {
         self.key.map_or(Whose::Everyone, Whose::Key)
@@ -130,24 +110,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
 }
 
-pub fn lock(args: &LockArgs) -> Result<ExitCode> {
-    switch_all(args.all)?;
-    output::line(
-        "locked: every key is denied everything, from the next request on; hsmsign unlock --all undoes it",
-    )
-}
-
-pub fn unlock(args: &UnlockArgs) -> Result<ExitCode> {
-    switch_all(!args.all)?;
-    output::line("unlocked: what each key's policy says holds again")
-}
-
-fn switch_all(on: bool) -> Result<()> {
+/// Denies everything to every key, or undoes that.
+pub fn switch_all(on: bool) -> Result<ExitCode> {
     let around = Around::find()?;
     around.home.create()?;
     Policies::new(&around.home)
         .switch()
-        .change(|denied| denied.all = on)
+        .change(|denied| denied.all = on)?;
+    output::line(if on {
+        "locked: every key is denied everything, from the next request on; hsmsign unlock --all undoes it"
+    } else {
+        "unlocked: what each key's policy says holds again"
+    })
 }
 
 fn check(args: CheckArgs) -> Result<ExitCode> {

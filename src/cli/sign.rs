@@ -5,6 +5,7 @@ use std::{
 
 use clap::ValueEnum;
 use hsmsign::{
+    agent::client::Client,
     error::{Code, Error, Result},
     keyring::KeyName,
     policy::Caller,
@@ -12,7 +13,7 @@ use hsmsign::{
     signer::Explained,
 };
 
-use super::{Around, lines, output, parts::Parts};
+use super::{Around, lines, output, parts::Parts, reach};
 
 /// Sign a request: what comes back is to be sent as it stands.
 #[derive(Debug, clap::Args)]
@@ -60,10 +61,11 @@ enum Form {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
-    let around = Around::find()?;
-    let signer = around.signer()?;
     if args.json {
-        return lines::sign(&signer);
+        return match Client::find()? {
+            Some(agent) => lines::relay(agent.into_stream()),
+            None => lines::sign(&Around::find()?.signer()?),
+        };
     }
     let (explain, form) = (args.explain, args.output);
     let request = args.parts.request(args.key, args.method, args.path)?;
@@ -76,11 +78,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         print(signed, form)
     };
-    let caller = Caller::this_process();
     if !explain {
-        return print(&signer.sign(&request, &caller)?);
+        return print(&reach::sign(&request)?);
     }
-    let Explained { signed, messages } = signer.explain(&request, &caller)?;
+    let signer = Around::find()?.signer()?;
+    let Explained { signed, messages } = signer.explain(&request, &Caller::this_process())?;
     tell(&messages);
     print(&signed)
 }

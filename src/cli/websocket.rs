@@ -3,11 +3,10 @@ use std::process::ExitCode;
 use hsmsign::{
     error::Result,
     keyring::KeyName,
-    policy::Caller,
     request::{Body, Nonce, Request},
 };
 
-use super::{Around, output};
+use super::{output, reach};
 
 /// Make the login message of an exchange's WebSocket.
 #[derive(Debug, clap::Args)]
@@ -52,8 +51,5 @@ pub fn run(args: Args) -> Result<ExitCode> {
         nonce: args.nonce.map_or(Nonce::Made, Nonce::Brought),
         ..Request::default()
     };
-    let signed = Around::find()?
-        .signer()?
-        .sign(&request, &Caller::this_process())?;
-    output::line(&signed.to_line(None))
+    output::line(&reach::sign(&request)?.to_line(None))
 }

@@ -1,6 +1,6 @@
 //! Who asks for a signature.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::Path, sync::Arc};
 
 use crate::error::{Result, bad_input};
 
@@ -14,9 +14,9 @@ pub struct Caller {
     /// The process.
     pub pid: i32,
     /// The program that asks; none where the kernel does not tell.
-    pub executable: Option<PathBuf>,
+    pub executable: Option<Arc<Path>>,
     /// The control group, as `/system.slice/bot.service`; none where there is none.
-    pub cgroup: Option<String>,
+    pub cgroup: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -35,13 +35,16 @@ impl Caller {
 
     /// The other end of a socket, with what `SO_PEERCRED` says of it. To be read once a connection, since it looks into
     /// `/proc`: a process that ends and leaves its number to another in between is taken for that one, so a rule about
-    /// the user or the unit is worth more than one about the executable.
+    /// the user or the unit is worth more than one about the executable. Where it is hsmsign's own command line, the
+    /// program that asks is the one that started that.
     pub fn of_peer(uid: u32, gid: u32, pid: i32) -> Self {
+        let own = std::env::current_exe().ok();
+        let asks = executable(pid).filter(|path| Some(&**path) != own.as_deref());
         Self {
             uid,
             gid,
             pid,
-            executable: executable(pid),
+            executable: asks.or_else(|| executable(parent(pid)?)),
             cgroup: cgroup(pid),
         }
     }
@@ -56,15 +59,26 @@ impl Caller {
     }
 }
 
-fn executable(pid: i32) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/exe")).ok()
+fn executable(pid: i32) -> Option<Arc<Path>> {
+    fs::read_link(format!("/proc/{pid}/exe")).ok().map(Arc::from)
 }
 
-fn cgroup(pid: i32) -> Option<String> {
+fn parent(pid: i32) -> Option<i32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may have anything in it: the state, then the parent.
+    text.rsplit_once(')')?
+        .1
+        .split_ascii_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
+}
+
+fn cgroup(pid: i32) -> Option<Arc<str>> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     text.lines()
         .find_map(|line| line.strip_prefix("0::"))
-        .map(str::to_owned)
+        .map(Arc::from)
 }
 
 /// The number of a user or group, from its name in `/etc/passwd` or `/etc/group`.
@@ -89,9 +103,28 @@ mod tests {
     fn this_process_and_its_parent_are_known() {
         let caller = Caller::this_process();
         assert_eq!(caller.pid.cast_unsigned(), std::process::id());
-        assert!(caller.executable.is_some_and(|path| path.is_absolute()));
+        assert!(caller.executable.as_ref().is_some_and(|path| path.is_absolute()));
         let own = Caller::of_peer(caller.uid, caller.gid, caller.pid);
-        assert_eq!(own.executable, std::env::current_exe().ok());
+        assert_eq!(own, caller, "this program again is known by what started it");
+        let mut sleep = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = sleep.id().cast_signed();
+        let mut other = Caller::of_peer(caller.uid, caller.gid, pid);
+        // Between fork and exec it is still this program.
+        for _ in 0..1000 {
+            if other
+                .executable
+                .as_ref()
+                .is_some_and(|path| path.ends_with("sleep") || path.ends_with("coreutils"))
+            {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            other = Caller::of_peer(caller.uid, caller.gid, pid);
+        }
+        sleep.kill().unwrap();
+        sleep.wait().unwrap();
+        assert_ne!(other.executable, caller.executable);
+        assert_eq!(other.cgroup, caller.cgroup);
     }
 
     #[test]
@@ -106,7 +139,7 @@ mod tests {
             (Some("/"), None),
             (None, None),
         ] {
-            caller.cgroup = cgroup.map(str::to_owned);
+            caller.cgroup = cgroup.map(Arc::from);
             assert_eq!(caller.unit(), unit);
         }
     }

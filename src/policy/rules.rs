@@ -104,7 +104,7 @@ impl Client {
     pub(super) fn is(&self, caller: &Caller) -> bool {
         self.uid.is_none_or(|uid| uid == caller.uid)
             && self.gid.is_none_or(|gid| gid == caller.gid)
-            && (self.executable.is_none() || self.executable == caller.executable)
+            && (self.executable.is_none() || self.executable.as_deref() == caller.executable.as_deref())
             && (self.unit.is_none() || self.unit.as_deref() == caller.unit())
             && self.cgroup.as_deref().is_none_or(|cgroup| {
                 let whole = caller.cgroup.as_deref().unwrap_or_default();

@@ -1,0 +1,114 @@
+//! What goes wrong behind the agent, and in it.
+
+use rustix::process::Signal;
+
+use crate::{
+    bench::{
+        Place,
+        random::{Random, rounds},
+    },
+    running::{BALANCE, Connection, Running, kill, nonce, until},
+};
+
+#[test]
+fn a_worker_that_is_killed_is_started_again_and_what_it_had_is_answered() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut random = Random::new(0x776f_726b);
+    let mut given = Vec::new();
+    let mut lost = 0;
+    for _ in 0..rounds(10) {
+        until("it signs", || agent.connect().ask(BALANCE)["ok"] == true);
+        let worker = agent.worker();
+        let mut connection = agent.connect();
+        connection.send(format!("{BALANCE}\n").repeat(60).as_bytes());
+        std::thread::sleep(std::time::Duration::from_micros(random.below(3000)));
+        kill(worker, Signal::KILL);
+        for _ in 0..60 {
+            let answer = connection.answer();
+            if answer["ok"] == true {
+                given.push(nonce(&answer));
+            } else {
+                lost += 1;
+                assert_eq!(answer["error"]["code"], "token-busy", "{answer}");
+            }
+        }
+    }
+    assert!(given.is_sorted_by(|a, b| a < b), "no nonce twice");
+    assert!(!given.is_empty(), "{lost}");
+    assert!(agent.status()["tokens"][0]["restarts"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn killed_at_any_moment_under_load_it_gives_no_nonce_twice() {
+    let Some(place) = Place::with_kraken() else { return };
+    let mut random = Random::new(0x6167_656e);
+    let mut all = Vec::new();
+    for round in 0..rounds(10) {
+        let agent = Running::start(&place);
+        let given: Vec<u64> = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut given = Vec::new();
+                        let Ok(stream) = std::os::unix::net::UnixStream::connect(agent.socket()) else {
+                            return given;
+                        };
+                        let mut connection = Connection::over(stream);
+                        while connection.try_send(format!("{BALANCE}\n").as_bytes()) {
+                            let Some(line) = connection.read().filter(|line| line.ends_with('\n')) else {
+                                break;
+                            };
+                            let answer: serde_json::Value = serde_json::from_str(&line).unwrap();
+                            assert_eq!(answer["ok"], true, "{answer}");
+                            given.push(nonce(&answer));
+                        }
+                        given
+                    })
+                })
+                .collect();
+            std::thread::sleep(std::time::Duration::from_micros(random.below(60_000)));
+            agent.signal(Signal::KILL);
+            clients
+                .into_iter()
+                .flat_map(|client| client.join().unwrap())
+                .collect()
+        });
+        if let (Some(last), Some(first)) = (all.iter().max(), given.iter().min()) {
+            assert!(first > last, "round {round}: {first} after {last}");
+        }
+        all.extend(given);
+    }
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
+    assert!(count > rounds(10), "{count}");
+}
+
+#[test]
+fn a_token_folder_that_goes_away_under_load_is_missed_and_found_again() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    let away = place.path().join("away");
+    for _ in 0..3 {
+        std::fs::rename(place.token_folder(), &away).unwrap();
+        let mut codes = std::collections::BTreeSet::new();
+        for _ in 0..40 {
+            let answer = connection.ask(BALANCE);
+            if answer["ok"] == false {
+                codes.insert(answer["error"]["code"].as_str().unwrap().to_owned());
+            }
+        }
+        std::fs::rename(&away, place.token_folder()).unwrap();
+        until("it signs again", || connection.ask(BALANCE)["ok"] == true);
+        assert!(
+            codes
+                .iter()
+                .all(|code| code == "token-missing" || code == "token-busy"),
+            "{codes:?}"
+        );
+    }
+}

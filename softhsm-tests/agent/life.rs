@@ -1,0 +1,182 @@
+//! Starting, ending, locking, unlocking, reloading.
+
+use rustix::process::Signal;
+
+use crate::{
+    bench::{KRAKEN_SECRET, Place},
+    running::{BALANCE, Connection, Running, is_alive, kill, until},
+};
+
+#[test]
+fn it_starts_in_the_background_and_stops() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.refused(&["agent", "status"], "", 4, "no agent is running");
+    place.ok(&["agent", "start"]);
+    let done = place.run(&["agent", "start"], "");
+    assert!(done.code == 0 && done.stderr.contains("already"), "{done:?}");
+    let status = place.json(&["agent", "status", "--json"]);
+    let pid = i32::try_from(status["pid"].as_i64().unwrap()).unwrap();
+    let worker = i32::try_from(status["tokens"][0]["worker_pid"].as_i64().unwrap()).unwrap();
+    assert!(is_alive(pid) && is_alive(worker));
+    assert!(place.ok(&["agent", "status"]).contains("token softhsm: open"));
+    place.ok(&["agent", "stop"]);
+    until("all of it has ended", || !is_alive(pid) && !is_alive(worker));
+    assert!(!place.home().join("agent.sock").exists());
+    place.refused(&["agent", "stop"], "", 4, "no agent is running");
+}
+
+#[test]
+fn two_agents_on_one_folder_are_refused() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let other = place.path().join("other.sock");
+    let args = ["agent", "--socket", other.to_str().unwrap()];
+    place.refused(&args, "", 1, "another agent serves these folders");
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    drop(agent);
+    // Killed, it leaves its socket and nothing that keeps the next one from starting.
+    let again = Running::start(&place);
+    assert_eq!(again.connect().ask(BALANCE)["ok"], true);
+}
+
+#[test]
+fn what_it_has_in_hand_at_a_signal_is_answered() {
+    let Some(place) = Place::with_kraken() else { return };
+    let mut agent = Running::start(&place);
+    let mut connection = agent.connect();
+    let lines = format!("{BALANCE}\n").repeat(60);
+    connection.send(lines.as_bytes());
+    assert_eq!(connection.answer()["ok"], true);
+    agent.signal(Signal::TERM);
+    let mut answers = 1;
+    while let Some(line) = connection.read() {
+        assert!(line.starts_with("{\"ok\":true"), "{line}");
+        assert!(line.ends_with('\n'));
+        answers += 1;
+    }
+    assert!(answers > 1, "{answers}");
+    assert_eq!(agent.wait(), 0, "{}", agent.log());
+    assert!(!agent.socket().exists());
+}
+
+#[test]
+fn a_locked_token_signs_nothing_until_it_is_unlocked() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    let worker = agent.worker();
+    place.ok(&["lock"]);
+    until("the process that knew the PIN is gone", || !is_alive(worker));
+    let refused = connection.ask(BALANCE);
+    assert_eq!(refused["error"]["code"], "token-locked", "{refused}");
+    assert!(
+        refused["error"]["fix"]
+            .as_str()
+            .unwrap()
+            .contains("hsmsign unlock")
+    );
+    let done = place.run(&["sign", "kraken", "POST", "/0/private/Balance"], "");
+    assert_eq!(done.code, 4, "the command line goes no way around it: {done:?}");
+    place.ok(&["unlock"]);
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    place.refused(&["unlock", "nothing"], "", 4, "no token");
+}
+
+#[test]
+fn a_pin_goes_to_the_worker_alone_and_a_wrong_one_is_not_kept() {
+    let Some(place) = Place::with_kraken() else { return };
+    let pin = std::fs::read(pin_file(&place)).unwrap();
+    set_source(&place, "terminal");
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    let refused = connection.ask(BALANCE);
+    assert_eq!(refused["error"]["code"], "token-locked", "{refused}");
+    let unlock = |pin: &[u8]| {
+        let mut connection = agent.connect();
+        let (read, mut write) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut write, pin).unwrap();
+        drop(write);
+        send_with(&mut connection, b"{\"op\":\"unlock\",\"pin\":true}\n", &read);
+        connection.answer()
+    };
+    let wrong = unlock(b"wrong pin\n");
+    assert_eq!(wrong["error"]["code"], "wrong-pin", "{wrong}");
+    let refused = connection.ask(BALANCE);
+    assert_eq!(
+        refused["error"]["code"], "token-locked",
+        "it is not tried again: {refused}"
+    );
+    assert_eq!(unlock(&pin)["ok"], true);
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    let without = connection.ask(r#"{"op":"unlock","pin":true}"#);
+    assert_eq!(without["error"]["code"], "bad-input", "{without}");
+    let in_a_line = connection.ask(r#"{"op":"unlock","pin":"1234"}"#);
+    assert_eq!(in_a_line["error"]["code"], "bad-input");
+    assert!(!in_a_line.to_string().contains("1234"));
+    // A worker that died has lost the PIN, and says so.
+    kill(agent.worker(), Signal::KILL);
+    until("the PIN is asked for again", || {
+        connection.ask(BALANCE)["error"]["code"] == "token-locked"
+    });
+}
+
+#[test]
+fn a_changed_configuration_is_taken_whole_or_not_at_all() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let config = place.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}\n[nonsense]\n")).unwrap();
+    place.refused(&["agent", "reload"], "", 5, "nonsense");
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    std::fs::write(&config, text.replace("[token.softhsm]", "[token.renamed]")).unwrap();
+    place.ok(&["agent", "reload"]);
+    let refused = agent.connect().ask(BALANCE);
+    assert_eq!(refused["error"]["code"], "token-missing", "{refused}");
+    std::fs::write(&config, text).unwrap();
+    agent.signal(Signal::HUP);
+    until("it signs again", || agent.connect().ask(BALANCE)["ok"] == true);
+}
+
+#[test]
+fn keys_that_come_change_and_go_are_followed() {
+    let Some(place) = Place::with_token() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    assert_eq!(connection.ask(BALANCE)["error"]["code"], "unknown-key");
+    place.import(&["-e", "kraken", "--api-key", "one"], KRAKEN_SECRET);
+    assert_eq!(connection.ask(BALANCE)["headers"]["API-Key"], "one");
+    place.ok(&["set", "kraken", "--api-key", "two"]);
+    assert_eq!(connection.ask(BALANCE)["headers"]["API-Key"], "two");
+    assert_eq!(connection.ask(r#"{"op":"keys"}"#)["keys"][0]["api_key"], "two");
+    place.ok(&["remove", "kraken"]);
+    assert_eq!(connection.ask(BALANCE)["error"]["code"], "unknown-key");
+}
+
+/// The development token's file with its PIN.
+fn pin_file(place: &Place) -> std::path::PathBuf {
+    let text = std::fs::read_to_string(place.home().join("config.toml")).unwrap();
+    let source = text
+        .lines()
+        .find_map(|line| line.strip_prefix("pin-source = \"file:"))
+        .unwrap();
+    source.trim_end_matches('"').into()
+}
+
+fn set_source(place: &Place, source: &str) {
+    let path = place.home().join("config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let with: String = text
+        .lines()
+        .map(|line| match line.starts_with("pin-source") {
+            true => format!("pin-source = \"{source}\"\n"),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(path, with).unwrap();
+}
+
+fn send_with(connection: &mut Connection, line: &[u8], fd: &impl std::os::fd::AsFd) {
+    hsmsign::agent::wire::send_all(connection.stream(), line, &[fd.as_fd()]).unwrap();
+}

@@ -1,0 +1,150 @@
+//! Lines that are not as they should be, and clients that are not.
+
+use std::{io::Write as _, time::Instant};
+
+use crate::{
+    bench::{Place, random::Random},
+    running::{BALANCE, Running},
+};
+
+#[test]
+fn each_bad_line_has_its_error_and_the_next_one_is_served() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    for (line, code) in [
+        ("{", "bad-input"),
+        ("[]", "bad-input"),
+        ("null", "bad-input"),
+        ("{\"key\":\"kraken\"}", "bad-input"),
+        (
+            "{\"key\":\"Kraken\",\"method\":\"GET\",\"path\":\"/\"}",
+            "bad-input",
+        ),
+        ("{\"key\":\"kraken\",\"secret\":\"x\"}", "bad-input"),
+        ("{\"op\":\"ping\",\"token\":1}", "bad-input"),
+        ("{\"op\":\"nothing\"}", "unsupported"),
+        ("{\"hmac\":{}}", "bad-input"),
+        (
+            "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/WithdrawFunds\"}",
+            "denied",
+        ),
+    ] {
+        let answer = connection.ask(line);
+        assert_eq!(answer["error"]["code"], code, "{line}: {answer}");
+        assert!(
+            answer["error"]["fix"].as_str().is_some_and(|fix| !fix.is_empty()),
+            "{answer}"
+        );
+    }
+    connection.send(b"\xff\xfe\n");
+    assert_eq!(connection.answer()["error"]["code"], "bad-input");
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+}
+
+#[test]
+fn ten_thousand_malformed_lines_are_ten_thousand_errors() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut random = Random::new(0x6d61_6c66);
+    let mut connection = agent.connect();
+    let mut stream = connection.stream().try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        for _ in 0..10_000 {
+            let mut line = BALANCE.as_bytes().to_vec();
+            // A quote is cut out, so that none of them is JSON; and then bytes are changed.
+            line.remove(1);
+            for _ in 0..random.below(8) {
+                let at = usize::try_from(random.below(line.len() as u64)).unwrap();
+                line[at] = u8::try_from(random.below(256)).unwrap();
+            }
+            line.retain(|&byte| byte != b'\n');
+            line.push(b'\n');
+            stream.write_all(&line).unwrap();
+        }
+    });
+    for _ in 0..10_000 {
+        let answer = connection.answer();
+        assert_eq!(answer["ok"], false, "{answer}");
+    }
+    writer.join().unwrap();
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+}
+
+#[test]
+fn clients_that_say_nothing_delay_nobody() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let silent: Vec<_> = (0..500).map(|_| agent.connect()).collect();
+    let mut half = agent.connect();
+    half.send(&BALANCE.as_bytes()[..20]);
+    let mut greedy = agent.connect();
+    let mut stream = greedy.stream().try_clone().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    // Asks without end, and reads nothing: at some time nothing more is taken from it.
+    let flood = format!("{BALANCE}\n").repeat(100);
+    let mut sent = 0;
+    let begun = Instant::now();
+    while begun.elapsed().as_secs() < 20 {
+        match stream.write(flood.as_bytes()) {
+            Ok(more) => sent += more,
+            Err(_) if sent > 0 => break,
+            Err(_) => {}
+        }
+    }
+    let mut connection = agent.connect();
+    for _ in 0..50 {
+        assert_eq!(connection.ask(BALANCE)["ok"], true);
+    }
+    half.send(&BALANCE.as_bytes()[20..]);
+    half.send(b"\n");
+    assert_eq!(half.answer()["ok"], true);
+    drop(silent);
+    drop(greedy);
+    crate::running::until("the others are gone", || agent.status()["connections"] == 3);
+}
+
+#[test]
+fn more_connections_than_it_takes_are_told_so() {
+    let Some(place) = Place::with_kraken() else { return };
+    let config = place.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}\n[agent]\nconnections = 3\n")).unwrap();
+    let agent = Running::start(&place);
+    let mut kept: Vec<_> = Vec::new();
+    let refused = loop {
+        let mut connection = agent.connect();
+        connection.try_send(b"{\"op\":\"ping\"}\n");
+        let answer = connection.answer();
+        if answer["ok"] == false {
+            break answer;
+        }
+        kept.push(connection);
+        assert!(kept.len() <= 3);
+    };
+    assert_eq!(refused["error"]["code"], "token-busy", "{refused}");
+    assert_eq!(kept[0].ask(BALANCE)["ok"], true);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_an_error_and_the_next_one_is_served() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    let chunk = vec![b'x'; 1 << 20];
+    for _ in 0..18 {
+        connection.send(&chunk);
+    }
+    connection.send(b"\n");
+    assert_eq!(connection.answer()["error"]["code"], "too-large");
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    let long = format!(
+        "{{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/AddOrder\",\"form\":{{\"x\":\"{}\"}}}}",
+        "y".repeat(2 << 20)
+    );
+    assert_eq!(connection.ask(&long)["ok"], true);
+    connection.send(BALANCE.as_bytes());
+    connection.end();
+    assert_eq!(connection.answer()["ok"], true, "a last line without its end");
+    assert_eq!(connection.read(), None);
+}

@@ -1,0 +1,231 @@
+//! The connections of clients: lines in, answers out in their order.
+
+use std::{collections::VecDeque, os::fd::OwnedFd, time::Instant};
+
+use rustix::{io::Errno, net::SendFlags};
+
+use super::poll::Interest;
+use crate::{
+    agent::wire,
+    error::{Code, Error},
+    policy::Caller,
+};
+
+/// The longest line in bytes.
+pub const LONGEST: usize = 16 << 20;
+/// How much may be held of lines that are not whole yet, over all clients, in bytes.
+pub const MOST_HELD: usize = 64 << 20;
+/// How many lines of one client are worked on at once; further ones wait in its socket.
+pub const MOST_OPEN: usize = 64;
+/// How much of answers may wait for a client that does not read, in bytes, before no more of its lines are read.
+const MOST_UNSENT: usize = 1 << 20;
+/// How much room a client keeps between two lines, in bytes.
+const KEPT: usize = 1 << 10;
+
+/// A connection.
+pub struct Client {
+    /// Its socket.
+    pub socket: OwnedFd,
+    /// Who is at the other end.
+    pub caller: Caller,
+    /// Distinguishes it from an earlier one of the same number.
+    pub generation: u32,
+    /// What is waited for at its socket.
+    pub interest: Interest,
+    /// Bytes that came and are not read as lines yet.
+    input: Vec<u8>,
+    /// How many of them were read as lines.
+    taken: usize,
+    /// Up to where there is no line feed.
+    scanned: usize,
+    /// Whether the rest of a line that is too long is passed over.
+    skipping: bool,
+    /// Whether the client sends no more.
+    pub ended: bool,
+    /// Whether its connection broke.
+    pub broken: bool,
+    /// Descriptors that came along.
+    pub fds: VecDeque<OwnedFd>,
+    /// The number of the first line that is not answered.
+    first: u64,
+    /// The answers of the lines from `first` on.
+    answers: VecDeque<Option<String>>,
+    output: Vec<u8>,
+    sent: usize,
+    /// Since when it takes no answers.
+    pub stuck_since: Option<Instant>,
+}
+
+impl Client {
+    /// A connection that begins.
+    pub fn new(socket: OwnedFd, caller: Caller, generation: u32) -> Self {
+        Self {
+            socket,
+            caller,
+            generation,
+            interest: Interest::READ,
+            input: Vec::new(),
+            taken: 0,
+            scanned: 0,
+            skipping: false,
+            ended: false,
+            broken: false,
+            fds: VecDeque::new(),
+            first: 0,
+            answers: VecDeque::new(),
+            output: Vec::new(),
+            sent: 0,
+            stuck_since: None,
+        }
+    }
+
+    /// Reads what is there. Answers how much more is held of it.
+    pub fn receive(&mut self, room: &mut [u8]) -> usize {
+        match wire::receive(&self.socket, room, &mut self.fds) {
+            Ok(0) => self.ended = true,
+            Ok(read) => {
+                self.input.extend_from_slice(&room[..read]);
+                return read;
+            }
+            Err(Errno::AGAIN) => {}
+            Err(_) => self.broken = true,
+        }
+        0
+    }
+
+    /// How much is held of lines that are not answered or not whole.
+    pub fn held(&self) -> usize {
+        self.input.len() - self.taken
+    }
+
+    /// Whether it may have more lines worked on.
+    pub fn has_room(&self) -> bool {
+        self.answers.len() < MOST_OPEN && self.output.len() - self.sent < MOST_UNSENT
+    }
+
+    /// The next whole line; an error in the place of one that is too long.
+    pub fn line(&mut self) -> Option<Result<Vec<u8>, Error>> {
+        loop {
+            let Some(at) = memchr(&self.input[self.scanned..]) else {
+                self.scanned = self.input.len();
+                if self.held() > LONGEST {
+                    self.drop_held();
+                }
+                // What comes without a line feed at the end is a line too.
+                if self.ended && self.held() > 0 && !self.skipping {
+                    let line = self.input[self.taken..].to_vec();
+                    self.taken = self.input.len();
+                    return Some(Ok(line));
+                }
+                if self.ended && std::mem::take(&mut self.skipping) {
+                    return Some(Err(too_long()));
+                }
+                self.shrink();
+                return None;
+            };
+            let end = self.scanned + at;
+            let line = self.taken..end;
+            self.taken = end + 1;
+            self.scanned = end + 1;
+            if std::mem::take(&mut self.skipping) {
+                return Some(Err(too_long()));
+            }
+            let line = &self.input[line];
+            if !line.trim_ascii().is_empty() {
+                return Some(Ok(line.to_vec()));
+            }
+        }
+    }
+
+    /// Gives up what is held of a line that is not whole; the line is an error.
+    pub fn drop_held(&mut self) {
+        self.skipping = true;
+        self.input = Vec::new();
+        self.taken = 0;
+        self.scanned = 0;
+    }
+
+    fn shrink(&mut self) {
+        if self.taken == self.input.len() {
+            self.input.clear();
+            self.input.shrink_to(KEPT);
+        } else {
+            self.input.drain(..self.taken);
+        }
+        self.taken = 0;
+        self.scanned = self.input.len();
+    }
+
+    /// Takes a place for the answer of a line.
+    pub fn place(&mut self) -> u64 {
+        self.answers.push_back(None);
+        self.first + self.answers.len() as u64 - 1
+    }
+
+    /// Puts an answer into its place; those at the front go out.
+    pub fn answer(&mut self, place: u64, line: String) {
+        let Some(index) = place
+            .checked_sub(self.first)
+            .and_then(|index| usize::try_from(index).ok())
+        else {
+            return;
+        };
+        if let Some(answer) = self.answers.get_mut(index) {
+            *answer = Some(line);
+        }
+        while let Some(Some(line)) = self.answers.front() {
+            self.output.extend_from_slice(line.as_bytes());
+            self.output.push(b'\n');
+            self.answers.pop_front();
+            self.first += 1;
+        }
+        if self.answers.is_empty() && self.answers.capacity() > 4 {
+            self.answers = VecDeque::new();
+        }
+    }
+
+    /// Writes what is to go out, as far as the client takes it.
+    pub fn flush(&mut self) {
+        while self.sent < self.output.len() {
+            match rustix::net::send(&self.socket, &self.output[self.sent..], SendFlags::NOSIGNAL) {
+                Ok(sent) => {
+                    self.sent += sent;
+                    self.stuck_since = None;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    self.stuck_since.get_or_insert_with(Instant::now);
+                    return;
+                }
+                Err(_) => {
+                    self.broken = true;
+                    return;
+                }
+            }
+        }
+        self.output.clear();
+        self.output.shrink_to(KEPT);
+        self.sent = 0;
+    }
+
+    /// Whether something is still to go out, now or later.
+    pub fn is_busy(&self) -> bool {
+        !self.answers.is_empty() || self.has_unsent()
+    }
+
+    /// Whether answers wait for the client to take them.
+    pub fn has_unsent(&self) -> bool {
+        self.sent < self.output.len()
+    }
+}
+
+fn memchr(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&byte| byte == b'\n')
+}
+
+fn too_long() -> Error {
+    Error::new(
+        Code::TooLarge,
+        format!("the line is longer than {LONGEST} bytes, or than the agent has room for"),
+    )
+}

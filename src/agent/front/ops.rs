@@ -1,0 +1,276 @@
+//! What the agent answers of itself.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{Front, flights::Client};
+use crate::{
+    agent::asked::Op,
+    error::{Code, Error, Result, bad_input},
+    json::Json,
+    policy::Caller,
+};
+
+/// What was counted since the start.
+pub struct Counts {
+    began: Instant,
+    /// When the loop last looked at the clocks.
+    pub looked_at: Instant,
+    signed: u64,
+    denied: u64,
+    refused: u64,
+    longest: Duration,
+}
+
+impl Counts {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            began: now,
+            looked_at: now,
+            signed: 0,
+            denied: 0,
+            refused: 0,
+            longest: Duration::ZERO,
+        }
+    }
+
+    /// A signature was given out.
+    pub fn signed(&mut self, took: Duration) {
+        self.signed += 1;
+        self.longest = self.longest.max(took);
+    }
+
+    /// A line was refused.
+    pub fn refused(&mut self, code: Code) {
+        match code {
+            Code::Denied => self.denied += 1,
+            _ => self.refused += 1,
+        }
+    }
+}
+
+/// An answer line with these members behind `ok` and `id`.
+pub fn ok(id: Option<&Json>, members: &str) -> String {
+    let id = id
+        .map(|id| format!(",\"id\":{}", id.to_compact()))
+        .unwrap_or_default();
+    match members {
+        "" => format!("{{\"ok\":true{id}}}"),
+        members => format!("{{\"ok\":true{id},{members}}}"),
+    }
+}
+
+/// The members of an object, without its braces.
+fn members(value: &Value) -> String {
+    let text = value.to_string();
+    text.strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+impl Front {
+    /// Does what is asked of the agent itself.
+    pub(super) fn op(&mut self, client: Client, caller: &Caller, op: Op) {
+        match self.do_op(client, caller, &op) {
+            Ok(Some(value)) => self.answer(client, ok(op.id.as_ref(), &members(&value))),
+            Ok(None) => {}
+            Err(error) => self.refuse(client, op.id.as_ref(), &error),
+        }
+    }
+
+    fn do_op(&mut self, client: Client, caller: &Caller, op: &Op) -> Result<Option<Value>> {
+        let known: &[&str] = match op.name.as_str() {
+            "lock" => &["token"],
+            "unlock" => &["token", "pin"],
+            _ => &[],
+        };
+        if let Some((name, _)) = op
+            .arguments
+            .iter()
+            .find(|(name, _)| !known.contains(&name.as_str()))
+        {
+            let shown: String = name.chars().take(60).collect();
+            return Err(bad_input(format!("`{}` takes no {shown:?}", op.name)));
+        }
+        Ok(Some(match op.name.as_str() {
+            "ping" => json!({"version": env!("CARGO_PKG_VERSION"), "pid": std::process::id()}),
+            "keys" => json!({"keys": self.keys()?}),
+            "status" => self.status(),
+            "lock" => {
+                self.permit(caller, "lock tokens")?;
+                self.lock(token_of(op)?);
+                json!({})
+            }
+            "unlock" => {
+                self.permit(caller, "unlock tokens")?;
+                self.unlock(client, op)?;
+                return Ok(None);
+            }
+            "reload" => {
+                self.permit(caller, "reload it")?;
+                self.reload()?;
+                json!({})
+            }
+            "stop" => {
+                self.permit(caller, "stop it")?;
+                self.stopping.get_or_insert(self.now);
+                json!({})
+            }
+            name => {
+                let shown: String = name.chars().take(60).collect();
+                return Err(
+                    Error::new(Code::Unsupported, format!("the agent knows no op {shown:?}"))
+                        .fix("it knows ping, keys, status, lock, unlock, reload and stop"),
+                );
+            }
+        }))
+    }
+
+    /// Refuses who may only have requests signed.
+    fn permit(&self, caller: &Caller, what: &str) -> Result<()> {
+        let own = rustix::process::geteuid().as_raw();
+        if caller.uid == own || caller.uid == 0 || self.config.agent.admins.contains(&caller.uid) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::Denied,
+            format!(
+                "uid {} may have requests signed by this agent, and not {what}",
+                caller.uid
+            ),
+        )
+        .fix(format!(
+            "its owner adds the uid to admins in [agent] of config.toml: admins = [{}]",
+            caller.uid
+        )))
+    }
+
+    fn keys(&self) -> Result<Vec<Value>> {
+        let keyring = self.road.keyring();
+        let mut keys = Vec::new();
+        for name in keyring.names()? {
+            let Ok(record) = keyring.get(&name) else { continue };
+            keys.push(json!({
+                "key": record.name.as_str(), "exchange": record.exchange, "algorithm": record.algorithm.name(),
+                "api_key": record.current.api_key,
+                "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
+                "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
+            }));
+        }
+        Ok(keys)
+    }
+
+    fn status(&self) -> Value {
+        let tokens: Vec<_> = self
+            .workers
+            .iter()
+            .map(|worker| {
+                let state = if worker.locked {
+                    "locked"
+                } else if worker.open {
+                    "open"
+                } else if worker.last_error.is_some() {
+                    "failing"
+                } else if worker.is_running() {
+                    "opening"
+                } else {
+                    "closed"
+                };
+                let settings = self.config.token(&worker.token);
+                let source = settings.and_then(crate::token::pin_source).ok();
+                json!({
+                    "token": worker.token, "state": state,
+                    // Where a file is, is not for everybody who may connect.
+                    "pin_source": source.as_ref().map(|source| source.text().split(':').next().unwrap_or_default().to_owned()), "worker_pid": worker.pid(), "restarts": worker.restarts,
+                    "waiting": worker.asked(),
+                    "error": worker.last_error.as_ref().map(|error| json!({"code": error.code().name(), "message": error.message(), "fix": error.advice()})),
+                })
+            })
+            .collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
+            "uptime_s": self.counts.began.elapsed().as_secs(),
+            "socket": self.listening.path, "uid": rustix::process::geteuid().as_raw(),
+            "connections": self.clients.len() - self.free.len(), "in_flight": self.flights.len(),
+            "signed": self.counts.signed, "denied": self.counts.denied, "refused": self.counts.refused,
+            "longest_us": u64::try_from(self.counts.longest.as_micros()).unwrap_or(u64::MAX),
+            "tokens": tokens,
+        })
+    }
+
+    /// Opens a token again, with the PIN from the descriptor that came along where the line says so.
+    fn unlock(&mut self, client: Client, op: &Op) -> Result<()> {
+        let token = match (token_of(op)?, &self.workers[..]) {
+            (Some(token), _) => token,
+            (None, [only]) => only.token.clone(),
+            (None, _) => {
+                return Err(
+                    bad_input("there is more than one token").fix("name it: {\"op\":\"unlock\",\"token\":…}")
+                );
+            }
+        };
+        let pin = match op.arguments.iter().find(|(name, _)| name == "pin") {
+            None | Some((_, Json::Bool(false) | Json::Null)) => None,
+            Some((_, Json::Bool(true))) => {
+                let from = self
+                    .client(client.index)
+                    .and_then(|client| client.fds.pop_front());
+                Some(from.ok_or_else(|| {
+                    bad_input("the PIN did not come along")
+                        .fix("pass the reading end of a pipe with the line (SCM_RIGHTS)")
+                })?)
+            }
+            Some(_) => {
+                return Err(bad_input("`pin` says whether a descriptor comes along: true or false")
+                    .fix("a PIN is never in a line; pass the reading end of a pipe that it can be read from (SCM_RIGHTS)"));
+            }
+        };
+        let Some(number) = self.workers.iter().position(|worker| worker.token == token) else {
+            let shown: String = token.chars().take(60).collect();
+            return Err(
+                Error::new(Code::TokenMissing, format!("the agent has no token {shown:?}"))
+                    .fix("`hsmsign agent status` shows its tokens"),
+            );
+        };
+        self.workers[number].locked = false;
+        self.workers[number].forget_failures();
+        self.start(number)?;
+        let mut flight = self.flight(client, op.id.clone(), super::flights::Work::Worker);
+        flight.worker = Some(number);
+        flight.told = true;
+        let now = self.now;
+        let id = self.flights.put(flight);
+        let ask = crate::agent::frame::Ask::Open { pin: pin.is_some() };
+        self.workers[number].ask(id, &ask, pin.into_iter().collect(), now);
+        Ok(())
+    }
+
+    /// Ends the workers of a token, or of all, and with them logins and PINs.
+    pub(super) fn lock(&mut self, token: Option<String>) {
+        for number in 0..self.workers.len() {
+            let worker = &mut self.workers[number];
+            if token.as_ref().is_some_and(|token| *token != worker.token) || worker.locked {
+                continue;
+            }
+            worker.locked = true;
+            worker.stop(&self.launcher);
+            let error = Error::new(Code::TokenLocked, "it was locked");
+            self.lost(number, &error, true);
+        }
+    }
+}
+
+fn token_of(op: &Op) -> Result<Option<String>> {
+    match op.arguments.iter().find(|(name, _)| name == "token") {
+        None | Some((_, Json::Null)) => Ok(None),
+        Some((_, Json::String(token))) => Ok(Some(token.clone())),
+        Some((_, other)) => Err(bad_input(format!(
+            "`token` must be a string, and is {}",
+            other.kind()
+        ))),
+    }
+}

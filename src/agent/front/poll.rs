@@ -1,0 +1,180 @@
+//! Waiting for many sockets at once.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
+
+use rustix::{
+    buffer::spare_capacity,
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags, Event, EventData, EventFlags},
+    },
+    io::Errno,
+};
+
+use crate::error::{Result, failed};
+
+/// What happened at which socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// Whose socket.
+    pub source: Source,
+    /// It can be read, or has ended.
+    pub read: bool,
+    /// It can be written.
+    pub write: bool,
+}
+
+/// Whose socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// New clients.
+    Listener,
+    /// A signal came.
+    Signal,
+    /// New readers of the metrics.
+    Metrics,
+    /// A client, by number and generation: a number is used again.
+    Client(u32, u32),
+    /// A worker, by number and generation.
+    Worker(u32, u32),
+}
+
+impl Source {
+    fn number(self) -> u64 {
+        match self {
+            Self::Listener => 0,
+            Self::Signal => 1,
+            Self::Metrics => 2,
+            Self::Client(index, generation) => 3 | pack(index, generation),
+            Self::Worker(index, generation) => 4 | pack(index, generation),
+        }
+    }
+
+    fn of(number: u64) -> Self {
+        // Three bits of kind, 28 of index, 32 of generation.
+        let index = u32::try_from(number >> 3 & 0xfff_ffff).unwrap_or(0);
+        let generation = u32::try_from(number >> 32).unwrap_or(0);
+        match number & 7 {
+            0 => Self::Listener,
+            1 => Self::Signal,
+            2 => Self::Metrics,
+            3 => Self::Client(index, generation),
+            _ => Self::Worker(index, generation),
+        }
+    }
+}
+
+const fn pack(index: u32, generation: u32) -> u64 {
+    ((index & 0xfff_ffff) as u64) << 3 | (generation as u64) << 32
+}
+
+/// What is waited for at a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interest {
+    /// That it can be read.
+    pub read: bool,
+    /// That it can be written.
+    pub write: bool,
+}
+
+impl Interest {
+    /// Reading alone.
+    pub const READ: Self = Self {
+        read: true,
+        write: false,
+    };
+
+    fn flags(self) -> EventFlags {
+        let mut flags = EventFlags::empty();
+        flags.set(EventFlags::IN, self.read);
+        flags.set(EventFlags::OUT, self.write);
+        flags
+    }
+}
+
+/// The sockets that are waited for.
+pub struct Poll {
+    epoll: OwnedFd,
+    events: Vec<Event>,
+}
+
+/// How many events are taken at once.
+const EVENTS: usize = 256;
+
+impl Poll {
+    /// None yet.
+    pub fn new() -> Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)
+            .map_err(|error| failed(format!("the kernel gives no epoll: {error}")))?;
+        Ok(Self {
+            epoll,
+            events: Vec::with_capacity(EVENTS),
+        })
+    }
+
+    /// Waits for this one too.
+    pub fn add(&self, socket: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
+        epoll::add(
+            &self.epoll,
+            socket,
+            EventData::new_u64(source.number()),
+            interest.flags(),
+        )
+    }
+
+    /// Waits for something else at it.
+    pub fn change(&self, socket: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
+        epoll::modify(
+            &self.epoll,
+            socket,
+            EventData::new_u64(source.number()),
+            interest.flags(),
+        )
+    }
+
+    /// Waits, no longer than this, and answers what happened.
+    pub fn wait(&mut self, longest: Duration, ready: &mut Vec<Ready>) -> Result<()> {
+        ready.clear();
+        self.events.clear();
+        let timeout = Timespec {
+            tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: longest.subsec_nanos().into(),
+        };
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(failed(format!("waiting failed: {error}"))),
+        }
+        let ended = EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP;
+        ready.extend(self.events.iter().map(|event| {
+            let flags = event.flags;
+            Ready {
+                source: Source::of(event.data.u64()),
+                read: flags.intersects(EventFlags::IN | ended),
+                write: flags.contains(EventFlags::OUT),
+            }
+        }));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_fit_into_their_number() {
+        for source in [
+            Source::Listener,
+            Source::Signal,
+            Source::Metrics,
+            Source::Client(0, 0),
+            Source::Client(0xfff_ffff, u32::MAX),
+            Source::Worker(3, 9),
+        ] {
+            assert_eq!(Source::of(source.number()), source);
+        }
+    }
+}

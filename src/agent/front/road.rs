@@ -1,0 +1,438 @@
+//! The way of a line: read, composed, computed by a worker, answered.
+
+use std::{cell::Cell, sync::Arc};
+
+use base64ct::Encoding as _;
+
+use super::{
+    Front,
+    flights::{Again, Client, Composing, Flight, Work},
+};
+use crate::{
+    agent::{
+        asked::{self, Asked, Hmac},
+        frame::{self, Ask, Told},
+    },
+    clock::Offset,
+    error::{Code, Error, Result, bad_input, failed},
+    json::Json,
+    keyring::Record,
+    policy::Caller,
+    request::{Request, error_line},
+    secret::Secret,
+    signer::ReadyKey,
+};
+
+/// Why a key is not ready: its passphrase must come from the token first.
+enum Parked {
+    Passphrase(Box<Record>),
+    Refused(Error),
+}
+
+impl Front {
+    /// Works on a line of a client.
+    pub(super) fn line(&mut self, client: Client, caller: &Caller, line: &[u8]) {
+        self.last_request = self.now;
+        match asked::read(line) {
+            Ok(Asked::Sign(request)) => self.sign(client, caller, request),
+            Ok(Asked::Hmac(hmac)) => self.hmac(client, caller, hmac),
+            Ok(Asked::Op(op)) => self.op(client, caller, op),
+            Err((id, error)) => self.refuse(client, id.as_ref(), &error),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, client: Client, id: Option<&Json>, error: &Error) {
+        self.counts.refused(error.code());
+        self.answer(client, error_line(id, error));
+    }
+
+    fn sign(&mut self, client: Client, caller: &Caller, mut request: Box<Request>) {
+        let id = request.id.take();
+        let key = match self.key(request.key.as_ref().cloned(), |road, passphrase| {
+            road.key_of(&request, passphrase)
+        }) {
+            Ok(key) => key,
+            Err(Parked::Refused(error)) => return self.refuse(client, id.as_ref(), &error),
+            Err(Parked::Passphrase(record)) => {
+                request.id = id;
+                return self.fetch_passphrase(client, *record, Again::Sign(request));
+            }
+        };
+        let composing = Composing::begin(key, |key| {
+            let mut lease = self.road.nonces().lease();
+            let composed = self
+                .road
+                .compose(key, &request, caller, Offset::NONE, &mut lease)?;
+            lease.finish()?;
+            Ok(composed)
+        });
+        self.unsettled = true;
+        match composing {
+            Ok(composing) => {
+                let flight = self.flight(client, id, Work::Sign(Box::new(composing)));
+                self.advance(flight);
+            }
+            Err(error) => self.refuse(client, id.as_ref(), &error),
+        }
+    }
+
+    fn hmac(&mut self, client: Client, caller: &Caller, mut hmac: Hmac) {
+        let id = hmac.id.take();
+        let key = match self.key(Some(hmac.key.clone()), |road, passphrase| {
+            road.ready(&hmac.key, passphrase)
+        }) {
+            Ok(key) => key,
+            Err(Parked::Refused(error)) => return self.refuse(client, id.as_ref(), &error),
+            Err(Parked::Passphrase(record)) => {
+                hmac.id = id;
+                return self.fetch_passphrase(client, *record, Again::Hmac(Box::new(hmac)));
+            }
+        };
+        let own = key.record.algorithm.name();
+        if let Some(wanted) = hmac.algorithm.as_deref().filter(|wanted| *wanted != own) {
+            let error = bad_input(format!("the key {} computes {own}, not {wanted}", hmac.key))
+                .fix("a key is for one algorithm; import the secret again for the other");
+            return self.refuse(client, id.as_ref(), &error);
+        }
+        if let Err(error) = self.road.permit_raw(&key, &hmac.message, caller) {
+            return self.refuse(client, id.as_ref(), &error);
+        }
+        let mut flight = self.flight(client, id, Work::Hmac(key));
+        flight.part = ("secret".to_owned(), hmac.message);
+        self.dispatch(flight, None);
+    }
+
+    pub(super) fn flight(&self, client: Client, id: Option<Json>, work: Work) -> Flight {
+        Flight {
+            client,
+            id,
+            work,
+            began: self.now,
+            worker: None,
+            told: false,
+            tried: Vec::new(),
+            part: Default::default(),
+        }
+    }
+
+    /// A key, with the passphrase that was fetched for it if it wants one.
+    fn key(
+        &mut self,
+        name: Option<crate::keyring::KeyName>,
+        ready: impl FnOnce(
+            &crate::signer::Road,
+            &mut dyn FnMut(&Record) -> Result<Secret>,
+        ) -> Result<Arc<ReadyKey>>,
+    ) -> Result<Arc<ReadyKey>, Parked> {
+        let mut fetched = name.and_then(|name| self.passphrases.remove(&name));
+        let wanted = Cell::new(None);
+        let mut passphrase = |record: &Record| {
+            fetched.take().ok_or_else(|| {
+                wanted.set(Some(record.clone()));
+                failed("the passphrase is not here yet")
+            })
+        };
+        ready(&self.road, &mut passphrase).map_err(|error| match wanted.take() {
+            Some(record) => Parked::Passphrase(Box::new(record)),
+            None => Parked::Refused(error),
+        })
+    }
+
+    fn fetch_passphrase(&mut self, client: Client, record: Record, again: Again) {
+        let id = match &again {
+            Again::Sign(request) => request.id.clone(),
+            Again::Hmac(hmac) => hmac.id.clone(),
+        };
+        let mut flight = self.flight(client, id, Work::Passphrase(Box::new((Arc::new(record), again))));
+        flight.part = ("passphrase".to_owned(), Vec::new());
+        self.dispatch(flight, None);
+    }
+
+    /// The next message of a request to a token; or its answer, where there is none.
+    fn advance(&mut self, mut flight: Flight) {
+        let Work::Sign(composing) = &mut flight.work else {
+            return;
+        };
+        let next = composing.with_dependent_mut(|_, composed| match composed {
+            Some(composed) => composed.next(),
+            None => Err(failed("the request was answered already")),
+        });
+        match next {
+            Ok(Some(part)) => {
+                flight.part = (part.slot, part.message);
+                flight.tried.clear();
+                self.dispatch(flight, None);
+            }
+            Ok(None) => {
+                let signed = composing.with_dependent_mut(|_, composed| {
+                    composed
+                        .take()
+                        .ok_or_else(|| failed("the request was answered already"))?
+                        .attach()
+                });
+                match signed {
+                    Ok(signed) => {
+                        self.counts.signed(self.now - flight.began);
+                        self.answer(flight.client, signed.to_line(flight.id.as_ref()));
+                    }
+                    Err(error) => self.refuse(flight.client, flight.id.as_ref(), &error),
+                }
+            }
+            Err(error) => self.refuse(flight.client, flight.id.as_ref(), &error),
+        }
+    }
+
+    /// Hands the message at hand to the first token that holds the key and can be had, of those that were not tried yet.
+    fn dispatch(&mut self, mut flight: Flight, mut refusal: Option<Error>) {
+        let record = match &flight.work {
+            Work::Sign(composing) => &composing.borrow_owner().record,
+            Work::Hmac(key) => &key.record,
+            Work::Passphrase(waiting) => &*waiting.0,
+            Work::Worker | Work::Probe => return,
+        };
+        let slot = &flight.part.0;
+        let mut holders: Vec<_> = record
+            .current
+            .copies
+            .iter()
+            .filter_map(|copy| {
+                let material = copy.objects.get(slot)?;
+                let worker = self.workers.iter().position(|worker| worker.token == copy.token);
+                Some((worker, copy.token.clone(), material.key.clone()))
+            })
+            .filter(|(worker, ..)| worker.is_none_or(|worker| !flight.tried.contains(&worker)))
+            .collect();
+        let algorithm = record.algorithm;
+        let name = record.name.clone();
+        if self.config.agent.parallel && holders.len() > 1 {
+            self.turn = self.turn.wrapping_add(1);
+            let first = self.turn % holders.len();
+            holders.rotate_left(first);
+        }
+        // Those that are well come first; of the others each may have recovered.
+        holders.sort_by_key(|(worker, ..)| {
+            worker.is_none_or(|worker| !self.workers[worker].is_healthy(self.now))
+        });
+        for (worker, token, object) in holders {
+            let Some(worker) = worker else {
+                refusal.get_or_insert_with(|| {
+                    Error::new(
+                        Code::TokenMissing,
+                        format!("there is no token named {token:?} in config.toml"),
+                    )
+                    .fix("set it up again: hsmsign init; then: hsmsign agent reload")
+                });
+                continue;
+            };
+            if let Err(error) = self.start(worker) {
+                refusal.get_or_insert(error);
+                continue;
+            }
+            let place = match frame::place(&object, algorithm) {
+                Ok(place) => place,
+                Err(error) => return self.refuse(flight.client, flight.id.as_ref(), &error),
+            };
+            flight.tried.push(worker);
+            flight.worker = Some(worker);
+            flight.told = true;
+            let message = std::mem::take(&mut flight.part.1);
+            let (fetches, now) = (matches!(flight.work, Work::Passphrase(_)), self.now);
+            let id = self.flights.put(flight);
+            let ask = if fetches {
+                Ask::Data { place: &place }
+            } else {
+                Ask::Compute {
+                    place: &place,
+                    message: &message,
+                }
+            };
+            self.workers[worker].ask(id, &ask, Vec::new(), now);
+            self.flights.keep_message(id, message);
+            return;
+        }
+        let error = refusal.unwrap_or_else(|| {
+            failed(format!("the key {name} has no {} on any token", flight.part.0)).fix("import it again")
+        });
+        self.refuse(flight.client, flight.id.as_ref(), &error);
+    }
+
+    /// Starts a worker that does not run.
+    pub(super) fn start(&mut self, number: usize) -> Result<()> {
+        let worker = &mut self.workers[number];
+        if worker.ensure(&self.launcher, &self.config_text, self.now)?
+            && let Some(socket) = worker.socket()
+        {
+            let source = super::Source::Worker(u32::try_from(number).unwrap_or(u32::MAX), worker.generation);
+            self.poll
+                .add(socket, source, super::Interest::READ)
+                .map_err(|error| failed(format!("the worker's socket cannot be waited for: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// Opens the tokens whose PIN comes without a person.
+    pub(super) fn open_tokens(&mut self) {
+        for number in 0..self.workers.len() {
+            let silent = self
+                .config
+                .token(&self.workers[number].token)
+                .and_then(crate::token::pin_source)
+                .is_ok_and(|source| !source.interactive());
+            if silent && !self.workers[number].is_running() {
+                self.probe(number);
+            }
+        }
+    }
+
+    /// Asks a worker whether its token is there.
+    fn probe(&mut self, number: usize) {
+        if self.start(number).is_err() {
+            return;
+        }
+        let nobody = Client {
+            index: u32::MAX,
+            generation: 0,
+            place: 0,
+        };
+        let mut flight = self.flight(nobody, None, Work::Probe);
+        flight.worker = Some(number);
+        flight.told = true;
+        let id = self.flights.put(flight);
+        let now = self.now;
+        self.workers[number].ask(id, &Ask::Open { pin: false }, Vec::new(), now);
+    }
+
+    /// Looks whether tokens that were missed are back.
+    pub(super) fn probe_sick(&mut self) {
+        for number in 0..self.workers.len() {
+            let worker = &self.workers[number];
+            let missed = worker.last_error.as_ref().is_some_and(|error| {
+                matches!(error.code(), Code::TokenMissing | Code::TokenBusy | Code::Failed)
+            });
+            if missed && worker.asked() == 0 && !worker.locked {
+                self.probe(number);
+            }
+        }
+    }
+
+    /// Takes an answer of a worker.
+    pub(super) fn told(&mut self, id: u64, told: Told) {
+        let Some(mut flight) = self.flights.take(id) else {
+            return;
+        };
+        let number = flight.worker.take();
+        flight.told = false;
+        match told {
+            Told::Refused(error) => {
+                let elsewhere = elsewhere(error.code());
+                if let Some(number) = number
+                    && elsewhere
+                {
+                    self.workers[number].is_sick(error.clone(), self.now);
+                }
+                match flight.work {
+                    Work::Probe => {}
+                    Work::Worker => self.refuse(flight.client, flight.id.as_ref(), &error),
+                    _ if elsewhere => self.dispatch(flight, Some(error)),
+                    _ => self.refuse(flight.client, flight.id.as_ref(), &error),
+                }
+            }
+            Told::Done(bytes) => {
+                if let Some(number) = number {
+                    self.workers[number].is_well();
+                }
+                self.done(flight, bytes);
+            }
+            Told::Data(secret) => {
+                if let Work::Passphrase(waiting) = flight.work {
+                    let (record, again) = *waiting;
+                    self.passphrases.insert(record.name.clone(), secret);
+                    let Some(caller) = self
+                        .client(flight.client.index)
+                        .map(|client| client.caller.clone())
+                    else {
+                        return;
+                    };
+                    match again {
+                        Again::Sign(request) => self.sign(flight.client, &caller, request),
+                        Again::Hmac(hmac) => self.hmac(flight.client, &caller, *hmac),
+                    }
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, mut flight: Flight, bytes: Vec<u8>) {
+        match &mut flight.work {
+            Work::Sign(composing) => {
+                let supplied = composing.with_dependent_mut(|_, composed| match composed {
+                    Some(composed) => composed.supply(&bytes),
+                    None => Err(failed("the request was answered already")),
+                });
+                match supplied {
+                    Ok(()) => self.advance(flight),
+                    Err(error) => self.refuse(flight.client, flight.id.as_ref(), &error),
+                }
+            }
+            Work::Hmac(_) => {
+                self.counts.signed(self.now - flight.began);
+                let mac = base64ct::Base64::encode_string(&bytes);
+                let line = super::ops::ok(flight.id.as_ref(), &format!("\"mac_base64\":\"{mac}\""));
+                self.answer(flight.client, line);
+            }
+            Work::Worker => {
+                let members = String::from_utf8(bytes).unwrap_or_default();
+                let line = super::ops::ok(flight.id.as_ref(), &members);
+                self.answer(flight.client, line);
+            }
+            Work::Passphrase(_) => {
+                let error = failed("a worker answered something else than was asked");
+                self.refuse(flight.client, flight.id.as_ref(), &error);
+            }
+            Work::Probe => {}
+        }
+    }
+
+    /// A worker ended, or is to be ended: what it had is tried elsewhere or refused.
+    pub(super) fn ended(&mut self, number: usize, error: Error) {
+        let token = self.workers[number].token.clone();
+        eprintln!("hsmsign agent: the worker of token {token}: {error}");
+        self.workers[number].stop(&self.launcher);
+        self.workers[number].failed(error.clone(), self.now);
+        self.lost(number, &error, true);
+    }
+
+    /// Requests that a worker had and will not answer.
+    pub(super) fn lost(&mut self, number: usize, error: &Error, told: bool) {
+        let token = self.workers[number].token.clone();
+        for id in self.flights.of_worker(number) {
+            let Some(mut flight) = self.flights.take(id) else {
+                continue;
+            };
+            flight.worker = None;
+            let may = if told && flight.told {
+                "it may have been signed, but the signature was given to nobody"
+            } else {
+                "it was not signed"
+            };
+            let refusal = Error::new(
+                Code::TokenBusy,
+                format!("token {token} gave no answer: {}; {may}", error.message()),
+            )
+            .fix("send the request again; its nonce is not used twice");
+            match flight.work {
+                Work::Probe => {}
+                Work::Worker => self.refuse(flight.client, flight.id.as_ref(), &refusal),
+                _ => self.dispatch(flight, Some(refusal)),
+            }
+        }
+    }
+}
+
+/// Whether another token may still do what one did not.
+const fn elsewhere(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TokenMissing | Code::TokenBusy | Code::TokenLocked | Code::WrongPin
+    )
+}

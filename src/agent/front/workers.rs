@@ -1,0 +1,374 @@
+//! The workers, as the front sees them.
+
+use std::{
+    collections::VecDeque,
+    os::fd::{AsFd as _, OwnedFd},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+use super::poll::Interest;
+use crate::{
+    agent::{
+        frame::{self, Ask, Told},
+        launcher, wire,
+    },
+    error::{Code, Error, Result, failed},
+};
+
+/// The first pause before a worker is started again; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long one that answers is passed over where another token will do, after it missed its device.
+const SICK: Duration = Duration::from_secs(2);
+
+/// The front's end of the launcher.
+pub struct Launcher(OwnedFd);
+
+impl Launcher {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start(program: &launcher::Program) -> Result<Self> {
+        let (ours, theirs) = launcher::pair()?;
+        std::process::Command::new(&program.program)
+            .args(&program.launcher)
+            .stdin(std::process::Stdio::from(theirs))
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .map_err(|error| failed(format!("the launcher cannot be started: {error}")))?;
+        Ok(Self(ours))
+    }
+
+    fn start_worker(&self, token: &str) -> Result<(OwnedFd, u32)> {
+        let lost = |what: &str| failed(format!("the launcher {what}")).fix("restart the agent");
+        if token.chars().any(char::is_control) {
+            return Err(failed("the token's name holds a control character"));
+        }
+        wire::send_all(&self.0, format!("start {token}\n").as_bytes(), &[]).map_err(|_| lost("is gone"))?;
+        let mut line = Vec::new();
+        let mut fds = VecDeque::new();
+        while line.last() != Some(&b'\n') {
+            let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
+            let patience = Timespec {
+                tv_sec: 10,
+                tv_nsec: 0,
+            };
+            if poll(&mut ready, Some(&patience)) == Ok(0) {
+                return Err(lost("does not answer"));
+            }
+            let mut room = [0; 512];
+            match wire::receive(&self.0, &mut room, &mut fds) {
+                Ok(read) if read > 0 => line.extend_from_slice(&room[..read]),
+                _ => return Err(lost("is gone")),
+            }
+        }
+        let line = String::from_utf8_lossy(&line);
+        let (word, rest) = line.trim_end().split_once(' ').unwrap_or_default();
+        match (word, rest.parse(), fds.pop_front()) {
+            ("started", Ok(pid), Some(socket)) => Ok((socket, pid)),
+            _ => Err(failed(format!(
+                "the worker of token {token} was not started: {rest}"
+            ))),
+        }
+    }
+
+    fn stop(&self, pid: u32) {
+        let _ = wire::send_all(&self.0, format!("stop {pid}\n").as_bytes(), &[]);
+    }
+}
+
+/// A token's worker.
+pub struct Worker {
+    /// The token's name.
+    pub token: String,
+    /// Where it runs.
+    running: Option<Running>,
+    /// Distinguishes it from an earlier one of the token.
+    pub generation: u32,
+    /// Whether it was locked by the user: it is not started before it is unlocked.
+    pub locked: bool,
+    /// Since when it failed without a success, and how often.
+    failures: u32,
+    not_before: Option<Instant>,
+    /// Until when another token is preferred.
+    sick_until: Option<Instant>,
+    /// What went wrong last.
+    pub last_error: Option<Error>,
+    /// How often it ended by itself or had to be ended.
+    pub restarts: u64,
+    /// Whether it said that its token is open.
+    pub open: bool,
+    /// What is waited for at its socket.
+    pub interest: Interest,
+}
+
+struct Running {
+    socket: OwnedFd,
+    pid: u32,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    sent: usize,
+    /// Descriptors that go with the output, each with the place of its frame's first byte.
+    fds: VecDeque<(usize, OwnedFd)>,
+    asked: usize,
+    progress: Instant,
+}
+
+impl Worker {
+    /// One that does not run yet.
+    pub const fn new(token: String) -> Self {
+        Self {
+            token,
+            running: None,
+            generation: 0,
+            locked: false,
+            failures: 0,
+            not_before: None,
+            sick_until: None,
+            last_error: None,
+            restarts: 0,
+            open: false,
+            interest: Interest::READ,
+        }
+    }
+
+    /// Whether it runs.
+    pub const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.pid)
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> Option<&OwnedFd> {
+        self.running.as_ref().map(|running| &running.socket)
+    }
+
+    /// Whether it is to be preferred to one that is not.
+    pub fn is_healthy(&self, now: Instant) -> bool {
+        !self.locked
+            && self.sick_until.is_none_or(|until| until <= now)
+            && (self.is_running() || self.not_before.is_none_or(|until| until <= now))
+    }
+
+    /// How many answers it owes.
+    pub fn asked(&self) -> usize {
+        self.running.as_ref().map_or(0, |running| running.asked)
+    }
+
+    /// Since when it owes an answer without giving any.
+    pub fn owes_since(&self) -> Option<Instant> {
+        self.running
+            .as_ref()
+            .filter(|running| running.asked > 0)
+            .map(|running| running.progress)
+    }
+
+    /// Starts it, where it does not run and nothing speaks against it. Answers whether it was started now.
+    ///
+    /// # Errors
+    /// `token-locked`; or what went wrong last, while it is not tried again yet.
+    pub fn ensure(&mut self, launcher: &Launcher, config: &str, now: Instant) -> Result<bool> {
+        if self.running.is_some() {
+            return Ok(false);
+        }
+        if self.locked {
+            return Err(
+                Error::new(Code::TokenLocked, format!("token {} is locked", self.token))
+                    .fix(format!("unlock it: hsmsign unlock {}", self.token)),
+            );
+        }
+        if let Some(until) = self.not_before
+            && until > now
+        {
+            let last = self
+                .last_error
+                .as_ref()
+                .map_or("it ended", |error| error.message());
+            return Err(Error::new(
+                Code::TokenBusy,
+                format!(
+                    "the worker of token {} is started again in {} ms: {last}",
+                    self.token,
+                    (until - now).as_millis()
+                ),
+            )
+            .fix("try again then; see `hsmsign agent status`"));
+        }
+        let (socket, pid) = launcher
+            .start_worker(&self.token)
+            .inspect_err(|error| self.failed(error.clone(), now))?;
+        let nonblocking = rustix::io::ioctl_fionbio(&socket, true);
+        nonblocking.map_err(|error| failed(format!("the worker's socket cannot be set up: {error}")))?;
+        self.generation = self.generation.wrapping_add(1);
+        let length = u32::try_from(config.len()).unwrap_or(u32::MAX);
+        self.running = Some(Running {
+            socket,
+            pid,
+            input: Vec::new(),
+            output: [&length.to_le_bytes()[..], config.as_bytes()].concat(),
+            sent: 0,
+            fds: VecDeque::new(),
+            asked: 0,
+            progress: now,
+        });
+        self.interest = Interest::READ;
+        Ok(true)
+    }
+
+    /// Puts a question behind the others; it goes out with [`Worker::flush`].
+    pub fn ask(&mut self, id: u64, ask: &Ask<'_>, fds: Vec<OwnedFd>, now: Instant) {
+        let Some(running) = &mut self.running else { return };
+        let at = running.output.len();
+        running.fds.extend(fds.into_iter().map(|fd| (at, fd)));
+        ask.write(id, &mut running.output);
+        if running.asked == 0 {
+            running.progress = now;
+        }
+        running.asked += 1;
+    }
+
+    /// Writes what is to go out, as far as the worker takes it.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn flush(&mut self) -> Result<()> {
+        let Some(running) = &mut self.running else {
+            return Ok(());
+        };
+        while running.sent < running.output.len() {
+            // A write with descriptors ends before the next frame that has some, and begins at the first's.
+            let with: Vec<_> = running
+                .fds
+                .iter()
+                .take_while(|(at, _)| *at <= running.sent)
+                .map(|(_, fd)| fd.as_fd())
+                .collect();
+            let end = running
+                .fds
+                .get(with.len())
+                .map_or(running.output.len(), |(at, _)| *at);
+            match wire::send(&running.socket, &running.output[running.sent..end], &with) {
+                Ok(sent) => {
+                    let gone = with.len();
+                    running.fds.drain(..gone);
+                    running.sent += sent;
+                }
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(error) => {
+                    return Err(failed(format!(
+                        "the worker of token {} is gone: {error}",
+                        self.token
+                    )));
+                }
+            }
+        }
+        running.output.clear();
+        running.output.shrink_to(64 << 10);
+        running.sent = 0;
+        Ok(())
+    }
+
+    /// Whether something is still to go out.
+    pub fn has_unsent(&self) -> bool {
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.sent < running.output.len())
+    }
+
+    /// Reads answers.
+    ///
+    /// # Errors
+    /// When it is gone, or is not understood.
+    pub fn receive(&mut self, room: &mut [u8], now: Instant, told: &mut Vec<(u64, Told)>) -> Result<()> {
+        let Some(running) = &mut self.running else {
+            return Ok(());
+        };
+        let read = match wire::receive(&running.socket, room, &mut VecDeque::new()) {
+            Ok(0) => return Err(failed(format!("the worker of token {} ended", self.token))),
+            Ok(read) => read,
+            Err(Errno::AGAIN) => return Ok(()),
+            Err(error) => {
+                return Err(failed(format!(
+                    "the worker of token {} is gone: {error}",
+                    self.token
+                )));
+            }
+        };
+        let before = told.len();
+        if running.input.is_empty() {
+            let done = take(&mut room[..read], told)?;
+            running.input.extend_from_slice(&room[done..read]);
+        } else {
+            running.input.extend_from_slice(&room[..read]);
+            let done = take(&mut running.input, told)?;
+            running.input.drain(..done);
+        }
+        running.asked = running.asked.saturating_sub(told.len() - before);
+        running.progress = now;
+        Ok(())
+    }
+
+    /// It answered well.
+    pub fn is_well(&mut self) {
+        self.failures = 0;
+        self.not_before = None;
+        self.sick_until = None;
+        self.open = true;
+        self.last_error = None;
+    }
+
+    /// It answered that it cannot: others are preferred for a while.
+    pub fn is_sick(&mut self, error: Error, now: Instant) {
+        self.sick_until = Some(now + SICK);
+        self.open = false;
+        self.last_error = Some(error);
+    }
+
+    /// It ended by itself, or must be ended: it is started again after a pause that doubles.
+    pub fn failed(&mut self, error: Error, now: Instant) {
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << self.failures.min(16))
+            .min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = Some(now + pause);
+        self.last_error = Some(error);
+        self.restarts += 1;
+        self.open = false;
+    }
+
+    /// Ends it, and with it its login and PIN.
+    pub fn stop(&mut self, launcher: &Launcher) {
+        if let Some(running) = self.running.take() {
+            launcher.stop(running.pid);
+        }
+        self.open = false;
+    }
+
+    /// Starts over at once when it is wanted next.
+    pub fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.not_before = None;
+        self.sick_until = None;
+    }
+}
+
+/// Reads the whole frames in the buffer. Answers how long they are together.
+fn take(buffer: &mut [u8], told: &mut Vec<(u64, Told)>) -> Result<usize> {
+    let mut done = 0;
+    while let Some(length) = frame::first(&buffer[done..])? {
+        told.push(frame::read_told(&mut buffer[done..done + length])?);
+        done += length;
+    }
+    Ok(done)
+}

@@ -1,0 +1,126 @@
+//! The process that starts the workers: the front itself may start nothing once it is confined.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{AddressFamily, SocketFlags, SocketType, socketpair},
+};
+
+use super::wire;
+use crate::error::{Result, failed};
+
+/// The program that is started for helpers, with the arguments that make it one.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Its file.
+    pub program: PathBuf,
+    /// What makes it a launcher.
+    pub launcher: Vec<OsString>,
+    /// What makes it a worker; the token's name comes behind.
+    pub worker: Vec<OsString>,
+}
+
+/// How often ended workers are collected.
+const COLLECT: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+
+/// A socket pair whose ends close on exec.
+///
+/// # Errors
+/// When the system has none to give.
+pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(|error| failed(format!("there is no socket pair to be had: {error}")))
+}
+
+/// Serves the front on standard input: a line asks for something, a line answers.
+///
+/// `start TOKEN` is answered by `started PID`, with the worker's socket, or by `failed REASON`. `stop PID` has no
+/// answer. When the front is gone, the workers are ended.
+///
+/// # Errors
+/// When the front is not understood.
+pub fn run(program: &Program) -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|error| failed(format!("the launcher cannot be tied to its agent: {error}")))?;
+    let front = rustix::stdio::stdin();
+    let mut workers: HashMap<u32, Child> = HashMap::new();
+    let mut input = Vec::new();
+    loop {
+        let mut ready = [PollFd::new(&front, PollFlags::IN)];
+        let waited = poll(&mut ready, Some(&COLLECT));
+        workers.retain(|_, child| child.try_wait().is_ok_and(|status| status.is_none()));
+        if waited == Ok(0) || waited == Err(rustix::io::Errno::INTR) {
+            continue;
+        }
+        let mut room = [0; 1024];
+        let read = wire::receive(front, &mut room, &mut Default::default()).unwrap_or(0);
+        if read == 0 {
+            break;
+        }
+        input.extend_from_slice(&room[..read]);
+        while let Some(end) = input.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = input.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line[..end]).into_owned();
+            match line.split_once(' ') {
+                Some(("start", token)) => start(program, token, front, &mut workers)?,
+                Some(("stop", pid)) => {
+                    if let Some(mut child) = pid.parse().ok().and_then(|pid: u32| workers.remove(&pid)) {
+                        let _ = child.kill();
+                        let _ = child.wait();
+                    }
+                }
+                _ => return Err(failed("the launcher was not understood")),
+            }
+        }
+    }
+    for child in workers.values_mut() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    Ok(())
+}
+
+fn start(
+    program: &Program,
+    token: &str,
+    front: BorrowedFd<'_>,
+    workers: &mut HashMap<u32, Child>,
+) -> Result<()> {
+    let told = |line: String, fds: &[BorrowedFd<'_>]| {
+        wire::send_all(front, line.as_bytes(), fds)
+            .map_err(|error| failed(format!("the agent is gone: {error}")))
+    };
+    let (ours, theirs) = match pair() {
+        Ok(pair) => pair,
+        Err(error) => return told(format!("failed {}\n", error.message()), &[]),
+    };
+    let child = Command::new(&program.program)
+        .args(&program.worker)
+        .arg(token)
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .spawn();
+    match child {
+        Ok(child) => {
+            let pid = child.id();
+            workers.insert(pid, child);
+            told(format!("started {pid}\n"), &[ours.as_fd()])
+        }
+        Err(error) => told(format!("failed the program could not be started: {error}\n"), &[]),
+    }
+}

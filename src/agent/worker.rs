@@ -1,0 +1,248 @@
+//! The process that holds one token: it loads the vendor's module, knows the PIN, and computes what the front asks for.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    frame::{self, Ask, Told},
+    wire,
+};
+use crate::{
+    algorithm::Algorithm,
+    ask::{self, read_secret_line},
+    config::Config,
+    error::{Code, Error, Result, failed},
+    home::Home,
+    secret::Secret,
+    token::{KeyRef, SignInput, Token, Tokens},
+};
+
+const CHUNK: usize = 64 << 10;
+/// After how many answers they are sent, where more is waiting to be computed.
+const BATCH: usize = 8;
+/// For how long after its device was missed a token is not looked for again.
+const MISSED: Duration = Duration::from_millis(250);
+/// How many keys' places are remembered.
+const MOST_PLACES: usize = 4096;
+
+/// Serves the front on standard input, a socket, until that is closed.
+///
+/// # Errors
+/// When the configuration cannot be read or the front is not understood.
+pub fn run(token: &str) -> Result<()> {
+    // Whatever happens to who started it, no process with a PIN stays behind.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(|error| failed(format!("the worker cannot be tied to its agent: {error}")))?;
+    let home = Home::from_env()?;
+    let front = rustix::stdio::stdin();
+    let mut config = set_up(front)?;
+    let mut asks = false;
+    if let Some(settings) = config.tokens.get_mut(token)
+        && crate::token::pin_source(settings).is_ok_and(|source| source.interactive())
+    {
+        // Whoever unlocks the token asks the person, and hands the PIN over.
+        settings.pin_source = Some("terminal".to_owned());
+        asks = true;
+    }
+    let handed = Arc::new(Handed::default());
+    let tokens = Arc::new(Tokens::new(&home, config, Arc::clone(&handed) as _));
+    // Open until the process ends.
+    std::mem::forget(Arc::clone(&tokens));
+    Worker {
+        token: token.to_owned(),
+        tokens,
+        handed,
+        asks,
+        places: HashMap::new(),
+        missed: None,
+        fds: VecDeque::new(),
+    }
+    .serve(front)
+}
+
+/// The configuration, which the front sends first: it may have changed since the front read it.
+fn set_up(front: BorrowedFd<'_>) -> Result<Config> {
+    let mut head = [0; 4];
+    read_exact(front, &mut head)?;
+    let mut text = vec![0; u32::from_le_bytes(head) as usize];
+    read_exact(front, &mut text)?;
+    let text = String::from_utf8(text).map_err(|_| failed("the configuration is not UTF-8"))?;
+    Config::parse(&text, "config.toml")
+}
+
+fn read_exact(from: BorrowedFd<'_>, mut room: &mut [u8]) -> Result<()> {
+    while !room.is_empty() {
+        match rustix::io::read(from, &mut *room) {
+            Ok(0) => return Err(failed("the agent is gone")),
+            Ok(read) => room = &mut room[read..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(failed(format!("the agent is gone: {error}"))),
+        }
+    }
+    Ok(())
+}
+
+struct Worker {
+    token: String,
+    tokens: Arc<Tokens>,
+    handed: Arc<Handed>,
+    /// Whether the PIN comes from a person.
+    asks: bool,
+    places: HashMap<Vec<u8>, (KeyRef, Algorithm)>,
+    /// That its device was missed, and when: whoever waited in line meanwhile is told the same at once.
+    missed: Option<(Instant, Error)>,
+    /// Descriptors that came and belong to frames that are not read yet.
+    fds: VecDeque<OwnedFd>,
+}
+
+impl Worker {
+    fn serve(&mut self, front: BorrowedFd<'_>) -> Result<()> {
+        let mut input = Vec::new();
+        let mut output = Vec::new();
+        loop {
+            let held = input.len();
+            input.resize(held + CHUNK, 0);
+            let read = wire::receive(front, &mut input[held..], &mut self.fds).unwrap_or(0);
+            input.truncate(held + read);
+            if read == 0 {
+                return Ok(());
+            }
+            let mut done = 0;
+            let mut waiting = 0;
+            while let Some(length) = frame::first(&input[done..])? {
+                let (id, ask) = frame::read_ask(&input[done..done + length])?;
+                self.answer(ask).write(id, &mut output);
+                done += length;
+                waiting += 1;
+                if waiting >= BATCH || frame::first(&input[done..])?.is_none() {
+                    waiting = 0;
+                    if wire::send_all(front, &output, &[]).is_err() {
+                        return Ok(());
+                    }
+                    zeroize::Zeroize::zeroize(&mut output);
+                }
+            }
+            input.drain(..done);
+        }
+    }
+
+    fn answer(&mut self, ask: Ask<'_>) -> Told {
+        let told = match ask {
+            Ask::Compute { place, message } => self.compute(place, message).map(Told::Done),
+            Ask::Data { place } => self.data(place).map(Told::Data),
+            Ask::Open { pin } => self.open(pin).map(|()| Told::Done(Vec::new())),
+            Ask::Job(job) => super::job::run(&self.tokens, job, &mut self.fds).map(Told::Done),
+        };
+        told.unwrap_or_else(Told::Refused)
+    }
+
+    fn token(&self) -> Result<Arc<dyn Token>> {
+        self.tokens.get(&self.token).map_err(|error| match error.code() {
+            Code::TokenLocked if self.asks && !ask::Ask::present(&*self.handed) => Error::new(
+                Code::TokenLocked,
+                format!("token {} is locked: nobody gave its PIN yet", self.token),
+            )
+            .fix(format!("unlock it: hsmsign unlock {}", self.token)),
+            _ => error,
+        })
+    }
+
+    fn compute(&mut self, place: &[u8], message: &[u8]) -> Result<Vec<u8>> {
+        if let Some((when, error)) = &self.missed {
+            if when.elapsed() < MISSED {
+                return Err(error.clone());
+            }
+            self.missed = None;
+        }
+        let computed = self.compute_now(place, message);
+        if let Err(error) = &computed
+            && matches!(error.code(), Code::TokenMissing | Code::TokenBusy)
+        {
+            self.missed = Some((Instant::now(), error.clone()));
+        }
+        computed
+    }
+
+    fn compute_now(&mut self, place: &[u8], message: &[u8]) -> Result<Vec<u8>> {
+        let token = self.token()?;
+        let (key, algorithm) = match self.places.get(place) {
+            Some(known) => known,
+            None => {
+                if self.places.len() >= MOST_PLACES {
+                    self.places.clear();
+                }
+                let read = frame::read_place(place)?;
+                self.places.entry(place.to_owned()).or_insert(read)
+            }
+        };
+        match *algorithm {
+            Algorithm::Mac(algorithm) => token
+                .mac(key, algorithm, message)
+                .map(|mac| mac.as_bytes().to_vec()),
+            Algorithm::Signature(algorithm) => token.sign(key, algorithm, SignInput::Message(message)),
+        }
+        .map_err(Error::from)
+    }
+
+    fn data(&self, place: &[u8]) -> Result<Secret> {
+        let (key, _) = frame::read_place(place)?;
+        Ok(self.token()?.get_data(&key)?)
+    }
+
+    fn open(&mut self, pin: bool) -> Result<()> {
+        if pin {
+            let from = self
+                .fds
+                .pop_front()
+                .ok_or_else(|| failed("the PIN did not come along"))?;
+            self.handed.take(read_secret_line(from.as_fd())?);
+        }
+        self.missed = None;
+        let opened = self.token().map(|_| ());
+        // A PIN that was refused is not kept for another try.
+        self.handed.forget();
+        opened
+    }
+}
+
+/// Who is asked for a PIN in a worker: nobody, but for the one that was handed over.
+#[derive(Default)]
+struct Handed(Mutex<Option<Secret>>);
+
+impl Handed {
+    fn take(&self, pin: Secret) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(pin);
+    }
+
+    fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl ask::Ask for Handed {
+    fn present(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn secret(&self, _prompt: &str) -> Result<Secret> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .ok_or_else(|| {
+                Error::new(Code::TokenLocked, "its PIN is needed").fix("unlock it: hsmsign unlock")
+            })
+    }
+
+    fn line(&self, _prompt: &str) -> Result<String> {
+        Err(failed("the agent asks nobody"))
+    }
+
+    fn tell(&self, text: &str) {
+        eprintln!("{text}");
+    }
+}

@@ -1,0 +1,295 @@
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufRead as _, BufReader, IsTerminal as _, Write as _},
+    os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+};
+
+use clap::Subcommand;
+use hsmsign::{
+    agent::{
+        client::Client,
+        front::{self, Alone, Settings, Signals},
+        launcher::{self, Program},
+        socket::{self, Listening},
+        worker,
+    },
+    config::Config,
+    error::{Code, Error, Result, failed},
+    home::Home,
+    json::Json,
+    request::Answer,
+};
+
+use super::{Around, lock, output};
+
+/// Run the agent: one resident signer that many programs share.
+///
+/// Without a command it runs in the foreground, as under systemd.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hsmsign agent start               in the background; asks for the PINs that it needs
+  hsmsign agent status
+  hsmsign agent                     in the foreground, as under systemd
+  hsmsign agent --group bots        programs of the members of that group may connect")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Verb>,
+    #[command(flatten)]
+    serve: Serve,
+    /// For `agent start`: goes on without its terminal, and says on standard output when it is ready
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct Serve {
+    /// Where its socket is made
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// The group whose members may connect, by name or number
+    #[arg(long)]
+    group: Option<String>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Verb {
+    /// Run it in the background, and unlock its tokens
+    Start(Serve),
+    /// What it does and how its tokens are
+    Status {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have it read its configuration again, whole or not at all
+    Reload,
+    /// End it; requests on their way are answered first
+    Stop,
+}
+
+/// The arguments of helpers. They are no commands of the user's, so no help or completion knows them.
+const LAUNCHER: &str = "agent-launcher";
+const WORKER: &str = "agent-worker";
+
+/// Whether this process was started to be a helper, and then what became of it.
+pub fn helper() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    let first = arguments.next()?;
+    let done = if first == LAUNCHER {
+        launcher::run(&program())
+    } else if first == WORKER {
+        let token = arguments.next()?.into_string().ok()?;
+        worker::run(&token)
+    } else {
+        return None;
+    };
+    Some(match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::report(&error),
+    })
+}
+
+fn program() -> Program {
+    Program {
+        // The name of the file may have another program behind it by now; the link of /proc has not.
+        program: "/proc/self/exe".into(),
+        launcher: vec![LAUNCHER.into()],
+        worker: vec![WORKER.into()],
+    }
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        None => serve(&args.serve, args.detached),
+        Some(Verb::Start(serve)) => start(&serve),
+        Some(Verb::Status { json }) => status(json),
+        Some(Verb::Reload) => ask("reload"),
+        Some(Verb::Stop) => ask("stop"),
+    }
+}
+
+fn ask(op: &str) -> Result<ExitCode> {
+    let answer = Client::connect()?.ask(&format!("{{\"op\":\"{op}\"}}"))?;
+    Answer::parse(&answer).map(|_| ExitCode::SUCCESS)
+}
+
+fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
+    let around = Around::find()?;
+    around.home.create()?;
+    let config = Config::load_text(&around.home)?;
+    let alone = Alone::in_folders(&around.home)?;
+    let group = options.group.as_ref().or(config.1.agent.group.as_ref());
+    let group = group.map(|group| socket::group(group)).transpose()?;
+    let listening = match Listening::from_systemd()? {
+        Some(listening) => listening,
+        None => {
+            let path = options
+                .socket
+                .clone()
+                .map_or_else(socket::usual, Ok::<_, Error>)?;
+            Listening::at(&path, group)?
+        }
+    };
+    if detached {
+        rustix::process::setsid().map_err(|error| failed(format!("the terminal was not left: {error}")))?;
+    }
+    let interactive = !detached && std::io::stdin().is_terminal();
+    let path = listening.path.clone();
+    let settings = Settings {
+        home: around.home,
+        config,
+        listening,
+        alone,
+        program: program(),
+        signals: Signals::catch()?,
+    };
+    front::run(settings, || {
+        if detached {
+            // Whoever started it waits for this, and reads no more.
+            let _ = writeln!(std::io::stdout(), "ready");
+            let _ = std::io::stdout().flush();
+        } else {
+            output::aside(&format!("the agent listens at {}", path.display()));
+        }
+        if interactive {
+            // A process of its own asks: this one is to know no PIN.
+            let _ = Command::new("/proc/self/exe")
+                .args(["unlock", "--needed"])
+                .env("HSMSIGN_SOCKET", &path)
+                .stdin(Stdio::null())
+                .spawn();
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts it in the background, and waits until it serves.
+fn start(options: &Serve) -> Result<ExitCode> {
+    let around = Around::find()?;
+    around.home.create()?;
+    if let Some(mut client) = Client::find().unwrap_or(None)
+        && client.ask("{\"op\":\"ping\"}").is_ok()
+    {
+        output::aside(&format!("an agent listens at {} already", client.path.display()));
+        return lock::unlock_needed();
+    }
+    let log = log(&around.home)?;
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("hsmsign").args(["agent", "--detached"]);
+    if let Some(socket) = &options.socket {
+        command.arg("--socket").arg(socket);
+    }
+    if let Some(group) = &options.group {
+        command.arg("--group").arg(group);
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(
+            log.try_clone()
+                .map_err(|error| failed(format!("the agent's log cannot be used: {error}")))?,
+        )
+        .current_dir("/")
+        .spawn()
+        .map_err(|error| failed(format!("the agent cannot be started: {error}")))?;
+    let mut said = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        let _ = BufReader::new(stdout).read_line(&mut said);
+    }
+    if said != "ready\n" {
+        let _ = child.wait();
+        let path = around.home.state("agent.log");
+        let last = std::fs::read_to_string(&path).unwrap_or_default();
+        let last = last
+            .lines()
+            .rev()
+            .find(|line| line.starts_with("hsmsign:"))
+            .unwrap_or("hsmsign: it ended");
+        return Err(Error::new(
+            Code::AgentUnavailable,
+            format!(
+                "the agent did not start: {}",
+                last.trim_start_matches("hsmsign: ")
+            ),
+        )
+        .fix(format!("{} has more", path.display())));
+    }
+    output::aside("the agent runs; end it with: hsmsign agent stop");
+    lock::unlock_needed()
+}
+
+/// Where an agent without a terminal writes what goes wrong.
+fn log(home: &Home) -> Result<File> {
+    let path = home.state("agent.log");
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| {
+            failed(format!(
+                "the agent's log {} cannot be opened: {error}",
+                path.display()
+            ))
+        })
+}
+
+fn status(json: bool) -> Result<ExitCode> {
+    let answer = Client::connect()?.ask("{\"op\":\"status\"}")?;
+    if json {
+        Answer::parse(&answer)?;
+        return output::line(&answer);
+    }
+    let mut answer = Answer::parse(&answer)?;
+    let mut text = |name: &str| match answer.take(name) {
+        Some(Json::String(text) | Json::Number(text)) => text,
+        Some(other) => other.to_compact(),
+        None => "?".to_owned(),
+    };
+    let mut told = format!(
+        "hsmsign {} runs as pid {}, uid {}, for {} s, at {}\n  {} connections, {} requests on their way\n  {} signed, {} denied, {} refused\n",
+        text("version"),
+        text("pid"),
+        text("uid"),
+        text("uptime_s"),
+        text("socket"),
+        text("connections"),
+        text("in_flight"),
+        text("signed"),
+        text("denied"),
+        text("refused"),
+    );
+    if let Some(Json::List(tokens)) = answer.take("tokens") {
+        for token in tokens {
+            let Json::Object(members) = token else { continue };
+            let find = |name: &str| {
+                members
+                    .iter()
+                    .find(|(member, _)| member == name)
+                    .map(|(_, value)| value.clone())
+            };
+            let word = |name: &str| match find(name) {
+                Some(Json::String(text) | Json::Number(text)) => text,
+                _ => "-".to_owned(),
+            };
+            told.push_str(&format!(
+                "  token {}: {}, worker {}, restarted {} times\n",
+                word("token"),
+                word("state"),
+                word("worker_pid"),
+                word("restarts")
+            ));
+            if let Some(Json::Object(error)) = find("error") {
+                for (name, value) in error {
+                    if let (true, Json::String(text)) = (name != "code", value) {
+                        told.push_str(&format!("    {text}\n"));
+                    }
+                }
+            }
+        }
+    }
+    output::line(told.trim_end())
+}
