@@ -7,7 +7,9 @@
 pub mod agent;
 pub mod algorithm;
 pub mod ask;
+pub mod audit;
 pub mod backup;
+pub mod caller;
 pub mod clock;
 mod close;
 pub mod config;

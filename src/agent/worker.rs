@@ -135,7 +135,7 @@ impl Worker {
             Ask::Compute { place, message } => self.compute(place, message).map(Told::Done),
             Ask::Data { place } => self.data(place).map(Told::Data),
             Ask::Open { pin } => self.open(pin).map(|()| Told::Done(Vec::new())),
-            Ask::Job(job) => super::job::run(&self.tokens, job, &mut self.fds).map(Told::Done),
+            Ask::Job(job) => super::job::run(&self.tokens, &self.token, job, &mut self.fds).map(Told::Done),
         };
         told.unwrap_or_else(Told::Refused)
     }

@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use hsmsign::{
     algorithm::Algorithm,
+    audit::What,
     enrol::{Enrolled, NewKey},
     error::Result,
     keyring::{Allow, KeyName},
@@ -86,7 +87,13 @@ fn make(args: Args) -> Result<Enrolled> {
         accept_leaky_token: args.accept_leaky_token,
     })?;
     let secrets = import::read_secrets(&plan, around.ask.as_ref())?;
-    enrol.import(plan, secrets)
+    let enrolled = enrol.import(plan, secrets)?;
+    around.note(
+        What::Import,
+        enrolled.record.name.as_str(),
+        &enrolled.record.exchange,
+    );
+    Ok(enrolled)
 }
 
 /// The public key alone is the result; what a person should know goes beside it.

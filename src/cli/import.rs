@@ -8,6 +8,9 @@ use std::{
 use hsmsign::{
     algorithm::Algorithm,
     ask::{Ask, has_more, read_secret_line},
+    audit::{Entry, Log, What},
+    caller::Caller,
+    clock,
     enrol::{Enrolled, NewKey, Plan, Secrets},
     error::{Code, Error, Result, bad_input},
     keyring::{Allow, KeyName},
@@ -100,7 +103,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     around.home.create()?;
     let enrol = around.enrol()?;
     if args.json {
-        return lines::import(&enrol, &args.new_key());
+        let log = Log::new(&around.home);
+        let caller = Caller::this_process();
+        let done = lines::import(&enrol, &args.new_key(), &|record| {
+            let entry = Entry::new(What::Import, &caller, record.name.as_str(), clock::now());
+            log.record(entry.detail(&record.exchange));
+        });
+        log.flush()?;
+        return done;
     }
     let mut plan = enrol.plan(args.new_key())?;
     if io::stdin().is_terminal() {
@@ -123,6 +133,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     hint.iter().filter(|_| asked).for_each(|hint| output::warn(hint));
     let secrets = read_secrets(&plan, around.ask.as_ref())?;
     let enrolled = enrol.import(plan, secrets)?;
+    around.note(
+        What::Import,
+        enrolled.record.name.as_str(),
+        &enrolled.record.exchange,
+    );
     hint.iter().filter(|_| !asked).for_each(|hint| output::warn(hint));
     tell(&enrolled, "imported")
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod attack;
+mod audit;
 mod backup;
 mod doctor;
 mod exchanges;
@@ -36,6 +37,9 @@ use clap::{
 };
 use hsmsign::{
     ask::{Ask, Terminal},
+    audit::{Entry, Log, What},
+    caller::Caller,
+    clock,
     config::Config,
     enrol::Enrol,
     error::{Code, Error, Result},
@@ -87,6 +91,7 @@ enum Command {
     Unlock(lock::UnlockArgs),
     Websocket(websocket::Args),
     Policy(policy::Args),
+    Audit(audit::Args),
     Exchanges(exchanges::Args),
     Token(token::Args),
     Doctor(doctor::Args),
@@ -126,6 +131,16 @@ impl Around {
     fn keyring(&self) -> FileKeyring {
         let _later = self.enrol();
         FileKeyring::new(&self.home)
+    }
+
+    /// Has the log say what was done. It is done already: where it cannot be written, that is told.
+    fn note(&self, what: What, key: &str, detail: impl Into<String>) {
+        let entry = Entry::new(what, &Caller::this_process(), key, clock::now());
+        let log = Log::new(&self.home);
+        log.record(entry.detail(detail));
+        if let Err(error) = log.flush() {
+            output::warn(&format!("it is done, but {error}"));
+        }
     }
 
     fn catalogue(&self) -> Catalogue {
@@ -199,6 +214,7 @@ pub fn run() -> ExitCode {
         Command::Hmac(args) => hmac::run(&args),
         Command::Websocket(args) => websocket::run(args),
         Command::Policy(args) => policy::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Exchanges(args) => exchanges::run(args),
         Command::Token(args) => token::run(args),
         Command::Doctor(args) => doctor::run(&args),

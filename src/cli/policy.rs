@@ -1,6 +1,7 @@
 use std::{io::Read as _, process::ExitCode};
 
 use hsmsign::{
+    audit::What,
     error::{Code, Error, Result, bad_input},
     keyring::{KeyName, Keyring as _},
     nonce,
@@ -117,6 +118,7 @@ pub fn switch_all(on: bool) -> Result<ExitCode> {
     Policies::new(&around.home)
         .switch()
         .change(|denied| denied.all = on)?;
+    around.note(if on { What::Lock } else { What::Unlock }, "", "every key");
     output::line(if on {
         "locked: every key is denied everything, from the next request on; hsmsign unlock --all undoes it"
     } else {
@@ -265,15 +267,28 @@ fn set(args: SetArgs) -> Result<ExitCode> {
     for warning in policies.put(&whose, &text, nonce::now())? {
         output::warn(&warning);
     }
+    tell_changes(&around, &policies, &whose);
     output::line(&format!("in force: {}", policies.path(&whose).display()))
 }
 
 fn remove(args: WhoseArgs) -> Result<ExitCode> {
-    let policies = Policies::new(&Around::find()?.home);
+    let around = Around::find()?;
+    let policies = Policies::new(&around.home);
     let whose = args.whose();
     let path = policies.path(&whose);
     policies.remove(&whose)?;
+    tell_changes(&around, &policies, &whose);
     output::line(&format!("no longer in force: {}", path.display()))
+}
+
+fn tell_changes(around: &Around, policies: &Policies, whose: &Whose) {
+    let key = match whose {
+        Whose::Everyone => "",
+        Whose::Key(key) => key.as_str(),
+    };
+    for change in policies.take_changes() {
+        around.note(What::Policy, key, change);
+    }
 }
 
 fn deny_all(args: &DenyArgs) -> Result<ExitCode> {
@@ -292,6 +307,8 @@ fn deny_all(args: &DenyArgs) -> Result<ExitCode> {
             denied.keys.insert(key.clone());
         }
     })?;
+    let what = if args.undo { What::Unlock } else { What::Lock };
+    around.note(what, key.as_str(), "deny-all");
     if args.undo {
         return output::line(&format!("undone: what the policy of {key} says holds again"));
     }

@@ -20,6 +20,8 @@ use rustix::fs::fstat;
 
 pub use lease::Lease;
 
+pub use crate::clock::now;
+
 use self::{
     slot::Slot,
     state::{Kept, State},
@@ -234,13 +236,6 @@ impl Nonces {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The time since 1970, zero for a clock before it.
-pub fn now() -> Duration {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 use std::{cell::OnceCell, time::Duration};
 
 use super::{
-    caller::Caller,
     decimal::{Amount, Decimal},
     known,
     rules::{Cap, Endpoint, Policy, Window},
     subject::{Bound, Field, Fields, Subject},
 };
-use crate::error::{Code, Error, Result};
+use crate::{
+    caller::Caller,
+    error::{Code, Error, Result},
+};
 
 /// What a policy says of a request that no rule denies.
 #[derive(Debug, Default)]

@@ -1,6 +1,5 @@
 //! May this request be signed? Asked once for every signature, on every path, before a nonce is given out.
 
-mod caller;
 mod counts;
 mod decimal;
 mod file;
@@ -14,7 +13,7 @@ mod switch;
 
 use std::{cell::OnceCell, time::Duration};
 
-pub use caller::Caller;
+pub use crate::caller::Caller;
 pub use rules::Policy;
 pub use store::{InForce, Policies, Whose};
 pub use subject::{Bound, Field, Fields, Group, Subject, folded, last_part};
@@ -65,8 +64,8 @@ pub struct Verdict {
     pub rules: Vec<String>,
     /// The rule by which a person is to be asked first.
     pub confirm: Option<String>,
-    /// The folded names of the fields that rules looked at.
-    pub looked_at: Vec<String>,
+    /// The fields that rules looked at, as they were given, with their values.
+    pub fields: Vec<(String, String)>,
 }
 
 /// The rules that hold without any policy: no withdrawals, no raw bytes, unless the owner allowed them at import.
@@ -108,6 +107,7 @@ impl Policies {
         let mut verdict = Verdict::default();
         let mut wanted = Vec::new();
         let fields = OnceCell::new();
+        let mut looked_at: Vec<String> = Vec::new();
         for policy in &in_force.policies {
             let subject = match question.what {
                 What::Request(subject) => Some(subject),
@@ -125,9 +125,16 @@ impl Policies {
                 .map_err(|error| error.within(format_args!("denied to the key {key}")))?;
             verdict.rules.extend(judged.rule);
             verdict.confirm = verdict.confirm.or(judged.confirm);
-            verdict.looked_at.extend(judged.looked_at);
+            looked_at.extend(judged.looked_at);
             wanted.extend(judged.wanted);
         }
+        let given = fields.get().into_iter().flat_map(|fields| &fields.groups);
+        let named = given
+            .flat_map(|group| &group.fields)
+            .filter(|field| looked_at.contains(&field.name));
+        verdict.fields = named
+            .map(|field| (field.given.clone(), field.value.clone().unwrap_or_default()))
+            .collect();
         self.counts
             .count(key, &wanted, question.now, mode == Mode::Sign)
             .map_err(|error| match error.code() {

@@ -5,14 +5,16 @@ use std::{fmt::Display, path::PathBuf, time::Duration};
 use toml::value::Datetime;
 
 use super::{
-    caller::{Caller, number_of},
     decimal::{Amount, Decimal},
     file::{CapFile, ClientFile, EndpointFile, Id, PolicyFile, VERSION},
     hours::Hours,
     known,
     subject::{folded, last_part},
 };
-use crate::error::{Error, Result, bad_input, failed};
+use crate::{
+    caller::{Caller, number_of},
+    error::{Error, Result, bad_input, failed},
+};
 
 /// The methods that a rule may name.
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "WS"];

@@ -4,9 +4,14 @@ use std::{
     collections::HashMap,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
+
+use sha2::{Digest as _, Sha256};
 
 use super::{counts::Counts, rules::Policy, switch::Switch};
 use crate::{
@@ -59,6 +64,8 @@ pub struct Policies {
     pub(super) counts: Counts,
     switch: Switch,
     known: Mutex<HashMap<Whose, Known>>,
+    changed: AtomicBool,
+    changes: Mutex<Vec<String>>,
 }
 
 /// What holds for a key.
@@ -79,7 +86,23 @@ impl Policies {
             counts: Counts::new(home.state("policy").join("counts")),
             switch: Switch::new(home),
             known: Mutex::default(),
+            changed: AtomicBool::new(false),
+            changes: Mutex::default(),
         }
+    }
+
+    /// What changed since it was asked last, in words for the log.
+    pub fn take_changes(&self) -> Vec<String> {
+        if !self.changed.swap(false, Ordering::Relaxed) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, change: String) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.push(change);
+        self.changed.store(true, Ordering::Relaxed);
     }
 
     /// The switch that denies everything.
@@ -171,6 +194,8 @@ impl Policies {
         if self::text(&accepted)?.as_ref() != Some(&text) {
             create_folder(&self.accepted)?;
             write_private(&accepted, text.as_bytes())?;
+            let digest = base16ct::lower::encode_string(&Sha256::digest(text.as_bytes())[..16]);
+            self.note(format!("{} is in force, with the hash {digest}", name(whose)));
         }
         Ok(Some(policy))
     }
@@ -193,6 +218,7 @@ impl Policies {
             create_folder(folder)?;
         }
         write_private(&path, text.as_bytes())?;
+        self.current(whose)?;
         Ok(policy.warnings(now))
     }
 
@@ -207,7 +233,9 @@ impl Policies {
                 .fix("hsmsign policy show KEY shows what holds"));
         }
         remove_file(&path)?;
-        remove_file(&accepted)
+        remove_file(&accepted)?;
+        self.note(format!("{} is no longer in force", name(whose)));
+        Ok(())
     }
 }
 

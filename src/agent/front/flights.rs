@@ -4,7 +4,14 @@ use std::{sync::Arc, time::Instant};
 
 use self_cell::self_cell;
 
-use crate::{error::Result, exchange::Composed, json::Json, request::Request, signer::ReadyKey};
+use crate::{
+    audit::{Due, Entry},
+    error::Result,
+    exchange::Composed,
+    json::Json,
+    request::Request,
+    signer::ReadyKey,
+};
 
 type MaybeComposed<'k> = Option<Composed<'k>>;
 
@@ -59,6 +66,8 @@ pub struct Flight {
     pub tried: Vec<usize>,
     /// The slot that is asked for, and the message.
     pub part: (String, Vec<u8>),
+    /// What the log is to say of it.
+    pub note: Option<Box<Entry>>,
 }
 
 /// What is to come of a line.
@@ -73,6 +82,8 @@ pub enum Work {
     Worker,
     /// Nobody waits: the front wants to know for itself.
     Probe,
+    /// A seal of the log, with the name of the token that makes it.
+    Seal(Box<(Due, String)>),
 }
 
 /// What waits for a passphrase.

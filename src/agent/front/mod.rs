@@ -10,6 +10,7 @@ mod workers;
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -124,6 +125,8 @@ struct Front {
     /// The token that is asked next where all take turns.
     turn: usize,
     last_request: Instant,
+    /// Whether the last seal was asked for.
+    sealed: bool,
 }
 
 /// Serves clients until a signal or one of them ends it.
@@ -181,6 +184,7 @@ impl Front {
             room: vec![0; CHUNK].into(),
             turn: 0,
             last_request: now,
+            sealed: false,
         })
     }
 
@@ -217,10 +221,20 @@ impl Front {
                 self.road.nonces().settle();
             }
             self.look_at_clocks();
+            if self.stopping.is_some()
+                && self.flights.len() == 0
+                && !std::mem::replace(&mut self.sealed, true)
+            {
+                // Requests on their way are answered: what there is of the log is sealed, which is one more on its way.
+                self.seal(true);
+            }
             if self.has_ended() {
                 self.road.nonces().settle();
                 for worker in &mut self.workers {
                     worker.stop(&self.launcher);
+                }
+                if let Err(error) = self.road.log().flush() {
+                    eprintln!("hsmsign agent: {error}");
                 }
                 return Ok(Ended::Stopped);
             }
@@ -272,7 +286,8 @@ impl Front {
         }
         self.config = config;
         self.config_text = text;
-        self.road = Road::new(&self.home, Nonces::held(&self.home));
+        let log = Arc::clone(self.road.log());
+        self.road = Road::new(&self.home, Nonces::held(&self.home)).with_log(log);
         self.open_tokens();
         Ok(())
     }
@@ -510,5 +525,6 @@ impl Front {
             self.lock(None);
         }
         self.probe_sick();
+        self.seal(false);
     }
 }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::{Front, flights::Client};
 use crate::{
     agent::asked::Op,
+    audit::{Entry, What, cut},
+    clock,
     error::{Code, Error, Result, bad_input},
     json::Json,
     policy::Caller,
@@ -102,11 +104,14 @@ impl Front {
             "status" => self.status(),
             "lock" => {
                 self.permit(caller, "lock tokens")?;
-                self.lock(token_of(op)?);
+                let token = token_of(op)?;
+                self.note(What::Lock, caller, token.as_deref());
+                self.lock(token);
                 json!({})
             }
             "unlock" => {
                 self.permit(caller, "unlock tokens")?;
+                self.note(What::Unlock, caller, token_of(op)?.as_deref());
                 self.unlock(client, op)?;
                 return Ok(None);
             }
@@ -128,6 +133,15 @@ impl Front {
                 );
             }
         }))
+    }
+
+    fn note(&self, what: What, caller: &Caller, token: Option<&str>) {
+        let entry = Entry::new(what, caller, "", clock::now());
+        let token = token.map_or_else(
+            || "every token".to_owned(),
+            |token| format!("token {}", cut(token, 60)),
+        );
+        self.road.log().record(entry.detail(token));
     }
 
     /// Refuses who may only have requests signed.

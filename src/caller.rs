@@ -85,7 +85,7 @@ fn cgroup(pid: i32) -> Option<Arc<str>> {
 ///
 /// # Errors
 /// When there is none of that name.
-pub(super) fn number_of(name: &str, file: &str) -> Result<u32> {
+pub(crate) fn number_of(name: &str, file: &str) -> Result<u32> {
     let text = fs::read_to_string(file).unwrap_or_default();
     text.lines()
         .find_map(|line| {
