@@ -20,12 +20,14 @@ use std::{
 use bench::{KRAKEN_SIGN, Place};
 
 /// The documents whose examples are run.
-const RUN: [&str; 5] = [
+const RUN: [&str; 7] = [
     "README.md",
     "docs/json.md",
     "docs/tokens.md",
     "docs/exchanges.md",
     "docs/sending.md",
+    "docs/policy.md",
+    "docs/audit.md",
 ];
 /// The nonce of Kraken's documented request: it never varies.
 const KRAKEN_NONCE: &str = "1616492376594";

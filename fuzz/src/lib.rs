@@ -6,7 +6,9 @@ pub mod config;
 pub mod import;
 pub mod keyring;
 pub mod nonce;
+pub mod policy;
 pub mod request;
+pub mod rules;
 pub mod scheme;
 pub mod secret;
 mod signing;
@@ -17,12 +19,14 @@ pub mod uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     ("config", config::run),
     ("import", import::run),
     ("keyring", keyring::run),
     ("nonce", nonce::run),
+    ("policy", policy::run),
     ("request", request::run),
+    ("rules", rules::run),
     ("scheme", scheme::run),
     ("secret", secret::run),
     ("uri", uri::run),

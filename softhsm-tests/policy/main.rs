@@ -3,7 +3,11 @@
 
 #[path = "../bench/mod.rs"]
 mod bench;
+#[path = "../agent/running.rs"]
+#[allow(dead_code)]
+mod running;
 
+mod begin;
 mod bypass;
 mod counted;
 mod files;

@@ -13,7 +13,9 @@ use hsmsign::{
     clock,
     enrol::{Enrolled, NewKey, Plan, Secrets},
     error::{Code, Error, Result, bad_input},
+    exchange::Template,
     keyring::{Allow, KeyName},
+    policy::{Policies, Whose},
 };
 use serde_json::json;
 
@@ -67,6 +69,9 @@ pub struct Args {
     /// Use a token although it gives its keys away to whoever has the PIN
     #[arg(long)]
     accept_leaky_token: bool,
+    /// Begin with a policy: read-only, trade, trade-no-leverage or full
+    #[arg(long, value_name = "POLICY", conflicts_with = "json")]
+    policy: Option<Template>,
     /// Read one key a line from standard input, and answer a line each
     #[arg(long)]
     json: bool,
@@ -122,6 +127,20 @@ pub fn run(args: Args) -> Result<ExitCode> {
             plan.set_api_key(typed.trim())?;
         }
     }
+    // In force before the key is there, so that nothing is signed without it.
+    let policy = match args.policy {
+        None => None,
+        Some(template) => {
+            let text = enrol
+                .catalogue()
+                .get(plan.exchange_id())?
+                .policy_template(template)?;
+            let policies = Policies::new(&around.home);
+            let whose = Whose::Key(plan.name().clone());
+            policies.put(&whose, &text, clock::now())?;
+            Some((policies, whose))
+        }
+    };
     let hint = plan.stronger().map(|algorithm| {
         format!(
             "this exchange also takes a key that the token makes, which never was anywhere else: hsmsign generate --exchange {} --algorithm {algorithm}",
@@ -131,8 +150,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let asked = io::stdin().is_terminal();
     // A person can still change their mind; a program reads it beside the result.
     hint.iter().filter(|_| asked).for_each(|hint| output::warn(hint));
-    let secrets = read_secrets(&plan, around.ask.as_ref())?;
-    let enrolled = enrol.import(plan, secrets)?;
+    let enrolled = read_secrets(&plan, around.ask.as_ref())
+        .and_then(|secrets| enrol.import(plan, secrets))
+        .inspect_err(|_| {
+            if let Some((policies, whose)) = &policy {
+                // Without its key it is of no use; left behind, it would hold for the next of that name.
+                let _ = policies.remove(whose);
+            }
+        })?;
+    if let Some((policies, whose)) = &policy {
+        output::aside(&format!("its policy: {}", policies.path(whose).display()));
+    }
     around.note(
         What::Import,
         enrolled.record.name.as_str(),

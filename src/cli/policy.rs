@@ -1,11 +1,11 @@
 use std::{io::Read as _, process::ExitCode};
 
 use hsmsign::{
-    audit::What,
-    error::{Code, Error, Result, bad_input},
+    audit::{self, Filter, Reader, What},
+    error::{Code, Error, Result, bad_input, failed},
     keyring::{KeyName, Keyring as _},
     nonce,
-    policy::{Caller, Policies, Whose},
+    policy::{Caller, Policies, Seen, Signs, Whose},
     request::Request,
 };
 use serde_json::json;
@@ -19,6 +19,7 @@ Examples:
   hsmsign policy check kraken POST /0/private/AddOrder --form pair=XBTUSD --form volume=0.2
   hsmsign policy set kraken < kraken.toml    put a file into force, whole
   hsmsign policy show kraken
+  hsmsign policy learn kraken --begin        watch its bot for a while; then without --begin
   hsmsign policy deny-all kraken             the switch, from the next request on
   hsmsign lock --all                         the switch for every key
 
@@ -34,6 +35,7 @@ enum Command {
     Show(ShowArgs),
     Set(SetArgs),
     Remove(WhoseArgs),
+    Learn(LearnArgs),
     DenyAll(DenyArgs),
 }
 
@@ -74,6 +76,21 @@ struct SetArgs {
     file: Option<String>,
 }
 
+/// Watch a bot, and print the smallest policy that would have let it through
+///
+/// Between --begin and --end the log has all names of fields, and the values of symbols and amounts.
+#[derive(Debug, clap::Args)]
+struct LearnArgs {
+    /// The key
+    key: KeyName,
+    /// Begin to watch
+    #[arg(long)]
+    begin: bool,
+    /// Watch no longer
+    #[arg(long, conflicts_with = "begin")]
+    end: bool,
+}
+
 /// Take a policy out of force
 #[derive(Debug, clap::Args)]
 struct WhoseArgs {
@@ -107,6 +124,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Show(args) => show(&args),
         Command::Set(args) => set(args),
         Command::Remove(args) => remove(args),
+        Command::Learn(args) => learn(&args),
         Command::DenyAll(args) => deny_all(&args),
     }
 }
@@ -269,6 +287,55 @@ fn set(args: SetArgs) -> Result<ExitCode> {
     }
     tell_changes(&around, &policies, &whose);
     output::line(&format!("in force: {}", policies.path(&whose).display()))
+}
+
+fn learn(args: &LearnArgs) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let record = around.keyring().get(&args.key)?;
+    let switch = Policies::new(&around.home);
+    let switch = switch.switch();
+    if args.begin {
+        let now = audit::moment("0s", nonce::now())?;
+        switch.change(|denied| drop(denied.learning.insert(record.name.clone(), now)))?;
+        return output::line(&format!(
+            "watching {0}; when its bot has done all that it does: hsmsign policy learn {0}",
+            record.name
+        ));
+    }
+    let since = switch
+        .read()?
+        .learning
+        .get(&record.name)
+        .cloned()
+        .ok_or_else(|| {
+            bad_input(format!("the bot of {} is not watched", record.name))
+                .fix(format!("hsmsign policy learn {} --begin", record.name))
+        })?;
+    if args.end {
+        switch.change(|denied| drop(denied.learning.remove(&record.name)))?;
+        return output::line(&format!("no longer watching {}", record.name));
+    }
+    let filter = Filter {
+        key: Some(record.name.to_string()),
+        since: Some(since),
+        ..Filter::default()
+    };
+    let mut seen = Seen::default();
+    Reader::new(&around.home)?.read(&mut |_, line| {
+        if filter.wants(line) {
+            seen.take(line);
+        }
+        Ok(())
+    })?;
+    if seen.is_empty() {
+        return Err(failed("nothing was signed since the watching began").fix("let the bot run for a while"));
+    }
+    let scheme = around.catalogue().get(&record.exchange)?;
+    let signs = Signs {
+        method: scheme.signs_method(),
+        path: scheme.signs_path(),
+    };
+    output::write(seen.propose(signs).as_bytes())
 }
 
 fn remove(args: WhoseArgs) -> Result<ExitCode> {

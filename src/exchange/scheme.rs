@@ -5,7 +5,7 @@ use toml::Value;
 use super::{
     carried::too_great,
     check::Test,
-    file::{SchemeFile, text},
+    file::{ClassesFile, SchemeFile, text},
     key::{self, KeyKind},
     like,
     locate::located,
@@ -41,6 +41,7 @@ pub struct Scheme {
     websocket: Option<Sockets>,
     no_websocket: Option<String>,
     pub(crate) withdrawal: Option<Rules>,
+    pub(crate) classes: Option<ClassesFile>,
     checked: Vec<String>,
     sending: Sending,
     like: Option<String>,
@@ -162,6 +163,9 @@ impl Scheme {
             let all = std::iter::once(&plan).chain(forms.iter().map(|form| &form.plan));
             all.chain(sockets).for_each(|plan| rules.look_at(plan));
         }
+        if let Some(classes) = &file.classes {
+            classes.check()?;
+        }
         let sending = Sending::read(file.send.unwrap_or_default(), &file.hosts, withdrawal.as_ref())
             .map_err(|error| error.within("send"))?;
         Ok(Self {
@@ -182,6 +186,7 @@ impl Scheme {
             websocket,
             no_websocket,
             withdrawal,
+            classes: file.classes,
             checked: file.checked,
             sending,
             like: file.like,

@@ -6,6 +6,7 @@ mod file;
 mod hours;
 mod judge;
 mod known;
+mod learn;
 mod rules;
 mod store;
 mod subject;
@@ -14,6 +15,7 @@ mod switch;
 use std::{cell::OnceCell, time::Duration};
 
 pub use crate::caller::Caller;
+pub use learn::{Seen, Signs};
 pub use rules::Policy;
 pub use store::{InForce, Policies, Whose};
 pub use subject::{Bound, Field, Fields, Group, Subject, folded, last_part};
@@ -101,7 +103,7 @@ impl Policies {
     /// `denied`, with the rule, what it saw and how the owner can allow it; and where a count cannot be written.
     pub fn decide(&self, question: &Question<'_>, mode: Mode) -> Result<Verdict> {
         let key = question.key;
-        self.switch().ask(key)?;
+        let learning = self.switch().ask(key)?;
         consent(question)?;
         let in_force = self.of(key)?;
         let mut verdict = Verdict::default();
@@ -135,6 +137,10 @@ impl Policies {
         verdict.fields = named
             .map(|field| (field.given.clone(), field.value.clone().unwrap_or_default()))
             .collect();
+        if learning && let What::Request(subject) = question.what {
+            let fields = fields.get_or_init(|| subject.fields());
+            verdict.fields = learned(fields);
+        }
         self.counts
             .count(key, &wanted, question.now, mode == Mode::Sign)
             .map_err(|error| match error.code() {
@@ -142,6 +148,35 @@ impl Policies {
                 _ => error,
             })?;
         Ok(verdict)
+    }
+}
+
+/// All fields, with the values of those that name what is traded and how much.
+fn learned(fields: &Fields) -> Vec<(String, String)> {
+    let all = fields.groups.iter().flat_map(|group| &group.fields);
+    all.map(|field| {
+        let name = field.name.as_str();
+        let told = known::SYMBOLS.contains(&name) || known::AMOUNTS.contains(&name);
+        let value = field.value.clone().filter(|_| told);
+        (field.given.clone(), value.unwrap_or_default())
+    })
+    .collect()
+}
+
+impl Policy {
+    /// What this policy alone says of a request, without counting.
+    ///
+    /// # Errors
+    /// `denied`, as [`Policies::decide`].
+    pub fn judge(&self, subject: &dyn Subject, caller: &Caller, now: Duration) -> Result<()> {
+        let case = Case {
+            policy: self,
+            caller,
+            now,
+            subject: Some(subject),
+            fields: &OnceCell::new(),
+        };
+        case.judge().map(|_| ())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The switch to pull when a bot is hijacked: everything denied, for one key or for all, from the next request on.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -29,6 +29,9 @@ pub struct Denied {
     pub all: bool,
     /// The keys that are.
     pub keys: BTreeSet<KeyName>,
+    /// The keys whose bots are watched, and since when.
+    #[serde(default)]
+    pub learning: BTreeMap<KeyName, String>,
 }
 
 /// The file that says so, and what it said last.
@@ -48,19 +51,21 @@ impl Switch {
         }
     }
 
-    /// Refuses where the key, or every key, is switched off.
+    /// Refuses where the key, or every key, is switched off. Answers whether its bot is watched.
     ///
     /// # Errors
     /// As said, and where the file cannot be read: then nothing is signed.
-    pub(super) fn ask(&self, key: &KeyName) -> Result<()> {
+    pub(super) fn ask(&self, key: &KeyName) -> Result<bool> {
         let Some(mark) = mark(&self.path)? else {
-            return Ok(());
+            return Ok(false);
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref().is_none_or(|(have, _)| *have != mark) {
             *known = Some((mark, self.read()));
         }
-        let Some((_, said)) = &*known else { return Ok(()) };
+        let Some((_, said)) = &*known else {
+            return Ok(false);
+        };
         let denied = said.as_ref().map_err(Clone::clone)?;
         if denied.all {
             return Err(
@@ -75,7 +80,7 @@ impl Switch {
             )
             .fix(format!("when you know why: hsmsign policy deny-all {key} --undo")));
         }
-        Ok(())
+        Ok(denied.learning.contains_key(key))
     }
 
     /// What is switched off.

@@ -227,6 +227,7 @@ impl Front {
             {
                 // Requests on their way are answered: what there is of the log is sealed, which is one more on its way.
                 self.seal(true);
+                self.flush();
             }
             if self.has_ended() {
                 self.road.nonces().settle();
