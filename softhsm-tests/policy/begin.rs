@@ -150,7 +150,7 @@ fn the_agent_asks_the_same_rules_and_counts_and_writes_the_same_log() {
     let line = r#"{"key":"kraken","method":"POST","path":"/0/private/AddOrder","form":{"pair":"XBTUSD","volume":"0.4"}}"#;
     let balance = r#"{"key":"kraken","method":"POST","path":"/0/private/Balance"}"#;
     {
-        let agent = Running::start(&place);
+        let mut agent = Running::start(&place);
         let mut socket = agent.connect();
         assert_eq!(socket.ask(line)["ok"], true);
         assert_eq!(socket.ask(line)["ok"], true);
@@ -182,6 +182,7 @@ fn the_agent_asks_the_same_rules_and_counts_and_writes_the_same_log() {
         fs::write(&path, policy).unwrap();
         assert_eq!(socket.ask(balance)["ok"], true);
         place.ok(&["agent", "stop"]);
+        assert_eq!(agent.wait(), 0);
     }
     // Without it, the count goes on.
     let sign = |volume: &str| {
