@@ -6,6 +6,7 @@
 //! bare_sign sign   MODULE LABEL PIN-FILE ID MESSAGE-HEX       its HMAC-SHA512, in hex
 //! bare_sign phases MODULE LABEL PIN-FILE ID MESSAGE-HEX       what each step of `sign` took, in µs
 //! bare_sign loop   MODULE LABEL PIN-FILE ID MESSAGE-HEX COUNT signatures per second
+//! bare_sign laps   MODULE LABEL PIN-FILE ID MESSAGE-HEX COUNT median and 99th percentile in µs, and signatures per second
 //! ```
 //! It checks nothing, locks nothing, leaves the session to the end of the process, and keeps the PIN in plain memory.
 #![expect(
@@ -45,7 +46,10 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["loop", module, label, pin_file, id, message, count] => {
             rate(module, label, pin_file, id, message, count.parse()?)
         }
-        _ => Err("usage: tokens | keys | sign | phases | loop, see benches/bare_sign.rs".into()),
+        ["laps", module, label, pin_file, id, message, count] => {
+            laps(module, label, pin_file, id, message, count.parse()?)
+        }
+        _ => Err("usage: tokens | keys | sign | phases | loop | laps, see benches/bare_sign.rs".into()),
     }
 }
 
@@ -123,6 +127,30 @@ fn rate(module: &str, label: &str, pin_file: &str, id: &str, message: &str, coun
         module.mac(session, key, &mut message)?;
     }
     println!("{:.1}", f64::from(count) / start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn laps(module: &str, label: &str, pin_file: &str, id: &str, message: &str, count: usize) -> Result<()> {
+    let (id, mut message) = (bytes(id)?, bytes(message)?);
+    let module = Module::load(module)?;
+    module.initialize()?;
+    let session = module.open(module.slot(label)?)?;
+    module.login(session, &pin(pin_file)?)?;
+    let key = module.find(session, &id)?;
+    let mut laps = Vec::with_capacity(count);
+    let start = Instant::now();
+    for _ in 0..count {
+        let begun = Instant::now();
+        module.mac(session, key, &mut message)?;
+        laps.push(begun.elapsed().as_secs_f64() * 1e6);
+    }
+    let rate = laps.len() as f64 / start.elapsed().as_secs_f64();
+    laps.sort_by(f64::total_cmp);
+    println!(
+        "{:.2} {:.2} {rate:.1}",
+        laps[laps.len() / 2],
+        laps[laps.len() * 99 / 100]
+    );
     Ok(())
 }
 

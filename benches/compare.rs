@@ -4,6 +4,8 @@
 //! `scripts/bench.sh` calls it. What is compared runs in turn within the same seconds, so that a busy machine slows all
 //! of it alike, and medians are taken where nothing else is said. Every signature that the measuring depends on is checked in software.
 
+#[path = "compare/agent.rs"]
+mod agent;
 #[path = "compare/table.rs"]
 mod table;
 #[path = "compare/token.rs"]
@@ -83,13 +85,21 @@ fn run() -> Result<ExitCode> {
     };
 
     let mut table = Table::default();
-    eprintln!("One key: one-shots in turn");
     let one = Token::make(&bench, "one")?;
-    bench.one_shots(&one, &mut table)?;
-    eprintln!("One key: many at once");
-    bench.at_once(&one, &mut table)?;
-    eprintln!("One key: a stream of requests");
-    bench.stream(&one, &mut table)?;
+    if !has("--agent") {
+        eprintln!("One key: one-shots in turn");
+        bench.one_shots(&one, &mut table)?;
+        eprintln!("One key: many at once");
+        bench.at_once(&one, &mut table)?;
+        eprintln!("One key: a stream of requests");
+        bench.stream(&one, &mut table)?;
+    }
+    eprintln!("One key: the agent");
+    bench.agents(&one, &mut table)?;
+    if has("--agent") {
+        println!("{table}");
+        return Ok(ExitCode::SUCCESS);
+    }
     eprintln!("{} keys: importing", bench.size.keys);
     let many = Token::make(&bench, "many")?;
     many.import_more(&bench, bench.size.keys - 1)?;

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Measures hsmsign against a bare PKCS#11 program: scripts/bench.sh [--quick] [--strict] [--profile dev]
+# Measures hsmsign against a bare PKCS#11 program: scripts/bench.sh [--quick] [--strict] [--agent] [--profile dev]
 #
 # Everything happens on SoftHSM tokens made for it in a temporary folder. Ends with one table: what, measured, against
 # what, ratio, target, ok or miss. --strict exits 1 on a miss. --quick only shows that it runs: too few rounds to mean
-# anything. Figures are for a release build on an idle machine; read the ratios, not the milliseconds.
+# anything; --agent measures the agent alone. Figures are for a release build on an idle machine; read the ratios, not the milliseconds.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -12,7 +12,7 @@ profile=release
 options=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --quick | --strict) options+=("$1") && shift ;;
+    --quick | --strict | --agent) options+=("$1") && shift ;;
     --profile) profile=${2:?--profile wants a name} && shift 2 ;;
     -h | --help) usage && exit ;;
     *) die "does not know $1; see --help" ;;

@@ -2,9 +2,10 @@
 """Has the real ccxt sign requests, and writes them down as test vectors: scripts/ccxt-vectors.py [--check]
 
 Installs ccxt 4.5.90 from PyPI into .cache/ccxt (once), asks it for the calls of softhsm-tests/data/ccxt-calls.toml with
-a clock that stands still and secrets that are nobody's, and writes softhsm-tests/data/ccxt-vectors.jsonl. The same file
-comes out of every run. --check writes nothing, and exits 1 where the file in the tree is not what comes out. No
-request is sent, and the tests read the file alone: they need no Python.
+a clock that stands still and secrets that are nobody's, and writes softhsm-tests/data/ccxt-vectors.jsonl, and the names
+of all its exchanges to ccxt-classes.txt beside it. The same files come out of every run. --check writes nothing, and
+exits 1 where a file in the tree is not what comes out. No request is sent, and the tests read the files alone: they
+need no Python.
 """
 
 import asyncio
@@ -310,6 +311,13 @@ def rows():
                 raise SystemExit(f"{name}: {table['socket']}: {error!r}") from error
 
 
+def classes():
+    """The names of all exchanges that ccxt has."""
+    import ccxt
+
+    return ccxt.exchanges
+
+
 def main():
     """Reads the command line."""
     if sys.argv[1:] in (["-h"], ["--help"]):
@@ -319,13 +327,19 @@ def main():
     if sys.version_info < (3, 11):
         sys.exit("ccxt-vectors.py: needs Python 3.11 or newer")
     in_venv()
-    text = "".join(json.dumps(line, ensure_ascii=True) + "\n" for line in rows())
-    file = DATA / "ccxt-vectors.jsonl"
-    same = file.exists() and file.read_text() == text
-    if sys.argv[1:] == ["--check"]:
-        sys.exit(None if same else f"{file.relative_to(ROOT)} is not what ccxt {CCXT} makes: run this without --check")
-    file.write_text(text)
-    return print(f"{file.relative_to(ROOT)}: {text.count(chr(10))} rows{', unchanged' if same else ''}")
+    texts = {
+        "ccxt-vectors.jsonl": "".join(json.dumps(line, ensure_ascii=True) + "\n" for line in rows()),
+        "ccxt-classes.txt": "".join(f"{name}\n" for name in classes()),
+    }
+    for name, text in texts.items():
+        file = DATA / name
+        same = file.exists() and file.read_text() == text
+        shown = file.relative_to(ROOT)
+        if sys.argv[1:] != ["--check"]:
+            file.write_text(text)
+            print(f"{shown}: {text.count(chr(10))} lines{', unchanged' if same else ''}")
+        elif not same:
+            sys.exit(f"{shown} is not what ccxt {CCXT} makes: run this without --check")
 
 
 if __name__ == "__main__":

@@ -104,6 +104,31 @@ need_kryoptic() {
     done
 }
 
+# need_virtual_reader: pcscd with the driver vpcd, to which the tests' cards connect. The machine's own pcscd is not used.
+need_virtual_reader() { need_packages pcscd vsmartcard-vpcd libpcsclite1 iproute2 util-linux coreutils; }
+
+# need_ykman VERSION: Yubico's own program, once into .cache/ykman.
+need_ykman() {
+    local folder=$root/.cache/ykman
+    [ "$("$folder/bin/ykman" --version 2>/dev/null | grep -o '[0-9.]*$')" != "$1" ] || return 0
+    python3 -c 'import ensurepip' 2>/dev/null || need_packages python3 python3-venv
+    say "Installing ykman $1 into ${folder#"$root"/} (once)"
+    python3 -m venv --clear "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check "yubikey-manager==$1"
+}
+
+# need_yubikit VERSION: a small program over Yubico's own library, built once into .cache/yubikit.
+need_yubikit() {
+    local folder=$root/.cache/yubikit source=$root/softhsm-tests/yubikey/yubikit/main.rs
+    if cmp -s "$source" "$folder/src/main.rs" && [ "$(cat "$folder/version" 2>/dev/null)" = "$1" ]; then return 0; fi
+    need_packages libpcsclite-dev libudev-dev pkg-config
+    say "Building yubikit $1 into ${folder#"$root"/} (once; takes some minutes)"
+    mkdir -p "$folder/src" && cp "$source" "$folder/src/main.rs" || return
+    printf '%s\n' '[package]' 'name = "yubikit-oath"' 'version = "0.0.0"' 'edition = "2024"' '[workspace]' \
+        '[dependencies]' "yubikit = { version = \"=$1\", default-features = false, features = [\"pcsc\"] }" >"$folder/Cargo.toml" || return
+    cargo build --quiet --manifest-path "$folder/Cargo.toml" --target-dir "$folder/target" || return
+    say "$1" >"$folder/version"
+}
+
 # Where cargo puts what it builds with a profile.
 built() {
     local folder=$1

@@ -2,8 +2,8 @@
 # Checks everything: scripts/test.sh
 #
 # Formatting, lints, dependencies, documentation, the scripts themselves, then all tests against the debug binary and
-# real tokens: SoftHSM, NSS, kryoptic, and opencryptoki in namespaces of its own (root only). Installs what is missing.
-# A token that cannot be had is a line that says SKIPPED. Ends with the test runner's summary, and what the tests had to
+# real tokens: SoftHSM, NSS, kryoptic, opencryptoki in namespaces of its own (root only), and virtual YubiKeys behind a
+# pcscd of its own (root only), which Yubico's ykman and yubikit use as well. Installs what is missing. A token that cannot be had is a line that says SKIPPED. Ends with the test runner's summary, and what the tests had to
 # leave out; any failure fails the whole.
 
 # shellcheck disable=SC2317  # the checks are functions that check() calls
@@ -27,10 +27,13 @@ need_cargo_tool cargo-deny 0.20.2
 (need_packages libnss3 libnss3-tools) || say "SKIPPED: NSS cannot be had; what needs it says so"
 (need_packages opencryptoki util-linux) || say "SKIPPED: opencryptoki cannot be had; what needs it says so"
 [ "$(id -u)" -eq 0 ] || say "SKIPPED: only root looks into another process's memory and becomes another user; what needs it says so"
+(need_virtual_reader) || say "SKIPPED: pcscd with the virtual reader vpcd cannot be had; what needs it says so"
+(need_ykman 5.9.2) || say "SKIPPED: ykman cannot be had; what needs it says so"
+(need_yubikit 1.0.0-alpha.0) || say "SKIPPED: the yubikit crate cannot be built here; what needs it says so"
 (need_kryoptic 1.5.4) || say "SKIPPED: kryoptic cannot be had; what needs it says so"
 
 # The tests bring their own folders; what the user has set up must not show through.
-unset HSMSIGN_HOME HSMSIGN_SOCKET SOFTHSM2_CONF LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH
+unset HSMSIGN_HOME HSMSIGN_SOCKET PCSCLITE_CSOCK_NAME SOFTHSM2_CONF LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 

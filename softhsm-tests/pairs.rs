@@ -519,6 +519,50 @@ fn backpack_knows_a_key_by_its_public_key() {
 }
 
 #[test]
+fn a_key_on_the_token_is_known_to_pacifica_and_orderly_by_its_base58() {
+    let Some(place) = Place::with_token() else { return };
+    let generate = |exchange: &str| {
+        let user = ["--algorithm", "ed25519", "--user-id", "0x5a7f"];
+        let made = place.run(&[&["generate", "-e", exchange], &user[..]].concat(), "");
+        assert_eq!(made.code, 0, "{made:?}");
+        made.stdout.trim_end().to_owned()
+    };
+    let point = |text: &str| bs58::decode(text).into_vec().unwrap();
+    let public = generate("pacifica");
+    assert_eq!(point(&public).len(), 32);
+    let order = ["sign", "pacifica", "POST", "/api/v1/orders/cancel_all"];
+    let answer = place.json(&[&order, &["--data", r#"{"all_symbols":true}"#][..]].concat());
+    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["agent_wallet"], public);
+    let message = format!(
+        r#"{{"data":{{"all_symbols":true}},"expiry_window":5000,"timestamp":{},"type":"cancel_all_orders"}}"#,
+        body["timestamp"]
+    );
+    let signature = point(body["signature"].as_str().unwrap());
+    let key = PublicKey::ed25519(&point(&public)).unwrap();
+    verify::check(
+        SignatureAlgorithm::Ed25519,
+        key.as_der(),
+        message.as_bytes(),
+        &signature,
+    );
+
+    let public = generate("woofipro");
+    let bare = public.strip_prefix("ed25519:").unwrap();
+    assert_eq!(point(bare).len(), 32);
+    // It may be given without what stands in front, and is sent with it.
+    place.ok(&["set", "woofipro", "--api-key", bare]);
+    let answer = place.json(&["sign", "woofipro", "GET", "/v1/positions"]);
+    assert_eq!(answer["headers"]["orderly-key"], public);
+    place.refused(
+        &["set", "woofipro", "--api-key", "ed25519:another"],
+        "",
+        5,
+        "the public key itself",
+    );
+}
+
+#[test]
 fn coinbase_issues_its_keys_and_they_are_imported_as_it_shows_them() {
     let Some(place) = Place::with_token() else { return };
     for algorithm in ["p256", "ed25519"] {

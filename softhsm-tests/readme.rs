@@ -1,8 +1,8 @@
 //! The documents are true: their examples do what they show, and their links lead somewhere.
 //!
 //! In a block marked `console` a line that begins with `$ ` is a command for bash; what follows is its output, standard
-//! error included. The blocks of one document run in order, in one fresh place. A block marked `python NAME` is the
-//! file NAME of that place. Blocks with other marks are not run.
+//! error included. The blocks of one document run in order, in one fresh place. A block marked `python NAME` or
+//! `toml NAME` is the file NAME of that place. Blocks with other marks are not run.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,11 +20,12 @@ use std::{
 use bench::{KRAKEN_SIGN, Place};
 
 /// The documents whose examples are run.
-const RUN: [&str; 7] = [
+const RUN: [&str; 8] = [
     "README.md",
     "docs/json.md",
     "docs/tokens.md",
     "docs/exchanges.md",
+    "docs/adding-an-exchange.md",
     "docs/sending.md",
     "docs/policy.md",
     "docs/audit.md",
@@ -120,7 +121,7 @@ fn perform(text: &str) -> (String, Vec<String>) {
     let mut performed = text.to_owned();
     let mut differ = Vec::new();
     for (mark, lines) in blocks(text) {
-        if let Some(name) = mark.strip_prefix("python ") {
+        if let Some(("python" | "toml", name)) = mark.split_once(' ') {
             fs::write(place.path().join(name), lines.join("\n") + "\n").unwrap();
         }
         if mark != "console" {

@@ -1,6 +1,7 @@
 //! The suite on every token that this machine has. One that it has not is a line on stderr that says SKIPPED.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod card;
 mod isolation;
 mod kryoptic;
 mod nss;
@@ -8,6 +9,7 @@ mod opencryptoki;
 mod softhsm;
 mod suite;
 mod trouble;
+mod virtual_yubikey;
 
 /// The promises of the suite on one kind of token, each a test.
 macro_rules! promises {
@@ -87,6 +89,25 @@ promises! { on_opencryptoki on opencryptoki:
 }
 
 promises! { on_kryoptic on kryoptic:
+    macs_agree_with_software
+    messages_may_be_empty_or_long
+    keys_are_unreadable
+    ids_are_not_used_twice
+    deleted_keys_are_gone
+    keys_are_listed
+    threads_do_not_mix
+    wrong_pins_are_spent_once
+    mac_keys_can_be_made
+    data_comes_back
+    sweeps_take_one_id
+    other_logins_are_noticed
+    opening_again_loses_nothing
+    pairs_sign
+    private_keys_are_taken
+    private_keys_of_two_halves_are_found_out
+}
+
+promises! { on_a_yubikey on virtual_yubikey:
     macs_agree_with_software
     messages_may_be_empty_or_long
     keys_are_unreadable

@@ -4,7 +4,7 @@ mod quiet;
 
 use std::{
     fs::{File, OpenOptions},
-    io::Write as _,
+    io::{self, IsTerminal as _, Write as _},
     os::fd::{AsFd, BorrowedFd},
     process::{Command, Stdio},
 };
@@ -52,6 +52,14 @@ impl Terminal {
             .read(true)
             .write(true)
             .open("/dev/tty")
+            .or_else(|error| {
+                // Without one of its own, as where an agent does what somebody asked it at theirs.
+                let stdin = io::stdin();
+                match stdin.is_terminal() {
+                    true => Ok(stdin.as_fd().try_clone_to_owned()?.into()),
+                    false => Err(error),
+                }
+            })
             .map_err(|_| Error::new(Code::Failed, "there is no terminal to ask at"))
     }
 }

@@ -1,6 +1,6 @@
 //! `config.toml`: the tokens by name, and what to do by default.
 
-use std::{collections::BTreeMap, fmt, ops::Range, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, Table, value};
@@ -62,6 +62,37 @@ pub struct AgentConfig {
     pub lock_after: u64,
     /// Whether all tokens that hold a key take turns, for throughput; else the first that is healthy signs.
     pub parallel: bool,
+    /// Where metrics are read: `127.0.0.1:PORT`, `[::1]:PORT` or the path of a Unix socket; none where they are off.
+    pub metrics: Option<MetricsAt>,
+}
+
+/// Where metrics are read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum MetricsAt {
+    /// A port of the loopback, that any process of the machine can read.
+    Port(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl TryFrom<String> for MetricsAt {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.starts_with('/') {
+            return Ok(Self::Unix(text.into()));
+        }
+        match text.parse::<SocketAddr>() {
+            Ok(address) if address.ip().is_loopback() => Ok(Self::Port(address)),
+            Ok(address) => Err(format!(
+                "metrics are served to this machine alone, and {address} is not of the loopback: use 127.0.0.1:PORT, [::1]:PORT or the path of a Unix socket"
+            )),
+            Err(_) => Err(format!(
+                "{text:?} is no place for metrics: use 127.0.0.1:PORT, [::1]:PORT or the whole path of a Unix socket"
+            )),
+        }
+    }
 }
 
 impl Default for AgentConfig {
@@ -73,6 +104,7 @@ impl Default for AgentConfig {
             call_timeout: 30,
             lock_after: 0,
             parallel: false,
+            metrics: None,
         }
     }
 }
@@ -111,9 +143,21 @@ pub struct TokenConfig {
     /// Where the PIN comes from: `terminal`, `pinentry`, `file:PATH`, `fd:N`, `credential:NAME`.
     #[serde(default)]
     pub pin_source: Option<String>,
+    /// Where the PIN of a YubiKey's PIV applet comes from, where that is not pin-source.
+    #[serde(default)]
+    pub piv_pin_source: Option<String>,
     /// Whether processes take turns at opening it; where not said, what is known of the module decides.
     #[serde(default)]
     pub process_lock: Option<bool>,
+    /// Whether it is a YubiKey, or another key with an OATH applet, reached without a PKCS#11 module.
+    #[serde(default)]
+    pub yubikey: bool,
+    /// The id of its OATH applet in hex, by which it is known where it has no serial number.
+    #[serde(default)]
+    pub applet: Option<String>,
+    /// Its firmware's version, as `5.7.4`.
+    #[serde(default)]
+    pub firmware: Option<String>,
     /// Whether it is a SoftHSM development token in hsmsign's own folders.
     #[serde(default)]
     pub softhsm: bool,
@@ -278,11 +322,7 @@ pub fn add_token(home: &Home, name: &str, token: &TokenConfig) -> Result<()> {
                 .fix("choose another name with --token, or see `hsmsign token list`"));
         }
         let mut table = Table::new();
-        let mut put = |field: &str, text: Option<String>| {
-            if let Some(text) = text {
-                table[field] = value(text);
-            }
-        };
+        let mut put = |field: &str, text: Option<String>| put_in(&mut table, field, text);
         put(
             "module",
             token.module.as_ref().map(|module| module.display().to_string()),
@@ -292,9 +332,15 @@ pub fn add_token(home: &Home, name: &str, token: &TokenConfig) -> Result<()> {
         put("serial", token.serial.clone());
         put("module-args", token.module_args.clone());
         put("pin-source", token.pin_source.clone());
+        put("piv-pin-source", token.piv_pin_source.clone());
         if let Some(lock) = token.process_lock {
             table["process-lock"] = value(lock);
         }
+        if token.yubikey {
+            table["yubikey"] = value(true);
+        }
+        put_in(&mut table, "applet", token.applet.clone());
+        put_in(&mut table, "firmware", token.firmware.clone());
         if token.softhsm {
             table["softhsm"] = value(true);
         }
@@ -311,6 +357,12 @@ pub fn add_token(home: &Home, name: &str, token: &TokenConfig) -> Result<()> {
         tokens.insert(name, Item::Table(table));
         Ok(())
     })
+}
+
+fn put_in(table: &mut Table, field: &str, text: Option<String>) {
+    if let Some(text) = text {
+        table[field] = value(text);
+    }
 }
 
 /// Takes a token out of `config.toml`.

@@ -1,5 +1,7 @@
 //! What is set up, what works and what does not, each with what to do.
 
+mod agent;
+
 use std::sync::Arc;
 
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
     error::{Error, Result},
     exchange::{Catalogue, Scheme, builtin},
     home::{Home, list_folder},
-    keyring::{Allow, FileKeyring, Journal, Keyring},
+    keyring::{Allow, FileKeyring, Journal, Keyring, Record},
     nonce::Nonces,
     process::refuse_strangers,
     secret::Secret,
@@ -43,6 +45,7 @@ pub struct Diagnosis {
 pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
     let mut report = Report(Vec::new());
     report.memory();
+    let served = report.agent();
     let config = match Config::load(home) {
         Ok(config) => config,
         Err(error) => {
@@ -50,7 +53,9 @@ pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
             return report.0;
         }
     };
-    if config.tokens.is_empty() {
+    // Who has only an agent's socket needs neither.
+    let served = served && config.tokens.is_empty();
+    if config.tokens.is_empty() && !served {
         report.note("no token is set up", Some("hsmsign init"));
     }
     let tokens = Arc::new(Tokens::new(home, config.clone(), Arc::clone(ask)));
@@ -60,8 +65,15 @@ pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
     let enrol = Enrol::new(home, Arc::clone(&tokens));
     report.journal(home, &enrol);
     report.schemes(home);
-    report.keys(home, &enrol);
+    report.keys(home, &enrol, &tokens, served);
     report.0
+}
+
+/// Looks at what there is without folders of one's own; none where no agent of another user serves this one.
+pub fn examine_served() -> Option<Vec<Diagnosis>> {
+    let mut report = Report(Vec::new());
+    report.memory();
+    report.agent().then_some(report.0)
 }
 
 struct Report(Vec<Diagnosis>);
@@ -110,7 +122,7 @@ impl Report {
     }
 
     fn token(&mut self, tokens: &Tokens, name: &str) {
-        let token = match tokens.get(name) {
+        let token = match tokens.present(name) {
             Ok(token) => token,
             Err(error) => return self.bad(&error),
         };
@@ -121,7 +133,18 @@ impl Report {
             identity.label, identity.serial, identity.module
         ));
         self.good(format!("token {name} computes {}", algorithms.join(", ")));
+        if let Some(limit) = can.longest_message {
+            self.note(
+                format!("token {name} takes messages of up to {limit} bytes for a MAC"),
+                Some(&format!(
+                    "hsmsign exchanges --token {name} shows which requests fit"
+                )),
+            );
+        }
         match tokens.known_leaks(name) {
+            _ if token.gives_nothing() => {
+                self.good(format!("token {name} has no command by which a key comes out"))
+            }
             Ok(Some(leaks)) if leaks.is_empty() => {
                 self.good(format!(
                     "token {name} kept its keys in every attack that was tried"
@@ -193,19 +216,45 @@ impl Report {
         }
     }
 
-    fn keys(&mut self, home: &Home, enrol: &Enrol) {
+    fn keys(&mut self, home: &Home, enrol: &Enrol, tokens: &Tokens, served: bool) {
         let keyring = FileKeyring::new(home);
         let names = match keyring.names() {
             Ok(names) => names,
             Err(error) => return self.bad(&error),
         };
-        if names.is_empty() {
+        if names.is_empty() && !served {
             self.note("no key is imported", Some("hsmsign import --exchange EXCHANGE"));
         }
         let (catalogue, nonces) = (Catalogue::new(home.user_schemes()), Nonces::new(home));
         for name in names {
-            if let Err(error) = self.key(&keyring, enrol, &catalogue, &nonces, &name) {
+            if let Err(error) = self.key(&keyring, enrol, &catalogue, (tokens, &nonces), &name) {
                 self.bad(&error.within(format_args!("key {name}")));
+            }
+        }
+    }
+
+    /// Which requests of a key fit the tokens that it is on.
+    fn lengths(&mut self, record: &Record, scheme: &Scheme, tokens: &Tokens) {
+        let Algorithm::Mac(_) = record.algorithm else {
+            return;
+        };
+        for copy in &record.current.copies {
+            let limit = tokens
+                .get(&copy.token)
+                .ok()
+                .and_then(|token| token.capabilities().longest_message);
+            let Some(limit) = limit else { continue };
+            for coverage in scheme.coverage() {
+                self.note(
+                    format!(
+                        "key {} on token {}: {}: {}",
+                        record.name,
+                        copy.token,
+                        coverage.requests,
+                        coverage.size.within(limit)
+                    ),
+                    None,
+                );
             }
         }
     }
@@ -215,7 +264,7 @@ impl Report {
         keyring: &dyn Keyring,
         enrol: &Enrol,
         catalogue: &Catalogue,
-        nonces: &Nonces,
+        (tokens, nonces): (&Tokens, &Nonces),
         name: &crate::keyring::KeyName,
     ) -> Result<()> {
         let record = keyring.get(name)?;
@@ -231,6 +280,7 @@ impl Report {
             if let Some(note) = scheme.note() {
                 self.note(format!("key {name}: {note}"), None);
             }
+            self.lengths(&record, &scheme, tokens);
         }
         nonces.high_water(name)?;
         for checked in enrol.test(name)? {

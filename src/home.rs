@@ -115,6 +115,25 @@ impl Home {
         })
     }
 
+    /// Puts a scheme file of the user's own where [`Home::user_schemes`] finds it.
+    ///
+    /// # Errors
+    /// When another text is there under this id, which is left as it is, or it cannot be written.
+    pub fn add_scheme(&self, id: &str, text: &str) -> Result<()> {
+        let folder = self.config("schemes");
+        create_folder(&folder)?;
+        let path = folder.join(format!("{id}.toml"));
+        match read_private(&path, 1 << 20)? {
+            Some(here) if here == text.as_bytes() => Ok(()),
+            Some(_) => Err(bad_input(format!(
+                "{} is there already, and says something else",
+                path.display()
+            ))
+            .fix("change that file, or remove it first: keys of this exchange are signed by it")),
+            None => write_private(&path, text.as_bytes()),
+        }
+    }
+
     /// Makes the folders, mode 0700, where they are missing.
     ///
     /// # Errors

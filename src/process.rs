@@ -2,7 +2,7 @@
 
 mod strangers;
 
-pub use strangers::refuse_strangers;
+pub use strangers::{refuse_strangers, remember_libraries};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
@@ -10,8 +10,7 @@ use crate::error::{Result, failed};
 
 /// Forbids core dumps, tracing and `/proc/PID/mem` to other processes of the same user, and makes new files private.
 ///
-/// Remembers which libraries were put into the process before it began, for [`refuse_strangers`]. What remains: root, and
-/// a preloaded library that hides.
+/// What remains: root, and a preloaded library that hides; [`refuse_strangers`] finds the others.
 ///
 /// # Errors
 /// When the kernel refuses; a program that handles secrets should then stop.
@@ -34,6 +33,6 @@ pub fn harden() -> Result<()> {
         ))
     })?;
     rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
-    strangers::look();
+    strangers::mind();
     Ok(())
 }

@@ -51,6 +51,10 @@ pub enum PublicForm {
     Base64,
     /// Lower-case hex of the key itself.
     Hex,
+    /// Base58 of the key itself, with Bitcoin's alphabet.
+    Base58,
+    /// The same with `ed25519:` in front.
+    PrefixedBase58,
 }
 
 impl PublicKey {
@@ -155,6 +159,8 @@ impl PublicKey {
             }
             PublicForm::Base64 => base64ct::Base64::encode_string(self.raw()),
             PublicForm::Hex => base16ct::lower::encode_string(self.raw()),
+            PublicForm::Base58 => bs58::encode(self.raw()).into_string(),
+            PublicForm::PrefixedBase58 => format!("ed25519:{}", self.text(PublicForm::Base58)),
         }
     }
 
@@ -201,9 +207,13 @@ impl PublicKey {
 
 /// EMSA-PKCS1-v1_5 of a message's SHA-256 (RFC 8017, section 9.2), `len` bytes of at least 62.
 pub(crate) fn encoded(message: &[u8], len: usize) -> Vec<u8> {
-    let hash = Sha256::digest(message);
+    encoded_hash(&Sha256::digest(message).into(), len)
+}
+
+/// The same of a SHA-256.
+pub(crate) fn encoded_hash(hash: &[u8; 32], len: usize) -> Vec<u8> {
     let padding = len - 3 - DIGEST_INFO.len() - hash.len();
-    [&[0, 1][..], &vec![0xff; padding], &[0], &DIGEST_INFO, &hash].concat()
+    [&[0, 1][..], &vec![0xff; padding], &[0], &DIGEST_INFO, hash].concat()
 }
 
 /// How many bits a big-endian number has.
@@ -249,6 +259,10 @@ mod tests {
             key.text(PublicForm::Base64),
             "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="
         );
+        // By Python's base58 2.1.1.
+        let base58 = "586Z7H2vpX9qNhN2T4e9Utugie3ogjbxzGaMtM3E6HR5";
+        assert_eq!(key.text(PublicForm::Base58), base58);
+        assert_eq!(key.text(PublicForm::PrefixedBase58), format!("ed25519:{base58}"));
         assert_eq!(
             key.text(PublicForm::Pem),
             "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=\n-----END PUBLIC KEY-----"

@@ -14,11 +14,15 @@ use crate::{
     secret::Secret,
     token::{
         PinSource, ProcessLock, Token, Tokens, pkcs11, settings, softhsm_folder, softhsm_module, unwritable,
+        yubikey::device,
     },
 };
 
 /// The default name of the development token.
 pub const SOFTHSM: &str = "softhsm";
+
+/// The default name of a YubiKey.
+pub const YUBIKEY: &str = "yubikey";
 
 /// How long to wait for other processes that open tokens.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -142,6 +146,65 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<Ready>
     };
     config::add_token(home, &name, &token)?;
     Ok(Ready { name, ..ready })
+}
+
+/// Sets up a YubiKey: the one with this serial number or applet id, or the only one there is. It proves by a throw-away key
+/// that it answers whole MACs.
+///
+/// # Errors
+/// When it is not there, is one of several, or cannot sign for an exchange. Nothing is written then.
+pub fn yubikey(
+    home: &Home,
+    wanted: &str,
+    name: Option<&str>,
+    pin_source: Option<&str>,
+    ask: &Arc<dyn Ask>,
+) -> Result<Ready> {
+    home.create()?;
+    let pin_source = pin_source.map(str::parse::<PinSource>).transpose()?;
+    let name = match name {
+        Some(name) => {
+            refuse_taken(home, name)?;
+            name.to_owned()
+        }
+        None => free_name(home, YUBIKEY)?,
+    };
+    let device = device::choose(wanted)?;
+    let (Some(oath), Some(firmware)) = (&device.oath, device.firmware()) else {
+        return Err(failed("the key has no OATH applet"));
+    };
+    let token = TokenConfig {
+        yubikey: true,
+        applet: Some(base16ct::lower::encode_string(&oath.id)),
+        firmware: Some(firmware.to_string()),
+        serial: device.serial.clone(),
+        pin_source: pin_source.as_ref().map(PinSource::text),
+        ..TokenConfig::default()
+    };
+    let mut trial = Config::load(home)?;
+    trial.tokens.insert(name.clone(), token.clone());
+    let known = trial
+        .tokens
+        .iter()
+        .find(|(other, known)| **other != name && known.yubikey && known.applet == token.applet);
+    if let Some((other, _)) = known {
+        return Err(bad_input(format!(
+            "the {} is set up already, as token {other}",
+            device.called()
+        ))
+        .fix("use it as it is"));
+    }
+    let tokens = Tokens::new(home, trial, Arc::clone(ask));
+    let key = tokens.yubikey(&name, &token)?;
+    key.prove()
+        .map_err(|error| Error::from(error).within(device.called()))?;
+    config::add_token(home, &name, &token)?;
+    Ok(Ready {
+        name,
+        token: Arc::new(key),
+        leaks: Vec::new(),
+        short_pin: None,
+    })
 }
 
 /// Opens a token that is not set up yet, and finds out whether it keeps its keys, and whether its PIN is short.

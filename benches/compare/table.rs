@@ -43,6 +43,25 @@ impl Table {
         );
     }
 
+    /// A figure with the most that it may be.
+    pub fn limit(
+        &mut self,
+        what: impl Into<String>,
+        measured: impl Into<String>,
+        against: impl Into<String>,
+        figure: f64,
+        most: f64,
+    ) {
+        let row = [
+            what.into(),
+            measured.into(),
+            against.into(),
+            format!("{:.2}", figure / most),
+            format!("<= {most:.1}"),
+        ];
+        self.push(row, figure <= most);
+    }
+
     /// A count that has to be exactly what it should be.
     pub fn count(
         &mut self,

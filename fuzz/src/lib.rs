@@ -2,6 +2,7 @@
 //!
 //! They know nothing of libFuzzer, so that `softhsm-tests/corpus.rs` runs them over the committed corpus as well.
 
+pub mod card;
 pub mod config;
 pub mod import;
 pub mod keyring;
@@ -19,7 +20,8 @@ pub mod uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
+    ("card", card::run),
     ("config", config::run),
     ("import", import::run),
     ("keyring", keyring::run),

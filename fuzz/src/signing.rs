@@ -27,22 +27,12 @@ pub struct Signed {
 /// A scheme, and whether it makes a body of the request, so that the request cannot be read off what is sent.
 pub type Known = (Scheme, bool);
 
-/// The schemes that ship, and those that only prove the language, by id.
+/// The schemes that ship, by id.
 pub fn schemes() -> &'static HashMap<String, Known> {
     static ALL: OnceLock<HashMap<String, Known>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let mut texts: Vec<String> = ["softhsm-tests", "../softhsm-tests"]
-            .iter()
-            .filter_map(|place| {
-                let folder = format!("{}/{place}/data/schemes", env!("CARGO_MANIFEST_DIR"));
-                std::fs::read_dir(folder).ok()
-            })
-            .flatten()
-            .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
-            .collect();
-        texts.extend(builtin_ids().iter().map(|id| builtin(id).unwrap().to_owned()));
+        let texts = builtin_ids().iter().map(|id| builtin(id).unwrap());
         texts
-            .iter()
             .map(|text| {
                 let scheme = Scheme::parse(text, "x").unwrap();
                 (scheme.id().to_owned(), (scheme, makes_body(text)))

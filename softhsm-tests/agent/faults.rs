@@ -1,5 +1,7 @@
 //! What goes wrong behind the agent, and in it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rustix::process::Signal;
 
 use crate::{
@@ -22,9 +24,11 @@ fn a_worker_that_is_killed_is_started_again_and_what_it_had_is_answered() {
         let worker = agent.worker();
         let mut connection = agent.connect();
         connection.send(format!("{BALANCE}\n").repeat(60).as_bytes());
-        std::thread::sleep(std::time::Duration::from_micros(random.below(3000)));
-        kill(worker, Signal::KILL);
-        for _ in 0..60 {
+        let killed_after = random.below(30);
+        for answered in 0..60 {
+            if answered == killed_after {
+                kill(worker, Signal::KILL);
+            }
             let answer = connection.answer();
             if answer["ok"] == true {
                 given.push(nonce(&answer));
@@ -46,6 +50,7 @@ fn killed_at_any_moment_under_load_it_gives_no_nonce_twice() {
     let mut all = Vec::new();
     for round in 0..rounds(10) {
         let agent = Running::start(&place);
+        let answered = AtomicU64::new(0);
         let given: Vec<u64> = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..4)
                 .map(|_| {
@@ -62,12 +67,16 @@ fn killed_at_any_moment_under_load_it_gives_no_nonce_twice() {
                             let answer: serde_json::Value = serde_json::from_str(&line).unwrap();
                             assert_eq!(answer["ok"], true, "{answer}");
                             given.push(nonce(&answer));
+                            answered.fetch_add(1, Ordering::Relaxed);
                         }
                         given
                     })
                 })
                 .collect();
-            std::thread::sleep(std::time::Duration::from_micros(random.below(60_000)));
+            let killed_after = random.below(200);
+            until("so many answers came", || {
+                answered.load(Ordering::Relaxed) >= killed_after
+            });
             agent.signal(Signal::KILL);
             clients
                 .into_iter()

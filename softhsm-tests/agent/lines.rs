@@ -100,7 +100,7 @@ fn clients_that_say_nothing_delay_nobody() {
     half.send(b"\n");
     assert_eq!(half.answer()["ok"], true);
     drop(silent);
-    drop(greedy);
+    drop((greedy, stream));
     crate::running::until("the others are gone", || agent.status()["connections"] == 3);
 }
 

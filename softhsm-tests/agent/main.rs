@@ -4,8 +4,18 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 
+mod clients;
+mod clock;
+mod confined;
 mod faults;
+mod faulty;
+mod kills;
 mod life;
 mod lines;
+mod manager;
+mod metrics;
+mod people;
 mod road;
 mod running;
+mod tokens;
+mod workers;

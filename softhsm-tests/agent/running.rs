@@ -3,9 +3,9 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader, Write as _},
-    os::unix::net::UnixStream,
-    path::PathBuf,
-    process::{Child, Stdio},
+    os::unix::{net::UnixStream, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -31,26 +31,45 @@ impl<'p> Running<'p> {
 
     /// As [`Running::start`], with further arguments.
     pub fn start_with(place: &'p Place, args: &[&str]) -> Self {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(place.path().join("agent.err"))
-            .unwrap();
-        let child = place
-            .command(&[&["agent"], args].concat())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut running = Self { place, child };
+        Self::of(place, place.command(&[&["agent"], args].concat()))
+    }
+
+    /// As [`Running::start`], by a command that becomes the agent.
+    pub fn of(place: &'p Place, command: Command) -> Self {
+        Self::at(place, command, &place.home().join("agent.sock"))
+    }
+
+    /// As [`Running::of`], with a socket elsewhere.
+    pub fn at(place: &'p Place, command: Command, socket: &Path) -> Self {
+        let mut running = Self::spawn(place, command);
         let begun = Instant::now();
-        while UnixStream::connect(running.socket()).is_err() {
+        while UnixStream::connect(socket).is_err() {
             assert!(running.child.try_wait().unwrap().is_none(), "{}", running.log());
             assert!(begun.elapsed() < Duration::from_secs(60), "{}", running.log());
             std::thread::sleep(Duration::from_millis(5));
         }
         running
+    }
+
+    /// Starts one and waits for nothing.
+    pub fn begin(place: &'p Place) -> Self {
+        Self::spawn(place, place.command(&["agent"]))
+    }
+
+    fn spawn(place: &'p Place, mut command: Command) -> Self {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(place.path().join("agent.err"))
+            .unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        Self { place, child }
     }
 
     /// Its socket.
@@ -73,9 +92,36 @@ impl<'p> Running<'p> {
         self.connect().ask(r#"{"op":"status"}"#)
     }
 
-    /// The process of the first token's worker.
+    /// The process of the development token's worker.
     pub fn worker(&self) -> i32 {
-        i32::try_from(self.status()["tokens"][0]["worker_pid"].as_i64().unwrap()).unwrap()
+        let pid = self.token("softhsm")["worker_pid"].as_i64().unwrap();
+        i32::try_from(pid).unwrap()
+    }
+
+    /// What it says of a token.
+    pub fn token(&self, name: &str) -> Value {
+        let mut status = self.status();
+        let tokens = status["tokens"].as_array_mut().unwrap();
+        let found = tokens.iter_mut().find(|token| token["token"] == name);
+        found.expect("the token is there").take()
+    }
+
+    /// The process that starts the workers.
+    pub fn launcher(&self) -> i32 {
+        let worker = stat(self.worker()).unwrap();
+        worker[1].parse().unwrap()
+    }
+
+    /// Its processes and those that it started, in the order of their numbers, but for ended ones.
+    pub fn processes(&self) -> Vec<i32> {
+        let group = self.pid().to_string();
+        let mut found: Vec<i32> = std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|&pid| stat(pid).is_some_and(|stat| stat[0] != "Z" && stat[2] == group))
+            .collect();
+        found.sort_unstable();
+        found
     }
 
     /// Its process.
@@ -104,6 +150,18 @@ impl Drop for Running<'_> {
 /// Sends a process a signal.
 pub fn kill(pid: i32, signal: Signal) {
     kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
+/// Sends a process a signal, and answers whether it was there.
+pub fn kill_if_there(pid: i32, signal: Signal) -> bool {
+    kill_process(Pid::from_raw(pid).unwrap(), signal).is_ok()
+}
+
+/// A process's state, parent and group.
+fn stat(pid: i32) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some(fields.take(3).map(str::to_owned).collect())
 }
 
 /// Whether a process is there, and is more than its exit code.

@@ -26,6 +26,7 @@ pub const KRAKEN_SIGN: &str =
 /// A folder with everything of one user in it.
 pub struct Place {
     folder: tempfile::TempDir,
+    environment: Vec<(String, String)>,
 }
 
 /// What a command did.
@@ -43,7 +44,10 @@ impl Place {
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir()
             .unwrap();
-        Self { folder }
+        Self {
+            folder,
+            environment: Vec::new(),
+        }
     }
 
     /// Folders with a development token; none, with a line on stderr, where SoftHSM is not installed.
@@ -63,6 +67,11 @@ impl Place {
         let place = Self::with_token()?;
         place.import(&["--exchange", "kraken", "--api-key", "example"], KRAKEN_SECRET);
         Some(place)
+    }
+
+    /// Sets a variable for every command from here.
+    pub fn set(&mut self, variable: (String, String)) {
+        self.environment.push(variable);
     }
 
     /// The folder of all.
@@ -88,6 +97,7 @@ impl Place {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HSMSIGN_HOME", self.home())
+            .envs(self.environment.iter().cloned())
             .current_dir(self.path());
         command
     }

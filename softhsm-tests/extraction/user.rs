@@ -10,7 +10,7 @@ use std::{
 };
 
 use hsmsign::token::{
-    KeyRef, Token as _,
+    Token as _,
     pkcs11::{Pkcs11Token, Settings},
 };
 
@@ -137,7 +137,7 @@ impl User {
         let all = token.list().unwrap();
         all.iter()
             .map(|info| match &info.key {
-                Some(KeyRef::Object { id, .. }) => id.to_string(),
+                Some(key) => key.id().to_string(),
                 None => format!("an object without id: {info:?}"),
             })
             .collect()

@@ -293,6 +293,37 @@ room
 }
 
 #[test]
+fn an_agent_without_room_for_a_nonce_signs_nothing_and_goes_on_when_there_is_room() {
+    well(on_a_disk(
+        2048,
+        &format!(
+            r#"{SET_UP}
+nonce() {{ grep -o 'nonce=[0-9]*' out | cut -d= -f2; }}
+echo "$SECRET" | "$H" import --exchange kraken --key fresh --api-key a >out 2>err || fail import
+"$H" agent >agent.out 2>agent.err &
+trap 'kill $!' EXIT
+for try in $(seq 200); do "$H" agent status >out 2>err && break; sleep 0.1; done
+"$H" sign kraken POST /0/private/Balance >out 2>err || fail "sign with room"
+last=$(nonce)
+names 0
+fill 0
+for turn in 1 2 3; do
+  stopped "$H" sign fresh POST /0/private/Balance
+  "$H" sign kraken POST /0/private/Balance >out 2>err || fail "a key whose file is there"
+  next=$(nonce); [ "$next" -gt "$last" ] || fail "nonce $next after $last"; last=$next
+done
+room
+"$H" sign fresh POST /0/private/Balance >out 2>err || fail "sign with room again"
+"$H" sign kraken POST /0/private/Balance >out 2>err || fail "sign with room again"
+[ "$(nonce)" -gt "$last" ] || fail nonces
+"$H" agent status >out 2>err || fail "the agent runs on"
+grep -q '6 signed' out || fail "it was the agent that signed"
+"#
+        ),
+    ));
+}
+
+#[test]
 fn setting_up_stops_and_can_be_done_again() {
     for free in [0, 4096, 8192, 16384, 32768] {
         well(on_a_disk(

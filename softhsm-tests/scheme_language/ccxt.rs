@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use hsmsign::{
-    exchange::{Scheme, builtin},
+    exchange::{Scheme, builtin, impossible},
     json::Json,
     request::Request,
 };
@@ -11,22 +11,11 @@ use hsmsign::{
 use super::{
     Row, judge,
     parts::{by_stamps, member},
-    rows_of, run,
+    rows_of, run, scheme,
 };
 
 /// Exchanges whose signature covers nothing of a request, so that each may be a withdrawal.
 const NOTHING_SIGNED: [&str; 4] = ["bigone", "btcturk", "coinmate", "ndax"];
-
-/// Exchanges whose rows wait: for a file of another that they are like, or for keys of their kind.
-const WAITING: [&str; 7] = [
-    "bybiteu",
-    "bybitid",
-    "coinbaseinternational",
-    "modetrade",
-    "pacifica",
-    "revolutx",
-    "woofipro",
-];
 
 fn rows() -> Vec<Row> {
     rows_of(include_str!("../data/ccxt-vectors.jsonl"))
@@ -56,10 +45,7 @@ fn check(what: &str, request: impl Fn(&Row) -> Option<Vec<(String, Json)>>) -> u
     let mut faults = Vec::new();
     let mut done = 0;
     for row in &rows() {
-        let Some(text) = builtin(&row.exchange) else {
-            continue;
-        };
-        let scheme = Scheme::parse(text, &row.exchange).unwrap();
+        let scheme = scheme(&row.exchange);
         let Some(request) = request(row) else { continue };
         done += 1;
         let fault = match run(row, &scheme, &request) {
@@ -75,14 +61,25 @@ fn check(what: &str, request: impl Fn(&Row) -> Option<Vec<(String, Json)>>) -> u
 
 #[test]
 fn every_row_comes_out_as_ccxt_signed_it() {
-    assert_eq!(check("as given", |row| Some(row.request.clone())), 261);
+    assert_eq!(check("as given", |row| Some(row.request.clone())), 284);
 }
 
 #[test]
 fn every_exchange_of_the_rows_is_shipped() {
     let ids: BTreeSet<_> = rows().into_iter().map(|row| row.exchange).collect();
     let missing: Vec<_> = ids.iter().filter(|id| builtin(id).is_none()).collect();
-    assert_eq!(missing, WAITING);
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_exchange_of_ccxt_is_shipped_or_has_a_reason_why_not() {
+    let classes: BTreeSet<_> = include_str!("../data/ccxt-classes.txt").lines().collect();
+    assert_eq!(classes.len(), 104);
+    let reasons: BTreeSet<_> = impossible().iter().map(|exchange| exchange.id).collect();
+    for class in &classes {
+        assert!(builtin(class).is_some() != reasons.contains(class), "{class}");
+    }
+    assert!(reasons.is_subset(&classes), "{reasons:?}");
 }
 
 /// What the withdrawal rules say of a request.
@@ -99,10 +96,7 @@ fn moves_money(scheme: &Scheme, request: &[(String, Json)]) -> Option<String> {
 fn what_moves_money_is_known_and_an_order_is_not() {
     let mut moved = 0;
     for row in &rows() {
-        let Some(text) = builtin(&row.exchange) else {
-            continue;
-        };
-        let scheme = Scheme::parse(text, &row.exchange).unwrap();
+        let scheme = scheme(&row.exchange);
         let found = moves_money(&scheme, &row.request);
         let all = NOTHING_SIGNED.contains(&row.exchange.as_str());
         let login = member(&row.request, "method").is_none();
@@ -122,10 +116,7 @@ fn a_withdrawal_is_known_by_its_fields_where_the_path_is_not_signed() {
     let rows = rows();
     let mut tried = 0;
     for row in rows.iter().filter(|row| row.moves_money) {
-        let Some(text) = builtin(&row.exchange) else {
-            continue;
-        };
-        let scheme = Scheme::parse(text, &row.exchange).unwrap();
+        let scheme = scheme(&row.exchange);
         if scheme.signs_path() {
             continue;
         }

@@ -76,12 +76,9 @@ pub fn by_parts(exchange: &str, given: &[(String, Json)], params: &Json) -> Opti
             call.push((name.clone(), value.clone()));
         }
     }
-    if let Some(window) = stamp("recvWindow") {
-        if exchange == "mexc" {
-            request.push(("window".to_owned(), Json::String(window)));
-        } else {
-            call.push(("recvWindow".to_owned(), Json::String(window)));
-        }
+    // MEXC's file has ccxt's own.
+    if let Some(window) = stamp("recvWindow").filter(|_| exchange != "mexc") {
+        call.push(("recvWindow".to_owned(), Json::String(window)));
     }
     request.push(("params".into(), Json::Object(call)));
     Some(request)

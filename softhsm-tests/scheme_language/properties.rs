@@ -17,17 +17,12 @@ use crate::rebuilt::rebuilt;
 const NONCE: u64 = 1_700_000_000_123_456;
 const NOW: Duration = Duration::from_millis(1_700_000_000_123);
 
-/// Every file: those that ship and those that prove the language.
+/// Every file.
 fn files() -> &'static [Scheme] {
     static FILES: OnceLock<Vec<Scheme>> = OnceLock::new();
     FILES.get_or_init(|| {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/softhsm-tests/data/schemes");
-        let entries = std::fs::read_dir(folder).unwrap();
-        let data = entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
-        let shipped = builtin_ids().iter().map(|id| builtin(id).unwrap().to_owned());
-        data.chain(shipped)
-            .map(|text| Scheme::parse(&text, "x").unwrap())
-            .collect()
+        let texts = builtin_ids().iter().map(|id| builtin(id).unwrap());
+        texts.map(|text| Scheme::parse(text, "x").unwrap()).collect()
     })
 }
 
@@ -51,8 +46,26 @@ fn prefix(id: &str, form: bool) -> &'static str {
         ("mexc", true) => "/api/v1/private",
         ("woo", true) => "/v1",
         ("xt", true) => "/future",
+        ("cex", _) => "/api/spot/rest",
+        ("bitrue", true) => "/fapi/v1",
+        ("digifinex", true) => "/swap/v2",
+        ("indodax", true) => "/api/v2",
+        ("bithumb", _) => "/v1",
+        ("btse", true) => "/futures/api/v2.1",
+        ("revolutx", _) => "/api/1.0",
         _ => "",
     }
+}
+
+/// The path to which an exchange's requests go, where all go to one, or where only those of a list are signed.
+fn whole_path(id: &str) -> Option<&'static str> {
+    Some(match id {
+        "poloniex-legacy" => "/tradingApi",
+        "mercado" => "/tapi/v3/",
+        "zaif" => "/tapi",
+        "pacifica" => "/api/v1/orders/create",
+        _ => return None,
+    })
 }
 
 fn json() -> impl Strategy<Value = Json> {
@@ -150,18 +163,23 @@ fn signed(id: &str, request: &Request) -> Option<(Vec<u8>, SignedRequest)> {
     Some((part.message, composed.attach().ok()?))
 }
 
+/// Exchanges without a second description: of Backpack, Coinbase's derivatives and KuCoin the vectors say all.
+const ONE_DESCRIPTION: [&str; 3] = ["backpack", "coinbaseinternational", "kucoin"];
+
 #[test]
-fn every_exchange_with_a_second_description_is_compared_with_it() {
+fn every_exchange_but_three_is_compared_with_a_second_description() {
     let mut compared = 0;
     for id in builtin_ids() {
         let mut here = 0;
-        for (method, form) in [("GET", false), ("POST", false), ("GET", true), ("POST", true)] {
-            let path = if *id == "poloniex-legacy" {
-                "/tradingApi".to_owned()
-            } else {
-                format!("{}/some/thing", prefix(id, form))
-            };
-            let params = [("b", "x y&z"), ("a", "1.0"), ("a2", "é")];
+        let ways = [("GET", false), ("POST", false), ("GET", true), ("POST", true)];
+        // Some refuse an `&` in a value, since they sign it without its encoding.
+        let all = ways
+            .into_iter()
+            .flat_map(|(method, form)| ["x y&z", "x y"].map(|value| (method, form, value)));
+        for (method, form, odd) in all {
+            let path =
+                whole_path(id).map_or_else(|| format!("{}/some/thing", prefix(id, form)), str::to_owned);
+            let params = [("b", odd), ("a", "1.0"), ("a2", "é")];
             let request = Request {
                 method: Some(method.into()),
                 path: Some(path),
@@ -187,8 +205,9 @@ fn every_exchange_with_a_second_description_is_compared_with_it() {
         }
         compared += usize::from(here > 0);
         eprintln!("{id}: {here}");
+        assert!(here > 0 || ONE_DESCRIPTION.contains(id), "{id}");
     }
-    assert!(compared >= 36, "{compared}");
+    assert_eq!(compared, builtin_ids().len() - ONE_DESCRIPTION.len());
 }
 
 proptest! {
@@ -198,10 +217,7 @@ proptest! {
     fn what_is_signed_is_what_is_sent(mut request in request(), at in 0..builtin_ids().len(), form in any::<bool>()) {
         let id = builtin_ids()[at];
         let path = request.path.take().unwrap();
-        request.path = Some(format!("{}{path}", prefix(id, form)));
-        if id == "poloniex-legacy" {
-            request.path = Some("/tradingApi".into());
-        }
+        request.path = Some(whole_path(id).map_or_else(|| format!("{}{path}", prefix(id, form)), str::to_owned));
         let Some((message, signed)) = signed(id, &request) else { return Ok(()) };
         let Some(rebuilt) = rebuilt(id, &signed) else { return Ok(()) };
         prop_assert_eq!(

@@ -15,8 +15,7 @@ use crate::{
 const ALGORITHM: MacAlgorithm = MacAlgorithm::HmacSha256;
 
 fn id(key: &KeyRef) -> &[u8] {
-    let KeyRef::Object { id, .. } = key;
-    id.as_bytes()
+    key.id().as_bytes()
 }
 
 /// Of a key longer than the hash's block HMAC uses the hash, and C_DigestKey gives just that. hsmsign stores the hash

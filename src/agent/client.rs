@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     os::{fd::BorrowedFd, unix::net::UnixStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use base64ct::Encoding as _;
@@ -14,6 +14,15 @@ use crate::{
     keyring::KeyName,
     request::{Answer, Request, SignedRequest},
 };
+
+/// Why a socket that is there is not for this user.
+fn no_member(path: &Path) -> Error {
+    Error::new(
+        Code::AgentUnavailable,
+        format!("the agent at {} does not let this user in", path.display()),
+    )
+    .fix("its administrator adds the user to the group of bots, as in: usermod -aG hsmsign-bots USER; then log in again")
+}
 
 /// A connection to an agent.
 #[derive(Debug)]
@@ -41,6 +50,9 @@ impl Client {
                         told,
                     }));
                 }
+                Err(error) if told && error.kind() == std::io::ErrorKind::PermissionDenied => {
+                    return Err(no_member(&path));
+                }
                 Err(error) if told => {
                     return Err(Error::new(
                         Code::AgentUnavailable,
@@ -60,8 +72,19 @@ impl Client {
     /// `agent-unavailable` where no agent answers.
     pub fn connect() -> Result<Self> {
         Self::find()?.ok_or_else(|| {
-            Error::new(Code::AgentUnavailable, "no agent is running").fix("start it: hsmsign agent start")
+            Self::barred().unwrap_or_else(|| {
+                Error::new(Code::AgentUnavailable, "no agent is running").fix("start it: hsmsign agent start")
+            })
         })
+    }
+
+    /// That there is an agent's socket, and that this user may not connect to it; none where that is not so.
+    pub fn barred() -> Option<Error> {
+        let (places, _) = socket::places();
+        let denied = |path: &PathBuf| {
+            UnixStream::connect(path).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+        };
+        places.into_iter().find(denied).map(|path| no_member(&path))
     }
 
     /// Sends a line and waits for its answer.

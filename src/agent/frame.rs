@@ -36,8 +36,10 @@ pub enum Ask<'a> {
         /// Whether a descriptor comes along.
         pin: bool,
     },
-    /// Work that is described in JSON; the descriptors that it names come along.
-    Job(&'a [u8]),
+    /// A command, as a JSON list of its arguments; the descriptors of [`super::errand::FDS`] come along.
+    Errand(&'a [u8]),
+    /// The MAC of a seal of the log, by the key on the token that seals.
+    Seal(&'a [u8]),
 }
 
 /// What a worker answers.
@@ -49,6 +51,8 @@ pub enum Told {
     Data(Secret),
     /// It was not done.
     Refused(Error),
+    /// So many PINs were given to the token since this was told last. It answers nothing.
+    Tried(u64),
 }
 
 /// A key's place on its token with what it computes, as a worker reads it.
@@ -72,7 +76,8 @@ impl Ask<'_> {
             }
             Self::Data { place } => write(out, id, 1, &[place]),
             Self::Open { pin } => write(out, id, 2, &[&[u8::from(*pin)]]),
-            Self::Job(job) => write(out, id, 3, &[job]),
+            Self::Errand(arguments) => write(out, id, 3, &[arguments]),
+            Self::Seal(message) => write(out, id, 4, &[message]),
         }
     }
 }
@@ -89,7 +94,8 @@ pub fn read_ask(frame: &[u8]) -> Result<(u64, Ask<'_>)> {
         }
         (1, place) => Ask::Data { place },
         (2, [pin]) => Ask::Open { pin: *pin == 1 },
-        (3, job) => Ask::Job(job),
+        (3, arguments) => Ask::Errand(arguments),
+        (4, message) => Ask::Seal(message),
         _ => return Err(torn()),
     };
     Ok((id, ask))
@@ -105,6 +111,7 @@ impl Told {
                 let told = serde_json::json!([error.code().name(), error.message(), error.remedy()]);
                 write(out, id, 2, &[told.to_string().as_bytes()]);
             }
+            Self::Tried(times) => write(out, id, 3, &[&times.to_le_bytes()]),
         }
     }
 }
@@ -128,6 +135,7 @@ pub fn read_told(frame: &mut [u8]) -> Result<(u64, Told)> {
                 None => error,
             })
         }
+        3 => Told::Tried(u64::from_le_bytes(rest.try_into().map_err(|_| torn())?)),
         _ => return Err(torn()),
     };
     Ok((id, told))
@@ -209,6 +217,10 @@ mod tests {
             (error.code(), error.message(), error.remedy()),
             (Code::TokenMissing, "gone", Some("plug it in"))
         );
+
+        let mut out = Vec::new();
+        Told::Tried(2).write(0, &mut out);
+        assert!(matches!(read_told(&mut out), Ok((0, Told::Tried(2)))));
     }
 
     #[test]

@@ -47,6 +47,21 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     .map_err(|error| failed(format!("there is no socket pair to be had: {error}")))
 }
 
+/// Ties this process to the one that started it, and that made the socket on its standard input: they end together.
+///
+/// # Errors
+/// When that one has ended already, or the kernel refuses.
+pub fn tie() -> Result<()> {
+    let cannot = |error| failed(format!("the process cannot be tied to its agent: {error}"));
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).map_err(cannot)?;
+    let parent = rustix::net::sockopt::socket_peercred(rustix::stdio::stdin()).map_err(cannot)?;
+    // Who ended before the tie was made sends no signal.
+    if rustix::process::getppid() != Some(parent.pid) {
+        return Err(failed("the agent is gone"));
+    }
+    Ok(())
+}
+
 /// Serves the front on standard input: a line asks for something, a line answers.
 ///
 /// `start TOKEN` is answered by `started PID`, with the worker's socket, or by `failed REASON`. `stop PID` has no
@@ -55,8 +70,7 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
 /// # Errors
 /// When the front is not understood.
 pub fn run(program: &Program) -> Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .map_err(|error| failed(format!("the launcher cannot be tied to its agent: {error}")))?;
+    tie()?;
     let front = rustix::stdio::stdin();
     let mut workers: HashMap<u32, Child> = HashMap::new();
     let mut input = Vec::new();
@@ -79,9 +93,9 @@ pub fn run(program: &Program) -> Result<()> {
             match line.split_once(' ') {
                 Some(("start", token)) => start(program, token, front, &mut workers)?,
                 Some(("stop", pid)) => {
-                    if let Some(mut child) = pid.parse().ok().and_then(|pid: u32| workers.remove(&pid)) {
+                    // It is collected with the others: one that hangs in its driver may take a while to end.
+                    if let Some(child) = pid.parse().ok().and_then(|pid: u32| workers.get_mut(&pid)) {
                         let _ = child.kill();
-                        let _ = child.wait();
                     }
                 }
                 _ => return Err(failed("the launcher was not understood")),

@@ -7,10 +7,11 @@
 
 mod asked;
 pub mod client;
+pub mod errand;
 mod frame;
 pub mod front;
-mod job;
 pub mod launcher;
+mod sandbox;
 pub mod socket;
 pub mod wire;
 pub mod worker;

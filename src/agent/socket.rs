@@ -119,9 +119,18 @@ impl Listening {
     /// # Errors
     /// When what was handed over is no listening Unix socket.
     pub fn from_systemd() -> Result<Option<Self>> {
-        let listener = listenfd::ListenFd::from_env()
-            .take_unix_listener(0)
-            .map_err(|error| failed(format!("what systemd handed over is no Unix socket: {error}")))?;
+        let mut handed = listenfd::ListenFd::from_env();
+        if handed.len() > 1 {
+            // Which is for clients is not known, and the workers would inherit the rest.
+            return Err(bad_input(format!("systemd handed over {} sockets", handed.len()))
+                .fix("give the unit's .socket one ListenStream"));
+        }
+        let listener = handed.take_unix_listener(0).map_err(|error| {
+            bad_input(format!(
+                "what systemd handed over is no Unix stream socket: {error}"
+            ))
+            .fix("give the unit's .socket a ListenStream with a path")
+        })?;
         let Some(listener) = listener else { return Ok(None) };
         let path = listener
             .local_addr()

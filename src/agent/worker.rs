@@ -8,12 +8,14 @@ use std::{
 };
 
 use super::{
+    errand,
     frame::{self, Ask, Told},
     wire,
 };
 use crate::{
     algorithm::Algorithm,
     ask::{self, read_secret_line},
+    audit,
     config::Config,
     error::{Code, Error, Result, failed},
     home::Home,
@@ -24,6 +26,8 @@ use crate::{
 const CHUNK: usize = 64 << 10;
 /// After how many answers they are sent, where more is waiting to be computed.
 const BATCH: usize = 8;
+/// How long an answer waits for others to be sent with it.
+const BATCH_TIME: Duration = Duration::from_micros(500);
 /// For how long after its device was missed a token is not looked for again.
 const MISSED: Duration = Duration::from_millis(250);
 /// How many keys' places are remembered.
@@ -35,11 +39,13 @@ const MOST_PLACES: usize = 4096;
 /// When the configuration cannot be read or the front is not understood.
 pub fn run(token: &str) -> Result<()> {
     // Whatever happens to who started it, no process with a PIN stays behind.
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .map_err(|error| failed(format!("the worker cannot be tied to its agent: {error}")))?;
+    super::launcher::tie()?;
     let home = Home::from_env()?;
     let front = rustix::stdio::stdin();
     let mut config = set_up(front)?;
+    if token == errand::NAME {
+        return errand::run(front);
+    }
     let mut asks = false;
     if let Some(settings) = config.tokens.get_mut(token)
         && crate::token::pin_source(settings).is_ok_and(|source| source.interactive())
@@ -59,6 +65,8 @@ pub fn run(token: &str) -> Result<()> {
         asks,
         places: HashMap::new(),
         missed: None,
+        pins_told: 0,
+        lost: false,
         fds: VecDeque::new(),
     }
     .serve(front)
@@ -95,6 +103,10 @@ struct Worker {
     places: HashMap<Vec<u8>, (KeyRef, Algorithm)>,
     /// That its device was missed, and when: whoever waited in line meanwhile is told the same at once.
     missed: Option<(Instant, Error)>,
+    /// How many PINs the token was given that the front knows of.
+    pins_told: u64,
+    /// Whether it computed nothing since it was missed: its token is to be looked at anew.
+    lost: bool,
     /// Descriptors that came and belong to frames that are not read yet.
     fds: VecDeque<OwnedFd>,
 }
@@ -113,13 +125,23 @@ impl Worker {
             }
             let mut done = 0;
             let mut waiting = 0;
+            let mut since = Instant::now();
             while let Some(length) = frame::first(&input[done..])? {
                 let (id, ask) = frame::read_ask(&input[done..done + length])?;
-                self.answer(ask).write(id, &mut output);
+                let told = self.answer(ask);
+                let pins = self.tokens.pins_given();
+                if pins > self.pins_told {
+                    Told::Tried(pins - self.pins_told).write(0, &mut output);
+                    self.pins_told = pins;
+                }
+                told.write(id, &mut output);
                 done += length;
                 waiting += 1;
-                if waiting >= BATCH || frame::first(&input[done..])?.is_none() {
+                // A slow token's answers go out one by one: whoever waits sees that it goes on.
+                if waiting >= BATCH || since.elapsed() > BATCH_TIME || frame::first(&input[done..])?.is_none()
+                {
                     waiting = 0;
+                    since = Instant::now();
                     if wire::send_all(front, &output, &[]).is_err() {
                         return Ok(());
                     }
@@ -135,7 +157,11 @@ impl Worker {
             Ask::Compute { place, message } => self.compute(place, message).map(Told::Done),
             Ask::Data { place } => self.data(place).map(Told::Data),
             Ask::Open { pin } => self.open(pin).map(|()| Told::Done(Vec::new())),
-            Ask::Job(job) => super::job::run(&self.tokens, &self.token, job, &mut self.fds).map(Told::Done),
+            Ask::Seal(message) => self
+                .token()
+                .and_then(|token| audit::seal(token.as_ref(), message))
+                .map(Told::Done),
+            Ask::Errand(_) => Err(failed("a worker does no errands")),
         };
         told.unwrap_or_else(Told::Refused)
     }
@@ -163,6 +189,7 @@ impl Worker {
             && matches!(error.code(), Code::TokenMissing | Code::TokenBusy)
         {
             self.missed = Some((Instant::now(), error.clone()));
+            self.lost = true;
         }
         computed
     }
@@ -193,6 +220,16 @@ impl Worker {
         Ok(self.token()?.get_data(&key)?)
     }
 
+    /// Whether the token is there: one that was missed is opened again, since it may only seem to be open.
+    fn look(&mut self) -> Result<()> {
+        let token = self.token()?;
+        if self.lost {
+            token.reopen()?;
+            self.lost = false;
+        }
+        Ok(())
+    }
+
     fn open(&mut self, pin: bool) -> Result<()> {
         if pin {
             let from = self
@@ -202,7 +239,10 @@ impl Worker {
             self.handed.take(read_secret_line(from.as_fd())?);
         }
         self.missed = None;
-        let opened = self.token().map(|_| ());
+        let opened = self.look().and_then(|()| match pin {
+            true => self.token()?.unlock().map_err(Error::from),
+            false => Ok(()),
+        });
         // A PIN that was refused is not kept for another try.
         self.handed.forget();
         opened

@@ -144,6 +144,7 @@ pub fn seal(token: &dyn Token, message: &[u8]) -> Result<Vec<u8>> {
             let meta = KeyMeta {
                 id: ObjectId::random()?,
                 label: SEAL_LABEL.to_owned(),
+                wishes: crate::token::Wishes::default(),
             };
             token.generate_mac(ALGORITHM, &meta)?.key
         }

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use hsmsign::{
     agent::{
         client::Client,
-        front::{self, Alone, Settings, Signals},
+        front::{self, Alone, Manager, MetricsSocket, Settings, Signals},
         launcher::{self, Program},
         socket::{self, Listening},
         worker,
@@ -133,6 +133,13 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
             Listening::at(&path, group)?
         }
     };
+    let metrics = config
+        .1
+        .agent
+        .metrics
+        .as_ref()
+        .map(|at| MetricsSocket::at(at, group))
+        .transpose()?;
     if detached {
         rustix::process::setsid().map_err(|error| failed(format!("the terminal was not left: {error}")))?;
     }
@@ -142,6 +149,8 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
         home: around.home,
         config,
         listening,
+        metrics,
+        manager: Manager::from_env()?,
         alone,
         program: program(),
         signals: Signals::catch()?,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Around, output};
 
-/// Look at the folders, tokens and keys, and say what is wrong and what to do.
+/// Look at the folders, the agent, tokens and keys, and say what is wrong and what to do.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hsmsign doctor\n  hsmsign doctor --json\n\nExit code 1 where something does not work."
@@ -20,11 +20,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let around = match Around::find() {
-        Ok(around) => around,
-        Err(error) => return Ok(output::report_json(&error, args.json)),
+    let found = match Around::find() {
+        Ok(around) => doctor::examine(&around.home, &around.ask),
+        Err(error) => match doctor::examine_served() {
+            Some(found) => found,
+            None => return Ok(output::report_json(&error, args.json)),
+        },
     };
-    let found = doctor::examine(&around.home, &around.ask);
     let word = |level| match level {
         Level::Good => "ok",
         Level::Note => "note",

@@ -4,24 +4,29 @@ use std::{
 };
 
 use hsmsign::{
-    error::{Result, bad_input},
-    exchange::{Scheme, builtin, builtin_ids},
+    error::{Error, Result, bad_input},
+    exchange::{Scheme, builtin, builtin_ids, impossible, located},
     home::list_folder,
 };
 use serde_json::{Value, json};
 
-use super::{Around, output};
+use super::{Around, fits, output};
 
-/// List the exchanges, show one's scheme, or check a scheme file of your own.
+/// List the exchanges, show one's scheme, or check and add a scheme file of your own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hsmsign exchanges
+  hsmsign exchanges --token yubikey     which requests fit it
   hsmsign exchanges show kraken
-  hsmsign exchanges check my-exchange.toml")]
+  hsmsign exchanges check my-exchange.toml
+  hsmsign exchanges add my-exchange.toml")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Which requests of each exchange a token can sign, by its algorithms and the length of its messages
+    #[arg(long)]
+    token: Option<String>,
     /// As an array of objects
     #[arg(long)]
     json: bool,
@@ -39,18 +44,27 @@ enum Command {
         /// The file
         file: PathBuf,
     },
+    /// Check a scheme file, and put it where hsmsign takes it like a built-in one
+    Add {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
     match args.command {
-        None => list(args.json),
+        None => match &args.token {
+            None => list(args.json),
+            Some(token) => fits::list(token, args.json),
+        },
         Some(Command::Show { exchange }) => show(&exchange),
         Some(Command::Check { file }) => check(&file),
+        Some(Command::Add { file }) => add(&file),
     }
 }
 
-fn list(json: bool) -> Result<ExitCode> {
-    let around = Around::find()?;
+/// All schemes, each with where it comes from; what cannot be used is told.
+pub(super) fn all(around: &Around) -> Result<Vec<(Scheme, &'static str)>> {
     let mut schemes = Vec::new();
     for id in builtin_ids() {
         if let Some(text) = builtin(id) {
@@ -73,6 +87,11 @@ fn list(json: bool) -> Result<ExitCode> {
             Err(error) => output::warn(&format!("schemes/{file} is not used: {error}")),
         }
     }
+    Ok(schemes)
+}
+
+fn list(json: bool) -> Result<ExitCode> {
+    let schemes = all(&Around::find()?)?;
     if json {
         return output::json(&Value::Array(
             schemes.iter().map(|(scheme, from)| facts(scheme, from)).collect(),
@@ -90,9 +109,21 @@ fn list(json: bool) -> Result<ExitCode> {
             remark,
         ]
     });
+    // What cannot be signed for stands at the end, so that nobody looks for it in vain.
+    let others = impossible().iter().map(|other| {
+        let [id, name, why] = [other.id, other.name, other.why].map(str::to_owned);
+        [
+            id,
+            name,
+            "-".into(),
+            "-".into(),
+            "-".into(),
+            format!("not possible: {why}"),
+        ]
+    });
     output::table(
         ["EXCHANGE", "NAME", "ALGORITHMS", "WEBSOCKET", "CHECKED BY", ""],
-        rows,
+        rows.chain(others),
     )
 }
 
@@ -152,20 +183,57 @@ fn show(name: &str) -> Result<ExitCode> {
 }
 
 fn check(file: &Path) -> Result<ExitCode> {
+    let (scheme, text) = read(file)?;
+    output::line(&report(&scheme))?;
+    prove(&scheme, file, &text)?;
+    if let Some(error) = is_built_in(&scheme) {
+        output::warn(&format!("{error}: {}", error.advice()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn add(file: &Path) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let (scheme, text) = read(file)?;
+    if let Some(error) = is_built_in(&scheme) {
+        return Err(error);
+    }
+    prove(&scheme, file, &text)?;
+    let id = scheme.id();
+    around.home.add_scheme(id, &text)?;
+    output::line(&format!(
+        "  added as schemes/{id}.toml of the configuration folder; next: hsmsign import --exchange {id}"
+    ))
+}
+
+fn read(file: &Path) -> Result<(Scheme, String)> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| bad_input(format!("{} cannot be read: {error}", file.display())))?;
     let scheme = Scheme::parse(&text, &file.display().to_string())?;
-    output::line(&report(&scheme))?;
+    Ok((scheme, text))
+}
+
+/// The error of a file that would never be used.
+fn is_built_in(scheme: &Scheme) -> Option<Error> {
+    let id = scheme.id();
+    let error = || {
+        bad_input(format!("{id} is built in, and a file of that id is not used")).fix("give yours another id")
+    };
+    builtin(id).is_some().then(error)
+}
+
+/// Refuses a file that is not fit for use or whose tests fail, and tells what else should be known of it.
+fn prove(scheme: &Scheme, file: &Path, text: &str) -> Result<ExitCode> {
+    let at = |error: Error| located(text, error).within(file.display());
     for warning in scheme.warnings() {
         output::warn(&warning);
     }
     if let Some(fault) = scheme.faults().into_iter().next() {
-        return Err(bad_input(format!("{} cannot be used: {fault}", file.display()))
-            .fix("complete the file; docs/adding-an-exchange.md has the language"));
+        let fix = "complete the file; docs/adding-an-exchange.md has the language";
+        return Err(at(bad_input(fault).fix(fix)));
     }
     for test in scheme.tests() {
-        test.run(&scheme)
-            .map_err(|error| error.within(format_args!("the test {:?}", test.name())))?;
+        test.run(scheme).map_err(at)?;
     }
     output::line(&match scheme.tests().len() {
         0 => "  no [[test]] rows: add one from the exchange's documentation, so that the file proves itself"
@@ -193,6 +261,14 @@ fn report(scheme: &Scheme) -> String {
             report.push_str(&format!("\n    example: {}", example.request));
             report.push_str(&format!("\n      signs {}", output::escaped(&example.message)));
         }
+    }
+    report.push_str(&format!(
+        "\n  moves money out: {}",
+        scheme.withdrawals().join(", ")
+    ));
+    report.push_str("\n  sending:");
+    for words in scheme.sending().words() {
+        report.push_str(&format!("\n    {words}"));
     }
     report
 }

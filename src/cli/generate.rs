@@ -4,8 +4,9 @@ use hsmsign::{
     algorithm::Algorithm,
     audit::What,
     enrol::{Enrolled, NewKey},
-    error::Result,
+    error::{Result, bad_input},
     keyring::{Allow, KeyName},
+    token::{PinPolicy, Wishes, yubikey},
 };
 
 use super::{Around, import, output};
@@ -51,9 +52,42 @@ pub struct Args {
     /// Use a token although it gives its keys away to whoever has the PIN
     #[arg(long)]
     accept_leaky_token: bool,
+    /// Have the token wait for a touch at each signature, where it can
+    #[arg(long)]
+    touch: bool,
+    /// When a YubiKey wants its PIN for this key
+    #[arg(long, value_enum)]
+    pin_policy: Option<PinWhen>,
+    /// The slot of a YubiKey's PIV applet, as 9c; a free one where none is given
+    #[arg(long)]
+    slot: Option<String>,
     /// Answer with one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// When the PIN is wanted.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum PinWhen {
+    Once,
+    Always,
+    Never,
+}
+
+impl From<PinWhen> for PinPolicy {
+    fn from(when: PinWhen) -> Self {
+        match when {
+            PinWhen::Once => Self::Once,
+            PinWhen::Always => Self::Always,
+            PinWhen::Never => Self::Never,
+        }
+    }
+}
+
+fn slot(name: &str) -> Result<u8> {
+    yubikey::slot_named(name).ok_or_else(|| {
+        bad_input(format!("{name:?} is no slot for a key")).fix("use 82 to 95, 9c, 9a, 9d or 9e")
+    })
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
@@ -85,6 +119,11 @@ fn make(args: Args) -> Result<Enrolled> {
         base_url: args.base_url,
         encoding: None,
         accept_leaky_token: args.accept_leaky_token,
+        wishes: Wishes {
+            touch: args.touch,
+            pin: args.pin_policy.map(PinPolicy::from).unwrap_or_default(),
+            slot: args.slot.as_deref().map(slot).transpose()?,
+        },
     })?;
     let secrets = import::read_secrets(&plan, around.ask.as_ref())?;
     let enrolled = enrol.import(plan, secrets)?;

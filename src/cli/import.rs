@@ -16,6 +16,7 @@ use hsmsign::{
     exchange::Template,
     keyring::{Allow, KeyName},
     policy::{Policies, Whose},
+    token::Wishes,
 };
 use serde_json::json;
 
@@ -72,6 +73,9 @@ pub struct Args {
     /// Begin with a policy: read-only, trade, trade-no-leverage or full
     #[arg(long, value_name = "POLICY", conflicts_with = "json")]
     policy: Option<Template>,
+    /// Have the token wait for a touch at each signature, where it can
+    #[arg(long)]
+    touch: bool,
     /// Read one key a line from standard input, and answer a line each
     #[arg(long)]
     json: bool,
@@ -98,6 +102,10 @@ impl Args {
             base_url: self.base_url.clone(),
             encoding: self.encoding.clone(),
             accept_leaky_token: self.accept_leaky_token,
+            wishes: Wishes {
+                touch: self.touch,
+                ..Wishes::default()
+            },
         }
     }
 }

@@ -8,9 +8,13 @@ use hsmsign::{
 };
 use serde_json::Value;
 
-use super::{Around, output, show};
+use super::{
+    Around, output,
+    reach::{self, Served},
+    show,
+};
 
-/// List the keys.
+/// List the keys: one's own, and those of a system agent.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hsmsign list\n  hsmsign list --json | jq -r '.[].key'")]
 pub struct Args {
@@ -20,34 +24,69 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let around = Around::find()?;
-    let keyring = around.keyring();
+    let served = reach::served();
+    let around = match Around::find() {
+        Ok(around) => Some(around),
+        Err(_) if served.is_some() => None,
+        Err(error) => return Err(error),
+    };
     let mut records = Vec::new();
     let mut bad = None;
-    for name in keyring.names()? {
-        match keyring.get(&name) {
-            Ok(record) => records.push(record),
-            Err(error) => bad = Some(output::report(&error)),
+    if let Some(around) = &around {
+        let keyring = around.keyring();
+        for name in keyring.names()? {
+            if served
+                .as_ref()
+                .is_some_and(|served| served.key(name.as_str()).is_some())
+            {
+                output::warn(&format!(
+                    "your own key {name} is not used while the agent has one of that name"
+                ));
+                continue;
+            }
+            match keyring.get(&name) {
+                Ok(record) => records.push(record),
+                Err(error) => bad = Some(output::report(&error)),
+            }
         }
     }
-    let listed = print(args, &records, &around.catalogue())?;
+    let catalogue = around.as_ref().map(Around::catalogue);
+    let listed = print(args, &records, catalogue.as_ref(), served.as_ref())?;
     Ok(bad.unwrap_or(listed))
 }
 
-fn print(args: &Args, records: &[Record], catalogue: &Catalogue) -> Result<ExitCode> {
+fn print(
+    args: &Args,
+    records: &[Record],
+    catalogue: Option<&Catalogue>,
+    served: Option<&Served>,
+) -> Result<ExitCode> {
+    let keys = served.map_or(&[][..], |served| &served.keys);
     if args.json {
-        return output::json(&Value::Array(
-            records
-                .iter()
-                .map(|record| show::facts(record, catalogue))
-                .collect(),
-        ));
+        let own = records
+            .iter()
+            .filter_map(|record| catalogue.map(|catalogue| show::facts(record, catalogue)));
+        return output::json(&Value::Array(keys.iter().cloned().chain(own).collect()));
     }
-    if records.is_empty() {
+    if records.is_empty() && keys.is_empty() {
         return output::line("no keys yet; import one: hsmsign import --exchange EXCHANGE");
     }
+    if let Some(served) = served.filter(|served| !served.keys.is_empty()) {
+        output::aside(&format!("keys of {}:", served.told()));
+    }
+    let rows = keys.iter().map(|key| {
+        let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
+        [
+            text("key"),
+            text("exchange"),
+            text("algorithm"),
+            reach::names(&key["tokens"]),
+            text("api_key"),
+            reach::names(&key["allow"]),
+        ]
+    });
     let mut leaking = BTreeSet::new();
-    let rows = records.iter().map(|record| {
+    let own = records.iter().map(|record| {
         let tokens: Vec<_> = record
             .current
             .copies
@@ -78,6 +117,6 @@ fn print(args: &Args, records: &[Record], catalogue: &Catalogue) -> Result<ExitC
     }
     output::table(
         ["KEY", "EXCHANGE", "ALGORITHM", "TOKEN", "API KEY", "ALLOWED"],
-        rows,
+        rows.chain(own),
     )
 }

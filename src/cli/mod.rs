@@ -5,7 +5,9 @@ mod attack;
 mod audit;
 mod backup;
 mod doctor;
+mod errand;
 mod exchanges;
+mod fits;
 mod generate;
 mod hmac;
 mod import;
@@ -191,11 +193,14 @@ pub fn run() -> ExitCode {
     if let Some(code) = agent::helper() {
         return code;
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    if let Some(done) = errand::by_agent() {
+        return done.unwrap_or_else(|error| output::report(&error));
+    }
+    let command = match signing().map_or_else(|| Cli::try_parse().map(|cli| cli.command), Ok) {
+        Ok(command) => command,
         Err(error) => return unparsed(&error),
     };
-    let done = match cli.command {
+    let done = match command {
         Command::Init(args) => init::run(args),
         Command::Import(args) => import::run(args),
         Command::Generate(args) => generate::run(args),
@@ -227,6 +232,24 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => output::report(&error),
     }
+}
+
+/// The command `sign`, if that is what is there and nothing is wrong with it. It is on the path of every order, and to
+/// build the whole command line takes longer than a signature.
+fn signing() -> Option<Command> {
+    #[derive(Parser)]
+    #[command(name = "hsmsign", disable_help_flag = true)]
+    struct Signing {
+        #[command(subcommand)]
+        command: Only,
+    }
+    #[derive(Subcommand)]
+    enum Only {
+        Sign(sign::Args),
+    }
+    std::env::args_os().nth(1).filter(|command| command == "sign")?;
+    let Only::Sign(args) = Signing::try_parse().ok()?.command;
+    Some(Command::Sign(args))
 }
 
 /// Tells what is wrong with the arguments. Where a secret is wanted, what was typed in a wrong place may be it: that is

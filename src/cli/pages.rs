@@ -1,7 +1,10 @@
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::CommandFactory;
-use hsmsign::error::{Result, failed};
+use hsmsign::{
+    error::{Result, failed},
+    home::io_error,
+};
 
 use super::output;
 
@@ -23,14 +26,25 @@ pub fn completions<C: CommandFactory>(args: &CompletionArgs) -> Result<ExitCode>
 
 /// Print a manual page.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hsmsign man | man -l -\n  hsmsign man sign | man -l -")]
+#[command(
+    after_help = "Examples:\n  hsmsign man | man -l -\n  hsmsign man sign | man -l -\n  hsmsign man --all ~/.local/share/man/man1"
+)]
 pub struct ManArgs {
+    /// Write the pages of all commands into this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    all: Option<PathBuf>,
     /// The command; the program itself where none is given
     command: Option<String>,
 }
 
 pub fn man<C: CommandFactory>(args: &ManArgs) -> Result<ExitCode> {
     let mut command = C::command();
+    if let Some(folder) = &args.all {
+        return std::fs::create_dir_all(folder)
+            .and_then(|()| clap_mangen::generate_to(command, folder))
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(|error| io_error("the pages", folder, "be written", &error));
+    }
     command.build();
     let page = match &args.command {
         None => command,

@@ -1,5 +1,7 @@
 //! Signing by the agent where one runs, and by the token itself where none does.
 
+use std::path::PathBuf;
+
 use hsmsign::{
     agent::client::Client,
     error::{Code, Result},
@@ -9,7 +11,74 @@ use hsmsign::{
     signer::Signer,
 };
 
+use serde_json::Value;
+
 use super::Around;
+
+/// The keys of an agent that another user runs, which signs for this one.
+pub struct Served {
+    /// Its socket.
+    pub path: PathBuf,
+    /// Whose it is.
+    pub uid: u64,
+    /// As it tells them to whoever may connect.
+    pub keys: Vec<Value>,
+}
+
+/// What another user's agent signs with for this one; none where there is no such agent. An agent of one's own has one's
+/// own keys.
+pub fn served() -> Option<Served> {
+    let (mut agent, uid) = other_user()?;
+    let keys = ask(&mut agent, "keys")?["keys"].as_array()?.clone();
+    Some(Served {
+        path: agent.path.clone(),
+        uid,
+        keys,
+    })
+}
+
+/// The agent that another user runs, and that user; none where there is no such agent.
+pub fn other_user() -> Option<(Client, u64)> {
+    let mut agent = Client::find().ok()??;
+    let uid = ask(&mut agent, "ping")?["uid"].as_u64()?;
+    (uid != u64::from(rustix::process::geteuid().as_raw())).then_some((agent, uid))
+}
+
+fn ask(agent: &mut Client, op: &str) -> Option<Value> {
+    let answer = agent.ask(&format!("{{\"op\":\"{op}\"}}")).ok()?;
+    serde_json::from_str(&answer).ok()
+}
+
+impl Served {
+    /// The key of this name.
+    pub fn key(&self, name: &str) -> Option<&Value> {
+        self.keys.iter().find(|key| key["key"] == name)
+    }
+
+    /// Where its keys are, in words.
+    pub fn told(&self) -> String {
+        format!(
+            "the agent at {}, which runs as uid {}",
+            self.path.display(),
+            self.uid
+        )
+    }
+}
+
+/// The names in a list, or a dash.
+pub fn names(list: &Value) -> String {
+    let names: Vec<_> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    if names.is_empty() {
+        "-".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
 
 /// Signs a request.
 pub fn sign(request: &Request) -> Result<SignedRequest> {
@@ -20,6 +89,23 @@ pub fn sign(request: &Request) -> Result<SignedRequest> {
             settled(signer, signed)
         },
     )
+}
+
+/// The answer line of an agent, as it stands; none where no agent signs.
+pub fn sign_line(request: &Request) -> Result<Option<String>> {
+    let Some(mut agent) = Client::find()? else {
+        return Ok(None);
+    };
+    let line = agent.ask(&request.to_line())?;
+    if line.starts_with("{\"ok\":true") {
+        return Ok(Some(line));
+    }
+    let told = agent.told;
+    match SignedRequest::parse_line(&line) {
+        Err(error) if error.code() == Code::UnknownKey && !told => Ok(None),
+        Err(error) => Err(error),
+        Ok(_) => Ok(Some(line)),
+    }
 }
 
 /// MACs bytes.
@@ -46,7 +132,11 @@ fn reach<T>(
     here: impl FnOnce(&Signer) -> Result<T>,
 ) -> Result<T> {
     let Some(mut agent) = Client::find()? else {
-        return here(&Around::find()?.signer()?);
+        return here(&Around::find()?.signer()?).map_err(|error| match error.code() {
+            // It is more likely the agent's than nobody's.
+            Code::UnknownKey => Client::barred().unwrap_or(error),
+            _ => error,
+        });
     };
     match by_agent(&mut agent) {
         Err(error) if error.code() == Code::UnknownKey && !agent.told => {

@@ -9,7 +9,13 @@ use hsmsign::{
 };
 use serde_json::{Value, json};
 
-use super::{Around, output};
+use super::{
+    Around, output,
+    reach::{self, Served},
+};
+
+const NOTHING_ALLOWED: &str = "withdrawals and raw MACs are refused";
+const SOFTWARE: &str = "a software token keeps its keys in files and in the memory of the process that signs: for development and tests, not for money";
 
 /// Show what is known of a key. The secret is not: it is on the token.
 #[derive(Debug, clap::Args)]
@@ -23,6 +29,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(served) = reach::served()
+        && let Some(key) = served.key(args.key.as_str())
+    {
+        return show_served(args, &served, key);
+    }
     let around = Around::find()?;
     let record = around.keyring().get(&args.key)?;
     let catalogue = around.catalogue();
@@ -39,7 +50,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let allowed: Vec<_> = record.allow.iter().map(|allow| allow.name()).collect();
     let allowed = if allowed.is_empty() {
-        "withdrawals and raw MACs are refused".to_owned()
+        NOTHING_ALLOWED.to_owned()
     } else {
         allowed.join(", ")
     };
@@ -56,6 +67,49 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         output::warn(&note);
     }
     output::line(text.trim_end())
+}
+
+/// A key of an agent whose files this user cannot read.
+fn show_served(args: &Args, served: &Served, key: &Value) -> Result<ExitCode> {
+    if args.json {
+        return output::json(key);
+    }
+    let text = |name: &str| key[name].as_str().unwrap_or("-");
+    let mut told = format!(
+        "{}\n  exchange   {}\n  algorithm  {}\n  API key    {}\n  since      {}\n",
+        args.key,
+        text("exchange"),
+        text("algorithm"),
+        key["api_key"].as_str().unwrap_or("none yet"),
+        text("created"),
+    );
+    told.push_str(&format!("  on token   {}\n", reach::names(&key["tokens"])));
+    if let Some(url) = key["base_url"].as_str() {
+        told.push_str(&format!("  base-url   {url}\n"));
+    }
+    let allowed = match key["allow"].as_array() {
+        Some(allowed) if !allowed.is_empty() => reach::names(&key["allow"]),
+        _ => NOTHING_ALLOWED.to_owned(),
+    };
+    told.push_str(&format!(
+        "  allowed    {allowed}\n  signed by  {}\n",
+        served.told()
+    ));
+    if let Some(public) = key["public_key"].as_str() {
+        let between = if public.contains('\n') { '\n' } else { ' ' };
+        told.push_str(&format!("  public key{between}{public}\n"));
+    }
+    let allows = |wanted: Allow| {
+        let allowed = key["allow"].as_array().into_iter().flatten();
+        allowed.into_iter().any(|allow| *allow == wanted.name())
+    };
+    if allows(Allow::Raw) {
+        output::warn(RAW_CONSENT);
+    }
+    if key["hardware"] == false {
+        output::warn(SOFTWARE);
+    }
+    output::line(told.trim_end())
 }
 
 fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue) -> String {
@@ -83,7 +137,7 @@ fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue) -> String {
             }
         ));
         for (slot, material) in &copy.objects {
-            let hsmsign::token::KeyRef::Object { id, .. } = &material.key;
+            let id = material.key.id();
             text.push_str(&format!("    {slot:10} id {id}"));
             if !material.hardening.is_empty() {
                 text.push_str(&format!("; {}", material.hardening.join(", ")));
@@ -110,7 +164,7 @@ pub fn notes(record: &Record) -> Vec<String> {
         notes.push(RAW_CONSENT.to_owned());
     }
     if record.current.copies.iter().any(|copy| !copy.hardware) {
-        notes.push("a software token keeps its keys in files and in the memory of the process that signs: for development and tests, not for money".to_owned());
+        notes.push(SOFTWARE.to_owned());
     }
     for copy in record.current.copies.iter().filter(|copy| !copy.leaks.is_empty()) {
         notes.push(format!("token {}: {}", copy.token, leaky(&copy.leaks)));
@@ -145,8 +199,8 @@ pub fn facts(record: &Record, catalogue: &Catalogue) -> Value {
                     .objects
                     .iter()
                     .map(|(slot, material)| {
-                        let hsmsign::token::KeyRef::Object { id, .. } = &material.key;
-                        (slot.clone(), json!({"id": id.to_string(), "hardening": material.hardening, "rung": material.rung}))
+                        let id = material.key.id();
+                        (slot.clone(), json!({"id": id.to_string(), "hardening": material.hardening, "rung": material.rung, "attestation": material.attestation}))
                     })
                     .collect();
                 json!({"token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "leaks": copy.leaks, "objects": objects})

@@ -79,6 +79,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         print(signed, form)
     };
     if !explain {
+        if form == Form::Json
+            && let Some(line) = reach::sign_line(&request)?
+        {
+            return output::line(&line);
+        }
         return print(&reach::sign(&request)?);
     }
     let signer = Around::find()?.signer()?;

@@ -4,6 +4,7 @@ use super::{
     secrets::read_secrets,
 };
 use crate::{
+    algorithm::Algorithm,
     error::{Result, bad_input},
     keyring::{Allow, Record, VERSION},
     nonce,
@@ -62,6 +63,19 @@ impl Enrol {
                 place.name,
                 leaky(&place.leaks)
             ));
+        }
+        for place in &plan.tokens {
+            let limit = place.token.capabilities().longest_message;
+            let (Some(limit), Some(scheme), Algorithm::Mac(_)) = (limit, plan.scheme(), plan.algorithm)
+            else {
+                continue;
+            };
+            if scheme.sizes().iter().any(|size| !size.always_fits(limit)) {
+                warnings.push(format!(
+                    "token {} takes messages of up to {limit} bytes, so that some requests may not fit: hsmsign exchanges --token {}",
+                    place.name, place.name
+                ));
+            }
         }
         if let Some(closed) = plan.scheme.as_ref().and_then(|scheme| scheme.closed()) {
             warnings.push(closed.to_owned());

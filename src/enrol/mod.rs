@@ -26,7 +26,7 @@ use crate::{
     nonce::{self, Nonces},
     public_key::PublicForm,
     secret::Secret,
-    token::{KeyRef, ObjectId, Tokens},
+    token::{ObjectId, Tokens},
 };
 
 pub use attack::Attacked;
@@ -187,13 +187,7 @@ fn objects(pair: &Pair) -> Vec<(String, ObjectId)> {
         .flat_map(|copy| {
             copy.objects
                 .values()
-                .map(|material| (copy.token.clone(), id(&material.key).clone()))
+                .map(|material| (copy.token.clone(), material.key.id().clone()))
         })
         .collect()
-}
-
-const fn id(key: &KeyRef) -> &ObjectId {
-    match key {
-        KeyRef::Object { id, .. } => id,
-    }
 }

@@ -45,6 +45,7 @@ impl Enrol {
                     let meta = KeyMeta {
                         id: id.clone(),
                         label: label(&plan.name, slot),
+                        wishes: plan.new.wishes,
                     };
                     if let Some(read) = read.objects.get(slot) {
                         let material = create(token.as_ref(), read, &meta)

@@ -9,9 +9,9 @@ use super::{
 use crate::{
     algorithm::{Algorithm, SignatureAlgorithm},
     error::{Code, Error, Result, bad_input},
-    exchange::{KeyKind, Scheme},
+    exchange::{Fit, KeyKind, Scheme},
     keyring::{Allow, KeyName, Record},
-    token::Token,
+    token::{Token, Wishes},
 };
 
 /// What the owner says of a new key.
@@ -41,6 +41,8 @@ pub struct NewKey {
     pub encoding: Option<String>,
     /// Use tokens although they give their keys away to whoever has the PIN.
     pub accept_leaky_token: bool,
+    /// How the key is to be used and where it is to lie, on tokens that let one choose.
+    pub wishes: Wishes,
 }
 
 /// A new key whose every condition but the secret was looked at: the name is free, the tokens are open.
@@ -236,21 +238,78 @@ impl Enrol {
             }
             open.push(Place {
                 name: name.clone(),
-                token: self.tokens.get(name)?,
+                token: self.tokens.present(name)?,
                 leaks: self.tokens.refuse_leaky(name, accept_leaky)?,
             });
         }
         Ok(open)
     }
 
+    /// Refuses a token that is too short for every request of the exchange.
+    fn check_lengths(name: &str, limit: usize, plan: &Plan) -> Result<()> {
+        let Some(scheme) = plan.scheme() else {
+            return Ok(());
+        };
+        if scheme.sizes().iter().any(|size| size.within(limit) != Fit::Never) {
+            return Ok(());
+        }
+        let instead = plan.scheme.as_ref().and_then(|scheme| {
+            let mut kinds = scheme.kinds().iter().filter(|kind| kind.is_registered());
+            kinds.find(|kind| matches!(kind.algorithm(), Algorithm::Signature(_)))
+        });
+        let fix = instead.map_or_else(
+            || "use a token with a PKCS#11 module".to_owned(),
+            |kind| {
+                format!(
+                    "use a token with a PKCS#11 module, or have the token make a key of another algorithm, whose messages may be long: hsmsign generate --exchange {} --algorithm {}",
+                    scheme.id(),
+                    kind.algorithm()
+                )
+            },
+        );
+        let sizes: Vec<_> = scheme.sizes().iter().map(ToString::to_string).collect();
+        Err(Error::new(
+            Code::TooLarge,
+            format!(
+                "no request of {} fits token {name}: its messages have {}, and the token takes {limit} bytes",
+                scheme.name(),
+                sizes.join(", or ")
+            ),
+        )
+        .fix(fix))
+    }
+
     /// Refuses tokens that do not compute the algorithm, or make no such keys where one is to be made.
     fn check_tokens(&self, plan: &Plan) -> Result<()> {
         for Place { name, token, .. } in &plan.tokens {
             let can = token.capabilities();
+            if let (Algorithm::Mac(_), Some(limit)) = (plan.algorithm, can.longest_message)
+                && can.algorithms.contains(&plan.algorithm)
+            {
+                Self::check_lengths(name, limit, plan)?;
+            }
             let what = if !can.algorithms.contains(&plan.algorithm) {
                 "does not compute"
             } else if plan.new.on_token && !makes(can, plan.algorithm) {
                 "makes no key for"
+            } else if plan.new.wishes.touch && !can.touch {
+                return Err(Error::new(
+                    Code::Unsupported,
+                    format!("token {name} has no keys that take a touch for each signature"),
+                )
+                .fix("leave --touch out, or use a YubiKey of firmware 4.2.6 or later"));
+            } else if !can.slots
+                && (plan.new.wishes
+                    != Wishes {
+                        touch: plan.new.wishes.touch,
+                        ..Wishes::default()
+                    })
+            {
+                return Err(Error::new(
+                    Code::Unsupported,
+                    format!("token {name} has no slots and no PIN policies to choose"),
+                )
+                .fix("leave --slot and --pin-policy out; a YubiKey's PIV applet has them"));
             } else {
                 continue;
             };

@@ -31,7 +31,7 @@ impl Enrol {
         let pairs: Vec<&Pair> = record.pairs().map(|(_, pair)| pair).collect();
         for copy in pairs.iter().flat_map(|pair| &pair.copies) {
             self.tokens
-                .get(&copy.token)
+                .present(&copy.token)
                 .map_err(|error| if_lost(error, name))?;
         }
         let pending = self
@@ -94,7 +94,7 @@ impl Enrol {
 
     /// Whether the token opens, and is the one that the key was stored on.
     fn reach(&self, token: &str, serial: &str) -> Result<()> {
-        let open = self.tokens.get(token)?;
+        let open = self.tokens.present(token)?;
         let there = &open.identity().serial;
         if serial.is_empty() || there == serial {
             return Ok(());

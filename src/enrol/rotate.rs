@@ -2,6 +2,7 @@ use super::{Enrol, Enrolled, NewKey, Plan, Secrets, objects, secrets::read_secre
 use crate::{
     error::{Result, bad_input},
     keyring::{KeyName, Pair, Record},
+    token::Wishes,
 };
 
 impl Enrol {
@@ -27,6 +28,10 @@ impl Enrol {
                 .map(|copy| copy.token.clone())
                 .collect(),
             on_token,
+            wishes: Wishes {
+                touch: takes_touch(&record.current),
+                ..Wishes::default()
+            },
             api_key: api_key.or_else(old),
             extra: record.current.extra.clone(),
             encoding: record.encoding.clone(),
@@ -113,7 +118,7 @@ impl Enrol {
             );
         };
         for copy in &gone.copies {
-            self.tokens.get(&copy.token)?;
+            self.tokens.present(&copy.token)?;
         }
         let pending = self.journal.begin(name, objects(&gone))?;
         self.switch(&pending, self.keyring.put(&record))?;
@@ -149,7 +154,7 @@ impl Enrol {
         };
         let scheme = self.catalogue.get(&record.exchange)?;
         let kind = scheme.kind(Some(record.algorithm))?;
-        if kind.api_key_is_public() && kind.public_text(public) != api_key {
+        if !kind.may_be_known_as(api_key, public) {
             return Err(bad_input(format!(
                 "the API key of {} is the public key itself, and this is another",
                 scheme.name()
@@ -180,4 +185,10 @@ fn waits(name: &KeyName) -> crate::error::Error {
     bad_input(format!("a new key for {name} is made, and waits for its API key")).fix(format!(
         "register its public key (hsmsign show {name}), then: hsmsign rotate {name} --api-key KEY; or drop it: hsmsign rotate {name} --undo"
     ))
+}
+
+/// Whether its signatures take a touch.
+fn takes_touch(pair: &Pair) -> bool {
+    let mut materials = pair.copies.iter().flat_map(|copy| copy.objects.values());
+    materials.any(|material| material.hardening.iter().any(|word| word == "touch"))
 }

@@ -111,9 +111,8 @@ fn read_private(plan: &Plan, text: &Secret) -> Result<PrivateKey> {
         .kind()
         .ok_or_else(|| bad_input("a generic key makes MACs, and needs no private key"))?;
     let key = kind.read_private(text)?;
-    let public = kind.public_text(key.public_key());
     match plan.api_key() {
-        Some(api_key) if kind.api_key_is_public() && api_key != public => Err(bad_input(format!(
+        Some(api_key) if !kind.may_be_known_as(api_key, key.public_key()) => Err(bad_input(format!(
             "the API key of {} is the public key itself, and what was given is not this key's",
             plan.exchange()
         ))

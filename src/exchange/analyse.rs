@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub signs_method: bool,
     /// Whether a changed path changes the message.
     pub signs_path: bool,
+    /// Whether what `[endpoints]` says of method and path stands in a message, apart from what stands beside it.
+    pub tells_endpoint: bool,
     /// Whether a changed query changes the message.
     pub signs_query: bool,
     /// Whether a changed body changes the message.
@@ -48,7 +50,8 @@ pub(crate) enum Seam {
 
 /// One part of a message as a reader sees it.
 enum Leaf {
-    Text(char),
+    /// Text of the file, by its first and its last character.
+    Text(char, char),
     Name(Name, String),
     Digits,
     /// Text of the request, in some other form.
@@ -75,6 +78,8 @@ impl Facts {
             reach(plan, &signature.message.0, &mut signed);
         }
         facts.signs_method = signed.contains(&Name::Method);
+        let mut messages = plan.signatures.iter().map(|signature| &signature.message.0);
+        facts.tells_endpoint = messages.any(|parts| tells_endpoint(plan, parts));
         facts.signs_query = [Name::Query, Name::Target, Name::Url]
             .iter()
             .any(|name| signed.contains(name));
@@ -137,6 +142,32 @@ fn seams(plan: &Plan, parts: &[Expr], found: &mut Vec<Seam>) {
     }
 }
 
+/// Whether an endpoint's word stands in the message so that no other word and its neighbours read the same.
+fn tells_endpoint(plan: &Plan, parts: &[Expr]) -> bool {
+    fn parts_from(next: &[Leaf]) -> bool {
+        match next.split_first() {
+            None => true,
+            Some((Leaf::Text(first, _), _)) => !first.is_alphanumeric(),
+            Some((Leaf::Maybe(inner), rest)) => parts_from(inner) && parts_from(rest),
+            Some(_) => false,
+        }
+    }
+    let mut leaves = Vec::new();
+    flatten(plan, parts, "", &mut leaves, &mut Vec::new());
+    let is_word = |leaf: &Leaf| matches!(leaf, Leaf::Name(Name::Endpoint, _));
+    let apart = |at: usize| {
+        let before = at.checked_sub(1).map(|before| &leaves[before]);
+        let begins = match before {
+            None => true,
+            Some(Leaf::Text(_, last)) => !last.is_alphanumeric(),
+            Some(_) => false,
+        };
+        begins && parts_from(&leaves[at + 1..])
+    };
+    let mut words = (0..leaves.len()).filter(|at| is_word(&leaves[*at])).peekable();
+    words.peek().is_some() && words.all(apart)
+}
+
 fn note(found: &mut Vec<Seam>, seam: Seam) {
     if !found.contains(&seam) {
         found.push(seam);
@@ -149,7 +180,7 @@ fn is_chosen(leaf: &Leaf) -> bool {
         Leaf::Name(name, _) => matches!(name, Name::Query | Name::Body | Name::GivenBody | Name::Challenge),
         Leaf::Chosen => true,
         Leaf::Maybe(inner) => inner.iter().any(is_chosen),
-        Leaf::Text(_) | Leaf::Digits | Leaf::Closed => false,
+        Leaf::Text(..) | Leaf::Digits | Leaf::Closed => false,
     }
 }
 
@@ -161,8 +192,8 @@ fn follow(plan: &Plan, name: Name, leaves: &[Leaf], found: &mut Vec<Seam>) -> bo
                 follow(plan, name, inner, found);
                 continue;
             }
-            Leaf::Text(char) if is_path_char(*char) => note(found, Seam::Other),
-            Leaf::Text(_) | Leaf::Closed => {}
+            Leaf::Text(char, _) if is_path_char(*char) => note(found, Seam::Other),
+            Leaf::Text(..) | Leaf::Closed => {}
             Leaf::Digits => note(found, Seam::Digits),
             Leaf::Chosen => note(found, Seam::Text),
             Leaf::Name(Name::Nonce, _) if plan.nonce.is_some_and(is_counted) => note(found, Seam::Digits),
@@ -214,7 +245,10 @@ pub(crate) fn is_path_char(char: char) -> bool {
 fn flatten(plan: &Plan, parts: &[Expr], cut: &str, leaves: &mut Vec<Leaf>, found: &mut Vec<Seam>) {
     for part in parts {
         match part {
-            Expr::Text(text) => leaves.extend(text.chars().next().map(Leaf::Text)),
+            Expr::Text(text) => {
+                let ends = text.chars().next().zip(text.chars().next_back());
+                leaves.extend(ends.map(|(first, last)| Leaf::Text(first, last)));
+            }
             Expr::Name(Name::Let(at)) => flatten(plan, &plan.lets[*at].1.0, cut, leaves, found),
             Expr::Name(name) => leaves.push(Leaf::Name(*name, cut.to_owned())),
             Expr::Call(Function::After, arguments) => {

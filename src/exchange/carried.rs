@@ -124,6 +124,12 @@ impl Prepared<'_> {
                 self.expected.push((at, value));
             }
         }
+        // A request that carries its timestamp is finished: a window that it does without is not the file's to choose.
+        if carried.timestamp.is_some() && window.is_none() {
+            let (add, options) = (&self.plan.add, self.options.len());
+            let is_option = |value: &Node| (0..options).any(|at| value.is_just(Name::Opt(at)));
+            self.missing.retain(|(at, _)| !is_option(&add[*at].value));
+        }
         Ok(carried)
     }
 

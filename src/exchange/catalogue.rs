@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Scheme, builtin, builtin_ids, impossible};
+use super::{Scheme, builtin, builtin_ids, impossible, scheme::is_id};
 use crate::{
     close::nearest,
     error::{Code, Error, Result},
@@ -55,14 +55,6 @@ impl Catalogue {
         parsed.insert(name.to_owned(), Arc::clone(&scheme));
         Ok(scheme)
     }
-}
-
-fn is_id(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 63
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 fn unknown(name: &str) -> Error {

@@ -162,17 +162,12 @@ impl<'c> Context<'c> {
             Name::Nonce => &self.nonce,
             Name::ContentType => &self.content_type,
             Name::Endpoint => {
-                let wanted = format!("{} {}", prepared.endpoint.method, prepared.endpoint.path);
-                let found = prepared
-                    .scheme
-                    .endpoints
-                    .iter()
-                    .find(|(endpoint, _)| *endpoint == wanted);
-                match found {
-                    Some((_, value)) => value,
+                let (method, path) = (&prepared.endpoint.method, &prepared.endpoint.path);
+                match prepared.scheme.word_for(method, path) {
+                    Some(word) => word,
                     None => {
                         return Err(bad_input(format!(
-                            "{} has no instruction for {wanted}",
+                            "{} has no instruction for {method} {path}",
                             prepared.scheme.name()
                         ))
                         .fix("add it to `endpoints` of the exchange's file"));
@@ -274,6 +269,10 @@ impl<'c> Context<'c> {
                 let mut parts = Vec::with_capacity(items.len());
                 for item in items {
                     parts.extend(self.node(item)?);
+                }
+                // A list whose items are all left out is left out itself.
+                if parts.is_empty() && !items.is_empty() {
+                    return Ok(None);
                 }
                 format!("[{}]", parts.join(","))
             }

@@ -59,7 +59,7 @@ impl Scheme {
                 "there is no [withdrawal], so every request would be taken for a withdrawal".to_owned(),
             ),
             Some(rules) if !self.signs_path() && !rules.knows_fields() => faults.push(
-                "the path is not signed, and there are no withdrawal.fields by which to know a withdrawal"
+                "the path is not signed, and there are no `withdrawal.fields` by which to know a withdrawal"
                     .to_owned(),
             ),
             Some(rules) if rules.paths.is_empty() && !rules.knows_fields() => {

@@ -222,7 +222,8 @@ with_plan! {
     /// The WebSocket login.
     WebSocketFile {
         message: Option<String>,
-        frame: Option<Table>,
+        /// A table, or a list.
+        frame: Option<Value>,
         #[serde(default)]
         input: Vec<String>,
         url: Option<String>,
@@ -240,7 +241,8 @@ with_plan! {
         path: Option<Texts>,
         given: Option<String>,
         message: Option<String>,
-        frame: Option<Table>,
+        /// A table, or a list.
+        frame: Option<Value>,
         url: Option<String>,
     }
 }

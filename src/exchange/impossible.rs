@@ -17,7 +17,7 @@ const KECCAK: &str =
 const STARKNET: &str = "wants orders signed on Starknet's curve, which no token here computes";
 
 /// Sorted by id.
-const LIST: [Impossible; 17] = [
+const LIST: [Impossible; 18] = [
     of("alpaca", "Alpaca", SENT),
     of("aster", "Aster", KECCAK),
     of("bitteam", "BIT.TEAM", SENT),
@@ -31,6 +31,12 @@ const LIST: [Impossible; 17] = [
     of("dydx", "dYdX", KECCAK),
     of("extended", "Extended", STARKNET),
     of("grvt", "GRVT", KECCAK),
+    of(
+        "hibachi",
+        "Hibachi",
+        "signs an order's numbers packed as its list of markets says, which no scheme file can do; where the exchange \
+         issued the key, a `generic` key of hmac-sha256 MACs what your client packs (hsmsign hmac)",
+    ),
     of("hyperliquid", "Hyperliquid", KECCAK),
     of(
         "lighter",

@@ -127,6 +127,13 @@ impl KeyKind {
         self.api_key_is_public
     }
 
+    /// Whether this API key may go with that public key: any may, but where it is the public key itself, written as the
+    /// exchange does, with `ed25519:` in front or without.
+    pub fn may_be_known_as(&self, api_key: &str, public: &PublicKey) -> bool {
+        let bare = |text: &str| text.trim_start_matches("ed25519:").to_owned();
+        !self.api_key_is_public || bare(api_key) == bare(&self.public_text(public))
+    }
+
     /// Whether the exchange takes such a key from where it was made; otherwise it issues them itself.
     pub const fn is_registered(&self) -> bool {
         matches!(self.algorithm, Algorithm::Signature(_)) && self.issued.is_none()
@@ -250,7 +257,15 @@ fn kinds_of(file: &KeyFile, sets: &[String]) -> Result<Vec<KeyKind>> {
         None | Some("pem") => PublicForm::Pem,
         Some("base64") => PublicForm::Base64,
         Some("hex") => PublicForm::Hex,
-        Some(other) => return Err(unknown("way to write a public key", other, "pem, base64 or hex")),
+        Some("base58") => PublicForm::Base58,
+        Some("ed25519:base58") => PublicForm::PrefixedBase58,
+        Some(other) => {
+            return Err(unknown(
+                "way to write a public key",
+                other,
+                "pem, base64, hex, base58 or ed25519:base58",
+            ));
+        }
     };
     let api_key_is_public = match file.api_key.as_deref() {
         None => false,

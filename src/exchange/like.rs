@@ -6,7 +6,7 @@ use toml::Table;
 use super::{
     builtin,
     file::{SchemeFile, TestFile},
-    scheme::place,
+    locate::place,
 };
 use crate::error::{Result, bad_input};
 

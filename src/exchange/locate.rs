@@ -2,15 +2,13 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::scheme::line_and_column;
 use crate::error::Error;
 
-/// The error with line and column in front, where they can be found.
-pub(crate) fn located(text: &str, error: Error) -> Error {
-    match find(text, error.message()) {
-        Some(at) => error.within(line_and_column(text, at)),
-        None => error,
-    }
+/// The error with line and column in front; the beginning of the text where nothing of it is to blame, as where
+/// something is missing.
+pub fn located(text: &str, error: Error) -> Error {
+    let at = find(text, error.message()).unwrap_or(0);
+    error.within(line_and_column(text, at))
 }
 
 /// The byte at which the value begins that an error is about; within a template the character that it names.
@@ -19,32 +17,51 @@ fn find(text: &str, message: &str) -> Option<usize> {
     let mut table = root.get_ref();
     let mut found = None;
     for token in message.split(": ") {
-        let value = match token
-            .strip_prefix("form ")
-            .and_then(|at| at.parse::<usize>().ok())
-        {
-            Some(at) => {
-                let forms = table.iter().find(|(name, _)| name.get_ref() == "form")?;
-                forms.1.get_ref().as_array()?.get(at.checked_sub(1)?)
-            }
-            // A socket's message stands without the word `signature`.
-            None => get(table, token).or_else(|| get(table, token.strip_prefix("signature.")?)),
-        };
-        let Some(value) = value else { break };
+        let Some(value) = named(table, token) else { break };
         found = Some(value.span());
         match value.get_ref() {
             DeValue::Table(inner) => table = inner,
             _ => break,
         }
     }
-    let found = found.or_else(|| {
+    // A key of the table that the words name is nearer to it than the table.
+    let nearer = || {
         let (_, rest) = message.split_once('`')?;
-        get(table, rest.split_once('`')?.0).map(toml::Spanned::span)
-    })?;
+        let key = rest.split_once('`')?.0;
+        // Of `withdrawal.fields` that are missing, the table is there.
+        let table_of = || get(table, key.rsplit_once('.')?.0);
+        get(table, key).or_else(table_of).map(toml::Spanned::span)
+    };
+    let inside =
+        |inner: &std::ops::Range<usize>| found.as_ref().is_none_or(|outer| outer.start <= inner.start);
+    let found = nearer().filter(inside).or(found)?;
     Some(match character(message) {
         Some(at) => within(&text[found.clone()], at).map_or(found.start, |at| found.start + at),
         None => found.start,
     })
+}
+
+/// What a token of an error names: a key, the number of a `[[form]]`, or the name of a `[[test]]`.
+fn named<'a, 'i>(table: &'a DeTable<'i>, token: &str) -> Option<&'a toml::Spanned<DeValue<'i>>> {
+    let list = |name: &str| get(table, name)?.get_ref().as_array();
+    if let Some(at) = token
+        .strip_prefix("form ")
+        .and_then(|at| at.parse::<usize>().ok())
+    {
+        return list("form")?.get(at.checked_sub(1)?);
+    }
+    if let Some(shown) = token.strip_prefix("test ") {
+        let is_it = |test: &&toml::Spanned<DeValue<'i>>| {
+            let name = test
+                .get_ref()
+                .get("name")
+                .and_then(|name| name.get_ref().as_str());
+            name.is_some_and(|name| format!("{name:?}") == shown)
+        };
+        return list("test")?.iter().find(is_it);
+    }
+    // A socket's message stands without the word `signature`.
+    get(table, token).or_else(|| get(table, token.strip_prefix("signature.")?))
 }
 
 /// The value of a key, of which dots may lead into tables.
@@ -88,6 +105,23 @@ fn within(source: &str, character: usize) -> Option<usize> {
         };
     }
     Some(at)
+}
+
+/// A TOML error with its line and column.
+pub(crate) fn place(source: &str, error: &toml::de::Error) -> String {
+    let message = error.message().trim().replace('\n', " ");
+    match error.span() {
+        Some(span) => format!("{}: {message}", line_and_column(source, span.start)),
+        None => message,
+    }
+}
+
+/// Where a byte of a text is, for a person.
+pub(crate) fn line_and_column(source: &str, byte: usize) -> String {
+    let before = source.get(..byte).unwrap_or(source);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |text| text.chars().count()) + 1;
+    format!("line {line}, column {column}")
 }
 
 #[cfg(test)]
@@ -147,13 +181,23 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_a_table_names_the_table() {
-        let text = builtin("okx").unwrap().replacen("POST /api", "PUST /api", 1);
-        let error = Scheme::parse(&text, "x.toml").unwrap_err();
-        let line = text.lines().position(|line| line == "[withdrawal]").unwrap() + 1;
-        assert!(
-            error.message().contains(&format!("line {line}, column 1: ")),
-            "{error}"
+    fn a_fault_in_a_table_is_placed_at_its_key_and_what_is_missing_at_the_table() {
+        let broken = |from: &str, to: &str, fault: &str| {
+            let text = builtin("okx").unwrap().replacen(from, to, 1);
+            let error = Scheme::parse(&text, "x.toml").unwrap_err();
+            let place = line_and_column(&text, text.find(fault).unwrap());
+            assert!(
+                error.message().starts_with(&format!("x.toml: {place}: ")),
+                "{error}"
+            );
+        };
+        broken("POST /api", "PUST /api", "[\n    \"PUST");
+        broken(
+            "not = [\"0\"], text = \"msg\"",
+            "text = \"msg\"",
+            "[\n    { field",
         );
+        broken("unit = \"ms\" }", "units = \"ms\" }", "\"ms\" }");
+        broken("signature = {", "signatures = {", "signatures");
     }
 }

@@ -25,7 +25,7 @@ impl Lists {
             Some("repeat[]") => Self::RepeatMarked,
             Some("brackets") => Self::Brackets,
             Some(other) => {
-                return Err(bad_input(format!("`params.lists` cannot be {other:?}"))
+                return Err(bad_input(format!("`lists` cannot be {other:?}"))
                     .fix("use \"repeat\", \"repeat[]\" or \"brackets\""));
             }
         })
@@ -60,38 +60,44 @@ impl Params {
 
     /// Reads the file's table.
     pub(crate) fn read(file: ParamsFile) -> Result<Self> {
+        Self::of(file).map_err(|error| error.within("params"))
+    }
+
+    fn of(file: ParamsFile) -> Result<Self> {
         let places = |text: &str| -> Result<Vec<Place>> { text.split('+').map(place).collect() };
         let mut methods = Vec::new();
         let given = [file.get, file.post, file.put, file.delete, file.patch];
         for (method, given) in METHODS.into_iter().zip(given) {
             if let Some(given) = given {
-                methods.push((method, places(&given)?));
+                methods.push((method, places(&given).map_err(|error| error.within(method))?));
             }
         }
         let default = match &file.default {
-            Some(default) => places(default)?,
+            Some(default) => places(default).map_err(|error| error.within("default"))?,
             None if methods.len() == METHODS.len() => Vec::new(),
             None => {
-                return Err(bad_input("`params` has no `default`")
-                    .fix("add default = \"query\", \"form\" or \"json\""));
+                return Err(
+                    bad_input("there is no `default`").fix("add default = \"query\", \"form\" or \"json\"")
+                );
             }
         };
         let sorted = file
             .sorted
             .iter()
-            .map(|name| place(name))
+            .map(|name| place(name).map_err(|error| error.within("sorted")))
             .collect::<Result<_>>()?;
         let except = file
             .except
             .into_iter()
             .map(|except| Ok((except.method, except.path, places(&except.place)?)))
-            .collect::<Result<_>>()?;
+            .collect::<Result<_>>()
+            .map_err(|error| error.within("except"))?;
         Ok(Self {
             methods,
             default,
             sorted,
             lists: Lists::read(file.lists.as_deref())?,
-            plus_for_space: choice("params.space", file.space.as_deref(), "%20", "+")?,
+            plus_for_space: choice("space", file.space.as_deref(), "%20", "+")?,
             empty: file.empty,
             under: file.under,
             except,

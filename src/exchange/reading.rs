@@ -195,10 +195,9 @@ impl Plan {
                 .iter()
                 .any(|other| other.name == signature.name)
             {
-                return Err(bad_input(format!(
-                    "two signatures are named {:?}",
-                    signature.name
-                )));
+                return Err(
+                    bad_input(format!("two signatures are named {:?}", signature.name)).within("signature"),
+                );
             }
         }
         self.refuse_twice()?;

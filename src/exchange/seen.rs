@@ -2,7 +2,7 @@
 
 use super::{
     analyse::Seam,
-    endpoint::collect,
+    endpoint::{self, collect},
     glob::fits,
     place::{decoded, pieces},
     prepare::Prepared,
@@ -35,7 +35,9 @@ impl Subject for Prepared<'_> {
         let takes_body = self.plan.takes_form || self.plan.takes_json;
         Bound {
             login: self.endpoint.websocket && !signs_params && !facts.signs_path,
-            method: facts.signs_method || self.endpoint.websocket,
+            method: facts.signs_method
+                || self.endpoint.websocket
+                || facts.tells_endpoint && self.told_like().all(|(method, _)| method == self.endpoint.method),
             path: facts.signs_path,
             path_goes_on: facts.seams.iter().any(goes_on),
             fields: match self.endpoint.method.as_str() {
@@ -46,11 +48,12 @@ impl Subject for Prepared<'_> {
     }
 
     fn fits(&self, pattern: &str) -> bool {
-        fits(pattern, &self.endpoint.plain_path)
+        // A word that stands for the endpoint holds for every endpoint that has the same.
+        fits(pattern, &self.endpoint.plain_path) && self.told_like().all(|(_, path)| fits(pattern, &path))
     }
 
     fn could_be(&self, pattern: &str) -> bool {
-        could_be(self, pattern)
+        could_be(self, pattern) || self.told_like().any(|(_, path)| fits(pattern, &path))
     }
 
     fn fields(&self) -> Fields {
@@ -86,6 +89,20 @@ impl Subject for Prepared<'_> {
 
     fn moves_money(&self) -> Option<String> {
         Prepared::moves_money(self)
+    }
+}
+
+impl Prepared<'_> {
+    /// The endpoints whose word is this one's, where the message says a word in place of method and path.
+    fn told_like(&self) -> impl Iterator<Item = (&str, String)> {
+        let (method, path) = (&self.endpoint.method, &self.endpoint.path);
+        self.plan
+            .facts
+            .tells_endpoint
+            .then(|| self.scheme.of_the_same_word(method, path))
+            .into_iter()
+            .flatten()
+            .map(|(method, path)| (method, endpoint::plain(path)))
     }
 }
 

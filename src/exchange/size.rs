@@ -53,7 +53,37 @@ impl Size {
 
     /// Whether the message fits into so many bytes whatever the request says.
     pub fn always_fits(&self, bytes: usize) -> bool {
-        self.parts.is_empty() && self.bytes <= bytes
+        self.within(bytes) == Fit::Always
+    }
+
+    /// How the message fits into so many bytes.
+    pub fn within(&self, limit: usize) -> Fit {
+        match (limit.checked_sub(self.bytes), self.parts.as_slice()) {
+            (None, _) => Fit::Never,
+            (Some(_), []) => Fit::Always,
+            (Some(room), parts) => Fit::Where(parts.join(" + "), room),
+        }
+    }
+}
+
+/// How messages fit into a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fit {
+    /// Whatever the request says.
+    Always,
+    /// Where these parts of it have at most so many bytes.
+    Where(String, usize),
+    /// What is always there is too long.
+    Never,
+}
+
+impl std::fmt::Display for Fit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Always => f.write_str("fits"),
+            Self::Where(parts, room) => write!(f, "fits where {parts} has at most {room} bytes"),
+            Self::Never => f.write_str("never fits"),
+        }
     }
 }
 
@@ -225,6 +255,21 @@ const fn stamp(clock: Clock) -> usize {
 #[cfg(test)]
 mod tests {
     use crate::exchange::{Scheme, builtin};
+
+    #[test]
+    fn what_fits_into_a_limit_is_told_by_the_room_that_is_left() {
+        for (exchange, fits) in [
+            ("kraken", "fits where path has at most 32 bytes"),
+            ("krakenfutures", "fits"),
+            ("binance", "fits where query + body has at most 64 bytes"),
+            ("gate", "never fits"),
+        ] {
+            let scheme = Scheme::parse(builtin(exchange).unwrap(), exchange).unwrap();
+            let sizes = scheme.sizes();
+            assert_eq!(sizes[0].within(64).to_string(), fits, "{exchange}");
+            assert_eq!(sizes[0].always_fits(64), fits == "fits", "{exchange}");
+        }
+    }
 
     #[test]
     fn the_parts_of_a_request_come_on_top_of_what_is_always_there() {

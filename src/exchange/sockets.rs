@@ -1,13 +1,13 @@
 //! The logins of an exchange's sockets: the usual one, and those of its other sockets or for other kinds of message.
 
-use toml::Table;
+use toml::Value;
 
 use super::{
     file::{PlanFile, SignatureFile, Signatures, Texts, WebSocketFile},
     glob,
     names::{Names, Shared},
-    nodes::object,
-    plan::Plan,
+    nodes::node,
+    plan::{Node, Plan},
     template::Template,
 };
 use crate::error::{Error, Result, bad_input};
@@ -62,7 +62,7 @@ impl Sockets {
                     .frame
                     .as_ref()
                     .or(file.frame.as_ref())
-                    .filter(|frame| !frame.is_empty()),
+                    .filter(|frame| frame.as_table().is_none_or(|table| !table.is_empty())),
                 url: form.url.as_deref().or(file.url.as_deref()),
                 takes_challenge,
             };
@@ -112,7 +112,7 @@ impl Sockets {
 /// What a login has beside a plan's keys.
 struct Parts<'f> {
     paths: &'f [String],
-    frame: Option<&'f Table>,
+    frame: Option<&'f Value>,
     url: Option<&'f str>,
     takes_challenge: bool,
 }
@@ -132,7 +132,7 @@ impl Parts<'_> {
         };
         let url = self.url.map(|url| Template::parse(url, &names)).transpose();
         let url = url.map_err(|error| error.within("url"))?;
-        let frame = self.frame.map(|frame| object(frame, &names)).transpose();
+        let frame = self.frame.map(|value| frame(value, &names)).transpose();
         let frame = frame.map_err(|error| error.within("frame"))?;
         (plan.url, plan.frame) = (url, frame);
         plan.finish()?;
@@ -141,6 +141,15 @@ impl Parts<'_> {
                 .fix("list the paths of the exchange's sockets, so that no other path can be signed here"));
         }
         Ok(plan)
+    }
+}
+
+/// A login's frame, as JSON.
+fn frame(value: &Value, names: &Names<'_>) -> Result<Node> {
+    match value {
+        Value::Table(_) | Value::Array(_) => node(value, names),
+        other => Err(bad_input(format!("it is a TOML {}", other.type_str()))
+            .fix("write a table or a list, as the frame's JSON")),
     }
 }
 

@@ -255,6 +255,9 @@ pub struct Material {
     /// Whether the token made it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub generated: bool,
+    /// The token's own proof that it made the key, as certificates in PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<String>,
 }
 
 impl Material {
@@ -263,6 +266,7 @@ impl Material {
         Self {
             hardening: imported.hardening,
             rung: imported.rung,
+            attestation: imported.attestation,
             ..Self::plain(imported.key)
         }
     }
@@ -276,6 +280,7 @@ impl Material {
             proof: None,
             public: None,
             generated: false,
+            attestation: None,
         }
     }
 }

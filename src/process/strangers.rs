@@ -9,13 +9,18 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::error::{Result, failed};
 
-/// What was found when the process began. A token's module and what it brings along came later.
+/// What was found before the first module was loaded. A token's module and what it brings along came later.
 static FOUND: OnceLock<Vec<PathBuf>> = OnceLock::new();
+/// Whether this process is hardened: another's libraries are its own matter.
+static HARDENED: AtomicBool = AtomicBool::new(false);
 
 /// The libraries that the program is linked with, by their names up to the first `.`, `-` or digit: glibc, musl, and what
 /// Rust needs to unwind.
@@ -33,11 +38,19 @@ const OWN: [&str; 8] = [
 /// Where root names libraries for every program of the machine.
 const FOR_ALL: &str = "/etc/ld.so.preload";
 
-/// Looks, once.
-pub(super) fn look() {
+/// From here on the process minds what is in it.
+pub(super) fn mind() {
+    HARDENED.store(true, Ordering::Relaxed);
+}
+
+/// Remembers which libraries are in the process, once. To be called before a library is loaded for a token.
+pub fn remember_libraries() {
+    if !HARDENED.load(Ordering::Relaxed) {
+        return;
+    }
     FOUND.get_or_init(|| {
         let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let here = look as *const () as usize;
+        let here = remember_libraries as *const () as usize;
         let folders = library_folders();
         mapped(&maps, here)
             .into_iter()
@@ -52,6 +65,7 @@ pub(super) fn look() {
 /// # Errors
 /// As said, with how to start the program without them. Never where [`harden`](super::harden) was not called.
 pub fn refuse_strangers() -> Result<Vec<String>> {
+    remember_libraries();
     let found = FOUND.get().map_or(&[][..], Vec::as_slice);
     let for_all = fs::read_to_string(FOR_ALL).unwrap_or_default();
     let is_for_all = |path: &&PathBuf| {

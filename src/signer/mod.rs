@@ -327,7 +327,7 @@ impl Signer {
         slot: &str,
         ask: impl Fn(&dyn Token, &Material) -> std::result::Result<T, TokenError>,
     ) -> Result<T> {
-        let mut first = None;
+        let mut refusals = Vec::new();
         for Copy {
             token: name, objects, ..
         } in &record.current.copies
@@ -347,20 +347,50 @@ impl Signer {
                     }
                     return Ok(answer);
                 }
-                Err(error) if elsewhere(error.code()) => first = first.or(Some(error)),
+                Err(error) if elsewhere(error.code()) => refusals.push((name.clone(), error)),
                 Err(error) => return Err(error),
             }
         }
-        Err(first.unwrap_or_else(|| {
+        Err(none_could(refusals).unwrap_or_else(|| {
             failed(format!("the key {} has no {slot} on any token", record.name)).fix("import it again")
         }))
     }
 }
 
+/// What to tell where none of a key's tokens did what was asked; none where none was asked.
+pub(crate) fn none_could(mut refusals: Vec<(String, Error)>) -> Option<Error> {
+    if refusals.len() < 2 {
+        return refusals.pop().map(|(_, error)| error);
+    }
+    let told: Vec<_> = refusals
+        .iter()
+        .map(|(token, error)| {
+            let token = format!("token {token}");
+            if error.message().starts_with(&token) {
+                error.message().to_owned()
+            } else {
+                format!("{token}: {}", error.message())
+            }
+        })
+        .collect();
+    let (_, first) = &refusals[0];
+    let error = Error::new(
+        first.code(),
+        format!("none of the key's tokens could: {}", told.join("; ")),
+    );
+    Some(error.fix(first.advice()))
+}
+
 /// Whether another token may still do what one did not.
-const fn elsewhere(code: Code) -> bool {
+pub(crate) const fn elsewhere(code: Code) -> bool {
     matches!(
         code,
-        Code::TokenMissing | Code::TokenBusy | Code::TokenLocked | Code::WrongPin
+        Code::TokenMissing
+            | Code::TokenBusy
+            | Code::TokenLocked
+            | Code::WrongPin
+            | Code::Failed
+            | Code::Unsupported
+            | Code::TooLarge
     )
 }

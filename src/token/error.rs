@@ -56,6 +56,8 @@ pub enum TokenError {
         actual: usize,
         /// The limit in bytes.
         limit: usize,
+        /// What to do.
+        fix: String,
     },
     /// The module, reader or token is not there.
     #[error("{what}")]
@@ -68,9 +70,30 @@ pub enum TokenError {
     /// Another program holds it.
     #[error("{0}")]
     Busy(String),
+    /// It cannot be used at this moment, and what to do about it is known.
+    #[error("{what}")]
+    Held {
+        /// What holds it, or what it waits for.
+        what: String,
+        /// What to do.
+        fix: String,
+    },
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+impl TokenError {
+    /// An error of a PIN provider as a token's, with its meaning kept.
+    pub(super) fn of_provider(error: &Error) -> Self {
+        let what = error.message().to_owned();
+        let fix = error.remedy().unwrap_or("see `hsmsign token`").to_owned();
+        match error.code() {
+            Code::WrongPin => Self::RefusedBefore { what, fix },
+            Code::Failed => Self::Failed(what),
+            _ => Self::Locked { what, fix },
+        }
+    }
 }
 
 impl From<TokenError> for Error {
@@ -81,6 +104,7 @@ impl From<TokenError> for Error {
                 Self::new(Code::TokenBusy, message)
                     .fix("try again; if it stays so, see what else uses the token, and `hsmsign doctor`")
             }
+            TokenError::Held { fix, .. } => Self::new(Code::TokenBusy, message).fix(fix),
             TokenError::NotFound(_) => Self::new(Code::TokenMissing, message)
                 .fix("see `hsmsign doctor`; the key may have been deleted by another program"),
             TokenError::Exists(_) | TokenError::Failed(_) => {
@@ -99,7 +123,7 @@ impl From<TokenError> for Error {
             TokenError::RefusedBefore { fix, .. } => Self::new(Code::WrongPin, message).fix(fix),
             TokenError::Locked { fix, .. } => Self::new(Code::TokenLocked, message).fix(fix),
             TokenError::Unsupported(_) => Self::new(Code::Unsupported, message),
-            TokenError::TooLarge { .. } => Self::new(Code::TooLarge, message),
+            TokenError::TooLarge { fix, .. } => Self::new(Code::TooLarge, message).fix(fix),
             TokenError::Missing { fix, .. } => Self::new(Code::TokenMissing, message).fix(fix),
         }
     }

@@ -8,6 +8,7 @@ mod evidence;
 pub mod extraction;
 mod lock;
 mod mark;
+mod pcsc;
 mod pin;
 pub mod pkcs11;
 mod refusal;
@@ -17,6 +18,7 @@ mod tokens;
 mod trials;
 pub mod trust;
 pub mod uri;
+pub mod yubikey;
 
 use std::fmt;
 
@@ -76,6 +78,33 @@ pub trait Token: Send + Sync {
     fn sweep(&self, id: &ObjectId) -> Result<usize>;
     /// Starts over with the module, for a token that went away and came back.
     fn reopen(&self) -> Result<()>;
+    /// Sets the code that opens it, or takes it away, where that is hsmsign's to do.
+    fn set_code(&self, code: Option<&Secret>) -> Result<()> {
+        let _ = code;
+        Err(TokenError::Unsupported(
+            "the PIN of this token is changed by its own tool".to_owned(),
+        ))
+    }
+    /// Whether it is of a kind that has no command by which a key could come out, so that there is nothing to try.
+    fn gives_nothing(&self) -> bool {
+        false
+    }
+    /// Uses the PIN or code that was given for it now, for kinds that do so only when they are used.
+    fn unlock(&self) -> Result<()> {
+        Ok(())
+    }
+    /// How many tries its PIN has left, asked now, for kinds whose capabilities do not have it.
+    fn tries_left(&self) -> Option<u32> {
+        None
+    }
+    /// Whether its next use asks a person for a code, for kinds that are opened only when they are used.
+    fn asks(&self) -> bool {
+        false
+    }
+    /// Looks whether it is there, for kinds that are opened only when they are used.
+    fn look(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The id of an object on a token (CKA_ID), 1 to 64 bytes; hsmsign makes random ones of 16.
@@ -145,6 +174,52 @@ pub enum KeyRef {
         /// Its CKA_ID (CKA_OBJECT_ID for data).
         id: ObjectId,
     },
+    /// A credential of an OATH applet.
+    Credential {
+        /// Its id, which is in its name.
+        id: ObjectId,
+        /// Its whole name, by which the applet finds it.
+        name: String,
+        /// Whether each use of it takes a touch.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        touch: bool,
+    },
+    /// A slot of a PIV applet.
+    Slot {
+        /// Its id, which stands in the applet's index.
+        id: ObjectId,
+        /// The slot's number.
+        slot: u8,
+        /// Whether each use of it takes a touch.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        touch: bool,
+        /// Whether it works without the PIN.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        without_pin: bool,
+    },
+}
+
+impl KeyRef {
+    /// The id under which it was made.
+    pub const fn id(&self) -> &ObjectId {
+        match self {
+            Self::Object { id, .. } | Self::Credential { id, .. } | Self::Slot { id, .. } => id,
+        }
+    }
+
+    /// Class and id of an object of a PKCS#11 token.
+    ///
+    /// # Errors
+    /// When it is on a token of another kind.
+    pub fn object(&self) -> Result<(Class, &ObjectId)> {
+        match self {
+            Self::Object { class, id } => Ok((*class, id)),
+            Self::Credential { .. } | Self::Slot { .. } => Err(TokenError::NotFound(
+                "the key is on a token of another kind than the one that has its name in config.toml"
+                    .to_owned(),
+            )),
+        }
+    }
 }
 
 /// The kind of an object on a token.
@@ -168,6 +243,31 @@ pub struct KeyMeta {
     pub id: ObjectId,
     /// Its label: `hsmsign:` and the key's name.
     pub label: String,
+    /// What its owner wishes of it beside.
+    pub wishes: Wishes,
+}
+
+/// How a new key is to be used and where it is to lie, on tokens that let one choose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Each use takes a touch of the token.
+    pub touch: bool,
+    /// When the PIN is wanted.
+    pub pin: PinPolicy,
+    /// The slot of a PIV applet, by its number; a free one where none is given.
+    pub slot: Option<u8>,
+}
+
+/// When a token wants its PIN for a key, where that can be chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PinPolicy {
+    /// Once in a session with the token; hsmsign's are as long as one use.
+    #[default]
+    Once,
+    /// Before each use.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// A key that is now on the token.
@@ -180,6 +280,8 @@ pub struct Imported {
     pub hardening: Vec<String>,
     /// The rung of the import ladder that the token accepted, 1 the hardest; 0 where there is no ladder.
     pub rung: u8,
+    /// The token's own proof that it made the key, as certificates in PEM, where it gives one.
+    pub attestation: Option<String>,
 }
 
 /// A MAC as the token gave it, whole.
@@ -246,7 +348,7 @@ pub struct Capabilities {
     pub algorithms: Vec<Algorithm>,
     /// The key pairs that it claims to make itself.
     pub generates: Vec<SignatureAlgorithm>,
-    /// The longest message in bytes, where it is known.
+    /// The longest message of a MAC in bytes, where it is known.
     pub longest_message: Option<usize>,
     /// Whether calls may run in parallel.
     pub parallel: bool,
@@ -260,4 +362,8 @@ pub struct Capabilities {
     pub hardware: bool,
     /// Whether it keeps private data objects.
     pub data_objects: bool,
+    /// Whether keys can be made that take a touch for each use.
+    pub touch: bool,
+    /// Whether the slot and the PIN's policy of a key pair can be chosen.
+    pub slots: bool,
 }

@@ -5,6 +5,8 @@ use crate::{error::Result, secret::Secret};
 /// What a PIN is wanted for.
 #[derive(Debug, Clone, Default)]
 pub struct PinRequest {
+    /// What is wanted, where it is not called a PIN.
+    pub what: Option<&'static str>,
     /// The token's label.
     pub label: String,
     /// The token's serial number.

@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -99,11 +99,19 @@ pub struct ConfiguredPin {
     given: Mutex<Option<Secret>>,
     /// How long the PIN is that was given last; 0 where none was.
     length: AtomicUsize,
+    /// How many PINs were given, shared with other tokens' providers.
+    count: Arc<AtomicU64>,
 }
 
 impl ConfiguredPin {
-    /// The provider for one token.
-    pub fn new(home: &Home, token: &str, source: PinSource, ask: Arc<dyn Ask>) -> Self {
+    /// The provider for one token; `count` goes up with each PIN that it gives.
+    pub fn new(
+        home: &Home,
+        token: &str,
+        source: PinSource,
+        ask: Arc<dyn Ask>,
+        count: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             source,
             token: token.to_owned(),
@@ -111,6 +119,16 @@ impl ConfiguredPin {
             ask,
             given: Mutex::default(),
             length: AtomicUsize::new(0),
+            count,
+        }
+    }
+
+    /// The same for the PIN of a YubiKey's PIV applet. What was refused there is remembered apart from its access code.
+    #[must_use]
+    pub fn of_piv(self, home: &Home) -> Self {
+        Self {
+            memory: Memory::of(home, &piv(&self.token)),
+            ..self
         }
     }
 
@@ -234,8 +252,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl PinProvider for ConfiguredPin {
     fn pin(&self, request: &PinRequest) -> Result<Secret> {
         let what = format!(
-            "PIN of token {} ({}, serial {})",
-            self.token, request.label, request.serial
+            "{} of token {} ({}, serial {})",
+            request.what.unwrap_or("PIN"),
+            self.token,
+            request.label,
+            request.serial
         );
         let left = request
             .tries_left
@@ -272,6 +293,7 @@ impl PinProvider for ConfiguredPin {
             }
         }?;
         self.length.store(pin.len(), Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
         Ok(pin)
     }
 
@@ -301,7 +323,13 @@ impl PinProvider for ConfiguredPin {
 /// # Errors
 /// When the memory cannot be removed.
 pub fn forget_refused(home: &Home, token: &str) -> Result<bool> {
-    Memory::of(home, token).forget()
+    let of_piv = Memory::of(home, &piv(token)).forget()?;
+    Ok(Memory::of(home, token).forget()? || of_piv)
+}
+
+/// The name under which the PIN of a YubiKey's PIV applet is remembered; no token's name has a colon.
+fn piv(token: &str) -> String {
+    format!("{token}:piv")
 }
 
 #[allow(unsafe_code)]
@@ -383,7 +411,13 @@ mod tests {
         let home = Home::at(folder.path());
         let file = folder.path().join("pin");
         write_private(&file, b"1234\n").unwrap();
-        let pin = ConfiguredPin::new(&home, "t", PinSource::File(file.clone()), Arc::new(Nobody));
+        let pin = ConfiguredPin::new(
+            &home,
+            "t",
+            PinSource::File(file.clone()),
+            Arc::new(Nobody),
+            Arc::default(),
+        );
         let request = PinRequest::default();
         assert_eq!(pin.pin(&request).unwrap().expose(), b"1234");
         pin.refused(None);

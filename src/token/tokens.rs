@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rustix::io::Errno;
@@ -13,6 +16,7 @@ use super::{
     pkcs11::{Pkcs11Token, Settings},
     softhsm,
     uri::TokenUri,
+    yubikey::{self, YubiKey},
 };
 use crate::{
     ask::Ask,
@@ -34,6 +38,8 @@ pub struct Tokens {
     open: Mutex<HashMap<String, Arc<dyn Token>>>,
     /// Where the PINs of the open ones came from.
     pub(super) pins: Mutex<HashMap<String, Arc<ConfiguredPin>>>,
+    /// How many PINs the tokens were given.
+    pins_given: Arc<AtomicU64>,
     /// The attacks by which the tokens that were tried give keys away.
     pub(super) leaks: Mutex<HashMap<String, Vec<String>>>,
 }
@@ -47,6 +53,7 @@ impl Tokens {
             ask,
             open: Mutex::default(),
             pins: Mutex::default(),
+            pins_given: Arc::default(),
             leaks: Mutex::default(),
         }
     }
@@ -56,12 +63,19 @@ impl Tokens {
         &self.config
     }
 
+    /// How many PINs the tokens were given to log in with.
+    pub fn pins_given(&self) -> u64 {
+        self.pins_given.load(Ordering::Relaxed)
+    }
+
     /// Whether a token can be opened without asking a person.
     pub fn opens_silently(&self, name: &str) -> bool {
         self.config
             .token(name)
             .and_then(pin_source)
             .is_ok_and(|source| !source.interactive())
+            || (self.config.token(name).is_ok_and(|token| token.yubikey)
+                && self.get(name).is_ok_and(|token| !token.asks()))
     }
 
     /// The token of this name, opened and logged in.
@@ -78,6 +92,18 @@ impl Tokens {
             .map_err(|error| error.within(format_args!("token {name}")))?;
         open.insert(name.to_owned(), Arc::clone(&token));
         Ok(token)
+    }
+
+    /// The token of this name, which is there at this moment. Some kinds are only looked for when they are used.
+    ///
+    /// # Errors
+    /// As [`Tokens::get`], or when it is not there; the error says which token.
+    pub fn present(&self, name: &str) -> Result<Arc<dyn Token>> {
+        let token = self.get(name)?;
+        match token.look() {
+            Ok(()) => Ok(token),
+            Err(error) => Err(Error::from(error).within(format_args!("token {name}"))),
+        }
     }
 
     /// Removes what a killed import leaves in the folder of a development token and PKCS#11 does not show: SoftHSM's
@@ -102,18 +128,19 @@ impl Tokens {
 
     fn open(&self, name: &str) -> Result<Arc<dyn Token>> {
         let config = self.config.token(name)?;
+        if config.yubikey {
+            return Ok(Arc::new(self.yubikey(name, config)?));
+        }
         let pin = Arc::new(ConfiguredPin::new(
             &self.home,
             name,
             pin_source(config)?,
             Arc::clone(&self.ask),
+            Arc::clone(&self.pins_given),
         ));
         let settings = settings(&self.home, name, config)?;
         let token = Pkcs11Token::open(settings, Arc::clone(&pin) as _)?;
-        self.pins
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), pin);
+        self.keep_pin(name, pin);
         if let Some(uri) = &config.uri
             && !uri.parse::<TokenUri>()?.fits(token.identity())
         {
@@ -125,6 +152,59 @@ impl Tokens {
         }
         Ok(Arc::new(token))
     }
+}
+
+impl Tokens {
+    /// A YubiKey; it is not looked for yet.
+    ///
+    /// # Errors
+    /// When its settings are not whole.
+    pub(crate) fn yubikey(&self, name: &str, config: &TokenConfig) -> Result<YubiKey> {
+        let settings = yubikey_settings(name, config)?;
+        let provider = |source| {
+            let (ask, count) = (Arc::clone(&self.ask), Arc::clone(&self.pins_given));
+            ConfiguredPin::new(&self.home, name, source, ask, count)
+        };
+        let source = pin_source(config)?;
+        let piv_source = match &config.piv_pin_source {
+            Some(text) => text.parse()?,
+            None => source.clone(),
+        };
+        let pin = Arc::new(provider(source));
+        self.keep_pin(name, Arc::clone(&pin));
+        let piv_pin = Arc::new(provider(piv_source).of_piv(&self.home));
+        Ok(YubiKey::new(settings, pin, piv_pin, Arc::clone(&self.ask)))
+    }
+
+    fn keep_pin(&self, name: &str, pin: Arc<ConfiguredPin>) {
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        pins.insert(name.to_owned(), pin);
+    }
+}
+
+fn yubikey_settings(name: &str, config: &TokenConfig) -> Result<yubikey::Settings> {
+    let incomplete = |what: &str| {
+        bad_input(format!(
+            "[token.{name}] in config.toml has no {what} that can be used"
+        ))
+        .fix("set it up again: hsmsign token remove, then hsmsign init --yubikey")
+    };
+    let applet = config
+        .applet
+        .as_deref()
+        .and_then(|hex| base16ct::lower::decode_vec(hex).ok());
+    Ok(yubikey::Settings {
+        name: name.to_owned(),
+        serial: config.serial.clone(),
+        applet: applet
+            .filter(|id| !id.is_empty())
+            .ok_or_else(|| incomplete("applet"))?,
+        firmware: config
+            .firmware
+            .as_deref()
+            .ok_or_else(|| incomplete("firmware"))?
+            .parse()?,
+    })
 }
 
 /// The error of a folder of tokens in which SoftHSM can write nothing: its disk is full or mounted read-only.

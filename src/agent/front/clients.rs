@@ -44,8 +44,10 @@ pub struct Client {
     pub ended: bool,
     /// Whether its connection broke.
     pub broken: bool,
-    /// Descriptors that came along.
-    pub fds: VecDeque<OwnedFd>,
+    /// Descriptors that came along, each with how many bytes had come by then.
+    pub fds: VecDeque<(u64, OwnedFd)>,
+    /// How many bytes came.
+    received: u64,
     /// The number of the first line that is not answered.
     first: u64,
     /// The answers of the lines from `first` on.
@@ -71,6 +73,7 @@ impl Client {
             ended: false,
             broken: false,
             fds: VecDeque::new(),
+            received: 0,
             first: 0,
             answers: VecDeque::new(),
             output: Vec::new(),
@@ -79,23 +82,54 @@ impl Client {
         }
     }
 
-    /// Reads what is there. Answers how much more is held of it.
-    pub fn receive(&mut self, room: &mut [u8]) -> usize {
-        match wire::receive(&self.socket, room, &mut self.fds) {
+    /// Reads what is there.
+    pub fn receive(&mut self, room: &mut [u8]) {
+        let mut fds = VecDeque::new();
+        match wire::receive(&self.socket, room, &mut fds) {
             Ok(0) => self.ended = true,
             Ok(read) => {
                 self.input.extend_from_slice(&room[..read]);
-                return read;
+                self.received += read as u64;
             }
             Err(Errno::AGAIN) => {}
             Err(_) => self.broken = true,
         }
-        0
+        self.fds.extend(fds.into_iter().map(|fd| (self.received, fd)));
+        while self.fds.len() > wire::MOST_FDS {
+            self.fds.pop_back().into_iter().for_each(close);
+        }
+    }
+
+    /// The first descriptor that came along and is not taken.
+    pub fn take_fd(&mut self) -> Option<OwnedFd> {
+        self.fds.pop_front().map(|(_, fd)| fd)
+    }
+
+    /// Closes descriptors whose lines have been worked on and did not want them.
+    pub fn close_passed_fds(&mut self) {
+        let passed = self.received - self.held() as u64;
+        while self.fds.front().is_some_and(|(at, _)| *at <= passed) {
+            self.fds.pop_front().into_iter().for_each(close);
+        }
+    }
+
+    /// Closes all descriptors that came.
+    pub fn close_fds(&mut self) {
+        self.fds.drain(..).for_each(close);
     }
 
     /// How much is held of lines that are not answered or not whole.
     pub fn held(&self) -> usize {
         self.input.len() - self.taken
+    }
+
+    /// How long the line is that came in part.
+    pub fn unfinished(&self) -> usize {
+        if self.scanned == self.input.len() {
+            self.held()
+        } else {
+            0
+        }
     }
 
     /// Whether it may have more lines worked on.
@@ -217,6 +251,11 @@ impl Client {
     pub fn has_unsent(&self) -> bool {
         self.sent < self.output.len()
     }
+}
+
+/// Closes a descriptor that somebody handed over, and waits for nothing: a connection may be set to linger.
+fn close((_, fd): (u64, OwnedFd)) {
+    let _ = rustix::net::sockopt::set_socket_linger(&fd, None);
 }
 
 fn memchr(bytes: &[u8]) -> Option<usize> {

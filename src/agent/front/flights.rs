@@ -6,7 +6,7 @@ use self_cell::self_cell;
 
 use crate::{
     audit::{Due, Entry},
-    error::Result,
+    error::{Error, Result},
     exchange::Composed,
     json::Json,
     request::Request,
@@ -58,16 +58,29 @@ pub struct Flight {
     pub work: Work,
     /// When it came.
     pub began: Instant,
+    /// When a token was asked last.
+    pub asked: Instant,
     /// The token that has it, by number.
     pub worker: Option<usize>,
     /// Whether that token was told.
     pub told: bool,
     /// The tokens that were tried, by number.
     pub tried: Vec<usize>,
+    /// Why tokens did not, by their names.
+    pub refusals: Vec<(String, Error)>,
     /// The slot that is asked for, and the message.
     pub part: (String, Vec<u8>),
     /// What the log is to say of it.
     pub note: Option<Box<Entry>>,
+}
+
+impl Flight {
+    /// Takes note that a token did not.
+    pub fn refused(&mut self, token: &str, error: Error) {
+        if !self.refusals.iter().any(|(name, _)| name == token) {
+            self.refusals.push((token.to_owned(), error));
+        }
+    }
 }
 
 /// What is to come of a line.
@@ -80,6 +93,8 @@ pub enum Work {
     Passphrase(Box<(Arc<crate::keyring::Record>, Again)>),
     /// Whatever the worker answers: the members of a JSON object, or nothing.
     Worker,
+    /// As that; whoever did it is not needed again.
+    Errand,
     /// Nobody waits: the front wants to know for itself.
     Probe,
     /// A seal of the log, with the name of the token that makes it.

@@ -1,15 +1,21 @@
 //! The front: one event loop between clients and workers. It walks the road of each request and holds no token.
 
 mod clients;
+mod files;
 mod flights;
+mod metrics;
 mod ops;
 mod poll;
 mod road;
+mod scrape;
 mod signals;
+mod systemd;
 mod workers;
 
 use std::{
     collections::HashMap,
+    os::fd::OwnedFd,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,14 +25,21 @@ use rustix::{
     net::{SocketFlags, accept_with},
 };
 
-pub use self::signals::Signals;
 use self::{
     clients::{Client, MOST_HELD},
+    files::{connections_by_files, no_files, raise_files, refuse_connection, spare},
     flights::Flights,
     poll::{Interest, Poll, Ready, Source},
-    workers::{Launcher, Worker},
+    scrape::Scrape,
+    workers::{Launcher, Worker, launcher_gone},
 };
-use super::{launcher::Program, socket::Listening};
+pub use self::{scrape::MetricsSocket, signals::Signals, systemd::Manager};
+use super::{
+    frame::Told,
+    launcher::Program,
+    sandbox::{self, Confined},
+    socket::Listening,
+};
 use crate::{
     config::Config,
     error::{Code, Error, Result, failed},
@@ -49,6 +62,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(10);
 /// How long a client may take no answers.
 const STUCK: Duration = Duration::from_secs(60);
+/// How many descriptors that came with lines that are not whole may be open, over all clients.
+const MOST_FDS: usize = 64;
 /// How long requests on their way are waited for at the end.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -60,6 +75,10 @@ pub struct Settings {
     pub config: (String, Config),
     /// Where clients come in.
     pub listening: Listening,
+    /// Where the metrics are read; none where they are off.
+    pub metrics: Option<MetricsSocket>,
+    /// What is told how it goes.
+    pub manager: Manager,
     /// What says that no other agent serves these folders.
     pub alone: Alone,
     /// How helpers are started.
@@ -100,6 +119,12 @@ struct Front {
     config_text: String,
     poll: Poll,
     listening: Listening,
+    scrape: Scrape,
+    manager: Manager,
+    /// A descriptor to be given up for a client that there is none for, so that it is told.
+    spare: Option<OwnedFd>,
+    /// How many clients there are descriptors for.
+    most_by_files: usize,
     _alone: Alone,
     signals: Signals,
     launcher: Launcher,
@@ -120,6 +145,8 @@ struct Front {
     /// Whether nonces may be held.
     unsettled: bool,
     stopping: Option<Instant>,
+    /// Why it cannot go on.
+    fatal: Option<Error>,
     counts: ops::Counts,
     room: Box<[u8]>,
     /// The token that is asked next where all take turns.
@@ -127,6 +154,7 @@ struct Front {
     last_request: Instant,
     /// Whether the last seal was asked for.
     sealed: bool,
+    confined: Option<Confined>,
 }
 
 /// Serves clients until a signal or one of them ends it.
@@ -135,9 +163,18 @@ struct Front {
 /// When the loop cannot go on.
 pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<Ended> {
     let launcher = Launcher::start(&settings.program)?;
+    raise_files(settings.config.1.agent.connections);
     let mut front = Front::new(settings, launcher)?;
     front.open_tokens();
     ready();
+    // Nothing of a client was read yet.
+    let socket = front.listening.folder().map(Path::to_owned);
+    let confined = sandbox::confine(&front.home, socket)?;
+    if let Some(warning) = confined.warning() {
+        eprintln!("hsmsign agent: {warning}");
+    }
+    front.confined = Some(confined);
+    front.manager.serving();
     front.serve()
 }
 
@@ -150,6 +187,8 @@ impl Front {
         poll.add(&settings.listening.socket, Source::Listener, Interest::READ)
             .map_err(set_up)?;
         poll.add(&settings.signals.socket, Source::Signal, Interest::READ)
+            .map_err(set_up)?;
+        poll.add(launcher.socket(), Source::Launcher, Interest::READ)
             .map_err(set_up)?;
         let workers = settings
             .config
@@ -164,7 +203,11 @@ impl Front {
             home: settings.home,
             config: settings.config.1,
             config_text: settings.config.0,
+            scrape: Scrape::new(settings.metrics, &poll)?,
+            manager: settings.manager,
             poll,
+            most_by_files: connections_by_files(),
+            spare: Some(spare(&settings.listening).map_err(set_up)?),
             listening: settings.listening,
             _alone: settings.alone,
             signals: settings.signals,
@@ -180,11 +223,13 @@ impl Front {
             now,
             unsettled: false,
             stopping: None,
+            fatal: None,
             counts: ops::Counts::new(),
             room: vec![0; CHUNK].into(),
             turn: 0,
             last_request: now,
             sealed: false,
+            confined: None,
         })
     }
 
@@ -199,14 +244,17 @@ impl Front {
             } else {
                 TICK
             };
-            self.poll.wait(longest, &mut ready)?;
+            self.poll.wait(self.manager.patience(longest), &mut ready)?;
             let idle = ready.is_empty() && self.again.is_empty();
             self.now = Instant::now();
+            self.manager.alive(self.now);
             for event in &ready {
                 match event.source {
                     Source::Listener => self.accept(),
                     Source::Signal => self.signal(),
-                    Source::Metrics => {}
+                    Source::Metrics => self.scrape.accept(&self.poll, self.now),
+                    Source::Reader(index, generation) => self.reader_ready(index, generation, *event),
+                    Source::Launcher => self.end(launcher_gone("has ended")),
                     Source::Client(index, generation) => self.client_ready(index, generation, *event),
                     Source::Worker(index, generation) => {
                         self.worker_ready(index, generation, *event, &mut told)
@@ -216,11 +264,11 @@ impl Front {
             for index in std::mem::take(&mut self.again) {
                 self.take_lines(index);
             }
+            self.look_at_clocks();
             self.flush();
             if idle && std::mem::take(&mut self.unsettled) {
                 self.road.nonces().settle();
             }
-            self.look_at_clocks();
             if self.stopping.is_some()
                 && self.flights.len() == 0
                 && !std::mem::replace(&mut self.sealed, true)
@@ -237,7 +285,7 @@ impl Front {
                 if let Err(error) = self.road.log().flush() {
                     eprintln!("hsmsign agent: {error}");
                 }
-                return Ok(Ended::Stopped);
+                return self.fatal.take().map_or(Ok(Ended::Stopped), Err);
             }
         }
     }
@@ -249,6 +297,13 @@ impl Front {
         })
     }
 
+    /// Ends the agent since it cannot go on; requests on their way are answered first.
+    fn end(&mut self, error: Error) {
+        self.poll.remove(self.launcher.socket());
+        self.fatal.get_or_insert(error);
+        self.stopping.get_or_insert(self.now);
+    }
+
     fn signal(&mut self) {
         let came = self.signals.take();
         if came.reload
@@ -257,12 +312,28 @@ impl Front {
             eprintln!("hsmsign agent: not reloaded, the old configuration stays in force: {error}");
         }
         if came.stop {
-            self.stopping.get_or_insert(self.now);
+            self.stop();
         }
     }
 
-    /// Reads the configuration again, whole or not at all. Tokens that are gone or changed are closed.
+    /// Takes no more lines, and ends when those at hand are answered.
+    fn stop(&mut self) {
+        if self.stopping.is_none() {
+            self.stopping = Some(self.now);
+            self.manager.stopping();
+        }
+    }
+
+    /// Reads the configuration again, whole or not at all.
     fn reload(&mut self) -> Result<()> {
+        self.manager.reloading();
+        let done = self.read_again();
+        self.manager.serving();
+        done
+    }
+
+    /// Tokens that are gone or changed are closed.
+    fn read_again(&mut self) -> Result<()> {
         let (text, config) = Config::load_text(&self.home)?;
         let kept = |name: &String, old: &Config| {
             old.tokens
@@ -270,13 +341,13 @@ impl Front {
                 .is_some_and(|old| config.tokens.get(name) == Some(old))
         };
         for worker in &mut self.workers {
-            if !kept(&worker.token, &self.config) {
+            if !worker.does_errands() && !kept(&worker.token, &self.config) {
                 worker.stop(&self.launcher);
                 worker.forget_failures();
             }
         }
         for index in 0..self.workers.len() {
-            if !self.workers[index].is_running() {
+            if !self.workers[index].is_running() && !self.workers[index].does_errands() {
                 self.lost(index, &failed("its token was set up anew"), false);
             }
         }
@@ -300,9 +371,18 @@ impl Front {
                 Ok(socket) => socket,
                 Err(Errno::INTR | Errno::CONNABORTED) => continue,
                 Err(Errno::MFILE | Errno::NFILE) => {
-                    // The client would wait for ever, and the loop would spin.
-                    self.drop_quietest();
-                    return;
+                    // Left where it is, the client would wait for ever, and the loop would spin.
+                    drop(self.spare.take());
+                    let accepted = accept_with(&self.listening.socket, flags);
+                    if let Ok(socket) = &accepted {
+                        refuse_connection(socket, &no_files());
+                    }
+                    drop(accepted);
+                    self.spare = spare(&self.listening).ok();
+                    if self.spare.is_none() {
+                        return;
+                    }
+                    continue;
                 }
                 Err(_) => return,
             };
@@ -316,16 +396,17 @@ impl Front {
             );
             let connected = self.clients.len() - self.free.len();
             if connected >= self.config.agent.connections {
+                self.counts.metrics.turned_away += 1;
                 let error = Error::new(
                     Code::TokenBusy,
                     format!("the agent has {connected} connections, which is as many as it takes"),
                 )
                 .fix("close some, or raise connections in [agent] of config.toml");
-                let _ = rustix::net::send(
-                    &socket,
-                    format!("{}\n", error_line(None, &error)).as_bytes(),
-                    rustix::net::SendFlags::NOSIGNAL,
-                );
+                refuse_connection(&socket, &error);
+                continue;
+            }
+            if connected >= self.most_by_files {
+                refuse_connection(&socket, &no_files());
                 continue;
             }
             self.generation = self.generation.wrapping_add(1);
@@ -336,21 +417,11 @@ impl Front {
             });
             let source = Source::Client(index, self.generation);
             if self.poll.add(&client.socket, source, Interest::READ).is_ok() {
+                self.counts.metrics.connected += 1;
                 self.clients[index as usize] = Some(client);
             } else {
                 self.free.push(index);
             }
-        }
-    }
-
-    /// Closes one that waits for nothing, so that there is room for who just came.
-    fn drop_quietest(&mut self) {
-        let quiet = self
-            .clients
-            .iter()
-            .position(|client| client.as_ref().is_some_and(|client| !client.is_busy()));
-        if let Some(index) = quiet {
-            self.close(u32::try_from(index).unwrap_or(u32::MAX));
         }
     }
 
@@ -367,7 +438,6 @@ impl Front {
     }
 
     fn client_ready(&mut self, index: u32, generation: u32, event: Ready) {
-        let held = self.clients.iter().flatten().map(Client::held).sum::<usize>();
         let Some(Some(client)) = self.clients.get_mut(index as usize) else {
             return;
         };
@@ -376,8 +446,8 @@ impl Front {
         }
         if event.read && client.interest.read {
             client.receive(&mut self.room);
-            if held > MOST_HELD {
-                client.drop_held();
+            if !client.fds.is_empty() {
+                self.close_unwanted(index);
             }
         } else if event.read && !client.interest.write {
             // Nothing is wanted of it, and yet it is ready: it is gone.
@@ -385,6 +455,39 @@ impl Front {
         }
         self.touched.push(index);
         self.take_lines(index);
+        if self.client(index).is_some_and(|client| client.held() > 0) {
+            self.drop_longest();
+        }
+    }
+
+    /// Closes descriptors that came from who may hand over none, or more than there is room for.
+    fn close_unwanted(&mut self, index: u32) {
+        let kept: usize = self.clients.iter().flatten().map(|client| client.fds.len()).sum();
+        let Some(caller) = self.client(index).map(|client| client.caller.clone()) else {
+            return;
+        };
+        if !self.may_administer(&caller) || kept > MOST_FDS {
+            self.clients[index as usize]
+                .iter_mut()
+                .for_each(Client::close_fds);
+        }
+    }
+
+    /// Gives up the longest line that is not whole, where all together are more than there is room for.
+    fn drop_longest(&mut self) {
+        let clients = || self.clients.iter().flatten();
+        if clients().map(Client::held).sum::<usize>() <= MOST_HELD {
+            return;
+        }
+        if let Some(longest) = self
+            .clients
+            .iter_mut()
+            .flatten()
+            .filter(|client| client.unfinished() > 0)
+            .max_by_key(|client| client.unfinished())
+        {
+            longest.drop_held();
+        }
     }
 
     /// Works on lines of a client that came.
@@ -407,6 +510,9 @@ impl Front {
                 Ok(line) => self.line(whose, &caller, &line),
                 Err(error) => self.answer(whose, error_line(None, &error)),
             }
+            if let Some(client) = self.client(index) {
+                client.close_passed_fds();
+            }
         }
         self.again.push(index);
     }
@@ -427,13 +533,7 @@ impl Front {
         }
     }
 
-    fn worker_ready(
-        &mut self,
-        index: u32,
-        generation: u32,
-        event: Ready,
-        told: &mut Vec<(u64, super::frame::Told)>,
-    ) {
+    fn worker_ready(&mut self, index: u32, generation: u32, event: Ready, told: &mut Vec<(u64, Told)>) {
         let number = index as usize;
         let Some(worker) = self.workers.get_mut(number) else {
             return;
@@ -443,7 +543,10 @@ impl Front {
         }
         let received = worker.receive(&mut self.room, self.now, told);
         for (id, told) in told.drain(..) {
-            self.told(id, told);
+            match told {
+                Told::Tried(times) => self.counts.metrics.pin_tried(&self.workers[number].token, times),
+                told => self.told(id, told),
+            }
         }
         if let Err(error) = received {
             self.ended(number, error);
@@ -452,13 +555,17 @@ impl Front {
 
     /// Writes what is to go out, and waits for what is wanted next.
     fn flush(&mut self) {
-        for number in 0..self.workers.len() {
+        let mut number = 0;
+        while number < self.workers.len() {
             let worker = &mut self.workers[number];
             if !worker.is_running() {
+                number += 1;
                 continue;
             }
             if let Err(error) = worker.flush() {
+                // What it had may be with one that had its turn here already.
                 self.ended(number, error);
+                number = 0;
                 continue;
             }
             let wanted = Interest {
@@ -472,6 +579,7 @@ impl Front {
                 let _ = self.poll.change(socket, source, wanted);
                 worker.interest = wanted;
             }
+            number += 1;
         }
         for index in std::mem::take(&mut self.touched) {
             let stopping = self.stopping.is_some();
@@ -502,12 +610,14 @@ impl Front {
             return;
         }
         self.counts.looked_at = now;
+        if self.launcher.is_broken() {
+            self.end(launcher_gone("does not answer"));
+        }
         let deadline = self.config.agent.call_timeout();
         for number in 0..self.workers.len() {
-            if self.workers[number]
-                .owes_since()
-                .is_some_and(|since| since + deadline < now)
-            {
+            // A person who is asked for a secret may take their time.
+            let worker = &self.workers[number];
+            if !worker.does_errands() && worker.owes_since().is_some_and(|since| since + deadline < now) {
                 let error = failed(format!("it gave no answer for {} s", deadline.as_secs()));
                 self.ended(number, error);
             }
@@ -525,6 +635,7 @@ impl Front {
         {
             self.lock(None);
         }
+        self.scrape.expire(now);
         self.probe_sick();
         self.seal(false);
     }

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Front, flights::Client};
+use super::{Front, flights::Client, metrics::Metrics};
 use crate::{
-    agent::asked::Op,
+    agent::{asked::Op, errand},
     audit::{Entry, What, cut},
     clock,
+    enrol::public_text,
     error::{Code, Error, Result, bad_input},
     json::Json,
     policy::Caller,
@@ -19,10 +20,13 @@ pub struct Counts {
     began: Instant,
     /// When the loop last looked at the clocks.
     pub looked_at: Instant,
-    signed: u64,
+    /// Signatures and MACs that were given out.
+    pub signed: u64,
     denied: u64,
     refused: u64,
     longest: Duration,
+    /// For Prometheus.
+    pub metrics: Metrics,
 }
 
 impl Counts {
@@ -36,6 +40,7 @@ impl Counts {
             denied: 0,
             refused: 0,
             longest: Duration::ZERO,
+            metrics: Metrics::new(),
         }
     }
 
@@ -47,12 +52,16 @@ impl Counts {
 
     /// A line was refused.
     pub fn refused(&mut self, code: Code) {
+        self.metrics.refused(code);
         match code {
             Code::Denied => self.denied += 1,
             _ => self.refused += 1,
         }
     }
 }
+
+/// How many commands that change keys are done at once.
+const MOST_ERRANDS: usize = 8;
 
 /// An answer line with these members behind `ok` and `id`.
 pub fn ok(id: Option<&Json>, members: &str) -> String {
@@ -88,6 +97,7 @@ impl Front {
         let known: &[&str] = match op.name.as_str() {
             "lock" => &["token"],
             "unlock" => &["token", "pin"],
+            "command" => &["arguments"],
             _ => &[],
         };
         if let Some((name, _)) = op
@@ -99,7 +109,9 @@ impl Front {
             return Err(bad_input(format!("`{}` takes no {shown:?}", op.name)));
         }
         Ok(Some(match op.name.as_str() {
-            "ping" => json!({"version": env!("CARGO_PKG_VERSION"), "pid": std::process::id()}),
+            "ping" => {
+                json!({"version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(), "uid": rustix::process::geteuid().as_raw()})
+            }
             "keys" => json!({"keys": self.keys()?}),
             "status" => self.status(),
             "lock" => {
@@ -115,6 +127,11 @@ impl Front {
                 self.unlock(client, op)?;
                 return Ok(None);
             }
+            "command" => {
+                self.permit(caller, "change its keys")?;
+                self.command(client, op)?;
+                return Ok(None);
+            }
             "reload" => {
                 self.permit(caller, "reload it")?;
                 self.reload()?;
@@ -122,14 +139,14 @@ impl Front {
             }
             "stop" => {
                 self.permit(caller, "stop it")?;
-                self.stopping.get_or_insert(self.now);
+                self.stop();
                 json!({})
             }
             name => {
                 let shown: String = name.chars().take(60).collect();
                 return Err(
                     Error::new(Code::Unsupported, format!("the agent knows no op {shown:?}"))
-                        .fix("it knows ping, keys, status, lock, unlock, reload and stop"),
+                        .fix("it knows ping, keys, status, lock, unlock, command, reload and stop"),
                 );
             }
         }))
@@ -144,10 +161,15 @@ impl Front {
         self.road.log().record(entry.detail(token));
     }
 
+    /// Whether somebody may do more than have requests signed.
+    pub(super) fn may_administer(&self, caller: &Caller) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        caller.uid == own || caller.uid == 0 || self.config.agent.admins.contains(&caller.uid)
+    }
+
     /// Refuses who may only have requests signed.
     fn permit(&self, caller: &Caller, what: &str) -> Result<()> {
-        let own = rustix::process::geteuid().as_raw();
-        if caller.uid == own || caller.uid == 0 || self.config.agent.admins.contains(&caller.uid) {
+        if self.may_administer(caller) {
             return Ok(());
         }
         Err(Error::new(
@@ -171,6 +193,9 @@ impl Front {
             keys.push(json!({
                 "key": record.name.as_str(), "exchange": record.exchange, "algorithm": record.algorithm.name(),
                 "api_key": record.current.api_key,
+                "public_key": public_text(self.road.catalogue(), &record, &record.current),
+                "base_url": record.base_url, "created": record.current.created,
+                "hardware": record.current.copies.iter().all(|copy| copy.hardware),
                 "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
                 "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
             }));
@@ -182,6 +207,7 @@ impl Front {
         let tokens: Vec<_> = self
             .workers
             .iter()
+            .filter(|worker| !worker.does_errands())
             .map(|worker| {
                 let state = if worker.locked {
                     "locked"
@@ -212,6 +238,7 @@ impl Front {
             "connections": self.clients.len() - self.free.len(), "in_flight": self.flights.len(),
             "signed": self.counts.signed, "denied": self.counts.denied, "refused": self.counts.refused,
             "longest_us": u64::try_from(self.counts.longest.as_micros()).unwrap_or(u64::MAX),
+            "confined": self.confined.map(|confined| json!({"landlock": confined.files.name(), "seccomp": confined.calls})),
             "tokens": tokens,
         })
     }
@@ -232,7 +259,7 @@ impl Front {
             Some((_, Json::Bool(true))) => {
                 let from = self
                     .client(client.index)
-                    .and_then(|client| client.fds.pop_front());
+                    .and_then(super::clients::Client::take_fd);
                 Some(from.ok_or_else(|| {
                     bad_input("the PIN did not come along")
                         .fix("pass the reading end of a pipe with the line (SCM_RIGHTS)")
@@ -263,11 +290,82 @@ impl Front {
         Ok(())
     }
 
+    /// Has a command done that changes keys, with the asker's own standard input, output and error.
+    fn command(&mut self, client: Client, op: &Op) -> Result<()> {
+        let Some((_, Json::List(arguments))) = op.arguments.iter().find(|(name, _)| name == "arguments")
+        else {
+            return Err(bad_input("`arguments` must be a list of strings"));
+        };
+        let arguments = arguments
+            .iter()
+            .map(|argument| match argument {
+                Json::String(text) => Ok(text.as_str()),
+                other => Err(bad_input(format!(
+                    "an argument must be a string, and is {}",
+                    other.kind()
+                ))),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        if !arguments
+            .first()
+            .is_some_and(|command| errand::COMMANDS.contains(command))
+        {
+            return Err(
+                Error::new(Code::Unsupported, "the agent does no such command for others")
+                    .fix(format!("it does {}", errand::COMMANDS.join(", "))),
+            );
+        }
+        let fds: Vec<_> = std::iter::from_fn(|| self.client(client.index)?.take_fd())
+            .take(errand::FDS)
+            .collect();
+        if fds.len() != errand::FDS {
+            return Err(
+                bad_input("standard input, output, error and a pipe must come along")
+                    .fix("use `hsmsign import` and the like, which passes them"),
+            );
+        }
+        let free = self
+            .workers
+            .iter()
+            .position(|worker| worker.does_errands() && !worker.is_running());
+        let number = match free {
+            Some(number) => number,
+            None if self.errands() < MOST_ERRANDS => {
+                self.workers.push(super::Worker::new(errand::NAME.to_owned()));
+                self.workers.len() - 1
+            }
+            None => {
+                return Err(Error::new(
+                    Code::TokenBusy,
+                    format!("{MOST_ERRANDS} commands that change keys are being done already"),
+                )
+                .fix("try again when they are done"));
+            }
+        };
+        self.workers[number].forget_failures();
+        self.start(number)?;
+        let mut flight = self.flight(client, op.id.clone(), super::flights::Work::Errand);
+        flight.worker = Some(number);
+        flight.told = true;
+        let now = self.now;
+        let id = self.flights.put(flight);
+        let text = json!(arguments).to_string();
+        self.workers[number].ask(id, &crate::agent::frame::Ask::Errand(text.as_bytes()), fds, now);
+        Ok(())
+    }
+
+    fn errands(&self) -> usize {
+        self.workers.iter().filter(|worker| worker.does_errands()).count()
+    }
+
     /// Ends the workers of a token, or of all, and with them logins and PINs.
     pub(super) fn lock(&mut self, token: Option<String>) {
         for number in 0..self.workers.len() {
             let worker = &mut self.workers[number];
-            if token.as_ref().is_some_and(|token| *token != worker.token) || worker.locked {
+            if token.as_ref().is_some_and(|token| *token != worker.token)
+                || worker.locked
+                || worker.does_errands()
+            {
                 continue;
             }
             worker.locked = true;

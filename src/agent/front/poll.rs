@@ -36,10 +36,14 @@ pub enum Source {
     Signal,
     /// New readers of the metrics.
     Metrics,
+    /// A reader of the metrics, by number and generation.
+    Reader(u32, u32),
     /// A client, by number and generation: a number is used again.
     Client(u32, u32),
     /// A worker, by number and generation.
     Worker(u32, u32),
+    /// The launcher, which says nothing unasked: it has ended.
+    Launcher,
 }
 
 impl Source {
@@ -50,6 +54,8 @@ impl Source {
             Self::Metrics => 2,
             Self::Client(index, generation) => 3 | pack(index, generation),
             Self::Worker(index, generation) => 4 | pack(index, generation),
+            Self::Reader(index, generation) => 5 | pack(index, generation),
+            Self::Launcher => 6,
         }
     }
 
@@ -62,7 +68,9 @@ impl Source {
             1 => Self::Signal,
             2 => Self::Metrics,
             3 => Self::Client(index, generation),
-            _ => Self::Worker(index, generation),
+            4 => Self::Worker(index, generation),
+            5 => Self::Reader(index, generation),
+            _ => Self::Launcher,
         }
     }
 }
@@ -135,6 +143,11 @@ impl Poll {
         )
     }
 
+    /// Waits for this one no more.
+    pub fn remove(&self, socket: impl AsFd) {
+        let _ = epoll::delete(&self.epoll, socket);
+    }
+
     /// Waits, no longer than this, and answers what happened.
     pub fn wait(&mut self, longest: Duration, ready: &mut Vec<Ready>) -> Result<()> {
         ready.clear();
@@ -173,6 +186,8 @@ mod tests {
             Source::Client(0, 0),
             Source::Client(0xfff_ffff, u32::MAX),
             Source::Worker(3, 9),
+            Source::Reader(15, 1),
+            Source::Launcher,
         ] {
             assert_eq!(Source::of(source.number()), source);
         }

@@ -20,7 +20,7 @@ use crate::{
     policy::Caller,
     request::{Request, error_line},
     secret::Secret,
-    signer::ReadyKey,
+    signer::{ReadyKey, elsewhere, none_could},
 };
 
 /// Why a key is not ready: its passphrase must come from the token first.
@@ -116,7 +116,7 @@ impl Front {
         let mut flight = self.flight(client, id, Work::Hmac(key));
         flight.part = ("secret".to_owned(), hmac.message);
         flight.note = Some(note);
-        self.dispatch(flight, None);
+        self.dispatch(flight);
     }
 
     pub(super) fn flight(&self, client: Client, id: Option<Json>, work: Work) -> Flight {
@@ -125,9 +125,11 @@ impl Front {
             id,
             work,
             began: self.now,
+            asked: self.now,
             worker: None,
             told: false,
             tried: Vec::new(),
+            refusals: Vec::new(),
             part: Default::default(),
             note: None,
         }
@@ -163,7 +165,7 @@ impl Front {
         };
         let mut flight = self.flight(client, id, Work::Passphrase(Box::new((Arc::new(record), again))));
         flight.part = ("passphrase".to_owned(), Vec::new());
-        self.dispatch(flight, None);
+        self.dispatch(flight);
     }
 
     /// The next message of a request to a token; or its answer, where there is none.
@@ -179,7 +181,8 @@ impl Front {
             Ok(Some(part)) => {
                 flight.part = (part.slot, part.message);
                 flight.tried.clear();
-                self.dispatch(flight, None);
+                flight.refusals.clear();
+                self.dispatch(flight);
             }
             Ok(None) => {
                 let signed = composing.with_dependent_mut(|_, composed| {
@@ -202,12 +205,12 @@ impl Front {
     }
 
     /// Hands the message at hand to the first token that holds the key and can be had, of those that were not tried yet.
-    fn dispatch(&mut self, mut flight: Flight, mut refusal: Option<Error>) {
+    fn dispatch(&mut self, mut flight: Flight) {
         let record = match &flight.work {
             Work::Sign(composing) => &composing.borrow_owner().record,
             Work::Hmac(key) => &key.record,
             Work::Passphrase(waiting) => &*waiting.0,
-            Work::Worker | Work::Probe | Work::Seal(_) => return,
+            Work::Worker | Work::Errand | Work::Probe | Work::Seal(_) => return,
         };
         let slot = &flight.part.0;
         let mut holders: Vec<_> = record
@@ -234,17 +237,16 @@ impl Front {
         });
         for (worker, token, object) in holders {
             let Some(worker) = worker else {
-                refusal.get_or_insert_with(|| {
-                    Error::new(
-                        Code::TokenMissing,
-                        format!("there is no token named {token:?} in config.toml"),
-                    )
-                    .fix("set it up again: hsmsign init; then: hsmsign agent reload")
-                });
+                let error = Error::new(
+                    Code::TokenMissing,
+                    format!("there is no token named {token:?} in config.toml"),
+                )
+                .fix("set it up again: hsmsign init; then: hsmsign agent reload");
+                flight.refused(&token, error);
                 continue;
             };
             if let Err(error) = self.start(worker) {
-                refusal.get_or_insert(error);
+                flight.refused(&token, error);
                 continue;
             }
             let place = match frame::place(&object, algorithm) {
@@ -254,6 +256,7 @@ impl Front {
             flight.tried.push(worker);
             flight.worker = Some(worker);
             flight.told = true;
+            flight.asked = self.now;
             let message = std::mem::take(&mut flight.part.1);
             let (fetches, now) = (matches!(flight.work, Work::Passphrase(_)), self.now);
             let id = self.flights.put(flight);
@@ -269,7 +272,7 @@ impl Front {
             self.flights.keep_message(id, message);
             return;
         }
-        let error = refusal.unwrap_or_else(|| {
+        let error = none_could(std::mem::take(&mut flight.refusals)).unwrap_or_else(|| {
             failed(format!("the key {name} has no {} on any token", flight.part.0)).fix("import it again")
         });
         self.refuse_flight(flight, &error);
@@ -341,33 +344,53 @@ impl Front {
         };
         let number = flight.worker.take();
         flight.told = false;
+        if let (Work::Errand, Some(number)) = (&flight.work, number) {
+            self.workers[number].stop(&self.launcher);
+        }
         match told {
             Told::Refused(error) => {
                 let elsewhere = elsewhere(error.code());
+                if let (Some(number), Code::WrongPin) = (number, error.code()) {
+                    self.counts.metrics.pin_refused(&self.workers[number].token);
+                }
+                // What it cannot do at all says nothing of how it is.
+                let sick = !matches!(error.code(), Code::Unsupported | Code::TooLarge);
                 if let Some(number) = number
-                    && elsewhere
+                    && (elsewhere && sick || matches!(flight.work, Work::Probe))
                 {
                     self.workers[number].is_sick(error.clone(), self.now);
                 }
                 match flight.work {
                     Work::Probe | Work::Seal(_) => {}
-                    Work::Worker => self.refuse_flight(flight, &error),
-                    _ if elsewhere => self.dispatch(flight, Some(error)),
+                    Work::Worker | Work::Errand => self.refuse_flight(flight, &error),
+                    _ if elsewhere && let Some(number) = number => {
+                        flight.refused(&self.workers[number].token, error);
+                        self.dispatch(flight);
+                    }
                     _ => self.refuse_flight(flight, &error),
                 }
             }
             Told::Done(bytes) => {
                 if let Some(number) = number {
-                    self.workers[number].is_well();
+                    let computed = matches!(flight.work, Work::Sign(_) | Work::Hmac(_));
+                    self.workers[number].is_well(computed);
+                    if computed {
+                        let took = self.now - flight.asked;
+                        self.counts.metrics.answered(&self.workers[number].token, took);
+                    }
                 }
                 self.done(flight, bytes);
             }
+            // Told of no request.
+            Told::Tried(_) => {}
             Told::Data(secret) => {
                 if let Work::Passphrase(waiting) = flight.work {
                     let (record, again) = *waiting;
                     self.passphrases.insert(record.name.clone(), secret);
+                    let whose = flight.client;
                     let Some(caller) = self
-                        .client(flight.client.index)
+                        .client(whose.index)
+                        .filter(|client| client.generation == whose.generation)
                         .map(|client| client.caller.clone())
                     else {
                         return;
@@ -404,7 +427,7 @@ impl Front {
                 let line = super::ops::ok(flight.id.as_ref(), &format!("\"mac_base64\":\"{mac}\""));
                 self.answer(flight.client, line);
             }
-            Work::Worker => {
+            Work::Worker | Work::Errand => {
                 let members = String::from_utf8(bytes).unwrap_or_default();
                 let line = super::ops::ok(flight.id.as_ref(), &members);
                 self.answer(flight.client, line);
@@ -426,19 +449,19 @@ impl Front {
         let Some(due) = self.road.log().seal_due(at_the_end) else {
             return false;
         };
-        let job = super::super::job::seal(&due.message());
         let nobody = Client {
             index: u32::MAX,
             generation: 0,
             place: 0,
         };
         let token = self.workers[number].token.clone();
+        let message = due.message();
         let mut flight = self.flight(nobody, None, Work::Seal(Box::new((due, token))));
         flight.worker = Some(number);
         flight.told = true;
         let id = self.flights.put(flight);
         let now = self.now;
-        self.workers[number].ask(id, &Ask::Job(&job), Vec::new(), now);
+        self.workers[number].ask(id, &Ask::Seal(&message), Vec::new(), now);
         true
     }
 
@@ -464,6 +487,12 @@ impl Front {
             } else {
                 "it was not signed"
             };
+            if matches!(flight.work, Work::Errand) {
+                let refusal = failed(format!("the command's process ended: {}", error.message()))
+                    .fix("it was done whole or not at all: see `hsmsign list`");
+                self.refuse(flight.client, flight.id.as_ref(), &refusal);
+                continue;
+            }
             let refusal = Error::new(
                 Code::TokenBusy,
                 format!("token {token} gave no answer: {}; {may}", error.message()),
@@ -471,17 +500,12 @@ impl Front {
             .fix("send the request again; its nonce is not used twice");
             match flight.work {
                 Work::Probe | Work::Seal(_) => {}
-                Work::Worker => self.refuse_flight(flight, &refusal),
-                _ => self.dispatch(flight, Some(refusal)),
+                Work::Worker | Work::Errand => self.refuse_flight(flight, &refusal),
+                _ => {
+                    flight.refused(&token, refusal);
+                    self.dispatch(flight);
+                }
             }
         }
     }
-}
-
-/// Whether another token may still do what one did not.
-const fn elsewhere(code: Code) -> bool {
-    matches!(
-        code,
-        Code::TokenMissing | Code::TokenBusy | Code::TokenLocked | Code::WrongPin
-    )
 }

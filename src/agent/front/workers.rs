@@ -1,6 +1,7 @@
 //! The workers, as the front sees them.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     os::fd::{AsFd as _, OwnedFd},
     time::{Duration, Instant},
@@ -14,6 +15,7 @@ use rustix::{
 use super::poll::Interest;
 use crate::{
     agent::{
+        errand,
         frame::{self, Ask, Told},
         launcher, wire,
     },
@@ -27,8 +29,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long one that answers is passed over where another token will do, after it missed its device.
 const SICK: Duration = Duration::from_secs(2);
 
+/// How long one that owes an answer is asked for more where another token will do.
+const SLOW: Duration = Duration::from_secs(2);
+
 /// The front's end of the launcher.
-pub struct Launcher(OwnedFd);
+pub struct Launcher {
+    socket: OwnedFd,
+    /// Whether it failed to answer.
+    broken: Cell<bool>,
+}
+
+/// That the launcher is not what it should be: without it no worker can be started.
+pub fn launcher_gone(what: &str) -> Error {
+    failed(format!("the process that starts the workers {what}"))
+        .fix("start the agent again: hsmsign agent start; under systemd it starts again by itself")
+}
 
 impl Launcher {
     /// Starts it.
@@ -43,30 +58,50 @@ impl Launcher {
             .stdout(std::process::Stdio::null())
             .spawn()
             .map_err(|error| failed(format!("the launcher cannot be started: {error}")))?;
-        Ok(Self(ours))
+        Ok(Self {
+            socket: ours,
+            broken: Cell::new(false),
+        })
+    }
+
+    /// Its socket.
+    pub const fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// Whether no worker can be started any more.
+    pub const fn is_broken(&self) -> bool {
+        self.broken.get()
     }
 
     fn start_worker(&self, token: &str) -> Result<(OwnedFd, u32)> {
-        let lost = |what: &str| failed(format!("the launcher {what}")).fix("restart the agent");
+        let lost = |what: &str| {
+            self.broken.set(true);
+            launcher_gone(what)
+        };
+        if self.is_broken() {
+            return Err(launcher_gone("does not answer"));
+        }
         if token.chars().any(char::is_control) {
             return Err(failed("the token's name holds a control character"));
         }
-        wire::send_all(&self.0, format!("start {token}\n").as_bytes(), &[]).map_err(|_| lost("is gone"))?;
+        let line = format!("start {token}\n");
+        wire::send_all(&self.socket, line.as_bytes(), &[]).map_err(|_| lost("has ended"))?;
         let mut line = Vec::new();
         let mut fds = VecDeque::new();
         while line.last() != Some(&b'\n') {
-            let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
+            let mut ready = [PollFd::new(&self.socket, PollFlags::IN)];
             let patience = Timespec {
-                tv_sec: 10,
+                tv_sec: 5,
                 tv_nsec: 0,
             };
             if poll(&mut ready, Some(&patience)) == Ok(0) {
                 return Err(lost("does not answer"));
             }
             let mut room = [0; 512];
-            match wire::receive(&self.0, &mut room, &mut fds) {
+            match wire::receive(&self.socket, &mut room, &mut fds) {
                 Ok(read) if read > 0 => line.extend_from_slice(&room[..read]),
-                _ => return Err(lost("is gone")),
+                _ => return Err(lost("has ended")),
             }
         }
         let line = String::from_utf8_lossy(&line);
@@ -80,7 +115,7 @@ impl Launcher {
     }
 
     fn stop(&self, pid: u32) {
-        let _ = wire::send_all(&self.0, format!("stop {pid}\n").as_bytes(), &[]);
+        let _ = wire::send_all(&self.socket, format!("stop {pid}\n").as_bytes(), &[]);
     }
 }
 
@@ -94,8 +129,10 @@ pub struct Worker {
     pub generation: u32,
     /// Whether it was locked by the user: it is not started before it is unlocked.
     pub locked: bool,
-    /// Since when it failed without a success, and how often.
+    /// How often it ended since it last computed something.
     failures: u32,
+    /// When it was started last.
+    started: Option<Instant>,
     not_before: Option<Instant>,
     /// Until when another token is preferred.
     sick_until: Option<Instant>,
@@ -130,6 +167,7 @@ impl Worker {
             generation: 0,
             locked: false,
             failures: 0,
+            started: None,
             not_before: None,
             sick_until: None,
             last_error: None,
@@ -137,6 +175,11 @@ impl Worker {
             open: false,
             interest: Interest::READ,
         }
+    }
+
+    /// Whether it holds no token, and does commands for those who may not read the agent's files.
+    pub fn does_errands(&self) -> bool {
+        self.token == errand::NAME
     }
 
     /// Whether it runs.
@@ -158,6 +201,7 @@ impl Worker {
     pub fn is_healthy(&self, now: Instant) -> bool {
         !self.locked
             && self.sick_until.is_none_or(|until| until <= now)
+            && self.owes_since().is_none_or(|since| now < since + SLOW)
             && (self.is_running() || self.not_before.is_none_or(|until| until <= now))
     }
 
@@ -211,6 +255,7 @@ impl Worker {
         let nonblocking = rustix::io::ioctl_fionbio(&socket, true);
         nonblocking.map_err(|error| failed(format!("the worker's socket cannot be set up: {error}")))?;
         self.generation = self.generation.wrapping_add(1);
+        self.started = Some(now);
         let length = u32::try_from(config.len()).unwrap_or(u32::MAX);
         self.running = Some(Running {
             socket,
@@ -314,14 +359,21 @@ impl Worker {
             let done = take(&mut running.input, told)?;
             running.input.drain(..done);
         }
-        running.asked = running.asked.saturating_sub(told.len() - before);
+        let answers = told[before..]
+            .iter()
+            .filter(|(_, told)| !matches!(told, Told::Tried(_)))
+            .count();
+        running.asked = running.asked.saturating_sub(answers);
         running.progress = now;
         Ok(())
     }
 
-    /// It answered well.
-    pub fn is_well(&mut self) {
-        self.failures = 0;
+    /// It answered well. Only what it `computed` says that it will go on: one may open its token each time, and die of
+    /// the next signature.
+    pub fn is_well(&mut self, computed: bool) {
+        if computed {
+            self.failures = 0;
+        }
         self.not_before = None;
         self.sick_until = None;
         self.open = true;
@@ -337,6 +389,9 @@ impl Worker {
 
     /// It ended by itself, or must be ended: it is started again after a pause that doubles.
     pub fn failed(&mut self, error: Error, now: Instant) {
+        if self.started.is_some_and(|started| started + LONGEST_PAUSE < now) {
+            self.failures = 0;
+        }
         let pause = FIRST_PAUSE
             .saturating_mul(1 << self.failures.min(16))
             .min(LONGEST_PAUSE);

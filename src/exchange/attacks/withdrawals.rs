@@ -6,6 +6,60 @@ use crate::{
     request::Request,
 };
 
+/// A file whose message has an endpoint's word in place of method and path.
+fn by_words(message: &str) -> Scheme {
+    let text = format!(
+        r#"
+id = "x"
+name = "X"
+hosts = ["x.com"]
+key = {{ algorithm = "hmac-sha256", secret = "ascii", encoding = "hex" }}
+params = {{ default = "query" }}
+signature = {{ message = "{message}" }}
+[endpoints]
+"GET /withdrawals" = "withdrawals"
+"POST /withdrawals" = "withdraw"
+"GET /funds" = "funds"
+"PUT /withdrawals/now" = "funds"
+[withdrawal]
+paths = ["POST /withdrawals*", "PUT /withdrawals*"]
+"#
+    );
+    Scheme::parse(&text, "x").unwrap()
+}
+
+#[test]
+fn an_endpoints_word_tells_a_question_from_a_withdrawal_where_it_stands_apart() {
+    let moves = |scheme: &Scheme, method: &str, path: &str| {
+        let line = format!(r#"{{"method":"{method}","path":"{path}","query":"a=1"}}"#);
+        let request = Request::parse_line(&line).unwrap();
+        let prepared = scheme
+            .prepare(&request, scheme.kind(None).unwrap(), None)
+            .unwrap();
+        prepared.moves_money().is_some()
+    };
+    for apart in [
+        "{endpoint}&{query}",
+        "do={endpoint}{when(query, '&', query)}",
+        "{query}&{endpoint}",
+    ] {
+        let scheme = by_words(apart);
+        assert!(!moves(&scheme, "GET", "/withdrawals"), "{apart}");
+        assert!(moves(&scheme, "POST", "/withdrawals"), "{apart}");
+        // The word is that of a withdrawal too.
+        assert!(moves(&scheme, "GET", "/funds"), "{apart}");
+    }
+    // `withdrawals` and `a=1` could be `withdraw` and `alsa=1`.
+    for joined in [
+        "{endpoint}{query}",
+        "{endpoint}s{query}",
+        "{query}{endpoint}",
+        "{hex(endpoint, query)}",
+    ] {
+        assert!(moves(&by_words(joined), "GET", "/withdrawals"), "{joined}");
+    }
+}
+
 #[test]
 fn plain_withdrawals_are_seen() {
     for path in [
@@ -43,6 +97,10 @@ fn plain_withdrawals_are_seen() {
         r#"{"method":"POST","path":"/subaccounts/transfer","json":{}}"#,
     );
     withdrawal(
+        "backpack",
+        r#"{"method":"POST","path":"/wapi/v1/capital/withdrawals","json":{}}"#,
+    );
+    withdrawal(
         "bittrex",
         r#"{"method":"GET","path":"/api/v1.1/account/withdraw"}"#,
     );
@@ -52,6 +110,7 @@ fn plain_withdrawals_are_seen() {
         ("bitfinex", "POST", "/v2/auth/w/order/submit"),
         ("poloniex", "POST", "/orders"),
         ("bittrex", "GET", "/api/v1.1/market/cancel"),
+        ("backpack", "GET", "/wapi/v1/capital/withdrawals"),
         ("binance", "POST", "/api/v3/order"),
         ("binance", "GET", "/api/v3/myTrades?symbol=BTCUSDT&fromId=1"),
     ] {

@@ -7,6 +7,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 mod time;
+mod words;
 
 use serde::de::DeserializeOwned;
 use toml::Value;

@@ -8,19 +8,19 @@ use crate::{
 
 /// A place in JSON: names of members, numbers of list items, and `*` for every item of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field(Vec<String>);
+pub struct Field(pub(super) Vec<String>);
 
 /// A field, and what of it makes an answer an error.
 #[derive(Debug, Clone)]
 pub(super) struct ErrorRule {
-    field: Field,
-    when: When,
-    text: Option<Field>,
+    pub field: Field,
+    pub when: When,
+    pub text: Option<Field>,
 }
 
 /// What of a field makes an answer an error. A field that is not there makes none.
 #[derive(Debug, Clone)]
-enum When {
+pub(super) enum When {
     NonEmpty,
     Negative,
     Is(Vec<String>),

@@ -83,6 +83,15 @@ impl fmt::Display for Refused {
 impl From<Refused> for TokenError {
     fn from(refused: Refused) -> Self {
         let text = refused.to_string();
+        if matches!(
+            refused.code,
+            CKR_DEVICE_REMOVED | CKR_TOKEN_NOT_PRESENT | CKR_TOKEN_NOT_RECOGNIZED
+        ) {
+            return Self::Missing {
+                what: text,
+                fix: "see that the token's device is plugged in and its folder is there".to_owned(),
+            };
+        }
         match refused.kind() {
             Kind::Handle | Kind::Session => Self::Stale(text),
             Kind::Transient => Self::Transient(text),

@@ -29,6 +29,7 @@ pub(super) fn put(
             what: "a data object".into(),
             actual: data.len(),
             limit: LONGEST,
+            fix: "use another token".to_owned(),
         };
         return Err(too_large.into());
     }
@@ -84,6 +85,7 @@ pub(super) fn get(module: &Module, session: SessionHandle, object: ObjectHandle)
             what: "a data object".into(),
             actual: len,
             limit: LONGEST,
+            fix: "use another token".to_owned(),
         }
         .into());
     }

@@ -47,8 +47,8 @@ pub(super) fn handle(opened: &Opened, session: SessionHandle, key: &KeyRef) -> R
     if let Some(object) = opened.known(key) {
         return Ok(object);
     }
-    let KeyRef::Object { class, id } = key;
-    let found = by_id(&opened.module, session, *class, id, 2)?;
+    let (class, id) = key.object()?;
+    let found = by_id(&opened.module, session, class, id, 2)?;
     match found[..] {
         // opencryptoki gives one object two handles where threads or processes make objects at the same time.
         [object] | [object, _] if found.len() == 1 || is_opencryptoki(&opened.identity.module) => {
@@ -149,7 +149,7 @@ impl KeyRef {
                 class: Class::Public,
                 id: id.clone(),
             }),
-            Self::Object { .. } => None,
+            Self::Object { .. } | Self::Credential { .. } | Self::Slot { .. } => None,
         }
     }
 }

@@ -127,6 +127,7 @@ pub(super) fn climb(
                     },
                     hardening: hardening(module, session, object, &only),
                     rung,
+                    attestation: None,
                 });
             }
             Err(refused) if refused.is_about_the_template() => refusal = refusal.or(Some(refused)),

@@ -65,6 +65,7 @@ impl Loaded {
                 path.display()
             )));
         }
+        crate::process::remember_libraries();
         let module = Module::load(path).map_err(|why| missing(path, &why))?;
         let gate = RwLock::new(State {
             epoch: 0,

@@ -6,7 +6,6 @@ use super::{
     Pkcs11Token, choose::Present, codes::Refused, find::is_opencryptoki, module::SessionHandle, open::Stop,
 };
 use crate::{
-    error::{Code, Error},
     secret::Secret,
     token::{PinRequest, Result, TokenError},
 };
@@ -44,6 +43,7 @@ impl Pkcs11Token {
         let keypad = token.has(CKF_PROTECTED_AUTHENTICATION_PATH);
         if !keypad && pin.is_none() {
             let request = PinRequest {
+                what: None,
                 label: label.clone(),
                 serial: token.identity.serial.clone(),
                 count_low: token.has(CKF_USER_PIN_COUNT_LOW),
@@ -114,27 +114,13 @@ impl Pkcs11Token {
     }
 
     pub(super) fn ask(&self, request: &PinRequest) -> Result<Secret> {
-        self.pin.pin(request).map_err(|error| keep_code(&error))
+        self.pin
+            .pin(request)
+            .map_err(|error| TokenError::of_provider(&error))
     }
 }
 
 /// Whether the module's login is known to fail when another process logs in at that moment.
 fn breaks_when_shared(module: &str) -> bool {
     is_opencryptoki(module) || module.to_lowercase().contains("softhsm")
-}
-
-/// An error of a PIN provider as a token's, with its meaning kept.
-fn keep_code(error: &Error) -> TokenError {
-    let fix = error.remedy().unwrap_or("see `hsmsign token`").to_owned();
-    match error.code() {
-        Code::WrongPin => TokenError::RefusedBefore {
-            what: error.message().to_owned(),
-            fix,
-        },
-        Code::Failed => TokenError::Failed(error.message().to_owned()),
-        _ => TokenError::Locked {
-            what: error.message().to_owned(),
-            fix,
-        },
-    }
 }

@@ -254,8 +254,8 @@ impl Token for Pkcs11Token {
         self.run(|opened| {
             opened.reading(|session| {
                 let object = find::handle(opened, session, key)?;
-                let KeyRef::Object { class, .. } = key;
-                for kind in find::values(*class) {
+                let (class, _) = key.object()?;
+                for kind in find::values(class) {
                     // An honest length of nothing is no proof either way, so the value itself is asked for as well.
                     let length = opened.module.attribute_len(session, object, *kind)?;
                     let mut value = [0; 512];
@@ -291,8 +291,9 @@ impl Token for Pkcs11Token {
             opened.forget(key);
             opened.writing(|session| {
                 // The public half of a pair goes with the private one.
-                for KeyRef::Object { class, id } in [Some(key.clone()), key.partner()].into_iter().flatten() {
-                    for object in find::by_id(&opened.module, session, class, &id, 16)? {
+                for key in [Some(key.clone()), key.partner()].into_iter().flatten() {
+                    let (class, id) = key.object()?;
+                    for object in find::by_id(&opened.module, session, class, id, 16)? {
                         opened.module.destroy_object(session, object)?;
                     }
                 }
@@ -315,6 +316,6 @@ impl Token for Pkcs11Token {
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
             .map(|now| now.number);
-        self.renew(seen.or(Some(0)))
+        self.renew(seen)
     }
 }

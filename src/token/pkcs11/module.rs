@@ -32,6 +32,9 @@ struct InitializeArgs {
     reserved: *mut std::ffi::c_void,
 }
 
+/// How many slots or mechanisms are read at most, whatever the module says that it has.
+const MOST_LISTED: usize = 1 << 16;
+
 /// Calls one of the module's functions and tells a refusal by its name.
 macro_rules! call {
     ($module:expr, $function:ident($($argument:expr),*)) => {
@@ -96,7 +99,7 @@ impl Module {
         let mut count = 0;
         call!(self, C_GetSlotList(CK_TRUE, ptr::null_mut(), &mut count))?;
         // A token may come between the two calls.
-        let mut slots = vec![0; count as usize + 4];
+        let mut slots = vec![0; listed(count) + 4];
         count = slots.len() as CK_ULONG;
         call!(self, C_GetSlotList(CK_TRUE, slots.as_mut_ptr(), &mut count))?;
         slots.truncate(count as usize);
@@ -116,7 +119,8 @@ impl Module {
     pub fn mechanisms(&self, slot: CK_SLOT_ID) -> Answer<Vec<CK_MECHANISM_TYPE>> {
         let mut count = 0;
         call!(self, C_GetMechanismList(slot, ptr::null_mut(), &mut count))?;
-        let mut mechanisms = vec![0; count as usize];
+        let mut mechanisms = vec![0; listed(count)];
+        count = mechanisms.len() as CK_ULONG;
         call!(
             self,
             C_GetMechanismList(slot, mechanisms.as_mut_ptr(), &mut count)
@@ -291,7 +295,8 @@ impl Module {
         .map(|()| pair)
     }
 
-    /// Signs in one C_SignInit and one C_Sign; answers how many bytes of `signature` were filled.
+    /// Signs in one C_SignInit and one C_Sign; answers how long the module says that the signature is, which may be more
+    /// than there is.
     ///
     /// After a refusal the session may still have the operation active and is not to be used again.
     pub fn sign(
@@ -310,8 +315,13 @@ impl Module {
             self,
             C_Sign(session, data, count, signature.as_mut_ptr(), &mut len)
         )?;
-        Ok((len as usize).min(signature.len()))
+        Ok(len as usize)
     }
+}
+
+/// How many entries of a list are read, of as many as the module says that it has.
+fn listed(count: CK_ULONG) -> usize {
+    usize::try_from(count).unwrap_or(MOST_LISTED).min(MOST_LISTED)
 }
 
 pub(super) fn parts(template: &[Attribute<'_>]) -> (*mut CK_ATTRIBUTE, CK_ULONG) {

@@ -256,6 +256,7 @@ fn imported(
         },
         hardening: ladder::hardening(module, session, object, allowed(algorithm)),
         rung,
+        attestation: None,
     }
 }
 
@@ -279,7 +280,16 @@ pub(super) fn sign(
         (_, SignInput::Message(message)) => run(CKM_SHA256_RSA_PKCS, message)?,
         (_, SignInput::Digest(digest)) => run(CKM_RSA_PKCS, &[&DIGEST_INFO[..], digest].concat())?,
     };
-    Ok(signature[..len].to_vec())
+    let expected = match algorithm {
+        SignatureAlgorithm::Ed25519 | SignatureAlgorithm::P256 => 64,
+        SignatureAlgorithm::Rsa2048 => 256,
+        SignatureAlgorithm::Rsa3072 => 384,
+        SignatureAlgorithm::Rsa4096 => 512,
+    };
+    match signature.get(..len) {
+        Some(made) if len == expected => Ok(made.to_vec()),
+        _ => Err(TokenError::Failed(format!("the token made a signature of {len} bytes")).into()),
+    }
 }
 
 /// The public key that the token made.

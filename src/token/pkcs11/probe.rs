@@ -6,7 +6,7 @@ use super::{Pkcs11Token, choose::present, init::is_hardware, ladder::mechanism, 
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
     secret::{BlockKey, Secret},
-    token::{Capabilities, KeyMeta, ObjectId, Result, SignInput, Token as _, TokenError},
+    token::{Capabilities, KeyMeta, ObjectId, Result, SignInput, Token as _, TokenError, Wishes},
 };
 
 impl Pkcs11Token {
@@ -39,6 +39,8 @@ impl Pkcs11Token {
                 wrong_pin: cost_of_a_wrong_pin(&token.identity.module).to_owned(),
                 hardware: is_hardware(module, &token),
                 data_objects: true,
+                touch: false,
+                slots: false,
             })
         })
     }
@@ -107,6 +109,7 @@ fn probe_meta() -> Result<KeyMeta> {
     Ok(KeyMeta {
         id: ObjectId::random()?,
         label: "hsmsign:probe".to_owned(),
+        wishes: Wishes::default(),
     })
 }
 

@@ -141,7 +141,7 @@ impl Bench<'_> {
                     self.module
                         .sign(session, mechanism, object, &evidence.message, &mut mac)
                 });
-                made.is_ok_and(|len| mac[..len] == evidence.mac)
+                made.is_ok_and(|len| mac.get(..len) == Some(&evidence.mac[..]))
             }
             Evidence::Public(public) => {
                 let Ok(session) = self.module.open_session(self.slot, true) else {

@@ -171,7 +171,7 @@ fn told(bench: &Bench<'_>, known: &[u8], key: impl Fn(SessionHandle) -> Answer<O
     let evidence = MacEvidence {
         algorithm,
         message: Vec::new(),
-        mac: mac[..len].to_vec(),
+        mac: mac.get(..len)?.to_vec(),
     };
     let mut candidate = Secret::with_capacity(known.len() + 1).ok()?;
     candidate.push(known);

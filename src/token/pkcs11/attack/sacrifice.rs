@@ -6,7 +6,7 @@ use crate::{
     private_key::PrivateKey,
     secret::{BlockKey, Secret},
     token::{
-        KeyMeta, KeyRef, Result, Token as _, TokenError,
+        KeyMeta, KeyRef, Result, Token as _, TokenError, Wishes,
         extraction::{Evidence, MacEvidence},
     },
 };
@@ -28,6 +28,7 @@ impl Sacrifice {
         let meta = KeyMeta {
             id: job.id.clone(),
             label: LABEL.to_owned(),
+            wishes: Wishes::default(),
         };
         match job.algorithm {
             Algorithm::Mac(algorithm) => Self::mac(token, algorithm, &meta),

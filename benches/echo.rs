@@ -1,0 +1,47 @@
+//! What a round trip over two processes costs at least: `echo SOCKET` passes what comes to a second process and back.
+//!
+//! The agent is measured against it: a front and a worker cost a client no less than this.
+
+use std::{
+    error::Error,
+    io::{Read, Write},
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
+    process::{Command, Stdio},
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let mut room = vec![0; 64 << 10];
+    let [socket] = &arguments[..] else {
+        // The second process: standard input is a socket.
+        let stdin = std::io::stdin();
+        loop {
+            let read = rustix::io::read(&stdin, &mut room)?;
+            if read == 0 {
+                return Ok(());
+            }
+            rustix::io::write(&stdin, &room[..read])?;
+        }
+    };
+    let listener = UnixListener::bind(socket)?;
+    let (mut ours, theirs) = UnixStream::pair()?;
+    let mut second = Command::new(std::env::current_exe()?)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .spawn()?;
+    let (mut client, _) = listener.accept()?;
+    loop {
+        let read = client.read(&mut room)?;
+        if read == 0 {
+            break;
+        }
+        ours.write_all(&room[..read])?;
+        let read = ours.read(&mut room)?;
+        client.write_all(&room[..read])?;
+    }
+    drop(ours);
+    second.wait()?;
+    Ok(())
+}

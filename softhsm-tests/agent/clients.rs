@@ -1,0 +1,278 @@
+//! Clients that behave badly: they dribble, do not read, leave in the middle, take every descriptor, hand over some.
+
+use std::{
+    io::{Read as _, Write as _},
+    os::{fd::AsFd as _, unix::net::UnixStream},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use hsmsign::agent::wire::send_all;
+
+use crate::{
+    bench::{Place, random::Random},
+    running::{BALANCE, Connection, Running, nonce, until},
+};
+
+/// How many descriptors a process has open; of the agent, only root may look.
+fn open_files(pid: i32) -> Option<usize> {
+    let looked = std::fs::read_dir(format!("/proc/{pid}/fd"));
+    if looked.is_err() {
+        eprintln!("SKIPPED: the descriptors of a hardened process are for root to see");
+    }
+    Some(looked.ok()?.count())
+}
+
+#[test]
+fn a_line_that_comes_byte_by_byte_is_a_line() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut slow: Vec<_> = (0..50).map(|_| agent.connect()).collect();
+    let mut quick = agent.connect();
+    for byte in format!("{BALANCE}\n").bytes() {
+        for connection in &mut slow {
+            connection.send(&[byte]);
+        }
+        let begun = Instant::now();
+        assert_eq!(quick.ask(BALANCE)["ok"], true);
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
+    let mut given: Vec<_> = slow
+        .iter_mut()
+        .map(|connection| nonce(&connection.answer()))
+        .collect();
+    given.sort_unstable();
+    given.dedup();
+    assert_eq!(given.len(), 50);
+}
+
+#[test]
+fn whoever_sends_no_more_gets_the_answers_that_are_due() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    for lines in [1, 64, 500] {
+        let mut connection = agent.connect();
+        connection.send(format!("{BALANCE}\n").repeat(lines).as_bytes());
+        connection.end();
+        for line in 0..lines {
+            assert_eq!(connection.answer()["ok"], true, "{line} of {lines}");
+        }
+        assert_eq!(connection.read(), None);
+    }
+    until("they are gone", || agent.status()["connections"] == 1);
+}
+
+#[test]
+fn whoever_leaves_at_any_moment_leaves_nothing_behind() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut random = Random::new(0x6c65_6176);
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    let before = open_files(agent.pid());
+    let mut seen = 0;
+    for _ in 0..300 {
+        let mut connection = agent.connect();
+        let sent = format!("{BALANCE}\n").repeat(1 + usize::try_from(random.below(80)).unwrap());
+        let cut = usize::try_from(random.below(sent.len() as u64)).unwrap();
+        connection.try_send(&sent.as_bytes()[..cut]);
+        let mut room = vec![0; usize::try_from(random.below(3000)).unwrap()];
+        connection.stream().set_nonblocking(true).unwrap();
+        std::thread::sleep(Duration::from_micros(random.below(8000)));
+        seen += connection.stream().read(&mut room).unwrap_or(0);
+    }
+    assert!(seen > 0);
+    until("all are gone", || {
+        let status = agent.status();
+        status["connections"] == 1 && status["in_flight"] == 0
+    });
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    until("their descriptors are closed", || {
+        open_files(agent.pid()) <= before
+    });
+}
+
+#[test]
+fn answers_for_whoever_does_not_read_are_bounded() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut deaf: Vec<_> = (0..12).map(|_| agent.connect()).collect();
+    let flood = format!("{BALANCE}\n").repeat(200);
+    for connection in &mut deaf {
+        connection.stream().set_nonblocking(true).unwrap();
+    }
+    let begun = Instant::now();
+    let mut hears = agent.connect();
+    let mut longest = Duration::ZERO;
+    while begun.elapsed() < Duration::from_secs(4) {
+        for connection in &mut deaf {
+            let _ = connection.stream().write(flood.as_bytes());
+        }
+        let asked = Instant::now();
+        assert_eq!(hears.ask(BALANCE)["ok"], true);
+        longest = longest.max(asked.elapsed());
+    }
+    assert!(longest < Duration::from_secs(3), "{longest:?}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
+    let kib: usize = status
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("VmRSS:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse()
+                .ok()
+        })
+        .unwrap();
+    assert!(kib < 80 << 10, "{kib} KiB for 12 clients");
+}
+
+#[test]
+fn unfinished_lines_of_some_cost_the_others_nothing() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let chunk = vec![b'x'; 1 << 20];
+    let mut hoarders: Vec<_> = (0..7).map(|_| agent.connect()).collect();
+    let mut other = agent.connect();
+    for _ in 0..15 {
+        for connection in &mut hoarders {
+            connection.send(&chunk);
+        }
+        assert_eq!(other.ask(BALANCE)["ok"], true);
+    }
+    // In two parts, with a pause: for a moment this one holds an unfinished line too.
+    for _ in 0..5 {
+        other.send(&BALANCE.as_bytes()[..30]);
+        std::thread::sleep(Duration::from_millis(5));
+        other.send(&BALANCE.as_bytes()[30..]);
+        other.send(b"\n");
+        assert_eq!(other.answer()["ok"], true);
+    }
+    let mut refused = 0;
+    for connection in &mut hoarders {
+        connection.send(b"\n");
+        let answer = connection.answer();
+        refused += usize::from(answer["error"]["code"] == "too-large");
+        assert_eq!(connection.ask(BALANCE)["ok"], true);
+    }
+    assert!(
+        (3..7).contains(&refused),
+        "{refused} of 7 lines of 15 MiB were given up"
+    );
+}
+
+#[test]
+fn descriptors_that_nobody_asked_for_are_closed() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    let Some(before) = open_files(agent.pid()) else {
+        return;
+    };
+    let (pipe, _writer) = std::io::pipe().unwrap();
+    let four = [pipe.as_fd(); 4];
+    // With whole lines, with many lines, with single bytes of a line that does not end.
+    let mut connection = agent.connect();
+    for _ in 0..200 {
+        send_all(connection.stream(), format!("{BALANCE}\n").as_bytes(), &four).unwrap();
+        assert_eq!(connection.answer()["ok"], true);
+    }
+    until("those of whole lines are closed", || {
+        open_files(agent.pid()).unwrap() <= before + 1
+    });
+    let mut many: Vec<_> = (0..100).map(|_| agent.connect()).collect();
+    for _ in 0..20 {
+        for connection in &mut many {
+            send_all(connection.stream(), b"x", &four).unwrap();
+        }
+    }
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    let now = open_files(agent.pid()).unwrap();
+    assert!(now <= before + 101 + 64 + 8, "{now} after {before}");
+    for connection in &mut many {
+        connection.send(b"\n");
+        assert_eq!(connection.answer()["error"]["code"], "bad-input");
+    }
+    until("none is left", || {
+        open_files(agent.pid()).unwrap() <= before + 101
+    });
+    // One that came with an earlier line is not taken for the PIN of a later one.
+    send_all(connection.stream(), b"{\"op\":\"ping\"}\n", &[pipe.as_fd()]).unwrap();
+    assert_eq!(connection.answer()["ok"], true);
+    let answer = connection.ask(r#"{"op":"unlock","pin":true}"#);
+    assert_eq!(answer["error"]["code"], "bad-input", "{answer}");
+}
+
+#[test]
+fn a_handed_over_connection_that_lingers_delays_nobody() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut out = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let _nobody_reads = listener.accept().unwrap();
+    rustix::net::sockopt::set_socket_linger(&out, Some(Duration::from_secs(20))).unwrap();
+    out.set_nonblocking(true).unwrap();
+    while out.write(&[0; 1 << 16]).is_ok() {}
+    let mut connection = agent.connect();
+    let line = format!("{BALANCE}\n");
+    send_all(connection.stream(), line.as_bytes(), &[out.as_fd()]).unwrap();
+    // From here on the agent alone has it; closed as it is, its last data would be waited for.
+    rustix::net::sockopt::set_socket_linger(&out, Some(Duration::from_secs(20))).unwrap();
+    drop(out);
+    let begun = Instant::now();
+    assert_eq!(connection.answer()["ok"], true);
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn without_descriptors_new_clients_are_told_and_old_ones_are_served() {
+    let Some(place) = Place::with_kraken() else { return };
+    let inner = place.command(&["agent"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 80; exec \"$@\"", "sh"]);
+    command
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .env_clear();
+    for (name, value) in inner.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command.current_dir(place.path());
+    let agent = Running::of(&place, command);
+    let mut kept = Vec::new();
+    let mut refused = 0;
+    for _ in 0..200 {
+        let mut connection = Connection::over(UnixStream::connect(agent.socket()).unwrap());
+        connection.try_send(b"{\"op\":\"ping\"}\n");
+        let answer = connection.answer();
+        if answer["ok"] == true {
+            kept.push(connection);
+        } else {
+            refused += 1;
+            assert_eq!(answer["error"]["code"], "token-busy", "{answer}");
+            assert!(
+                answer["error"]["fix"].as_str().unwrap().contains("ulimit"),
+                "{answer}"
+            );
+        }
+    }
+    assert!(
+        kept.len() >= 20 && refused >= 100,
+        "{} kept, {refused} refused",
+        kept.len()
+    );
+    for connection in &mut kept {
+        assert_eq!(connection.ask(BALANCE)["ok"], true);
+    }
+    // Its worker can still be started again.
+    let worker = {
+        let answer = kept[0].ask(r#"{"op":"status"}"#);
+        i32::try_from(answer["tokens"][0]["worker_pid"].as_i64().unwrap()).unwrap()
+    };
+    crate::running::kill(worker, rustix::process::Signal::KILL);
+    until("it signs again", || kept[0].ask(BALANCE)["ok"] == true);
+    kept.truncate(5);
+    until("there is room again", || {
+        Connection::over(UnixStream::connect(agent.socket()).unwrap()).ask(BALANCE)["ok"] == true
+    });
+}

@@ -1,0 +1,204 @@
+//! One key on several tokens.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    bench::{
+        Place,
+        random::{Random, rounds},
+    },
+    faulty::{self, Faulty, set},
+    running::{BALANCE, Running, nonce, until},
+};
+
+/// Two tokens that both hold the key, each behind a module that fails when it is told to. `second` comes first where the
+/// tokens are listed, `softhsm` where the key names them.
+fn both() -> Option<(Place, Faulty, Faulty)> {
+    let place = faulty::two()?;
+    let first = Faulty::before(&place, "softhsm")?;
+    let second = Faulty::before(&place, "second")?;
+    Some((place, first, second))
+}
+
+#[test]
+fn the_first_token_signs_and_the_next_where_it_cannot() {
+    let Some((place, first, second)) = both() else {
+        return;
+    };
+    set(&place, "call-timeout", 1);
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    for _ in 0..20 {
+        assert_eq!(connection.ask(BALANCE)["ok"], true);
+    }
+    assert_eq!((first.calls("C_SignInit"), second.calls("C_SignInit")), (20, 0));
+    // Each way to fail costs no request, and the first signs again when it can.
+    for fault in [
+        "C_Sign crash",
+        "C_Sign exit",
+        "C_Sign hang",
+        "C_Sign answer 0x32",
+        "C_SignInit answer 0xe0",
+        "C_Sign answer 0x5",
+        "C_Sign answer 0x101",
+        "C_Sign long",
+        "C_Sign short",
+    ] {
+        first.fail(fault);
+        connection.send(format!("{BALANCE}\n").repeat(10).as_bytes());
+        for _ in 0..10 {
+            let answer = connection.answer();
+            assert_eq!(answer["ok"], true, "{fault}: {answer}");
+        }
+        assert_eq!(agent.token("softhsm")["state"], "failing", "{fault}");
+        assert_eq!(agent.token("second")["state"], "open", "{fault}");
+        first.heal();
+        until("the first is well again", || {
+            agent.token("softhsm")["state"] == "open"
+        });
+        let before = first.calls("C_SignInit");
+        until("it signs again", || {
+            assert_eq!(connection.ask(BALANCE)["ok"], true);
+            first.calls("C_SignInit") > before
+        });
+    }
+    second.fail("C_Sign answer 0x32");
+    first.fail("C_Sign answer 0x32");
+    let answer = connection.ask(BALANCE);
+    assert_eq!(answer["error"]["code"], "token-missing", "neither can: {answer}");
+}
+
+#[test]
+fn a_token_that_hangs_is_passed_over_before_its_deadline() {
+    let Some((place, first, _)) = both() else { return };
+    set(&place, "call-timeout", 20);
+    let agent = Running::start(&place);
+    let (mut stuck, mut connection) = (agent.connect(), agent.connect());
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    first.fail("C_Sign hang 0 once");
+    stuck.send(format!("{BALANCE}\n").as_bytes());
+    until("the request hangs", || first.has_failed());
+    std::thread::sleep(Duration::from_millis(2500));
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(connection.ask(BALANCE)["ok"], true);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(
+        stuck.answer()["ok"],
+        true,
+        "at the deadline the other token signs it"
+    );
+}
+
+#[test]
+fn all_take_turns_where_that_is_wanted() {
+    let Some((place, first, second)) = both() else {
+        return;
+    };
+    set(&place, "parallel", true);
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    let mut given = Vec::new();
+    for _ in 0..10 {
+        connection.send(format!("{BALANCE}\n").repeat(10).as_bytes());
+        for _ in 0..10 {
+            given.push(nonce(&connection.answer()));
+        }
+    }
+    assert!(given.is_sorted_by(|a, b| a < b));
+    let (one, two) = (first.calls("C_SignInit"), second.calls("C_SignInit"));
+    assert!(one >= 45 && two >= 45 && one + two == 100, "{one} {two}");
+    first.fail("C_SignInit answer 0x32");
+    for _ in 0..20 {
+        let answer = connection.ask(BALANCE);
+        assert_eq!(answer["ok"], true, "{answer}");
+    }
+}
+
+#[test]
+fn a_token_that_is_taken_away_under_load_costs_no_request() {
+    for parallel in [false, true] {
+        let Some(place) = faulty::two() else { return };
+        set(&place, "parallel", parallel);
+        let agent = Running::start(&place);
+        until("both are open", || {
+            ["softhsm", "second"]
+                .iter()
+                .all(|token| agent.token(token)["state"] == "open")
+        });
+        let folders: Vec<PathBuf> = std::fs::read_dir(place.token_folder())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .collect();
+        assert_eq!(folders.len(), 2);
+        let mut random = Random::new(0x7461_6b65 + u64::from(parallel));
+        let done = AtomicBool::new(false);
+        let mut all: Vec<u64> = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut connection = agent.connect();
+                        let mut given = Vec::new();
+                        while !done.load(Ordering::Relaxed) {
+                            let answer = connection.ask(BALANCE);
+                            assert_eq!(answer["ok"], true, "{answer}");
+                            given.push(nonce(&answer));
+                        }
+                        given
+                    })
+                })
+                .collect();
+            for _ in 0..rounds(5) {
+                let folder = &folders[usize::try_from(random.below(2)).unwrap()];
+                let away = place.path().join("away");
+                std::fs::rename(folder, &away).unwrap();
+                std::thread::sleep(Duration::from_millis(random.below(400)));
+                std::fs::rename(&away, folder).unwrap();
+                // Before the other may go, this one must be known to be back: looking for it takes a third of a second.
+                std::thread::sleep(Duration::from_millis(600));
+                until("both are open again", || {
+                    clients.iter().any(std::thread::ScopedJoinHandle::is_finished)
+                        || ["softhsm", "second"]
+                            .iter()
+                            .all(|token| agent.token(token)["state"] == "open")
+                });
+            }
+            done.store(true, Ordering::Relaxed);
+            clients
+                .into_iter()
+                .flat_map(|client| client.join().unwrap())
+                .collect()
+        });
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count, "no nonce twice");
+        assert!(count > 100, "{count}");
+    }
+}
+
+#[test]
+fn the_command_line_too_goes_to_the_next_token() {
+    let Some((place, first, _)) = both() else { return };
+    // Both modules are one library in one process, and so fail together: only what is asked of a token counts.
+    first.heal();
+    place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+    let folder = std::fs::read_dir(place.token_folder()).unwrap();
+    let mut folders: Vec<_> = folder
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    for folder in folders {
+        let away = place.path().join("away");
+        std::fs::rename(&folder, &away).unwrap();
+        place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+        std::fs::rename(&away, &folder).unwrap();
+    }
+}

@@ -1,0 +1,48 @@
+//! Commands that change keys, done by an agent whose files this user may not read.
+
+use std::process::ExitCode;
+
+use hsmsign::{
+    agent::{client::Client, errand},
+    config::Config,
+    error::{Result, bad_input},
+    home::Home,
+};
+
+use super::{output, reach};
+
+/// Has a system agent do the command, where the keys are the agent's; none where they are this user's.
+pub fn by_agent() -> Option<Result<ExitCode>> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let command = arguments.first()?.to_str()?;
+    if !errand::COMMANDS.contains(&command)
+        || arguments
+            .iter()
+            .any(|argument| argument == "--help" || argument == "-h")
+    {
+        return None;
+    }
+    // Whoever has tokens of their own means those, unless the environment names the agent.
+    let (_, told) = hsmsign::agent::socket::places();
+    let own = || Home::from_env().and_then(|home| Config::load(&home));
+    if !told && own().is_ok_and(|config| !config.tokens.is_empty()) {
+        return None;
+    }
+    reach::other_user()?;
+    Some(run(arguments))
+}
+
+fn run(arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
+    let arguments = arguments
+        .into_iter()
+        .map(|argument| {
+            argument
+                .into_string()
+                .map_err(|_| bad_input("an argument is not UTF-8"))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    // What is typed or piped passes no library that does not belong here; it goes to the agent's process unread.
+    output::refuse_strangers()?;
+    let code = errand::ask(&mut Client::connect()?, &arguments)?;
+    Ok(ExitCode::from(code))
+}

@@ -1,0 +1,154 @@
+//! Whether a request moves money out: the file's rules, looked at with everything in mind that a signature could also
+//! be used for.
+
+mod raw;
+mod rules;
+
+pub(crate) use self::rules::{PathRule, Rules};
+use self::rules::{named, shown_in};
+use super::{
+    analyse::{Seam, is_path_char},
+    endpoint::{self, Endpoint, collect},
+    glob::{begins, fits},
+    prepare::Prepared,
+};
+
+impl Prepared<'_> {
+    /// The words of the rule that says that this moves money out, if one does.
+    pub fn moves_money(&self) -> Option<String> {
+        let facts = &self.plan.facts;
+        let signs_something = facts.signs_path || facts.signs_query || facts.signs_body;
+        if self.endpoint.websocket && !signs_something {
+            return None;
+        }
+        let Some(rules) = &self.scheme.withdrawal else {
+            return Some(
+                "the exchange's file has no withdrawal rules, so any request may move money out".into(),
+            );
+        };
+        if rules.spare(self.plan) {
+            // The message is no withdrawal's; the path still gives an honest mistake its answer.
+            return self.path_rule(rules);
+        }
+        if !signs_something {
+            return Some(
+                "nothing of the request is signed, so the signature fits a withdrawal as well".into(),
+            );
+        }
+        if !facts.signs_path && !rules.knows_fields() {
+            return Some("the path is not signed, and the exchange's file has no `withdrawal.fields`".into());
+        }
+        self.path_rule(rules).or_else(|| self.field_rule(rules))
+    }
+
+    fn path_rule(&self, rules: &Rules) -> Option<String> {
+        let facts = &self.plan.facts;
+        let (query, body) = (self.query.as_str(), self.parameters());
+        // Where the path is not signed, no method protects either: there the rule is for honest mistakes. An endpoint's
+        // word says method and path, and holds for every endpoint that has the same.
+        let told =
+            (facts.signs_method || facts.tells_endpoint || !facts.signs_path) && !self.endpoint.websocket;
+        let hit = rules.paths.iter().find(|rule| {
+            let other = rule.method.is_some_and(|method| method != self.endpoint.method);
+            facts.tells_endpoint && self.is_told_like(rule)
+                || !(told && other) && could_be(self, &rule.pattern)
+        });
+        if let Some(rule) = hit {
+            return Some(rule.says());
+        }
+        // Elsewhere the exchange reads a path where this request has fields.
+        if !facts.signs_path && rules.strict && (query.contains('/') || body.contains('/')) {
+            return shown_in(rules, &format!("{query}{body}").to_lowercase()).map(PathRule::says);
+        }
+        None
+    }
+
+    /// Whether an endpoint that the rule means has the word of this request's.
+    fn is_told_like(&self, rule: &PathRule) -> bool {
+        let (method, path) = (&self.endpoint.method, &self.endpoint.path);
+        self.scheme.of_the_same_word(method, path).any(|(method, path)| {
+            rule.method.is_none_or(|wanted| wanted == method) && fits(&rule.pattern, &endpoint::plain(path))
+        })
+    }
+
+    fn field_rule(&self, rules: &Rules) -> Option<String> {
+        if !rules.knows_fields() {
+            return None;
+        }
+        let mut fields = self.fields();
+        if rules.loose {
+            let (query, body) = (self.query.as_str(), self.parameters());
+            let mut more = Vec::new();
+            // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
+            collect(&format!("{query}{body}"), &mut more);
+            collect(&format!("{body}{query}"), &mut more);
+            // A message may hold names and values that are not encoded: what reads as fields there is looked at as
+            // fields.
+            for (name, value) in &fields {
+                if name.contains(['&', ';', '=']) || value.contains(['&', ';']) {
+                    collect(&format!("{name}={value}"), &mut more);
+                }
+            }
+            fields.append(&mut more);
+        }
+        named(rules, &fields)
+    }
+
+    /// The body as it was given, or the parameters that go under one of its members.
+    fn parameters(&self) -> &str {
+        match (&self.under, &self.body) {
+            (Some(under), _) => under,
+            (None, Some(body)) => &body.text,
+            (None, None) => "",
+        }
+    }
+}
+
+/// Whether the path fits the pattern, which is in lower case, or could be read as one that does: without an ending, or
+/// cut apart from its neighbours elsewhere.
+pub(crate) fn could_be(prepared: &Prepared<'_>, pattern: &str) -> bool {
+    let path = prepared.endpoint.plain_path.as_str();
+    let (query, body) = (prepared.query.as_str(), prepared.parameters());
+    fits(pattern, path)
+        || without_endings(path).any(|bare| fits(pattern, bare))
+        || prepared
+            .plan
+            .facts
+            .seams
+            .iter()
+            .any(|seam| across(seam, pattern, &prepared.endpoint, query, body))
+}
+
+/// The path without endings such as `.json`, which some servers pass over: cut at each dot of its last segment.
+fn without_endings(path: &str) -> impl Iterator<Item = &str> {
+    let last = path.rfind('/').unwrap_or(0);
+    path[last..]
+        .match_indices('.')
+        .map(move |(at, _)| &path[..last + at])
+}
+
+/// Whether the pattern is hit when path and neighbour are cut apart elsewhere.
+fn across(seam: &Seam, pattern: &str, endpoint: &Endpoint, query: &str, body: &str) -> bool {
+    let longer = format!("{pattern}*");
+    let path = endpoint.plain_path.as_str();
+    // What follows can belong to the path only as far as it could stand in one; a slash at the path's end counts.
+    let joined = |next: &str| {
+        let end = next.find(|char| !is_path_char(char)).unwrap_or(next.len());
+        endpoint::plain(&format!("{}{}", endpoint.path, &next[..end]))
+    };
+    match seam {
+        Seam::Digits => fits(
+            pattern,
+            path.trim_end_matches(|char: char| char.is_ascii_digit())
+                .trim_end_matches('/'),
+        ),
+        Seam::Other => fits(&longer, path),
+        Seam::Text => fits(&longer, path) || begins(pattern, path),
+        Seam::Query => fits(&longer, &joined(query)),
+        Seam::Body => fits(&longer, &joined(body)),
+        Seam::Before { cut } => {
+            let rest = pattern.strip_prefix(&cut.to_lowercase()).unwrap_or(pattern);
+            fits(&format!("*{rest}"), path)
+        }
+    }
+}
