@@ -129,6 +129,27 @@ need_yubikit() {
     say "$1" >"$folder/version"
 }
 
+# need_bots: the libraries that bots use, from PyPI into .cache/bots and from npm into .cache/bots-js, at the versions of scripts/bots-requirements.txt.
+# They ask for versions of one another that cannot be had together, so that all are named there. Two of them have the name
+# of another's module, and stand apart.
+need_bots() {
+    local folder=$root/.cache/bots wanted=$root/scripts/bots-requirements.txt python
+    ! cmp -s "$wanted" "$folder/installed" || return 0
+    python=$(command -v python3.11 || command -v python3) || return
+    say "Installing the libraries of bots into ${folder#"$root"/} (once; takes some minutes)"
+    "$python" -m venv --clear "$folder" || return
+    # One of them cannot be built apart from what it needs.
+    "$folder/bin/pip" install --quiet setuptools wheel || return
+    grep -v '^bitfinex' "$wanted" >"$folder/most" && "$folder/bin/pip" install --quiet --no-deps -r "$folder/most" || return
+    "$folder/bin/pip" install --quiet --no-deps --no-build-isolation -r "$wanted" || return
+    "$folder/bin/pip" install --quiet --no-deps --target "$folder/apart/binance-connector" binance-connector==3.13.0 || return
+    "$folder/bin/pip" install --quiet --no-deps --target "$folder/apart/python-kucoin" python-kucoin==2.2.0 || return
+    have node || need_packages nodejs npm
+    mkdir -p "$root/.cache/bots-js" && (cd "$root/.cache/bots-js" && say '{"private":true}' >package.json &&
+        npm install --silent --no-audit --no-fund --ignore-scripts ccxt@4.5.84) || return
+    cp "$wanted" "$folder/installed"
+}
+
 # Where cargo puts what it builds with a profile.
 built() {
     local folder=$1

@@ -112,6 +112,19 @@ bench() {
     }
 }
 
+# Some calls of each exchange; scripts/bots.py tries all.
+bots() {
+    if ! (need_bots); then
+        say "SKIPPED: the libraries of bots cannot be had"
+        return "$skipped"
+    fi
+    if ! .cache/bots/bin/mypy --config-file clients/python/pyproject.toml clients/python/src/hsmsign >"$scratch/bots" 2>&1 ||
+        ! scripts/bots.py "$(built dev)/hsmsign" --sample 4 --check >"$scratch/bots" 2>&1; then
+        tail -n 40 "$scratch/bots"
+        return 1
+    fi
+}
+
 # skips [PROFILE]: what the tests of the last run said that they could not do here.
 skips() {
     local report=${CARGO_TARGET_DIR:-target}/nextest/${1:-default}/junit.xml
@@ -130,6 +143,7 @@ check "quickstart" quickstart
 check "benchmark" bench
 check "fuzzing" fuzz
 check "tokens" tokens
+check "libraries of bots" bots
 check "documentation tests" cargo test --quiet --doc --locked
 
 step "tests"

@@ -4,6 +4,7 @@
 //! [`signer`]: parsed and composed by [`exchange`], computed by [`token`].
 //! `docs/architecture.md` has the plan of the house.
 
+pub mod adopt;
 pub mod agent;
 pub mod algorithm;
 pub mod ask;
@@ -21,11 +22,13 @@ pub mod home;
 pub mod json;
 pub mod keyring;
 pub mod nonce;
+pub mod placeholder;
 pub mod policy;
 pub mod private_key;
 pub mod process;
 pub mod public_key;
 pub mod request;
+pub mod run;
 pub mod secret;
 pub mod send;
 pub mod setup;

@@ -4,9 +4,23 @@ mod strangers;
 
 pub use strangers::{refuse_strangers, remember_libraries};
 
+use std::sync::OnceLock;
+
+use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 use crate::error::{Result, failed};
+
+/// The mask for new files that this process was started with.
+static UMASK: OnceLock<Mode> = OnceLock::new();
+
+/// Gives a program that takes this process's place the mask for new files with which the process was started. Core dumps
+/// stay forbidden.
+pub fn soften() {
+    if let Some(before) = UMASK.get() {
+        rustix::process::umask(*before);
+    }
+}
 
 /// Forbids core dumps, tracing and `/proc/PID/mem` to other processes of the same user, and makes new files private.
 ///
@@ -32,7 +46,8 @@ pub fn harden() -> Result<()> {
             "the kernel did not let this process forbid core dumps: {error}"
         ))
     })?;
-    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    let before = rustix::process::umask(Mode::from_bits_truncate(0o077));
+    let _first = UMASK.set(before);
     strangers::mind();
     Ok(())
 }

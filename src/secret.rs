@@ -1,6 +1,7 @@
 //! The memory a secret passes through once: in pages of its own, out of core dumps, wiped on every path. What works on a
 //! secret does so by [`traceless`].
 
+mod json_text;
 mod pages;
 mod traceless;
 

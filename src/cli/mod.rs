@@ -1,5 +1,6 @@
 //! The command line: one file a command, each arguments in, one call of the library, output.
 
+mod adopt;
 mod agent;
 mod attack;
 mod audit;
@@ -20,9 +21,11 @@ mod nonce;
 pub mod output;
 mod pages;
 mod parts;
+mod placeholder;
 mod policy;
 mod reach;
 mod rotate;
+mod run;
 mod send;
 mod set;
 mod show;
@@ -77,6 +80,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied by the key's owner, 4 token or a
 enum Command {
     Init(init::Args),
     Import(import::Args),
+    Adopt(adopt::Args),
     Generate(generate::Args),
     List(list::Args),
     Show(show::Args),
@@ -88,6 +92,8 @@ enum Command {
     Sign(sign::Args),
     Send(send::Args),
     Hmac(hmac::Args),
+    Placeholder(placeholder::Args),
+    Run(run::Args),
     Agent(agent::Args),
     Lock(lock::LockArgs),
     Unlock(lock::UnlockArgs),
@@ -190,7 +196,7 @@ pub fn run() -> ExitCode {
     if attack::is_worker() {
         return attack::work();
     }
-    if let Some(code) = agent::helper() {
+    if let Some(code) = agent::helper().or_else(run::helper) {
         return code;
     }
     if let Some(done) = errand::by_agent() {
@@ -203,6 +209,7 @@ pub fn run() -> ExitCode {
     let done = match command {
         Command::Init(args) => init::run(args),
         Command::Import(args) => import::run(args),
+        Command::Adopt(args) => adopt::run(&args),
         Command::Generate(args) => generate::run(args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),
@@ -217,6 +224,8 @@ pub fn run() -> ExitCode {
         Command::Lock(args) => lock::lock(&args),
         Command::Unlock(args) => lock::unlock(&args),
         Command::Hmac(args) => hmac::run(&args),
+        Command::Placeholder(args) => placeholder::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Websocket(args) => websocket::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Audit(args) => audit::run(args),

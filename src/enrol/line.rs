@@ -144,7 +144,7 @@ fn text(value: &RawValue, field: &str) -> Result<String> {
     serde_json::from_str(value.get()).map_err(|_| bad_input(format!("{field} is not a string")))
 }
 
-/// Unescapes a JSON string (RFC 8259, section 7) from locked memory into locked memory.
+/// The string's content, from locked memory into locked memory.
 fn secret(value: &RawValue, field: &str) -> Result<Secret> {
     let wrong = || bad_input(format!("{field} is not a string"));
     let inner = value
@@ -152,55 +152,7 @@ fn secret(value: &RawValue, field: &str) -> Result<Secret> {
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .ok_or_else(wrong)?;
-    let mut out = Secret::with_capacity(inner.len())?;
-    let mut rest = inner.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        if first != b'\\' {
-            out.push(&[first]);
-            rest = after;
-            continue;
-        }
-        let (&kind, after) = after.split_first().ok_or_else(wrong)?;
-        rest = after;
-        let plain = match kind {
-            b'"' | b'\\' | b'/' => Some(kind),
-            b'b' => Some(8),
-            b'f' => Some(12),
-            b'n' => Some(b'\n'),
-            b'r' => Some(b'\r'),
-            b't' => Some(b'\t'),
-            _ => None,
-        };
-        if let Some(byte) = plain {
-            out.push(&[byte]);
-            continue;
-        }
-        let mut unit = || {
-            let (digits, after) = rest.split_at_checked(4)?;
-            rest = after;
-            u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-        };
-        let mut code = unit().ok_or_else(wrong)?;
-        if (0xd800..0xdc00).contains(&code) {
-            rest = rest.strip_prefix(b"\\u").ok_or_else(wrong)?;
-            let (digits, after) = rest.split_at_checked(4).ok_or_else(wrong)?;
-            rest = after;
-            let low = std::str::from_utf8(digits)
-                .ok()
-                .and_then(|digits| u32::from_str_radix(digits, 16).ok());
-            code = 0x10000
-                + ((code - 0xd800) << 10)
-                + low.and_then(|low| low.checked_sub(0xdc00)).ok_or_else(wrong)?;
-        }
-        let mut bytes = [0; 4];
-        out.push(
-            char::from_u32(code)
-                .ok_or_else(wrong)?
-                .encode_utf8(&mut bytes)
-                .as_bytes(),
-        );
-    }
-    Ok(out)
+    Secret::from_json_string(inner.as_bytes())?.ok_or_else(wrong)
 }
 
 #[cfg(test)]

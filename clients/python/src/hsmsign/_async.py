@@ -1,0 +1,111 @@
+"""The signer of one key, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import Any
+
+from ._errors import AgentUnavailable, HsmsignError, error_of
+from ._mac import read, request
+from ._request import Signed, line
+from ._wire import LONGEST, TIMEOUT, socket_path
+
+
+class AsyncSigner:
+    """Signs with one key of the agent, and does not stop the event loop. Requests go one after the other over one
+    connection an event loop; the agent answers in order."""
+
+    def __init__(self, key: str, *, socket: "str | None" = None, timeout: float = TIMEOUT) -> None:
+        self.key = key
+        self._socket = socket
+        self._timeout = timeout
+        self._owner: "tuple[int, asyncio.AbstractEventLoop] | None" = None
+        self._streams: "tuple[asyncio.StreamReader, asyncio.StreamWriter] | None" = None
+        self._lock: "asyncio.Lock | None" = None
+
+    def __repr__(self) -> str:
+        return f"AsyncSigner({self.key!r})"
+
+    async def __aenter__(self) -> "AsyncSigner":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection; the next request opens another."""
+        self._drop()
+
+    async def sign(self, method: str, target: str, **parts: Any) -> Signed:
+        """As `Signer.sign`."""
+        return Signed.of(await self.ask(line(self.key, method, target, **parts)))
+
+    async def websocket(self, **parts: Any) -> Signed:
+        """As `Signer.websocket`."""
+        return Signed.of(await self.ask(line(self.key, websocket=True, **parts)))
+
+    async def hmac(self, message: "bytes | str", algorithm: "str | None" = None) -> bytes:
+        """As `Signer.hmac`."""
+        data = message.encode() if isinstance(message, str) else bytes(message)
+        return read(await self.ask(request(self.key, data, algorithm)))
+
+    async def ask(self, wanted: "dict[str, Any]") -> "dict[str, Any]":
+        """Sends a line of the agent's protocol."""
+        text = (json.dumps(wanted, ensure_ascii=True, separators=(",", ":")) + "\n").encode()
+        here = (os.getpid(), asyncio.get_running_loop())
+        if self._owner != here or self._lock is None:
+            # Another loop or a child process: nothing of the connection may be used there.
+            self._owner, self._lock, self._streams = here, asyncio.Lock(), None
+        async with self._lock:
+            answer = await self._exchange(text)
+        try:
+            told = json.loads(answer)
+        except ValueError:
+            self._drop()
+            raise HsmsignError("the agent's answer is not JSON", "see that the socket is hsmsign's") from None
+        if not isinstance(told, dict) or told.get("ok") is not True:
+            raise error_of(told.get("error") if isinstance(told, dict) else None)
+        return told
+
+    async def _exchange(self, text: bytes) -> bytes:
+        for again in (True, False):
+            kept = self._streams is not None
+            try:
+                reader, writer = self._streams or await self._connect()
+                writer.write(text)
+                answer = await asyncio.wait_for(reader.readline(), self._timeout)
+                if answer.endswith(b"\n"):
+                    return answer
+                raise ConnectionResetError("the agent closed the connection")
+            except asyncio.TimeoutError:
+                self._drop()
+                raise AgentUnavailable(
+                    f"the agent gave no answer in {self._timeout:g} seconds; the request may have been signed",
+                    "see `hsmsign agent status`",
+                ) from None
+            except asyncio.CancelledError:
+                # Its answer may still come, and would be taken for the next one's.
+                self._drop()
+                raise
+            except AgentUnavailable:
+                raise
+            except OSError as error:
+                self._drop()
+                if not (again and kept):
+                    raise AgentUnavailable(f"the agent went away: {error.strerror or error}") from None
+        raise AgentUnavailable("the agent went away")
+
+    async def _connect(self) -> "tuple[asyncio.StreamReader, asyncio.StreamWriter]":
+        path = self._socket or socket_path()
+        try:
+            self._streams = await asyncio.open_unix_connection(path, limit=LONGEST)
+        except OSError as error:
+            raise AgentUnavailable(f"no agent answers at {path}: {error.strerror or error}") from None
+        return self._streams
+
+    def _drop(self) -> None:
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams[1].close()

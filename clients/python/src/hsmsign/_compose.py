@@ -1,0 +1,214 @@
+"""Signing what ccxt composed, as a whole request.
+
+ccxt composes a request with stand-ins where its signatures go. The request without them is sent to the agent, whose
+policy sees it; the signatures come back in the agent's answer and are put where the stand-ins were. What comes out must be
+the agent's answer, byte for byte; where it is not, there is only the raw MAC, for keys that were allowed it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from typing import Any
+
+from . import _forms
+from ._errors import BadInput, HsmsignError, UnsupportedAlgorithm
+from ._keys import by_label
+from ._mac import mac
+from ._request import Signed, line
+from ._wire import ask
+
+# What is signed comes as such; these tell who the client is, and are not signed.
+_STAMPS = {
+    "nonce": re.compile(r"nonce", re.I),
+    "window": re.compile(r"window", re.I),
+    "timestamp": re.compile(r"time|expir|stamp|ts$|^date$", re.I),
+}
+# A header that is a list, as in `ts=1700000000001,sig=…,nonce=…`.
+_LISTED = re.compile(r'(?:^|[\s,;])(ts|timestamp|nonce)="?([\w-]+)')
+
+
+class Mismatch(Exception):
+    """The agent signs this request in another way than ccxt composed it."""
+
+
+class Composed:
+    """The MACs and signatures that a request wants, put off until it is whole."""
+
+    def __init__(self) -> None:
+        self.calls: "list[tuple[str, str, str, bytes, bytes]]" = []
+
+    def collect(self, label: str, form: str, algorithm: str, message: bytes) -> bytes:
+        """Answers a stand-in: random bytes that stand nowhere else."""
+        size = {"sha256": 32, "sha384": 48, "sha512": 64, "rsa": 256}.get(algorithm, 64)
+        for known in self.calls:
+            if known[:4] == (label, form, algorithm, message):
+                return known[4]
+        stand_in = os.urandom(size)
+        self.calls.append((label, form, algorithm, message, stand_in))
+        return stand_in
+
+    def sign(self, request: "dict[str, Any]") -> "dict[str, Any]":
+        """The request with its signatures. Raises Mismatch where only raw MACs would do."""
+        labels = {call[0] for call in self.calls}
+        if len(labels) != 1:
+            raise Mismatch("it is signed with several keys")
+        info = by_label(labels.pop())
+        if info.get("exchange") in (None, "generic"):
+            raise Mismatch("the key is a generic one, and signs raw bytes only")
+        wanted = self._wanted(info, request)
+        # Where no nonce is seen there may be none; where the exchange lets that be, it is asked for in the second place.
+        tries = [wanted]
+        if "nonce" not in wanted:
+            tries.append({**wanted, "nonce": None})
+            if "timestamp" in wanted:
+                # Some exchanges call a time what hsmsign knows as their nonce.
+                rest = {name: value for name, value in wanted.items() if name != "timestamp"}
+                tries.append({**rest, "nonce": wanted["timestamp"]})
+        why: "Exception | None" = None
+        for one in tries:
+            try:
+                return self._joined(request, Signed.of(ask(one)))
+            except (BadInput, UnsupportedAlgorithm, Mismatch) as error:
+                why = why or error
+        raise Mismatch(str(why)) from why
+
+    def may_be_raw(self) -> bool:
+        """Whether its key was allowed raw MACs."""
+        return all("raw" in (by_label(call[0]).get("allow") or ()) for call in self.calls)
+
+    def raw(self, request: "dict[str, Any]") -> "dict[str, Any] | None":
+        """The request with the raw MACs of its messages; none where one took a form that is not known."""
+        parts = [request["url"], request.get("body") or "", *map(str, (request.get("headers") or {}).values())]
+        for call in self.calls:
+            if not any(_forms.stands(call[4], part) for part in parts if isinstance(part, str)):
+                return None
+        values = [(call[4], mac(by_label(call[0])["key"], call[3], call[2])) for call in self.calls]
+        return filled(request, values)
+
+    def _wanted(self, info: "dict[str, Any]", request: "dict[str, Any]") -> "dict[str, Any]":
+        """The request line: the request without what its signatures put into it, with its stamps."""
+        url = self._without(request["url"], query=True)
+        body = request.get("body")
+        if body:
+            body = self._without_member(body) if body[:1] in "{[" else self._without(body, query=False)
+        stamps: "dict[str, str]" = {}
+        for name, value in (request.get("headers") or {}).items():
+            self._stamp(name, str(value), stamps)
+        return line(info["key"], request["method"], url, body=body or None, **stamps)
+
+    def _written(self) -> "list[str]":
+        return [write(call[4]) for call in self.calls for write, _ in _forms.FORMS]
+
+    def _without(self, text: str, query: bool) -> str:
+        """Without the fields of a query or form that hold a stand-in."""
+        head, mark, fields = text.partition("?") if query else ("", "", text)
+        written = self._written()
+        kept = [field for field in fields.split("&") if not any(one in field for one in written)]
+        return head + mark + "&".join(kept) if kept and kept != [""] else head
+
+    def _without_member(self, body: str) -> str:
+        """Without the members of a JSON object that are a stand-in."""
+        for written in self._written():
+            member = r'"[^"\\]*"\s*:\s*"' + re.escape(written) + '"'
+            body = re.sub(r",\s*" + member, "", body)
+            body = re.sub(member + r"\s*,?\s*", "", body)
+        return body
+
+    def _stamp(self, name: str, value: str, stamps: "dict[str, str]") -> None:
+        """Finds the timestamp and nonce that a header carries."""
+        if any(written in value for written in self._written()):
+            for listed, stamp in _LISTED.findall(value):
+                stamps.setdefault("nonce" if listed == "nonce" else "timestamp", stamp)
+            token = re.search(r"eyJ[\w-]+\.eyJ[\w-]+", value)
+            if token:
+                self._claims(token.group(), stamps)
+            return
+        for stamp, pattern in _STAMPS.items():
+            if pattern.search(name.replace("X-", "").replace("-", "")) and len(value) <= 64:
+                stamps.setdefault(stamp, value)
+                return
+        if len(value) > 20 and re.fullmatch(r"[\w+/=-]+", value):
+            try:
+                payload = json.loads(base64.b64decode(value))
+                if isinstance(payload, dict) and "nonce" in payload:
+                    stamps.setdefault("nonce", str(payload["nonce"]))
+            except ValueError:
+                pass
+
+    @staticmethod
+    def _claims(token: str, stamps: "dict[str, str]") -> None:
+        head, claims = (
+            json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in token.split(".")
+        )
+        for source, names in (("nonce", (head, "nonce")), ("nonce", (claims, "nonce"))):
+            if names[1] in names[0]:
+                stamps.setdefault(source, str(names[0][names[1]]))
+        for name in ("nbf", "iat", "timestamp"):
+            if name in claims:
+                stamps.setdefault("timestamp", str(claims[name]))
+
+    def token(self, request: "dict[str, Any]") -> "dict[str, Any]":
+        """The request with the agent's own headers in place of those that hold a signature: a token (JWT) says the same in
+        the agent's words. Raises Mismatch where more than that differs."""
+        wanted = self._wanted(by_label(self.calls[0][0]), request)
+        # It makes its own time and nonce.
+        for name in ("timestamp", "nonce"):
+            wanted.pop(name, None)
+        try:
+            signed = Signed.of(ask(wanted))
+        except (BadInput, UnsupportedAlgorithm) as error:
+            raise Mismatch(str(error)) from error
+        if signed.url != request["url"] or (signed.text or "") != (request.get("body") or ""):
+            raise Mismatch("the agent composes it in another way")
+        written = self._written()
+        headers = {
+            name: value
+            for name, value in (request.get("headers") or {}).items()
+            if not any(one in str(value) for one in written)
+        }
+        return {**request, "headers": {**signed.headers, **headers}}
+
+    def _joined(self, request: "dict[str, Any]", signed: Signed) -> "dict[str, Any]":
+        """ccxt's request with the agent's signatures, if that is the agent's own answer."""
+        theirs = {name.lower(): str(value) for name, value in (request.get("headers") or {}).items()}
+        ours = {name.lower(): value for name, value in signed.headers.items()}
+        body = signed.text or ""
+        pairs = [(request["url"], signed.url or ""), (request.get("body") or "", body)]
+        pairs += [(composed, ours[name]) for name, composed in theirs.items() if name in ours]
+        values: "list[tuple[bytes, bytes]]" = []
+        for _, _, _, _, stand_in in self.calls:
+            found = (_forms.take(composed, made, stand_in) for composed, made in pairs)
+            value = next((one for one in found if one is not None), None)
+            if value is None:
+                raise Mismatch("its signature stands elsewhere in the agent's request")
+            values.append((stand_in, value))
+        done = filled(request, values)
+        same = done["url"] == signed.url and (done.get("body") or "") == body
+        headers = {name.lower(): str(value) for name, value in (done.get("headers") or {}).items()}
+        for name, wanted in ours.items():
+            same = same and (name == "content-type" or headers.get(name) == wanted)
+        if not same:
+            raise Mismatch("the agent composes it in another way")
+        return done
+
+
+def filled(request: "dict[str, Any]", values: "list[tuple[bytes, bytes]]") -> "dict[str, Any]":
+    """The request with values in place of their stand-ins."""
+    done = dict(request)
+    done["url"] = _forms.put(request["url"], values)
+    if isinstance(request.get("body"), str):
+        done["body"] = _forms.put(request["body"], values)
+    headers = request.get("headers")
+    if headers:
+        done["headers"] = {
+            name: _forms.put(value, values) if isinstance(value, str) else value for name, value in headers.items()
+        }
+    return done
+
+
+
+
+__all__ = ["Composed", "HsmsignError", "Mismatch", "filled"]

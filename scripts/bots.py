@@ -1,0 +1,365 @@
+#!/usr/bin/env python3
+"""Has bots' libraries sign with their secrets and with placeholders, and compares what they would send:
+scripts/bots.py PROGRAM [--sample N] [--write | --check]
+
+PROGRAM is the hsmsign to be tried. The libraries are those of scripts/bots-requirements.txt, in .cache/bots, which
+scripts/test.sh installs. Prints the tables of docs/bots.md; --write puts them there, --check exits 1 where less is the
+same than stands there. --sample tries N calls of each exchange. Nothing is sent.
+"""
+
+import base64
+import collections
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PYTHON = ROOT / ".cache" / "bots" / "bin" / "python"
+TESTS = ROOT / "clients" / "python" / "tests"
+NODE = ROOT / ".cache" / "bots-js"
+CCXT, CCXT_NODE = "4.5.90", "4.5.84"
+# Between these lines of docs/bots.md the tables stand.
+BEGIN, END = "<!-- made by scripts/bots.py -->", "<!-- the end of what scripts/bots.py made -->"
+# Nobody's. It is hex, and base64 as well.
+SECRET = hashlib.sha256(b"hsmsign: a secret that is nobody's").hexdigest()
+LONG = base64.b64encode(hashlib.sha512(SECRET.encode()).digest()).decode()
+SEED = hashlib.sha256(b"hsmsign: a seed that is nobody's").digest()
+CREDENTIALS = {
+    "apiKey": "example-key", "secret": SECRET, "uid": "12345", "password": "pass", "privateKey": SECRET, "login": "me",
+    "walletAddress": "0x" + "12" * 20, "accountId": "1234", "token": "token",
+}  # fmt: skip
+# What ccxt wants of an exchange's credentials beyond their names.
+SPECIAL = {
+    "coinbase": {"apiKey": "organizations/nobody/apiKeys/nobody"},
+    "gemini": {"apiKey": "account-example"},
+    "lbank": {"secret": SECRET[:32]},
+    **{name: {"secret": LONG} for name in ("btcmarkets", "coinbaseexchange", "kraken", "krakenfutures")},
+}
+
+
+def base58(data):
+    alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+    number, out = int.from_bytes(data, "big"), ""
+    while number:
+        number, digit = divmod(number, 58)
+        out = alphabet[digit] + out
+    return "1" * (len(data) - len(data.lstrip(b"\0"))) + out
+
+
+def private_keys():
+    """Exchanges whose secret is a private key, with how it is written there."""
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+    def pem(key):
+        return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()).decode()
+
+    edwards = ed25519.Ed25519PrivateKey.from_private_bytes(SEED)
+    public = edwards.public_key().public_bytes(form.Encoding.Raw, form.PublicFormat.Raw)
+    curve = ec.derive_private_key(int.from_bytes(SEED, "big") >> 1, ec.SECP256R1())
+    orderly = {"secret": "ed25519:" + base58(SEED), "apiKey": "ed25519:" + base58(public)}
+    return {
+        "backpack": {"secret": base64.b64encode(SEED).decode(), "apiKey": base64.b64encode(public).decode()},
+        "coinbase": {"secret": pem(curve)},
+        "revolutx": {"privateKey": pem(edwards)},
+        "modetrade": orderly,
+        "woofipro": orderly,
+    }
+
+
+def required():
+    """The credentials that each exchange of ccxt wants."""
+    import ccxt
+
+    keys = private_keys()
+    wanted = {}
+    for name in ccxt.exchanges:
+        needs = getattr(ccxt, name)().requiredCredentials
+        given = {key: CREDENTIALS.get(key, "x") for key, needed in needs.items() if needed}
+        wanted[name] = {**given, **SPECIAL.get(name, {}), **keys.get(name, {})}
+    return wanted
+
+
+class Place:
+    """Folders of hsmsign with a token."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = program, folder
+        self.environment = {"PATH": os.environ["PATH"], "HSMSIGN_HOME": f"{folder}/home", "HOME": folder}
+        self.run("init", "--softhsm")
+
+    def run(self, *args, text="", check=True):
+        done = subprocess.run(
+            [self.program, *args], input=text, env=self.environment, capture_output=True, text=True, check=False
+        )
+        if check and done.returncode:
+            raise SystemExit(f"bots.py: {args}: {done.stderr}")
+        return done
+
+    def import_keys(self, lines):
+        """Imports keys; answers the names of those that were taken, and why the others were not."""
+        done = self.run("import", "--json", text="".join(json.dumps(line) + "\n" for line in lines), check=False)
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        return {line["key"]: answer for line, answer in zip(lines, answers)}
+
+
+def seen(path):
+    """What a run of ccxt_calls.py saw, by exchange."""
+    calls = collections.defaultdict(list)
+    for line in path.read_text().splitlines():
+        name, *rest = json.loads(line)
+        calls[name].append(rest)
+    return calls
+
+
+def calls(place, mode, secrets, out, hooked):
+    """Runs ccxt_calls.py with these secrets, under hsmsign run or not."""
+    keys = pathlib.Path(place.folder) / "secrets.json"
+    keys.write_text(json.dumps(secrets))
+    command = [PYTHON, TESTS / "ccxt_calls.py", mode, keys, out]
+    if mode == "node":
+        # Where the module is found depends on where the script is.
+        script = NODE / "ccxt_calls.mjs"
+        script.write_text((ROOT / "clients" / "js" / "tests" / "ccxt_calls.mjs").read_text())
+        command = ["node", script, keys, out]
+    if hooked:
+        command = [place.program, "run", "--", *command]
+    done = subprocess.run(command, env=place.environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"bots.py: {mode}: {done.stderr[-3000:]}")
+    return seen(out)
+
+
+def generic(name, credentials, form, algorithm):
+    """The line that imports a secret as a key of no exchange, in the form that the library makes of it."""
+    text = credentials["secret"]
+    made = {
+        "text": text,
+        "upper": text.upper(),
+        "base64-of-text": base64.b64encode(text.encode()).decode(),
+        "md5": hashlib.md5(text.encode()).hexdigest(),
+    }.get(form, text)
+    return {"exchange": "generic", "key": name, "secret": made, "algorithm": f"hmac-{algorithm}", "allow": ["raw"]}
+
+
+def import_all(place, plain, secrets):
+    """Imports each exchange's secret: as the exchange's, where hsmsign knows it, else as a generic key."""
+    lines, private = [], private_keys()
+    for name in plain:
+        given = secrets[name]
+        line = {"exchange": name, "key": name, "secret": given.get("secret") or given.get("privateKey"), "api_key": given.get("apiKey"),
+                "passphrase": given.get("password"), "user_id": given.get("uid") or given.get("accountId"), "allow": ["raw", "withdrawals"]}  # fmt: skip
+        # Without one, what is asked is only whether hsmsign can sign for the exchange at all.
+        line["secret"] = line["secret"] or SECRET
+        if "BEGIN" in line["secret"]:
+            line["algorithm"] = "p256" if name == "coinbase" else "ed25519"
+        if name in private:
+            line["allow"] = ["withdrawals"]
+        lines.append({key: value for key, value in line.items() if value is not None})
+    answers = place.import_keys(lines)
+    again = []
+    for line in lines:
+        answer = answers.get(line["key"])
+        if answer and not answer["ok"] and "passphrase" in line:
+            again.append({key: value for key, value in line.items() if key != "passphrase"})
+    answers.update(place.import_keys(again))
+    again = []
+    for line in lines:
+        answer = answers.get(line["key"])
+        if answer and not answer["ok"] and "user_id" in line:
+            again.append({key: value for key, value in line.items() if key not in ("user_id", "passphrase")})
+    answers.update(place.import_keys(again))
+    again = {False: [], True: []}
+    for name, rows in plain.items():
+        forms = collections.Counter(form for row in rows for form in row[2] if "/" in form and not form.startswith("another"))
+        if forms and not answers.get(name, {"ok": False})["ok"]:
+            form, algorithm = forms.most_common(1)[0][0].split("/")
+            again[form == "base64"].append(generic(name, secrets[name], form, algorithm))
+    answers.update(place.import_keys(again[False]))
+    for line in again[True]:
+        done = place.run("import", "--exchange", "generic", "--key", line["key"], "--algorithm", line["algorithm"], "--encoding",
+                         "base64", "--allow", "raw", text=line["secret"] + "\n", check=False)  # fmt: skip
+        answers[line["key"]] = {"ok": done.returncode == 0, "key": line["key"], "exchange": "generic"}
+    return answers
+
+
+def placeholders(place, secrets, answers):
+    """The same credentials with placeholders where the secrets were."""
+    made = {}
+    for name, given in secrets.items():
+        if answers.get(name, {}).get("ok"):
+            text = place.run("placeholder", name).stdout.strip()
+            made[name] = {key: text if key in ("secret", "privateKey") else value for key, value in given.items()}
+        else:
+            none = "aHNtc2lnbjpub25lAAAAAAAAAAAAAAAA"
+            made[name] = {key: none if key in ("secret", "privateKey") else value for key, value in given.items()}
+    return made
+
+
+def compare(plain, hooked):
+    """Of each exchange: calls that are signed, of these the same with a placeholder, of these as whole requests; and what
+    differs first."""
+    table = {}
+    for name, rows in plain.items():
+        signed = same = whole = 0
+        first = None
+        for row, other in zip(rows, hooked.get(name, [])):
+            if not row[2] or row[3] is None:
+                continue
+            signed += 1
+            if row[3] == other[3]:
+                same += 1
+                whole += other[5] == "whole"
+            elif first is None:
+                first = f"{row[0]} {row[1]}: {other[4] or 'another request'}"
+        table[name] = {"signed": signed, "same": same, "whole": whole, "first": first}
+    return table
+
+
+LIBRARIES = {
+    "python_binance": ("python-binance", "binance"),
+    "python_binance_async": ("python-binance, asyncio", "binance"),
+    "binance_connector": ("binance-connector", "binance"),
+    "binance_sdk_spot": ("binance-sdk-spot", "binance"),
+    "krakenex": ("krakenex", "kraken"),
+    "pybit": ("pybit", "bybit"),
+    "python_okx": ("python-okx", "okx"),
+    "kucoin_python": ("kucoin-python", "kucoin"),
+    "python_kucoin": ("python-kucoin", "kucoin"),
+    "kucoin_universal_sdk": ("kucoin-universal-sdk", "kucoin"),
+    "bitfinex_api_py": ("bitfinex-api-py", "bitfinex"),
+}
+
+
+def libraries(place, secrets, stand_ins):
+    """Of each other library, whether it sends the same with a placeholder."""
+    rows = {}
+    for name, (shown, exchange) in LIBRARIES.items():
+        seen = []
+        for given, command in ((secrets, []), (stand_ins, [place.program, "run", "--"])):
+            script = [PYTHON, TESTS / "libraries.py", name, "example-key", given[exchange]["secret"]]
+            done = subprocess.run([*command, *script], env=place.environment, capture_output=True, text=True, check=False)
+            seen.append(done.stdout or done.stderr[-300:])
+        rows[shown] = "same" if seen[0] == seen[1] and seen[0].startswith("[") else seen[1]
+    return rows
+
+
+def why_not(row, answer):
+    """Why an exchange is not counted, in one line."""
+    if answer and not answer["ok"]:
+        return answer["error"]["message"]
+    return row["first"] or "ccxt signs none of its calls without a session that was opened before"
+
+
+def markdown(table, again, in_node, answers, others):
+    """The tables of docs/bots.md, as lines."""
+    same = [name for name, row in table.items() if row["signed"] and row["same"] == row["signed"]]
+    in_async = [name for name in same if again[name]["signed"] == again[name]["same"] == table[name]["signed"]]
+    total = sum(table[name]["signed"] for name in same)
+    nodes = [name for name, row in in_node.items() if row["signed"] and row["same"] == row["signed"]]
+    calls_in_node = sum(in_node[name]["signed"] for name in nodes)
+    yield f"ccxt {CCXT} for Python: {len(same)} of {len(table)} exchanges, {total} calls; in async_support {len(in_async)}. "
+    yield f"ccxt {CCXT_NODE} for Node: {len(nodes)} of {len(in_node)} exchanges, {calls_in_node} calls, all by raw MACs."
+    yield from ("", "| Exchange | Calls in Python | As whole requests | In Node |", "|---|---|---|---|")
+    for name in same:
+        node = in_node.get(name)
+        told = "not there" if node is None else str(node["signed"]) if name in nodes else f"{node['same']} of {node['signed']}"
+        yield f"| {name} | {table[name]['signed']} | {table[name]['whole']} | {told} |"
+    yield from ("", "| Not counted | Same calls | Why |", "|---|---|---|")
+    for name, row in table.items():
+        if name not in same:
+            why = why_not(row, answers.get(name)).replace("|", "/")
+            yield f"| {name} | {row['same']} of {row['signed']} | {why} |"
+    yield from ("", "| Library | With a placeholder |", "|---|---|")
+    for name, result in others.items():
+        yield f"| {name} | {result} |"
+
+
+def counted(lines):
+    """The exchanges and libraries that lines of the tables count."""
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    exchanges = {row[0] for row in cells if len(row) == 4 and row[1].isdigit()}
+    exchanges |= {f"{row[0]} in Node" for row in cells if len(row) == 4 and row[3].isdigit() and row[3] != "0"}
+    return exchanges | {row[0] for row in cells if len(row) == 2 and row[1] == "same"}
+
+
+def in_page(lines, write):
+    """Puts the tables into docs/bots.md; or tells what it counts and the tables do not."""
+    page = ROOT / "docs" / "bots.md"
+    head, mark, rest = page.read_text().partition(BEGIN)
+    inside, end, tail = rest.partition(END)
+    if not mark or not end:
+        sys.exit(f"bots.py: docs/bots.md has no place for the tables: {BEGIN} and {END}")
+    if write:
+        page.write_text(head + mark + "\n" + "\n".join(lines) + "\n" + end + tail)
+        return
+    # What a sample has no signed call of was not tried.
+    missing = {name for name in counted(inside.splitlines()) - counted(lines) if not name.endswith(" in Node")}
+    told = [line for line in lines if line.split(" ")[1:2] and line.split(" ")[1] in {name.split(",")[0] for name in missing}]
+    told = [line for line in told if "| 0 of 0 |" not in line]
+    if told:
+        sys.exit("bots.py: docs/bots.md counts what is not the same:\n" + "\n".join(told))
+
+
+def arguments():
+    """The program, how many calls of each exchange, and what becomes of the tables."""
+    rest = sys.argv[1:]
+    program, sample, then = None, 0, None
+    while rest:
+        word = rest.pop(0)
+        if word == "--sample" and rest and rest[0].isdigit():
+            sample = int(rest.pop(0))
+        elif word in ("--write", "--check") and then is None:
+            then = word
+        elif not word.startswith("-") and program is None:
+            program = os.path.abspath(word)
+        else:
+            sys.exit(f"bots.py: what is {word}? See --help")
+    if program is None:
+        sys.exit("bots.py: takes the program; see --help")
+    return program, sample, then
+
+
+def main():
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        return print(__doc__.strip())
+    program, sample, then = arguments()
+    if not PYTHON.exists():
+        sys.exit("bots.py: the libraries are not installed: scripts/test.sh does that")
+    if pathlib.Path(sys.prefix) != PYTHON.parent.parent:
+        os.execv(PYTHON, [PYTHON, *sys.argv])
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o700)
+        place = Place(program, folder)
+        place.environment["CALLS"] = str(sample)
+        folder = pathlib.Path(folder)
+        secrets = required()
+        plain = calls(place, "sync", secrets, folder / "plain", hooked=False)
+        answers = import_all(place, plain, secrets)
+        stand_ins = placeholders(place, secrets, answers)
+        # One agent for all of it.
+        place.run("agent", "start")
+        try:
+            table = compare(plain, calls(place, "sync", stand_ins, folder / "hooked", hooked=True))
+            plain = calls(place, "async", secrets, folder / "plain", hooked=False)
+            again = compare(plain, calls(place, "async", stand_ins, folder / "hooked", hooked=True))
+            plain = calls(place, "node", secrets, folder / "plain", hooked=False)
+            in_node = compare(plain, calls(place, "node", stand_ins, folder / "hooked", hooked=True))
+            others = libraries(place, secrets, stand_ins)
+        finally:
+            place.run("agent", "stop", check=False)
+    lines = list(markdown(table, again, in_node, answers, others))
+    print("\n".join(lines))
+    if then:
+        in_page(lines, then == "--write")
+    return None
+
+
+if __name__ == "__main__":
+    main()

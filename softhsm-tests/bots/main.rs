@@ -1,0 +1,102 @@
+//! Bots that were not changed, started by `hsmsign run`; and the Python package.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../bench/mod.rs"]
+mod bench;
+
+mod hook;
+mod libraries;
+mod memory;
+mod package;
+mod run;
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use bench::{Done, KRAKEN_SECRET, Place};
+
+/// The key of RFC 4231's second case as a generic key would be too short for some; this is nobody's either.
+pub const RAW_SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
+
+/// A place with Kraken's example key, and the generic key `raw` for SHA-256.
+pub fn place() -> Option<Place> {
+    let place = Place::with_kraken()?;
+    place.import(
+        &[
+            "--exchange",
+            "generic",
+            "--key",
+            "raw",
+            "--algorithm",
+            "hmac-sha256",
+            "--allow",
+            "raw",
+        ],
+        RAW_SECRET,
+    );
+    Some(place)
+}
+
+/// Writes a script and answers its path.
+pub fn script(place: &Place, name: &str, text: &str) -> String {
+    let path = place.path().join(name);
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Runs a Python script under `hsmsign run`.
+pub fn run_python(place: &Place, text: &str, args: &[&str]) -> Done {
+    let script = script(place, "bot.py", text);
+    place.run(&[&["run", "--", "python3", &script], args].concat(), "")
+}
+
+/// The interpreter with the libraries of bots; none, with a line on stderr, where they are not installed.
+pub fn libraries() -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/bots");
+    if folder.join("installed").exists() {
+        return Some(folder.join("bin/python"));
+    }
+    eprintln!("SKIPPED: the libraries of bots are not installed (scripts/test.sh installs them)");
+    None
+}
+
+/// What stands for a key.
+pub fn stand_in(place: &Place, key: &str) -> String {
+    place.ok(&["placeholder", key]).trim().to_owned()
+}
+
+/// Starts a command and reads the first line that it prints.
+pub fn started(mut command: Command) -> (Child, String) {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    (child, line)
+}
+
+/// Whether no agent answers any more, within some seconds.
+pub fn agent_ends(place: &Place) -> bool {
+    for _ in 0..200 {
+        if place.run(&["agent", "status"], "").code == 4 {
+            return true;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    false
+}
+
+/// The secret of the example, as the tests that look for it want it.
+pub const fn kraken_secret() -> &'static str {
+    KRAKEN_SECRET
+}

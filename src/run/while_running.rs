@@ -1,0 +1,120 @@
+//! The agent for the time of a run. The command takes the place of the process that was started, so that signals and exit
+//! code are its own; where the agent was started for runs, a watcher stays behind and ends the agent after the last of them.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::{FlockOperation, flock},
+    process::{Pid, PidfdFlags, getppid, pidfd_open},
+};
+
+use crate::{
+    agent::client::Client,
+    error::{Result, failed},
+    home::{Home, io_error},
+    json::Json,
+    request::Answer,
+};
+
+/// A share in the agent that runs were given: held by an open file, and passed on with it.
+#[derive(Debug)]
+pub struct Lease {
+    file: File,
+}
+
+impl Lease {
+    /// A share; the agent is not ended for runs while there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be made or locked.
+    pub fn take(home: &Home) -> Result<Self> {
+        let path = path(home);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| io_error("", &path, "be opened", &error))?;
+        flock(&file, FlockOperation::LockShared)
+            .map_err(|error| failed(format!("{} could not be locked: {error}", path.display())))?;
+        Ok(Self { file })
+    }
+
+    /// Whether this agent was started for runs.
+    pub fn is_of_runs(&mut self, agent: i64) -> bool {
+        let mut text = String::new();
+        let read = self
+            .file
+            .rewind()
+            .and_then(|()| self.file.read_to_string(&mut text));
+        read.is_ok() && text.trim().parse() == Ok(agent)
+    }
+
+    /// Remembers that this agent was started for runs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn remember(&mut self, agent: i64) -> Result<()> {
+        let written = (|| {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+            write!(self.file, "{agent}")
+        })();
+        written.map_err(|error: std::io::Error| {
+            failed(format!("the agent of the run could not be written down: {error}"))
+        })
+    }
+
+    /// The file, which holds the share wherever it goes.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+}
+
+fn path(home: &Home) -> PathBuf {
+    home.state("run.lock")
+}
+
+/// The process of the agent at the usual place; none where none answers.
+pub fn agent() -> Option<i64> {
+    let answer = Client::find().ok()??.ask("{\"op\":\"ping\"}").ok()?;
+    match Answer::parse(&answer).ok()?.take("pid")? {
+        Json::Number(pid) => pid.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Waits for the end of the process that started this one, and ends the agent if no other run has a share in it. The share
+/// of the run is standard input.
+///
+/// # Errors
+/// When the parent cannot be waited for.
+pub fn watch(home: &Home, parent: i32) -> Result<()> {
+    let parent = Pid::from_raw(parent).ok_or_else(|| failed("there is no such process"))?;
+    let handle = pidfd_open(parent, PidfdFlags::empty())
+        .ok()
+        .filter(|_| getppid() == Some(parent));
+    if let Some(handle) = handle {
+        while poll(&mut [PollFd::new(&handle, PollFlags::IN)], None).is_err() {}
+    }
+    let stdin = std::io::stdin();
+    if flock(&stdin, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Ok(());
+    }
+    let noted: Option<i64> = fs::read_to_string(path(home))
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    if noted.is_some() && noted == agent() {
+        Client::connect()?.ask("{\"op\":\"stop\"}")?;
+    }
+    let _later = fs::write(path(home), "");
+    Ok(())
+}
