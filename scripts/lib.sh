@@ -64,6 +64,14 @@ softhsm_module() {
     done
     return 1
 }
+# need_chromium: for the test that looks at the report; it says SKIPPED where there is none.
+need_chromium() {
+    local name
+    for name in chromium chromium-browser google-chrome; do
+        ! have "$name" || return 0
+    done
+    need_packages chromium
+}
 need_softhsm() { softhsm_module >/dev/null || need_packages softhsm2; }
 
 need_cargo() {

@@ -151,6 +151,7 @@ check "libraries of bots" bots
 check "documentation tests" cargo test --quiet --doc --locked
 
 step "tests"
+(need_chromium) || say "SKIPPED: the report is not looked at, since Chromium cannot be had"
 tests=0
 if (need_cargo_tool cargo-nextest 0.9.143); then
     cargo nextest run --locked ${CI:+--profile ci} 2>&1 || tests=$?

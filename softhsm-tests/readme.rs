@@ -20,7 +20,7 @@ use std::{
 use bench::{KRAKEN_SIGN, Place};
 
 /// The documents whose examples are run.
-const RUN: [&str; 9] = [
+const RUN: [&str; 11] = [
     "README.md",
     "docs/json.md",
     "docs/tokens.md",
@@ -30,6 +30,8 @@ const RUN: [&str; 9] = [
     "docs/agent.md",
     "docs/protocol.md",
     "docs/operations.md",
+    "docs/policy.md",
+    "docs/audit.md",
 ];
 /// The nonce of Kraken's documented request: it never varies.
 const KRAKEN_NONCE: &str = "1616492376594";

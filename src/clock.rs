@@ -1,6 +1,13 @@
-//! How far another clock is from this machine's.
+//! The time, and how far another clock is from this machine's.
 
 use std::time::Duration;
+
+/// The time since 1970, zero for a clock before it.
+pub fn now() -> Duration {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
+}
 
 /// How far another clock is ahead of this machine's, in milliseconds; behind it where it is negative.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

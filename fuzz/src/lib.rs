@@ -7,8 +7,10 @@ pub mod config;
 pub mod import;
 pub mod keyring;
 pub mod nonce;
+pub mod policy;
 pub mod protocol;
 pub mod request;
+pub mod rules;
 pub mod scheme;
 pub mod secret;
 mod signing;
@@ -19,14 +21,16 @@ pub mod uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
     ("card", card::run),
     ("config", config::run),
     ("import", import::run),
     ("keyring", keyring::run),
     ("nonce", nonce::run),
+    ("policy", policy::run),
     ("protocol", protocol::run),
     ("request", request::run),
+    ("rules", rules::run),
     ("scheme", scheme::run),
     ("secret", secret::run),
     ("uri", uri::run),

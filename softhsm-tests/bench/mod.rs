@@ -5,7 +5,7 @@ pub mod random;
 
 use std::{
     fs,
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -145,6 +145,30 @@ impl Place {
             "{args:?} should say {words:?}: {done:?}"
         );
         assert!(done.stderr.starts_with("hsmsign: "), "{done:?}");
+    }
+}
+
+/// A child that answers each line with a line.
+pub struct Stream {
+    stdin: std::process::ChildStdin,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Stream {
+    /// Takes the child's pipes; dropped, it ends the child's input.
+    pub fn of(child: &mut Child) -> Self {
+        Self {
+            stdin: child.stdin.take().unwrap(),
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+        }
+    }
+
+    /// The answer to a line.
+    pub fn answer(&mut self, line: &str) -> String {
+        writeln!(self.stdin, "{line}").unwrap();
+        let mut answer = String::new();
+        self.stdout.read_line(&mut answer).unwrap();
+        answer
     }
 }
 

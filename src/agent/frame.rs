@@ -38,6 +38,8 @@ pub enum Ask<'a> {
     },
     /// A command, as a JSON list of its arguments; the descriptors of [`super::errand::FDS`] come along.
     Errand(&'a [u8]),
+    /// The MAC of a seal of the log, by the key on the token that seals.
+    Seal(&'a [u8]),
 }
 
 /// What a worker answers.
@@ -75,6 +77,7 @@ impl Ask<'_> {
             Self::Data { place } => write(out, id, 1, &[place]),
             Self::Open { pin } => write(out, id, 2, &[&[u8::from(*pin)]]),
             Self::Errand(arguments) => write(out, id, 3, &[arguments]),
+            Self::Seal(message) => write(out, id, 4, &[message]),
         }
     }
 }
@@ -92,6 +95,7 @@ pub fn read_ask(frame: &[u8]) -> Result<(u64, Ask<'_>)> {
         (1, place) => Ask::Data { place },
         (2, [pin]) => Ask::Open { pin: *pin == 1 },
         (3, arguments) => Ask::Errand(arguments),
+        (4, message) => Ask::Seal(message),
         _ => return Err(torn()),
     };
     Ok((id, ask))

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     algorithm::Algorithm,
     ask::{self, read_secret_line},
+    audit,
     config::Config,
     error::{Code, Error, Result, failed},
     home::Home,
@@ -156,6 +157,10 @@ impl Worker {
             Ask::Compute { place, message } => self.compute(place, message).map(Told::Done),
             Ask::Data { place } => self.data(place).map(Told::Data),
             Ask::Open { pin } => self.open(pin).map(|()| Told::Done(Vec::new())),
+            Ask::Seal(message) => self
+                .token()
+                .and_then(|token| audit::seal(token.as_ref(), message))
+                .map(Told::Done),
             Ask::Errand(_) => Err(failed("a worker does no errands")),
         };
         told.unwrap_or_else(Told::Refused)

@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use hsmsign::{
     algorithm::Algorithm,
+    audit::What,
     enrol::{Enrolled, NewKey},
     error::{Result, bad_input},
     keyring::{Allow, KeyName},
@@ -125,7 +126,13 @@ fn make(args: Args) -> Result<Enrolled> {
         },
     })?;
     let secrets = import::read_secrets(&plan, around.ask.as_ref())?;
-    enrol.import(plan, secrets)
+    let enrolled = enrol.import(plan, secrets)?;
+    around.note(
+        What::Import,
+        enrolled.record.name.as_str(),
+        &enrolled.record.exchange,
+    );
+    Ok(enrolled)
 }
 
 /// The public key alone is the result; what a person should know goes beside it.

@@ -8,9 +8,14 @@ use std::{
 use hsmsign::{
     algorithm::Algorithm,
     ask::{Ask, has_more, read_secret_line},
+    audit::{Entry, Log, What},
+    caller::Caller,
+    clock,
     enrol::{Enrolled, NewKey, Plan, Secrets},
     error::{Code, Error, Result, bad_input},
+    exchange::Template,
     keyring::{Allow, KeyName},
+    policy::{Policies, Whose},
     token::Wishes,
 };
 use serde_json::json;
@@ -65,6 +70,9 @@ pub struct Args {
     /// Use a token although it gives its keys away to whoever has the PIN
     #[arg(long)]
     accept_leaky_token: bool,
+    /// Begin with a policy: read-only, trade, trade-no-leverage or full
+    #[arg(long, value_name = "POLICY", conflicts_with = "json")]
+    policy: Option<Template>,
     /// Have the token wait for a touch at each signature, where it can
     #[arg(long)]
     touch: bool,
@@ -108,7 +116,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     around.home.create()?;
     let enrol = around.enrol()?;
     if args.json {
-        return lines::import(&enrol, &args.new_key());
+        let log = Log::new(&around.home);
+        let caller = Caller::this_process();
+        let done = lines::import(&enrol, &args.new_key(), &|record| {
+            let entry = Entry::new(What::Import, &caller, record.name.as_str(), clock::now());
+            log.record(entry.detail(&record.exchange));
+        });
+        log.flush()?;
+        return done;
     }
     let mut plan = enrol.plan(args.new_key())?;
     if io::stdin().is_terminal() {
@@ -120,6 +135,20 @@ pub fn run(args: Args) -> Result<ExitCode> {
             plan.set_api_key(typed.trim())?;
         }
     }
+    // In force before the key is there, so that nothing is signed without it.
+    let policy = match args.policy {
+        None => None,
+        Some(template) => {
+            let text = enrol
+                .catalogue()
+                .get(plan.exchange_id())?
+                .policy_template(template)?;
+            let policies = Policies::new(&around.home);
+            let whose = Whose::Key(plan.name().clone());
+            policies.put(&whose, &text, clock::now())?;
+            Some((policies, whose))
+        }
+    };
     let hint = plan.stronger().map(|algorithm| {
         format!(
             "this exchange also takes a key that the token makes, which never was anywhere else: hsmsign generate --exchange {} --algorithm {algorithm}",
@@ -129,8 +158,22 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let asked = io::stdin().is_terminal();
     // A person can still change their mind; a program reads it beside the result.
     hint.iter().filter(|_| asked).for_each(|hint| output::warn(hint));
-    let secrets = read_secrets(&plan, around.ask.as_ref())?;
-    let enrolled = enrol.import(plan, secrets)?;
+    let enrolled = read_secrets(&plan, around.ask.as_ref())
+        .and_then(|secrets| enrol.import(plan, secrets))
+        .inspect_err(|_| {
+            if let Some((policies, whose)) = &policy {
+                // Without its key it is of no use; left behind, it would hold for the next of that name.
+                let _ = policies.remove(whose);
+            }
+        })?;
+    if let Some((policies, whose)) = &policy {
+        output::aside(&format!("its policy: {}", policies.path(whose).display()));
+    }
+    around.note(
+        What::Import,
+        enrolled.record.name.as_str(),
+        &enrolled.record.exchange,
+    );
     hint.iter().filter(|_| !asked).for_each(|hint| output::warn(hint));
     tell(&enrolled, "imported")
 }

@@ -4,6 +4,7 @@ use std::{
 };
 
 use hsmsign::{
+    audit::What,
     enrol::Left,
     error::{Code, Error, Result},
     keyring::{KeyName, Keyring as _},
@@ -52,9 +53,11 @@ pub fn remove(args: &RemoveArgs) -> Result<ExitCode> {
     let enrol = around.enrol()?;
     if !args.forget {
         enrol.remove(&args.key)?;
+        around.note(What::Remove, args.key.as_str(), "");
         return output::line(&format!("removed {}", args.key));
     }
     let left = enrol.forget(&args.key)?;
+    around.note(What::Remove, args.key.as_str(), "forgotten");
     output::line(&format!("removed {}", args.key))?;
     for left in &left {
         tell(&args.key, left)?;

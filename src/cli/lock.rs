@@ -12,25 +12,44 @@ use hsmsign::{
 use super::output;
 
 /// Lock the agent's tokens: it logs out of them and forgets their PINs.
+///
+/// With --all, with an agent or without: everything is denied to every key, whoever asks, until `unlock --all`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hsmsign lock\n  hsmsign lock softhsm")]
+#[command(after_help = "\
+Examples:
+  hsmsign lock
+  hsmsign lock softhsm
+  hsmsign lock --all          the switch to pull when a bot is hijacked")]
 pub struct LockArgs {
     /// The token; all of them where none is named
     token: Option<String>,
+    /// Deny everything to every key, from the next request on
+    #[arg(long, conflicts_with = "token")]
+    all: bool,
 }
 
 /// Unlock the agent's tokens. A PIN that a person must give is asked for here, and only the token's worker reads it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hsmsign unlock\n  hsmsign unlock softhsm")]
+#[command(after_help = "\
+Examples:
+  hsmsign unlock
+  hsmsign unlock softhsm
+  hsmsign unlock --all        undo lock --all")]
 pub struct UnlockArgs {
     /// The token; all of them where none is named
     token: Option<String>,
+    /// Undo `lock --all`
+    #[arg(long, conflicts_with_all = ["token", "needed"])]
+    all: bool,
     /// Those alone that nobody locked and that wait for a PIN
     #[arg(long, hide = true)]
     needed: bool,
 }
 
 pub fn lock(args: &LockArgs) -> Result<ExitCode> {
+    if args.all {
+        return super::policy::switch_all(true);
+    }
     let token = args
         .token
         .as_deref()
@@ -41,6 +60,9 @@ pub fn lock(args: &LockArgs) -> Result<ExitCode> {
 }
 
 pub fn unlock(args: &UnlockArgs) -> Result<ExitCode> {
+    if args.all {
+        return super::policy::switch_all(false);
+    }
     if args.needed {
         return unlock_needed();
     }

@@ -3,6 +3,7 @@
 mod adopt;
 mod agent;
 mod attack;
+mod audit;
 mod backup;
 mod doctor;
 mod errand;
@@ -21,6 +22,7 @@ pub mod output;
 mod pages;
 mod parts;
 mod placeholder;
+mod policy;
 mod reach;
 mod rotate;
 mod run;
@@ -41,12 +43,16 @@ use clap::{
 };
 use hsmsign::{
     ask::{Ask, Terminal},
+    audit::{Entry, Log, What},
+    caller::Caller,
+    clock,
     config::Config,
     enrol::Enrol,
     error::{Code, Error, Result},
     exchange::Catalogue,
     home::Home,
-    keyring::FileKeyring,
+    keyring::{FileKeyring, KeyName},
+    policy::Policies,
     signer::Signer,
     token::Tokens,
 };
@@ -94,6 +100,8 @@ enum Command {
     Lock(lock::LockArgs),
     Unlock(lock::UnlockArgs),
     Websocket(websocket::Args),
+    Policy(policy::Args),
+    Audit(audit::Args),
     Exchanges(exchanges::Args),
     Token(token::Args),
     Doctor(doctor::Args),
@@ -135,6 +143,16 @@ impl Around {
         FileKeyring::new(&self.home)
     }
 
+    /// Has the log say what was done. It is done already: where it cannot be written, that is told.
+    fn note(&self, what: What, key: &str, detail: impl Into<String>) {
+        let entry = Entry::new(what, &Caller::this_process(), key, clock::now());
+        let log = Log::new(&self.home);
+        log.record(entry.detail(detail));
+        if let Err(error) = log.flush() {
+            output::warn(&format!("it is done, but {error}"));
+        }
+    }
+
     fn catalogue(&self) -> Catalogue {
         Catalogue::new(self.home.user_schemes())
     }
@@ -150,7 +168,27 @@ impl Around {
     fn signer(&self) -> Result<Signer> {
         let tokens = self.tokens()?;
         Enrol::new(&self.home, Arc::clone(&tokens)).sweep()?;
-        Ok(Signer::new(&self.home, tokens))
+        let ask = Arc::clone(&self.ask);
+        let confirm = move |question: &str| confirm(ask.as_ref(), question);
+        Ok(Signer::new(&self.home, tokens).with_confirm(Box::new(confirm)))
+    }
+}
+
+/// Asks the person whether a request may be signed.
+fn confirm(ask: &dyn Ask, question: &str) -> Result<bool> {
+    if !ask.present() {
+        return Err(
+            Error::new(Code::Denied, "a person is to be asked, and there is no terminal")
+                .fix("run hsmsign at a terminal"),
+        );
+    }
+    Ok(ask.line(&format!("{question}\nType yes to sign it: "))?.trim() == "yes")
+}
+
+/// Tells a person which policy is not in force as its file stands.
+fn tell_troubles(policies: &Policies, key: &KeyName) {
+    for trouble in policies.of(key).map(|known| known.troubles).unwrap_or_default() {
+        output::warn(&format!("the policy before holds, since {trouble}"));
     }
 }
 
@@ -191,6 +229,8 @@ pub fn run() -> ExitCode {
         Command::Placeholder(args) => placeholder::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Websocket(args) => websocket::run(args),
+        Command::Policy(args) => policy::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Exchanges(args) => exchanges::run(args),
         Command::Token(args) => token::run(args),
         Command::Doctor(args) => doctor::run(&args),

@@ -84,7 +84,10 @@ pub fn names(list: &Value) -> String {
 pub fn sign(request: &Request) -> Result<SignedRequest> {
     reach(
         |agent| agent.sign(request),
-        |signer| signer.sign(request, &Caller::this_process()),
+        |signer| {
+            let signed = signer.sign(request, &Caller::this_process());
+            settled(signer, signed)
+        },
     )
 }
 
@@ -109,8 +112,18 @@ pub fn sign_line(request: &Request) -> Result<Option<String>> {
 pub fn hmac(key: &KeyName, message: &[u8]) -> Result<Vec<u8>> {
     reach(
         |agent| agent.hmac(key, message),
-        |signer| signer.hmac(key, message, &Caller::this_process()),
+        |signer| {
+            let mac = signer.hmac(key, message, &Caller::this_process());
+            settled(signer, mac)
+        },
     )
+}
+
+/// What was signed is given out when it is in the log; a refusal is told though it could not be written.
+pub fn settled<T>(signer: &Signer, done: Result<T>) -> Result<T> {
+    let settled = signer.settle(false);
+    let done = done?;
+    settled.map(|()| done)
 }
 
 /// An agent of the system need not know a key that the user has besides.

@@ -4,6 +4,7 @@ use std::{
 };
 
 use hsmsign::{
+    audit::What,
     error::Result,
     keyring::{KeyName, Keyring as _},
 };
@@ -44,10 +45,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let enrol = around.enrol()?;
     if args.commit {
         enrol.commit(&args.key)?;
+        around.note(What::Rotate, args.key.as_str(), "committed");
         return output::line(&format!("committed: the old pair of {} is deleted", args.key));
     }
     if args.undo {
         enrol.undo(&args.key)?;
+        around.note(What::Rotate, args.key.as_str(), "undone");
         return output::line(&format!(
             "undone: {} has its old pair, and the new one is deleted",
             args.key
@@ -71,6 +74,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let plan = enrol.plan_rotation(&args.key, api_key)?;
     let secrets = import::read_secrets(&plan, around.ask.as_ref())?;
     let enrolled = enrol.rotate(&plan, secrets)?;
+    around.note(What::Rotate, args.key.as_str(), "");
     if kept && plan.needs_api_key() {
         output::warn(&format!(
             "the old API key was kept; exchanges issue a new one with a new secret: hsmsign set {} --api-key KEY",

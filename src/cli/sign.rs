@@ -87,7 +87,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return print(&reach::sign(&request)?);
     }
     let signer = Around::find()?.signer()?;
-    let Explained { signed, messages } = signer.explain(&request, &Caller::this_process())?;
+    let Explained { signed, messages } =
+        reach::settled(&signer, signer.explain(&request, &Caller::this_process()))?;
     tell(&messages);
     print(&signed)
 }

@@ -46,6 +46,11 @@ impl Scheme {
         self.rest_plans().all(|plan| plan.facts.signs_path)
     }
 
+    /// Whether every REST request's method is signed.
+    pub fn signs_method(&self) -> bool {
+        self.rest_plans().all(|plan| plan.facts.signs_method)
+    }
+
     /// What makes the file unfit for use: reasons for `exchanges check` to refuse it.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();

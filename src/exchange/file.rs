@@ -200,6 +200,7 @@ with_plan! {
         #[serde(default)]
         endpoints: Table,
         withdrawal: Option<WithdrawalFile>,
+        classes: Option<ClassesFile>,
         send: Option<SendFile>,
         websocket: Option<WebSocketFile>,
         #[serde(default)]
@@ -333,6 +334,33 @@ pub(crate) struct WithdrawalFile {
     pub fields: Vec<String>,
     #[serde(default)]
     pub body: BTreeMap<String, Vec<String>>,
+}
+
+/// Which endpoints read and which trade, for policies to begin with.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ClassesFile {
+    pub read: Vec<String>,
+    /// All fields that such requests may have, where the path is not signed.
+    #[serde(default)]
+    pub read_fields: Vec<String>,
+    pub trade: Vec<String>,
+    #[serde(default)]
+    pub trade_fields: Vec<String>,
+    /// What keeps orders from being on credit; none where nothing signed tells.
+    pub no_leverage: Option<NoLeverageFile>,
+}
+
+/// By what an order without credit is known.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoLeverageFile {
+    /// Fields that must not be there.
+    #[serde(default)]
+    pub deny: Vec<String>,
+    /// Fields and the values that they may have.
+    #[serde(default)]
+    pub values: BTreeMap<String, Vec<String>>,
 }
 
 /// What sending a request must know beside the request.

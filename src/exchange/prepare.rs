@@ -326,6 +326,16 @@ impl Prepared<'_> {
         self.timestamp.is_some() || matches!(self.nonce, NonceState::Brought(_))
     }
 
+    /// Query and body as they were given, a line each; none where there is neither.
+    pub fn parameters_text(&self) -> Option<String> {
+        let body = match (&self.under, &self.body) {
+            (Some(under), _) => under.as_str(),
+            (None, Some(body)) => &body.text,
+            (None, None) => "",
+        };
+        (!self.query.is_empty() || !body.is_empty()).then(|| [&self.query, "\n", body].concat())
+    }
+
     /// `https://` and the host.
     pub fn origin(&self) -> &str {
         &self.origin

@@ -4,7 +4,6 @@
 //! a lock, so that processes and crashes repeat none; only the reservation is forced to the disk, a minute ahead at a
 //! time. After a power cut (the system's boot id tells) counting goes on behind the reservation.
 
-mod file;
 mod lease;
 mod slot;
 mod state;
@@ -21,8 +20,9 @@ use rustix::fs::fstat;
 
 pub use lease::Lease;
 
+pub use crate::clock::now;
+
 use self::{
-    file::{exclusive, make_whole},
     slot::Slot,
     state::{Kept, State},
 };
@@ -30,6 +30,7 @@ use crate::{
     error::Result,
     home::{Home, check_folder, create_folder, io_error, open_private, remove_file},
     keyring::KeyName,
+    shared_file::{exclusive, make_whole},
 };
 
 /// How far ahead of the last nonce a reservation reaches.
@@ -221,7 +222,7 @@ impl Nonces {
                 reserved: 0,
             }
             .render(self.boot.as_deref());
-            make_whole(&self.folder, path, &[slot, slot].concat())?;
+            make_whole("the nonce file", &self.folder, path, &[slot, slot].concat())?;
         } else {
             check_folder(&self.folder)?;
         }
@@ -235,13 +236,6 @@ impl Nonces {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The time since 1970, zero for a clock before it.
-pub fn now() -> Duration {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,34 +1,33 @@
 //! May this request be signed? Asked once for every signature, on every path, before a nonce is given out.
 
+mod counts;
+mod decimal;
+mod file;
+mod hours;
+mod judge;
+mod known;
+mod learn;
+mod rules;
+mod store;
+mod subject;
+mod switch;
+
+use std::{cell::OnceCell, time::Duration};
+
+pub use crate::caller::Caller;
+pub use learn::{Seen, Signs};
+pub use rules::Policy;
+pub use store::{InForce, Policies, Whose};
+pub use subject::{Bound, Field, Fields, Group, Subject, folded, last_part};
+pub use switch::{Denied, Switch};
+
+use self::judge::{Case, endpoint};
 use crate::{
     error::{Code, Error, Result},
     keyring::{Allow, KeyName},
 };
 
-/// Who asks for a signature, as the kernel tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The user.
-    pub uid: u32,
-    /// The group.
-    pub gid: u32,
-    /// The process.
-    pub pid: i32,
-}
-
-impl Caller {
-    /// This process itself.
-    pub fn this_process() -> Self {
-        Self {
-            uid: rustix::process::getuid().as_raw(),
-            gid: rustix::process::getgid().as_raw(),
-            pid: rustix::process::getpid().as_raw_nonzero().get(),
-        }
-    }
-}
-
 /// What is asked.
-#[derive(Debug)]
 pub struct Question<'a> {
     /// The key.
     pub key: &'a KeyName,
@@ -36,23 +35,58 @@ pub struct Question<'a> {
     pub allow: &'a [Allow],
     /// Who asks.
     pub caller: &'a Caller,
-    /// The rule of the exchange by which the request moves money out, in words; none if no rule says so.
-    pub moves_money: Option<&'a str>,
-    /// Whether bytes are to be MACed that hsmsign did not compose.
-    pub raw: bool,
+    /// What is to be signed.
+    pub what: What<'a>,
+    /// This machine's time since 1970.
+    pub now: Duration,
 }
 
-/// Permits or denies.
+/// What is to be signed.
+#[derive(Clone, Copy)]
+pub enum What<'a> {
+    /// A request.
+    Request(&'a dyn Subject),
+    /// Bytes that hsmsign did not compose, with the rule of the exchange by which they move money out, if one does.
+    Raw(Option<&'a str>),
+}
+
+/// Whether a request that is permitted counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It is about to be signed.
+    Sign,
+    /// It is only asked whether it would be.
+    Look,
+}
+
+/// What permits a request.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// The rules that allow it; none where nothing speaks against it.
+    pub rules: Vec<String>,
+    /// The rule by which a person is to be asked first.
+    pub confirm: Option<String>,
+    /// The fields that rules looked at, as they were given, with their values.
+    pub fields: Vec<(String, String)>,
+}
+
+/// The rules that hold without any policy: no withdrawals, no raw bytes, unless the owner allowed them at import.
 ///
 /// # Errors
 /// `denied`, with the rule, what it saw and how the owner can allow it.
-pub fn decide(question: &Question<'_>) -> Result<()> {
+fn consent(question: &Question<'_>) -> Result<()> {
     let key = question.key;
-    if question.raw && !question.allow.contains(&Allow::Raw) {
-        return Err(Error::new(Code::Denied, format!("the key {key} signs no raw bytes, only whole requests"))
-            .fix("raw MACs are allowed at import, by the owner: --allow raw; where a message does not carry the path, a withdrawal cannot be told from an order then"));
-    }
-    match question.moves_money {
+    let moves_money = match question.what {
+        What::Request(subject) => subject.moves_money(),
+        What::Raw(moves_money) => {
+            if !question.allow.contains(&Allow::Raw) {
+                return Err(Error::new(Code::Denied, format!("the key {key} signs no raw bytes, only whole requests"))
+                    .fix("raw MACs are allowed at import, by the owner: --allow raw; where a message does not carry the path, a withdrawal cannot be told from an order then"));
+            }
+            moves_money.map(str::to_owned)
+        }
+    };
+    match moves_money {
         Some(rule) if !question.allow.contains(&Allow::Withdrawals) => Err(Error::new(
             Code::Denied,
             format!("the key {key} is not allowed to move money out: {rule}"),
@@ -62,35 +96,107 @@ pub fn decide(question: &Question<'_>) -> Result<()> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Policies {
+    /// Permits or denies. What is permitted is counted, where `mode` says that it will be signed.
+    ///
+    /// # Errors
+    /// `denied`, with the rule, what it saw and how the owner can allow it; and where a count cannot be written.
+    pub fn decide(&self, question: &Question<'_>, mode: Mode) -> Result<Verdict> {
+        let key = question.key;
+        let learning = self.switch().ask(key)?;
+        consent(question)?;
+        let in_force = self.of(key)?;
+        let mut verdict = Verdict::default();
+        let mut wanted = Vec::new();
+        let fields = OnceCell::new();
+        let mut looked_at: Vec<String> = Vec::new();
+        for policy in &in_force.policies {
+            let subject = match question.what {
+                What::Request(subject) => Some(subject),
+                What::Raw(_) => None,
+            };
+            let case = Case {
+                policy,
+                caller: question.caller,
+                now: question.now,
+                subject,
+                fields: &fields,
+            };
+            let judged = case
+                .judge()
+                .map_err(|error| error.within(format_args!("denied to the key {key}")))?;
+            verdict.rules.extend(judged.rule);
+            verdict.confirm = verdict.confirm.or(judged.confirm);
+            looked_at.extend(judged.looked_at);
+            wanted.extend(judged.wanted);
+        }
+        let given = fields.get().into_iter().flat_map(|fields| &fields.groups);
+        let named = given
+            .flat_map(|group| &group.fields)
+            .filter(|field| looked_at.contains(&field.name));
+        verdict.fields = named
+            .map(|field| (field.given.clone(), field.value.clone().unwrap_or_default()))
+            .collect();
+        if learning && let What::Request(subject) = question.what {
+            let fields = fields.get_or_init(|| subject.fields());
+            verdict.fields = learned(fields);
+        }
+        self.counts
+            .count(key, &wanted, question.now, mode == Mode::Sign)
+            .map_err(|error| match error.code() {
+                Code::Denied => error.within(format_args!("denied to the key {key}")),
+                _ => error,
+            })?;
+        Ok(verdict)
+    }
+}
 
-    fn ask(allow: &[Allow], moves_money: Option<&str>, raw: bool) -> Result<()> {
-        let key = "kraken".parse().unwrap();
-        decide(&Question {
-            key: &key,
-            allow,
-            caller: &Caller::this_process(),
-            moves_money,
-            raw,
+/// All fields, with the values of those that name what is traded and how much.
+fn learned(fields: &Fields) -> Vec<(String, String)> {
+    let all = fields.groups.iter().flat_map(|group| &group.fields);
+    all.map(|field| {
+        let name = field.name.as_str();
+        let told = known::SYMBOLS.contains(&name) || known::AMOUNTS.contains(&name);
+        let value = field.value.clone().filter(|_| told);
+        (field.given.clone(), value.unwrap_or_default())
+    })
+    .collect()
+}
+
+impl Policy {
+    /// What this policy alone says of a request, without counting.
+    ///
+    /// # Errors
+    /// `denied`, as [`Policies::decide`].
+    pub fn judge(&self, subject: &dyn Subject, caller: &Caller, now: Duration) -> Result<()> {
+        let case = Case {
+            policy: self,
+            caller,
+            now,
+            subject: Some(subject),
+            fields: &OnceCell::new(),
+        };
+        case.judge().map(|_| ())
+    }
+}
+
+/// A request in a line, for the person who is asked.
+pub fn told(subject: &dyn Subject) -> String {
+    let fields = subject.fields();
+    let fields = fields.groups.iter().flat_map(|group| &group.fields);
+    let fields: Vec<_> = fields
+        .map(|field| format!("{}={}", field.given, field.value.as_deref().unwrap_or("…")))
+        .collect();
+    let told = format!("{} {}", endpoint(subject), fields.join(" "));
+    // What a request says must not act on the terminal of the person who is asked.
+    told.trim_end()
+        .chars()
+        .flat_map(|char| {
+            let plain = !char.is_control();
+            plain
+                .then_some(char)
+                .into_iter()
+                .chain(char.escape_unicode().filter(move |_| !plain))
         })
-    }
-
-    #[test]
-    fn withdrawals_and_raw_are_each_denied_unless_allowed() {
-        assert!(ask(&[], None, false).is_ok());
-        assert_eq!(ask(&[], Some("r"), false).unwrap_err().code(), Code::Denied);
-        assert_eq!(
-            ask(&[Allow::Raw], Some("r"), true).unwrap_err().code(),
-            Code::Denied
-        );
-        assert_eq!(
-            ask(&[Allow::Withdrawals], Some("r"), true).unwrap_err().code(),
-            Code::Denied
-        );
-        assert!(ask(&[Allow::Withdrawals], Some("r"), false).is_ok());
-        assert!(ask(&[Allow::Raw], None, true).is_ok());
-        assert!(ask(&[Allow::Raw, Allow::Withdrawals], Some("r"), true).is_ok());
-    }
+        .collect()
 }

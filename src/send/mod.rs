@@ -101,6 +101,7 @@ impl<'s> Sender<'s> {
     pub fn preview(&self, request: &Request, caller: &Caller) -> Result<Preview> {
         let route = self.route(request)?;
         let signed = self.signer.sign(request, caller)?;
+        self.signer.settle(false)?;
         Outgoing::of(&signed)?;
         Ok(Preview::new(
             signed,
@@ -189,7 +190,9 @@ impl<'s> Sender<'s> {
 
     fn sign(&self, request: &Request, caller: &Caller, clock: Option<Measured>) -> Result<Outgoing> {
         let offset = clock.map_or(Offset::NONE, |clock| clock.offset);
-        Outgoing::of(&self.signer.sign_by(request, caller, offset)?)
+        let signed = self.signer.sign_by(request, caller, offset)?;
+        self.signer.settle(false)?;
+        Outgoing::of(&signed)
     }
 
     fn route(&self, request: &Request) -> Result<Route> {

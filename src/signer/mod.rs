@@ -4,22 +4,23 @@ mod lane;
 mod ready;
 mod road;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use lane::{Lane, LaneWork};
 pub use ready::ReadyKey;
-pub use road::Road;
+pub use road::{Confirm, Road};
 
 use self::lane::{Parts, Signatures};
 use crate::{
     algorithm::Algorithm,
+    audit,
     clock::Offset,
     error::{Code, Error, Result, failed},
     exchange::{Catalogue, Composed, Part, Scheme},
     home::Home,
     keyring::{Copy, KeyName, Material, Record},
     nonce::Nonces,
-    policy::Caller,
+    policy::{Caller, Policies, Verdict},
     request::{Request, SignedRequest},
     secret::Secret,
     token::{Mac, SignInput, Token, TokenError, Tokens},
@@ -29,6 +30,8 @@ use crate::{
 pub struct Signer {
     road: Road,
     tokens: Arc<Tokens>,
+    /// The token that signed last, which seals the log.
+    used: Mutex<Option<String>>,
 }
 
 /// A request on its way: its key, what is composed, and its first message.
@@ -64,7 +67,28 @@ impl Signer {
         Self {
             road: Road::new(home, Nonces::new(home)),
             tokens,
+            used: Mutex::default(),
         }
+    }
+
+    /// Has a person asked where a policy wants that.
+    #[must_use]
+    pub fn with_confirm(mut self, confirm: Confirm) -> Self {
+        self.road = self.road.with_confirm(confirm);
+        self
+    }
+
+    /// The policies that it asks.
+    pub const fn policies(&self) -> &Policies {
+        self.road.policies()
+    }
+
+    /// Which rules decide about a request, without counting or signing it.
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    pub fn judge(&self, request: &Request, caller: &Caller) -> Result<Verdict> {
+        self.road.judge(&*self.key_of(request)?, request, caller)
     }
 
     /// Signs one request.
@@ -137,10 +161,14 @@ impl Signer {
         let noted = lease.finish();
         composed();
         if let Err(error) = noted {
-            return works
-                .into_iter()
-                .map(|work| Err(work.err().unwrap_or_else(|| error.clone())))
-                .collect();
+            let fail = |work: Result<Work<'_>>| match work {
+                Ok((_, mut work, _)) => {
+                    self.road.record(work.take_note(), Some(&error));
+                    Err(error.clone())
+                }
+                Err(error) => Err(error),
+            };
+            return works.into_iter().map(fail).collect();
         }
         let parts: Vec<_> = works
             .iter_mut()
@@ -156,10 +184,11 @@ impl Signer {
             self.compute_parts(&parts)
         };
         let finish = |((key, mut work, _), signature): (Work<'_>, Option<Result<Vec<u8>>>)| {
-            if let Some(signature) = signature {
-                work.supply(&signature?)?;
-            }
-            self.compute(key, work, |_| ())
+            let note = work.take_note();
+            let supplied = signature.map_or(Ok(()), |signature| work.supply(&signature?));
+            let done = supplied.and_then(|()| self.compute(key, work, |_| ()));
+            self.road.record(note, done.as_ref().err());
+            done
         };
         works
             .into_iter()
@@ -208,9 +237,32 @@ impl Signer {
     ) -> Result<SignedRequest> {
         let key = self.key_of(request)?;
         let mut lease = self.road.nonces().lease();
-        let work = self.road.compose(&key, request, caller, clock, &mut lease)?;
-        lease.finish()?;
-        self.compute(&key, work, look)
+        let mut work = self.road.compose(&key, request, caller, clock, &mut lease)?;
+        let note = work.take_note();
+        let done = lease.finish().and_then(|()| self.compute(&key, work, look));
+        self.road.record(note, done.as_ref().err());
+        done
+    }
+
+    /// Waits until what was signed and refused is in the log, on the disk; to be called before a signature is given out
+    /// by a process that signs few. Seals the log where that is due, or whatever is not sealed with `at_the_end`.
+    ///
+    /// # Errors
+    /// When the log cannot be written: then the signatures are not to be given out.
+    pub fn settle(&self, at_the_end: bool) -> Result<()> {
+        let log = self.road.log();
+        log.flush()?;
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(name) = used
+            && let Some(due) = log.seal_due(at_the_end)
+            && let Ok(token) = self.tokens.get(&name)
+            // A seal that cannot be made now is made later; verifying tells since when there is none.
+            && let Ok(mac) = audit::seal(token.as_ref(), &due.message())
+        {
+            log.sealed(due, &name, &mac);
+            log.flush()?;
+        }
+        Ok(())
     }
 
     /// The rest of it: each message to the token, and its signature into its place.
@@ -234,8 +286,10 @@ impl Signer {
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     pub fn hmac(&self, name: &KeyName, message: &[u8], caller: &Caller) -> Result<Vec<u8>> {
         let key = self.road.ready(name, |record| self.passphrase(record))?;
-        self.road.permit_raw(&key, message, caller)?;
-        self.on_token(&key.record, "secret", message)
+        let note = self.road.permit_raw(&key, message, caller)?;
+        let done = self.on_token(&key.record, "secret", message);
+        self.road.record(Some(note), done.as_ref().err());
+        done
     }
 
     /// The schemes by name.
@@ -286,7 +340,13 @@ impl Signer {
                 .get(name)
                 .and_then(|token| ask(token.as_ref(), material).map_err(Error::from));
             match answer {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+                    if used.as_ref() != Some(name) {
+                        *used = Some(name.clone());
+                    }
+                    return Ok(answer);
+                }
                 Err(error) if elsewhere(error.code()) => refusals.push((name.clone(), error)),
                 Err(error) => return Err(error),
             }

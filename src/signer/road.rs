@@ -8,22 +8,29 @@ use std::{
 use super::ReadyKey;
 use crate::{
     algorithm::Algorithm,
-    clock::Offset,
+    audit::{Entry, Log, What, cut},
+    clock::{self, Offset},
     error::{Code, Error, Result, bad_input},
     exchange::{Catalogue, Composed, NonceNeed, Prepared, Stamps},
     home::Home,
     keyring::{FileKeyring, KeyName, Keyring, Record, Stamp},
     nonce::{self, Lease, Nonces},
-    policy::{self, Caller, Question},
+    policy::{self, Caller, Mode, Policies, Question, Subject, Verdict, What as Asked},
     request::Request,
     secret::Secret,
 };
+
+/// Asks a person whether a request may be signed, in words that name key, request and program.
+pub type Confirm = Box<dyn Fn(&str) -> Result<bool> + Send + Sync>;
 
 /// Finds keys, asks the policy, gives out nonces and composes what is to be signed.
 pub struct Road {
     keyring: Box<dyn Keyring>,
     catalogue: Catalogue,
     nonces: Nonces,
+    policies: Policies,
+    log: Arc<Log>,
+    confirm: Option<Confirm>,
     ready: Mutex<HashMap<KeyName, (Stamp, Arc<ReadyKey>)>>,
 }
 
@@ -34,8 +41,43 @@ impl Road {
             keyring: Box::new(FileKeyring::new(home)),
             catalogue: Catalogue::new(home.user_schemes()),
             nonces,
+            policies: Policies::new(home),
+            log: Arc::new(Log::new(home)),
+            confirm: None,
             ready: Mutex::default(),
         }
+    }
+
+    /// Has a person asked where a policy wants that. Without it, such requests are denied.
+    #[must_use]
+    pub fn with_confirm(mut self, confirm: Confirm) -> Self {
+        self.confirm = Some(confirm);
+        self
+    }
+
+    /// Goes on with a log that this process writes to already.
+    #[must_use]
+    pub fn with_log(mut self, log: Arc<Log>) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// The log of what is signed and refused.
+    pub const fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Writes down how a request came out that was composed or permitted.
+    pub fn record(&self, note: Option<Box<Entry>>, error: Option<&Error>) {
+        if let Some(mut entry) = note {
+            entry.came_out(error);
+            self.log.record(*entry);
+        }
+    }
+
+    /// The policies.
+    pub const fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// The schemes by name.
@@ -107,16 +149,53 @@ impl Road {
         clock: Offset,
         lease: &mut Lease<'_>,
     ) -> Result<Composed<'k>> {
+        self.log.check()?;
+        let mut entry = Box::new(entry(What::Sign, key, caller));
+        let composed = self.compose_noting(key, request, caller, clock, lease, &mut entry);
+        match composed {
+            Ok(composed) => Ok(composed.with_note(entry)),
+            Err(error) => {
+                self.record(Some(entry), Some(&error));
+                Err(error)
+            }
+        }
+    }
+
+    fn compose_noting<'k>(
+        &self,
+        key: &'k ReadyKey,
+        request: &Request,
+        caller: &Caller,
+        clock: Offset,
+        lease: &mut Lease<'_>,
+        entry: &mut Entry,
+    ) -> Result<Composed<'k>> {
         let name = &key.record.name;
-        let prepared = key.prepare(request)?;
-        let moves_money = prepared.moves_money();
-        policy::decide(&Question {
-            key: name,
-            allow: &key.record.allow,
-            caller,
-            moves_money: moves_money.as_deref(),
-            raw: false,
-        })?;
+        let prepared = match key.prepare(request) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // What is no request is told as it was given.
+                entry.method = cut(request.method.as_deref().unwrap_or_default(), 20);
+                let path = request.path.as_ref().or(request.url.as_ref());
+                entry.path = cut(
+                    path.map_or("", |path| path.split('?').next().unwrap_or_default()),
+                    300,
+                );
+                return Err(error);
+            }
+        };
+        entry.method.clone_from(&prepared.endpoint().method);
+        entry.path = cut(&prepared.endpoint().path, 300);
+        entry.parameters = prepared.parameters_text().map(String::into_bytes);
+        let verdict = self.decide(key, Asked::Request(&prepared), caller, Mode::Sign)?;
+        entry.rules = verdict.rules;
+        entry.fields = verdict.fields;
+        for (_, value) in &mut entry.fields {
+            *value = cut(value, 100);
+        }
+        if let Some(rule) = &verdict.confirm {
+            self.ask(name, rule, &prepared, caller)?;
+        }
         let stamps = stamps(name, &prepared, clock, lease)?;
         prepared.compose(&key.credentials, &stamps)
     }
@@ -125,8 +204,24 @@ impl Road {
     ///
     /// # Errors
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
-    /// `unsupported` for a key that makes signatures.
-    pub fn permit_raw(&self, key: &ReadyKey, message: &[u8], caller: &Caller) -> Result<()> {
+    /// `unsupported` for a key that makes signatures. What is permitted is to be recorded when it came out.
+    pub fn permit_raw(&self, key: &ReadyKey, message: &[u8], caller: &Caller) -> Result<Box<Entry>> {
+        self.log.check()?;
+        let mut entry = Box::new(entry(What::Raw, key, caller));
+        entry.parameters = Some(message.to_vec());
+        match self.permit(key, message, caller) {
+            Ok(verdict) => {
+                entry.rules = verdict.rules;
+                Ok(entry)
+            }
+            Err(error) => {
+                self.record(Some(entry), Some(&error));
+                Err(error)
+            }
+        }
+    }
+
+    fn permit(&self, key: &ReadyKey, message: &[u8], caller: &Caller) -> Result<Verdict> {
         let name = &key.record.name;
         if let Algorithm::Signature(algorithm) = key.record.algorithm {
             return Err(Error::new(
@@ -139,14 +234,61 @@ impl Road {
             .scheme
             .as_ref()
             .and_then(|scheme| scheme.raw_moves_money(message));
-        policy::decide(&Question {
-            key: name,
+        self.decide(key, Asked::Raw(moves_money.as_deref()), caller, Mode::Sign)
+    }
+
+    /// Which rules decide about a request, without counting or signing it.
+    ///
+    /// # Errors
+    /// As [`Road::compose`].
+    pub fn judge(&self, key: &ReadyKey, request: &Request, caller: &Caller) -> Result<Verdict> {
+        let prepared = key.prepare(request)?;
+        self.decide(key, Asked::Request(&prepared), caller, Mode::Look)
+    }
+
+    fn decide(&self, key: &ReadyKey, what: Asked<'_>, caller: &Caller, mode: Mode) -> Result<Verdict> {
+        let question = Question {
+            key: &key.record.name,
             allow: &key.record.allow,
             caller,
-            moves_money: moves_money.as_deref(),
-            raw: true,
-        })
+            what,
+            now: nonce::now(),
+        };
+        let decided = self.policies.decide(&question, mode);
+        for change in self.policies.take_changes() {
+            let entry = Entry::new(What::Policy, caller, key.record.name.as_str(), clock::now());
+            self.log.record(entry.detail(change));
+        }
+        decided
     }
+
+    fn ask(&self, name: &KeyName, rule: &str, subject: &dyn Subject, caller: &Caller) -> Result<()> {
+        let denied = |saw: &str| Error::new(Code::Denied, format!("denied to the key {name}: {rule}: {saw}"));
+        let Some(confirm) = &self.confirm else {
+            return Err(denied("a person is to be asked, and nobody can be").fix("sign it at a terminal"));
+        };
+        let program = caller
+            .executable
+            .as_ref()
+            .map_or_else(|| "a program".to_owned(), |path| path.display().to_string());
+        let question = format!(
+            "{program} (process {}, uid {}) asks to sign with {name}: {}",
+            caller.pid,
+            caller.uid,
+            policy::told(subject)
+        );
+        if confirm(&question)? {
+            Ok(())
+        } else {
+            Err(denied("the person who was asked did not agree").fix("ask again, and answer yes"))
+        }
+    }
+}
+
+fn entry(what: What, key: &ReadyKey, caller: &Caller) -> Entry {
+    let mut entry = Entry::new(what, caller, key.record.name.as_str(), clock::now());
+    entry.exchange.clone_from(&key.record.exchange);
+    entry
 }
 
 fn stamps(name: &KeyName, prepared: &Prepared<'_>, clock: Offset, lease: &mut Lease<'_>) -> Result<Stamps> {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use self_cell::self_cell;
 
 use crate::{
+    audit::{Due, Entry},
     error::{Error, Result},
     exchange::Composed,
     json::Json,
@@ -69,6 +70,8 @@ pub struct Flight {
     pub refusals: Vec<(String, Error)>,
     /// The slot that is asked for, and the message.
     pub part: (String, Vec<u8>),
+    /// What the log is to say of it.
+    pub note: Option<Box<Entry>>,
 }
 
 impl Flight {
@@ -94,6 +97,8 @@ pub enum Work {
     Errand,
     /// Nobody waits: the front wants to know for itself.
     Probe,
+    /// A seal of the log, with the name of the token that makes it.
+    Seal(Box<(Due, String)>),
 }
 
 /// What waits for a passphrase.

@@ -16,6 +16,7 @@ use std::{
     collections::HashMap,
     os::fd::OwnedFd,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -151,6 +152,8 @@ struct Front {
     /// The token that is asked next where all take turns.
     turn: usize,
     last_request: Instant,
+    /// Whether the last seal was asked for.
+    sealed: bool,
     confined: Option<Confined>,
 }
 
@@ -226,6 +229,7 @@ impl Front {
             room: vec![0; CHUNK].into(),
             turn: 0,
             last_request: now,
+            sealed: false,
             confined: None,
         })
     }
@@ -266,10 +270,21 @@ impl Front {
             if idle && std::mem::take(&mut self.unsettled) {
                 self.road.nonces().settle();
             }
+            if self.stopping.is_some()
+                && self.flights.len() == 0
+                && !std::mem::replace(&mut self.sealed, true)
+            {
+                // Requests on their way are answered: what there is of the log is sealed, which is one more on its way.
+                self.seal(true);
+                self.flush();
+            }
             if self.has_ended() {
                 self.road.nonces().settle();
                 for worker in &mut self.workers {
                     worker.stop(&self.launcher);
+                }
+                if let Err(error) = self.road.log().flush() {
+                    eprintln!("hsmsign agent: {error}");
                 }
                 return self.fatal.take().map_or(Ok(Ended::Stopped), Err);
             }
@@ -344,7 +359,8 @@ impl Front {
         }
         self.config = config;
         self.config_text = text;
-        self.road = Road::new(&self.home, Nonces::held(&self.home));
+        let log = Arc::clone(self.road.log());
+        self.road = Road::new(&self.home, Nonces::held(&self.home)).with_log(log);
         self.open_tokens();
         Ok(())
     }
@@ -374,11 +390,11 @@ impl Front {
             let Ok(peer) = rustix::net::sockopt::socket_peercred(&socket) else {
                 continue;
             };
-            let caller = Caller {
-                uid: peer.uid.as_raw(),
-                gid: peer.gid.as_raw(),
-                pid: peer.pid.as_raw_nonzero().get(),
-            };
+            let caller = Caller::of_peer(
+                peer.uid.as_raw(),
+                peer.gid.as_raw(),
+                peer.pid.as_raw_nonzero().get(),
+            );
             let connected = self.clients.len() - self.free.len();
             if connected >= self.config.agent.connections {
                 self.counts.metrics.turned_away += 1;
@@ -622,5 +638,6 @@ impl Front {
         }
         self.scrape.expire(now);
         self.probe_sick();
+        self.seal(false);
     }
 }

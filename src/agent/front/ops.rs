@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::{Front, flights::Client, metrics::Metrics};
 use crate::{
     agent::{asked::Op, errand},
+    audit::{Entry, What, cut},
+    clock,
     enrol::public_text,
     error::{Code, Error, Result, bad_input},
     json::Json,
@@ -114,11 +116,14 @@ impl Front {
             "status" => self.status(),
             "lock" => {
                 self.permit(caller, "lock tokens")?;
-                self.lock(token_of(op)?);
+                let token = token_of(op)?;
+                self.note(What::Lock, caller, token.as_deref());
+                self.lock(token);
                 json!({})
             }
             "unlock" => {
                 self.permit(caller, "unlock tokens")?;
+                self.note(What::Unlock, caller, token_of(op)?.as_deref());
                 self.unlock(client, op)?;
                 return Ok(None);
             }
@@ -145,6 +150,15 @@ impl Front {
                 );
             }
         }))
+    }
+
+    fn note(&self, what: What, caller: &Caller, token: Option<&str>) {
+        let entry = Entry::new(what, caller, "", clock::now());
+        let token = token.map_or_else(
+            || "every token".to_owned(),
+            |token| format!("token {}", cut(token, 60)),
+        );
+        self.road.log().record(entry.detail(token));
     }
 
     /// Whether somebody may do more than have requests signed.

@@ -46,6 +46,15 @@ impl Front {
         self.answer(client, error_line(id, error));
     }
 
+    /// Refuses what was on its way.
+    fn refuse_flight(&mut self, mut flight: Flight, error: &Error) {
+        self.road.record(flight.note.take(), Some(error));
+        match flight.work {
+            Work::Probe | Work::Seal(_) => {}
+            _ => self.refuse(flight.client, flight.id.as_ref(), error),
+        }
+    }
+
     fn sign(&mut self, client: Client, caller: &Caller, mut request: Box<Request>) {
         let id = request.id.take();
         let key = match self.key(request.key.as_ref().cloned(), |road, passphrase| {
@@ -58,21 +67,27 @@ impl Front {
                 return self.fetch_passphrase(client, *record, Again::Sign(request));
             }
         };
+        let mut note = None;
         let composing = Composing::begin(key, |key| {
             let mut lease = self.road.nonces().lease();
-            let composed = self
+            let mut composed = self
                 .road
                 .compose(key, &request, caller, Offset::NONE, &mut lease)?;
+            note = composed.take_note();
             lease.finish()?;
             Ok(composed)
         });
         self.unsettled = true;
         match composing {
             Ok(composing) => {
-                let flight = self.flight(client, id, Work::Sign(Box::new(composing)));
+                let mut flight = self.flight(client, id, Work::Sign(Box::new(composing)));
+                flight.note = note;
                 self.advance(flight);
             }
-            Err(error) => self.refuse(client, id.as_ref(), &error),
+            Err(error) => {
+                self.road.record(note, Some(&error));
+                self.refuse(client, id.as_ref(), &error);
+            }
         }
     }
 
@@ -94,11 +109,13 @@ impl Front {
                 .fix("a key is for one algorithm; import the secret again for the other");
             return self.refuse(client, id.as_ref(), &error);
         }
-        if let Err(error) = self.road.permit_raw(&key, &hmac.message, caller) {
-            return self.refuse(client, id.as_ref(), &error);
-        }
+        let note = match self.road.permit_raw(&key, &hmac.message, caller) {
+            Ok(note) => note,
+            Err(error) => return self.refuse(client, id.as_ref(), &error),
+        };
         let mut flight = self.flight(client, id, Work::Hmac(key));
         flight.part = ("secret".to_owned(), hmac.message);
+        flight.note = Some(note);
         self.dispatch(flight);
     }
 
@@ -114,6 +131,7 @@ impl Front {
             tried: Vec::new(),
             refusals: Vec::new(),
             part: Default::default(),
+            note: None,
         }
     }
 
@@ -175,13 +193,14 @@ impl Front {
                 });
                 match signed {
                     Ok(signed) => {
+                        self.road.record(flight.note.take(), None);
                         self.counts.signed(self.now - flight.began);
                         self.answer(flight.client, signed.to_line(flight.id.as_ref()));
                     }
-                    Err(error) => self.refuse(flight.client, flight.id.as_ref(), &error),
+                    Err(error) => self.refuse_flight(flight, &error),
                 }
             }
-            Err(error) => self.refuse(flight.client, flight.id.as_ref(), &error),
+            Err(error) => self.refuse_flight(flight, &error),
         }
     }
 
@@ -191,7 +210,7 @@ impl Front {
             Work::Sign(composing) => &composing.borrow_owner().record,
             Work::Hmac(key) => &key.record,
             Work::Passphrase(waiting) => &*waiting.0,
-            Work::Worker | Work::Errand | Work::Probe => return,
+            Work::Worker | Work::Errand | Work::Probe | Work::Seal(_) => return,
         };
         let slot = &flight.part.0;
         let mut holders: Vec<_> = record
@@ -232,7 +251,7 @@ impl Front {
             }
             let place = match frame::place(&object, algorithm) {
                 Ok(place) => place,
-                Err(error) => return self.refuse(flight.client, flight.id.as_ref(), &error),
+                Err(error) => return self.refuse_flight(flight, &error),
             };
             flight.tried.push(worker);
             flight.worker = Some(worker);
@@ -256,7 +275,7 @@ impl Front {
         let error = none_could(std::mem::take(&mut flight.refusals)).unwrap_or_else(|| {
             failed(format!("the key {name} has no {} on any token", flight.part.0)).fix("import it again")
         });
-        self.refuse(flight.client, flight.id.as_ref(), &error);
+        self.refuse_flight(flight, &error);
     }
 
     /// Starts a worker that does not run.
@@ -342,13 +361,13 @@ impl Front {
                     self.workers[number].is_sick(error.clone(), self.now);
                 }
                 match flight.work {
-                    Work::Probe => {}
-                    Work::Worker | Work::Errand => self.refuse(flight.client, flight.id.as_ref(), &error),
+                    Work::Probe | Work::Seal(_) => {}
+                    Work::Worker | Work::Errand => self.refuse_flight(flight, &error),
                     _ if elsewhere && let Some(number) = number => {
                         flight.refused(&self.workers[number].token, error);
                         self.dispatch(flight);
                     }
-                    _ => self.refuse(flight.client, flight.id.as_ref(), &error),
+                    _ => self.refuse_flight(flight, &error),
                 }
             }
             Told::Done(bytes) => {
@@ -386,6 +405,10 @@ impl Front {
     }
 
     fn done(&mut self, mut flight: Flight, bytes: Vec<u8>) {
+        if let Work::Seal(sealing) = flight.work {
+            let (due, token) = *sealing;
+            return self.road.log().sealed(due, &token, &bytes);
+        }
         match &mut flight.work {
             Work::Sign(composing) => {
                 let supplied = composing.with_dependent_mut(|_, composed| match composed {
@@ -394,10 +417,11 @@ impl Front {
                 });
                 match supplied {
                     Ok(()) => self.advance(flight),
-                    Err(error) => self.refuse(flight.client, flight.id.as_ref(), &error),
+                    Err(error) => self.refuse_flight(flight, &error),
                 }
             }
             Work::Hmac(_) => {
+                self.road.record(flight.note.take(), None);
                 self.counts.signed(self.now - flight.began);
                 let mac = base64ct::Base64::encode_string(&bytes);
                 let line = super::ops::ok(flight.id.as_ref(), &format!("\"mac_base64\":\"{mac}\""));
@@ -410,10 +434,35 @@ impl Front {
             }
             Work::Passphrase(_) => {
                 let error = failed("a worker answered something else than was asked");
-                self.refuse(flight.client, flight.id.as_ref(), &error);
+                self.refuse_flight(flight, &error);
             }
-            Work::Probe => {}
+            Work::Probe | Work::Seal(_) => {}
         }
+    }
+
+    /// Has a token that is open seal the log, where that is due. Answers whether one is at it.
+    pub(super) fn seal(&mut self, at_the_end: bool) -> bool {
+        let open = |worker: &super::workers::Worker| worker.is_running() && worker.open && !worker.locked;
+        let Some(number) = self.workers.iter().position(open) else {
+            return false;
+        };
+        let Some(due) = self.road.log().seal_due(at_the_end) else {
+            return false;
+        };
+        let nobody = Client {
+            index: u32::MAX,
+            generation: 0,
+            place: 0,
+        };
+        let token = self.workers[number].token.clone();
+        let message = due.message();
+        let mut flight = self.flight(nobody, None, Work::Seal(Box::new((due, token))));
+        flight.worker = Some(number);
+        flight.told = true;
+        let id = self.flights.put(flight);
+        let now = self.now;
+        self.workers[number].ask(id, &Ask::Seal(&message), Vec::new(), now);
+        true
     }
 
     /// A worker ended, or is to be ended: what it had is tried elsewhere or refused.
@@ -450,8 +499,8 @@ impl Front {
             )
             .fix("send the request again; its nonce is not used twice");
             match flight.work {
-                Work::Probe => {}
-                Work::Worker | Work::Errand => self.refuse(flight.client, flight.id.as_ref(), &refusal),
+                Work::Probe | Work::Seal(_) => {}
+                Work::Worker | Work::Errand => self.refuse_flight(flight, &refusal),
                 _ => {
                     flight.refused(&token, refusal);
                     self.dispatch(flight);

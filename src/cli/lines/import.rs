@@ -7,6 +7,7 @@ use std::{
 use hsmsign::{
     enrol::{Enrol, ImportLine, NewKey},
     error::Result,
+    keyring::Record,
     request::error_line,
     secret::{Secret, traceless},
 };
@@ -21,7 +22,7 @@ const LONGEST: usize = 64 << 10;
 const USUAL: usize = 8 << 10;
 
 /// A key a line in, an answer a line out. Lines are read into locked memory, one at a time.
-pub fn import(enrol: &Enrol, flags: &NewKey) -> Result<ExitCode> {
+pub fn import(enrol: &Enrol, flags: &NewKey, note: &dyn Fn(&Record)) -> Result<ExitCode> {
     let mut output = Output::new();
     let progress = progress();
     let stdin = io::stdin();
@@ -59,7 +60,10 @@ pub fn import(enrol: &Enrol, flags: &NewKey) -> Result<ExitCode> {
             let line = read;
             let name = line.as_ref().ok().and_then(|line| line.name());
             match line.and_then(|line| enrol.import_line(line)) {
-                Ok(enrolled) => output.push(&answer(&enrolled))?,
+                Ok(enrolled) => {
+                    note(&enrolled.record);
+                    output.push(&answer(&enrolled))?;
+                }
                 Err(error) => {
                     output.failed = true;
                     output.push(&with_key(&error_line(None, &error), name.as_deref()))?;

@@ -66,7 +66,9 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
                 .unwrap_or_else(|_| Err(failed("a worker ended in the middle")))
         })
     })?;
-    answers.end()
+    let code = answers.end()?;
+    signer.settle(true)?;
+    Ok(code)
 }
 
 /// The next lines: waits for one, and takes more that are at hand. Blank ones are left out.

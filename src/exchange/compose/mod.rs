@@ -14,6 +14,7 @@ use super::{
 };
 pub use crate::request::Credentials;
 use crate::{
+    audit::Entry,
     error::{Result, bad_input, failed},
     request::SignedRequest,
 };
@@ -34,9 +35,22 @@ pub struct Part {
 pub struct Composed<'c> {
     context: Context<'c>,
     waiting: bool,
+    note: Option<Box<Entry>>,
 }
 
 impl<'c> Composed<'c> {
+    /// What the log is to say of it, kept with it on its way.
+    #[must_use]
+    pub fn with_note(mut self, note: Box<Entry>) -> Self {
+        self.note = Some(note);
+        self
+    }
+
+    /// Takes out what the log is to say of it.
+    pub fn take_note(&mut self) -> Option<Box<Entry>> {
+        self.note.take()
+    }
+
     pub(crate) fn new(prepared: Prepared<'c>, credentials: &'c Credentials, stamps: &Stamps) -> Result<Self> {
         let plan = prepared.plan;
         let uses = |name| plan.facts.uses.contains(&name);
@@ -63,6 +77,7 @@ impl<'c> Composed<'c> {
         Ok(Self {
             context,
             waiting: false,
+            note: None,
         })
     }
 

@@ -6,6 +6,7 @@ pub(super) use self::read::{is_host, is_id};
 use super::{
     carried::too_great,
     check::Test,
+    file::ClassesFile,
     key::KeyKind,
     names::Shared,
     plan::Plan,
@@ -39,6 +40,7 @@ pub struct Scheme {
     websocket: Option<Sockets>,
     no_websocket: Option<String>,
     pub(crate) withdrawal: Option<Rules>,
+    pub(crate) classes: Option<ClassesFile>,
     checked: Vec<String>,
     sending: Sending,
     like: Option<String>,

@@ -76,6 +76,9 @@ impl Scheme {
             let all = std::iter::once(&plan).chain(forms.iter().map(|form| &form.plan));
             all.chain(sockets).for_each(|plan| rules.look_at(plan));
         }
+        if let Some(classes) = &file.classes {
+            classes.check()?;
+        }
         let sending = Sending::read(file.send.unwrap_or_default(), &file.hosts, withdrawal.as_ref())
             .map_err(|error| error.within("send"))?;
         Ok(Self {
@@ -96,6 +99,7 @@ impl Scheme {
             websocket,
             no_websocket,
             withdrawal,
+            classes: file.classes,
             checked: file.checked,
             sending,
             like: file.like,

@@ -43,7 +43,6 @@ impl Prepared<'_> {
 
     fn path_rule(&self, rules: &Rules) -> Option<String> {
         let facts = &self.plan.facts;
-        let path = self.endpoint.plain_path.as_str();
         let (query, body) = (self.query.as_str(), self.parameters());
         // Where the path is not signed, no method protects either: there the rule is for honest mistakes. An endpoint's
         // word says method and path, and holds for every endpoint that has the same.
@@ -52,13 +51,7 @@ impl Prepared<'_> {
         let hit = rules.paths.iter().find(|rule| {
             let other = rule.method.is_some_and(|method| method != self.endpoint.method);
             facts.tells_endpoint && self.is_told_like(rule)
-                || !(told && other)
-                    && (fits(&rule.pattern, path)
-                        || without_endings(path).any(|bare| fits(&rule.pattern, bare))
-                        || facts
-                            .seams
-                            .iter()
-                            .any(|seam| across(seam, &rule.pattern, &self.endpoint, query, body)))
+                || !(told && other) && could_be(self, &rule.pattern)
         });
         if let Some(rule) = hit {
             return Some(rule.says());
@@ -109,6 +102,21 @@ impl Prepared<'_> {
             (None, None) => "",
         }
     }
+}
+
+/// Whether the path fits the pattern, which is in lower case, or could be read as one that does: without an ending, or
+/// cut apart from its neighbours elsewhere.
+pub(crate) fn could_be(prepared: &Prepared<'_>, pattern: &str) -> bool {
+    let path = prepared.endpoint.plain_path.as_str();
+    let (query, body) = (prepared.query.as_str(), prepared.parameters());
+    fits(pattern, path)
+        || without_endings(path).any(|bare| fits(pattern, bare))
+        || prepared
+            .plan
+            .facts
+            .seams
+            .iter()
+            .any(|seam| across(seam, pattern, &prepared.endpoint, query, body))
 }
 
 /// The path without endings such as `.json`, which some servers pass over: cut at each dot of its last segment.

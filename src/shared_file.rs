@@ -1,4 +1,4 @@
-//! Making a nonce file, and locking it.
+//! A small file that several processes write in place: made whole, and locked while one of them is at it.
 
 use std::{
     fs::File,
@@ -15,23 +15,23 @@ use crate::{
 };
 
 /// Waits until no other process has the file locked, and locks it.
-pub(super) fn exclusive(file: &File, path: &Path) -> Result<()> {
+pub(crate) fn exclusive(file: &File, path: &Path) -> Result<()> {
     flock(file, FlockOperation::LockExclusive)
         .map_err(|error| failed(format!("{} could not be locked: {error}", path.display())))
 }
 
-/// Makes a file with these bytes that is there whole or not at all. Another process may do the same: the link fails
-/// for the second, and both open the first one's.
-pub(super) fn make_whole(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+/// Makes a file with these bytes that is there whole or not at all; `what` names it in errors. Another process may do
+/// the same: the link fails for the second, and both open the first one's.
+pub(crate) fn make_whole(what: &str, folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     let made = match link_nameless(folder, path, bytes) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => link_named(folder, path, bytes)?,
         made => made,
     };
     match made {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            Err(io_error("the nonce file", path, "be made", &error))
+            Err(io_error(what, path, "be made", &error))
         }
-        _ => sync_folder(folder).map_err(|error| io_error("the nonce file", path, "be made", &error)),
+        _ => sync_folder(folder).map_err(|error| io_error(what, path, "be made", &error)),
     }
 }
 

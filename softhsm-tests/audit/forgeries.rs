@@ -1,0 +1,231 @@
+//! Forgeries of a log, each of which verifying must find.
+
+use std::{fs, path::Path, process::Command};
+
+use hsmsign::audit;
+
+use crate::{
+    bench::Place,
+    written::{Written, entry},
+};
+
+#[test]
+fn every_bit_of_a_log_that_is_flipped_is_found() {
+    let written = Written::with(6, u64::MAX);
+    let path = &written.files()[0];
+    let whole = fs::read(path).unwrap();
+    assert!(written.verified().findings.is_empty());
+    let torn = whole.len() - 1;
+    for at in 0..whole.len() {
+        for bit in [1, 0x20, 0x80] {
+            let mut forged = whole.clone();
+            forged[at] ^= bit;
+            fs::write(path, &forged).unwrap();
+            let found = written.verified();
+            // Without its line feed the last line is what a process that was cut off leaves.
+            assert!(
+                !found.findings.is_empty() || at == torn && found.torn > 0,
+                "byte {at}, {:?}",
+                String::from_utf8_lossy(&whole[at.saturating_sub(20)..at + 1])
+            );
+        }
+    }
+}
+
+#[test]
+fn lines_that_are_taken_out_moved_doubled_or_put_in_are_found() {
+    let written = Written::with(12, u64::MAX);
+    let path = &written.files()[0];
+    let text = fs::read_to_string(path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let forge = |lines: &[&str]| {
+        fs::write(path, lines.join("\n") + "\n").unwrap();
+        written.verified()
+    };
+    for at in 0..lines.len() {
+        let mut out = lines.clone();
+        out.remove(at);
+        let found = forge(&out);
+        // The last line alone can go unseen, as long as no seal covers it.
+        assert_eq!(
+            found.findings.is_empty(),
+            at + 1 == lines.len(),
+            "without line {at}"
+        );
+        let mut doubled = lines.clone();
+        doubled.insert(at, lines[at]);
+        assert!(!forge(&doubled).findings.is_empty(), "line {at} twice");
+        for other in 0..at {
+            let mut moved = lines.clone();
+            moved.swap(at, other);
+            assert!(
+                !forge(&moved).findings.is_empty(),
+                "lines {at} and {other} swapped"
+            );
+        }
+    }
+    // Numbers that were set right do not help.
+    let mut renumbered: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
+    renumbered.remove(5);
+    for (at, line) in renumbered.iter_mut().enumerate().skip(5) {
+        *line = line.replacen(&format!("{{\"n\":{}", at + 2), &format!("{{\"n\":{}", at + 1), 1);
+    }
+    let renumbered: Vec<&str> = renumbered.iter().map(String::as_str).collect();
+    assert!(!forge(&renumbered).findings.is_empty());
+    let other = Written::with(12, u64::MAX);
+    let other = fs::read_to_string(&other.files()[0]).unwrap();
+    let mut mixed = lines.clone();
+    let foreign: Vec<&str> = other.lines().collect();
+    mixed[6] = foreign[6];
+    assert!(!forge(&mixed).findings.is_empty(), "a line of another log");
+    assert!(forge(&lines).findings.is_empty(), "and as it was");
+}
+
+#[test]
+fn a_file_of_several_that_is_gone_cut_or_changed_for_another_is_found() {
+    let written = Written::with(60, 3000);
+    let files = written.files();
+    assert!(files.len() >= 4, "{files:?}");
+    let whole: Vec<Vec<u8>> = files.iter().map(|path| fs::read(path).unwrap()).collect();
+    let found = written.verified();
+    assert!(found.findings.is_empty(), "{:?}", found.findings);
+    assert_eq!(found.lines, 60 + files.len() as u64, "a first line each");
+    let restore = || {
+        for (path, bytes) in files.iter().zip(&whole) {
+            fs::write(path, bytes).unwrap();
+        }
+    };
+    for at in 0..files.len() {
+        fs::remove_file(&files[at]).unwrap();
+        assert_eq!(
+            written.verified().findings.is_empty(),
+            at + 1 == files.len(),
+            "file {at} gone"
+        );
+        restore();
+        let half = whole[at].len() / 2;
+        fs::write(&files[at], &whole[at][..half]).unwrap();
+        let found = written.verified();
+        assert!(
+            !found.findings.is_empty() || at + 1 == files.len() && found.torn > 0,
+            "file {at} cut"
+        );
+        fs::write(&files[at], b"").unwrap();
+        assert!(!written.verified().findings.is_empty(), "file {at} empty");
+        if at > 0 {
+            fs::write(&files[at], &whole[at - 1]).unwrap();
+            assert!(
+                !written.verified().findings.is_empty(),
+                "file {at} is the one before"
+            );
+        }
+        restore();
+    }
+}
+
+/// Signs so many requests in one process, which seals at its end.
+fn sign(place: &Place, count: usize) {
+    let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}\n";
+    let done = place.run(&["sign", "--json"], &line.repeat(count));
+    assert_eq!(done.code, 0, "{done:?}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    let done = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(done.success());
+}
+
+#[test]
+fn a_sealed_log_cannot_be_cut_written_anew_or_replaced_by_an_older_one() {
+    let Some(place) = Place::with_kraken() else { return };
+    let folder = place.home().join("audit");
+    sign(&place, 5);
+    let (older, newer) = (place.path().join("older"), place.path().join("newer"));
+    copy(&folder, &older);
+    let noted = place.json(&["audit", "verify", "--json"])["last_seal"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    sign(&place, 5);
+    copy(&folder, &newer);
+    let verify = ["audit", "verify"];
+    place.ok(&verify);
+    place.ok(&["audit", "verify", "--expect", &noted]);
+    let put = |from: &Path| {
+        fs::remove_dir_all(&folder).unwrap();
+        copy(from, &folder);
+    };
+    put(&older);
+    place.refused(&verify, "", 1, "it was cut, or is an older one");
+    place.refused(
+        &["audit", "verify", "--no-token"],
+        "",
+        1,
+        "it was cut, or is an older one",
+    );
+    // Cut before the last seal, at each line.
+    put(&newer);
+    let path = folder.join("000000000001.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    for keep in 1..lines.len() {
+        fs::write(&path, lines[..keep].join("\n") + "\n").unwrap();
+        place.refused(
+            &["audit", "verify", "--no-token"],
+            "",
+            1,
+            "the audit log was changed",
+        );
+    }
+    // All of it written anew, with a chain that holds, and the counter's file changed to fit.
+    fs::remove_dir_all(&folder).unwrap();
+    let home = hsmsign::home::Home::at(&place.home());
+    let log = audit::Log::new(&home);
+    log.record(entry("/0/private/Balance"));
+    log.flush().unwrap();
+    let kept = place.home().join("audit.seal");
+    fs::remove_file(&kept).unwrap();
+    let due = log.seal_all().unwrap().unwrap();
+    log.sealed(due, "softhsm", &[7; 32]);
+    log.flush().unwrap();
+    place.refused(&verify, "", 1, "was not made by token softhsm");
+    place.refused(
+        &["audit", "verify", "--expect", &noted],
+        "",
+        1,
+        "the audit log was changed",
+    );
+    // An older one with its counter's file is whole in itself; a seal that was noted elsewhere tells.
+    put(&newer);
+    place.ok(&["audit", "verify", "--no-token", "--expect", &noted]);
+    place.refused(
+        &["audit", "verify", "--no-token", "--expect", "9:0000000000000000"],
+        "",
+        1,
+        "is not in it",
+    );
+}
+
+#[test]
+fn lines_behind_the_last_seal_are_counted() {
+    let Some(place) = Place::with_kraken() else { return };
+    sign(&place, 3);
+    place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+    let found = place.json(&["audit", "verify", "--json"]);
+    assert_eq!(
+        (found["seals"].as_u64(), found["unsealed"].as_u64()),
+        (Some(1), Some(2)),
+        "{found}"
+    );
+    place.ok(&["audit", "seal"]);
+    let found = place.json(&["audit", "verify", "--json"]);
+    assert_eq!(
+        (found["seals"].as_u64(), found["unsealed"].as_u64()),
+        (Some(2), Some(1)),
+        "the seal's own line: {found}"
+    );
+    // The key that seals is no key of the keyring's, and is made once.
+    let keys = place.ok(&["token", "list", "--json"]);
+    let _ = keys;
+    assert_eq!(place.json(&["list", "--json"]).as_array().map(Vec::len), Some(1));
+}

@@ -1,0 +1,188 @@
+//! What stands in the log.
+
+use serde_json::Value;
+
+use crate::bench::Place;
+
+fn log(place: &Place) -> Vec<Value> {
+    let text = place.ok(&["audit", "show", "--json"]);
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn signatures_denials_imports_policies_and_locks_are_lines() {
+    let Some(place) = Place::with_kraken() else { return };
+    let policy = "policy = 1\nsymbols = [\"XBTUSD\"]\n[[allow]]\npath = \"/0/private/AddOrder\"\n[[cap]]\nfield = \"volume\"\nrequest = \"1\"\n";
+    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    let order = [
+        "sign",
+        "kraken",
+        "POST",
+        "/0/private/AddOrder",
+        "--form",
+        "pair=XBTUSD",
+        "--form",
+        "volume=0.1",
+        "--form",
+        "userref=77",
+    ];
+    place.ok(&order);
+    place.refused(
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+        "",
+        3,
+        "allow of",
+    );
+    place.refused(&["sign", "kraken", "POST", "/0//x"], "", 5, "//");
+    place.ok(&["lock", "--all"]);
+    place.ok(&["unlock", "--all"]);
+    place.ok(&["remove", "kraken", "--yes"]);
+    let lines = log(&place);
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| [&line["what"], &line["outcome"]].map(|text| text.as_str().unwrap_or_default()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["begin", ""],
+            ["import", "done"],
+            ["policy", "done"],
+            ["sign", "signed"],
+            ["sign", "denied"],
+            ["sign", "failed"],
+            ["lock", "done"],
+            ["unlock", "done"],
+            ["remove", "done"],
+        ]
+    );
+    let signed = &lines[3];
+    assert_eq!(
+        signed["fields"],
+        serde_json::json!({"pair": "XBTUSD", "volume": "0.1"}),
+        "named by the policy"
+    );
+    let text = signed.to_string();
+    assert!(
+        !text.contains("userref") && !text.contains("77&"),
+        "the others stand there as a hash: {text}"
+    );
+    assert_eq!(signed["digest"].as_str().map(str::len), Some(32));
+    assert_eq!(
+        (&signed["method"], &signed["path"]),
+        (&"POST".into(), &"/0/private/AddOrder".into())
+    );
+    assert_eq!(signed["exchange"], "kraken");
+    assert!(signed["rule"].as_str().unwrap().starts_with("allow 1"));
+    assert!(signed["us"].as_u64().unwrap() > 0);
+    let own = std::env::current_exe().unwrap();
+    assert_eq!(
+        signed["exe"].as_str(),
+        own.to_str(),
+        "the program that ran hsmsign"
+    );
+    assert!(lines[4]["message"].as_str().unwrap().contains("no rule fits"));
+    // Each line's number is one more, and times do not go back.
+    for (at, line) in lines.iter().enumerate() {
+        assert_eq!(line["n"].as_u64(), Some(at as u64 + 1));
+    }
+}
+
+#[test]
+fn no_line_holds_a_secret_or_a_signature() {
+    let Some(place) = Place::with_token() else { return };
+    place.import(
+        &["--exchange", "coinbaseexchange", "--api-key", "k"],
+        "c2VjcmV0LXNlY3JldC1zZWNyZXQ=\nthe-passphrase",
+    );
+    place.import(
+        &[
+            "--exchange",
+            "generic",
+            "--algorithm",
+            "hmac-sha256",
+            "--encoding",
+            "ascii",
+            "--key",
+            "raw",
+            "--allow",
+            "raw",
+        ],
+        "0123456789abcdef0123456789abcdef",
+    );
+    let signed = place.ok(&["sign", "coinbaseexchange", "GET", "/accounts"]);
+    let signature = serde_json::from_str::<Value>(&signed).unwrap()["headers"]["CB-ACCESS-SIGN"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mac = place.run(&["hmac", "raw"], "a message in clear").stdout;
+    let text = place.ok(&["audit", "show", "--json"]);
+    for secret in [
+        "c2VjcmV0",
+        "secret-secret",
+        "the-passphrase",
+        &signature,
+        mac.trim(),
+        "0123456789abcdef0123",
+        "a message in clear",
+    ] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+    assert!(text.contains("\"what\":\"raw\""));
+}
+
+#[test]
+fn lines_are_shown_by_key_outcome_time_and_program() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+    place.refused(
+        &["sign", "kraken", "POST", "/0/private/Withdraw"],
+        "",
+        3,
+        "move money out",
+    );
+    let count = |args: &[&str]| {
+        place
+            .ok(&[&["audit", "show"], args].concat())
+            .lines()
+            .filter(|line| !line.is_empty())
+            .count()
+    };
+    assert_eq!(count(&[]), 4);
+    assert_eq!(count(&["--what", "sign"]), 2);
+    assert_eq!(count(&["--outcome", "denied"]), 1);
+    assert_eq!(count(&["--key", "kraken"]), 3);
+    assert_eq!(count(&["--key", "other"]), 0);
+    assert_eq!(count(&["--path", "/0/private/With"]), 1);
+    assert_eq!(count(&["--since", "1h"]), 4);
+    assert_eq!(count(&["--until", "1h"]), 0);
+    assert_eq!(
+        count(&["--since", "2020-01-01", "--until", "2020-01-02T00:00:00Z"]),
+        0
+    );
+    assert_eq!(count(&["-n", "2"]), 2);
+    let own = std::env::current_exe().unwrap();
+    assert_eq!(
+        count(&["--program", own.file_name().unwrap().to_str().unwrap()]),
+        3
+    );
+    assert_eq!(count(&["--uid", "4242"]), 0);
+    place.refused(&["audit", "show", "--since", "yesterday"], "", 5, "is no time");
+}
+
+#[test]
+fn lines_are_followed_as_they_come() {
+    use std::io::BufRead as _;
+
+    let Some(place) = Place::with_kraken() else { return };
+    let mut child = place.start(&["audit", "show", "--follow", "--json", "--outcome", "signed"]);
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    for path in ["/0/private/Balance", "/0/private/OpenOrders"] {
+        place.ok(&["sign", "kraken", "POST", path]);
+        assert!(lines.next().unwrap().unwrap().contains(path));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -1,0 +1,107 @@
+//! A policy before requests, without a token.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+
+use hsmsign::{
+    error::{Code, Error},
+    exchange::{Scheme, builtin},
+    home::Home,
+    keyring::{Allow, KeyName},
+    policy::{Caller, Mode, Policies, Question, Verdict, What, Whose},
+    request::Request,
+};
+
+/// A time at which every test's clock stands: 2026-09-21, a Monday, at 14:13:20 UTC.
+pub const NOW: Duration = Duration::from_secs(1_790_000_000);
+
+/// A key of an exchange with a policy of its own.
+pub struct Judge {
+    _folder: tempfile::TempDir,
+    policies: Policies,
+    scheme: Scheme,
+    key: KeyName,
+    pub allow: Vec<Allow>,
+    pub caller: Caller,
+}
+
+impl Judge {
+    /// A policy's text without its first line.
+    pub fn new(exchange: &str, policy: &str) -> Self {
+        let folder = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .unwrap();
+        let policies = Policies::new(&Home::at(folder.path()));
+        let key: KeyName = "k".parse().unwrap();
+        policies
+            .put(&Whose::Key(key.clone()), &format!("policy = 1\n{policy}"), NOW)
+            .unwrap();
+        Self {
+            _folder: folder,
+            policies,
+            scheme: Scheme::parse(builtin(exchange).unwrap(), exchange).unwrap(),
+            key,
+            allow: Vec::new(),
+            caller: Caller::this_process(),
+        }
+    }
+
+    /// What becomes of a request line: permitted, or refused before that.
+    pub fn ask(&self, line: &str) -> Result<Verdict, Error> {
+        self.ask_at(line, NOW, Mode::Look)
+    }
+
+    /// The same, at a time, and counted.
+    pub fn ask_at(&self, line: &str, now: Duration, mode: Mode) -> Result<Verdict, Error> {
+        let request = Request::parse_line(line).map_err(|(_, error)| error)?;
+        let kind = self.scheme.kind(None)?;
+        let prepared = self.scheme.prepare(&request, kind, None)?;
+        let question = Question {
+            key: &self.key,
+            allow: &self.allow,
+            caller: &self.caller,
+            what: What::Request(&prepared),
+            now,
+        };
+        self.policies.decide(&question, mode)
+    }
+
+    /// What becomes of bytes that hsmsign did not compose.
+    pub fn ask_raw(&self, message: &[u8]) -> Result<Verdict, Error> {
+        let moves_money = self.scheme.raw_moves_money(message);
+        let question = Question {
+            key: &self.key,
+            allow: &self.allow,
+            caller: &self.caller,
+            what: What::Raw(moves_money.as_deref()),
+            now: NOW,
+        };
+        self.policies.decide(&question, Mode::Look)
+    }
+
+    /// A request that must be permitted.
+    pub fn permits(&self, line: &str) {
+        if let Err(error) = self.ask(line) {
+            panic!("{line} is refused: {error}; {}", error.advice());
+        }
+    }
+
+    /// A request that must be refused: denied, or not even taken for a request.
+    pub fn refuses(&self, line: &str) {
+        match self.ask(line) {
+            Ok(verdict) => panic!("{line} is permitted by {:?}", verdict.rules),
+            Err(error) => assert!(
+                matches!(error.code(), Code::Denied | Code::BadInput | Code::Unsupported),
+                "{line}: {error}"
+            ),
+        }
+    }
+
+    /// A request that must be denied, in these words.
+    pub fn denies(&self, line: &str, words: &str) {
+        let error = self.ask(line).expect_err(line);
+        assert_eq!(error.code(), Code::Denied, "{line}: {error}");
+        assert!(error.message().contains(words), "{line}: {error}");
+        assert!(error.remedy().is_some(), "{line}: {error}");
+    }
+}

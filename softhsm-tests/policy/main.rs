@@ -1,0 +1,15 @@
+//! What policies permit and deny: tries to get by them, limits that are counted, files that are broken.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../bench/mod.rs"]
+mod bench;
+#[path = "../agent/running.rs"]
+#[allow(dead_code)]
+mod running;
+
+mod begin;
+mod bypass;
+mod counted;
+mod files;
+mod generated;
+mod judge;

@@ -1,0 +1,281 @@
+//! The files of the log: the last line found, lines appended under a lock, a new file begun where one is large.
+
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::line::{self, Hash, NONE};
+use crate::{
+    clock,
+    error::{Result, failed},
+    home::{Home, check_folder, create_folder, io_error, list_folder, open_private, sync_folder},
+};
+
+/// How large a file may become, in bytes, before the next is begun.
+const LARGE: u64 = 64 << 20;
+/// How far from the end it is looked for first, in bytes.
+const NEAR: u64 = 64 << 10;
+/// The longest line that is looked for at the end, in bytes.
+const LONGEST: u64 = 4 << 20;
+
+/// Where the log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tail {
+    /// The number of the last line; 0 for none.
+    pub number: u64,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+/// The folder of the log, and what this process knows of its end.
+pub struct Files {
+    folder: PathBuf,
+    lock: PathBuf,
+    large: u64,
+    known: Option<Known>,
+}
+
+struct Known {
+    file: Arc<File>,
+    path: PathBuf,
+    /// Its size when this process last wrote to it.
+    size: u64,
+    tail: Tail,
+}
+
+/// The files of the log, oldest first. A file's name is the number of its first line.
+///
+/// # Errors
+/// When the folder cannot be read or is open to others.
+pub fn list(home: &Home) -> Result<Vec<PathBuf>> {
+    let folder = home.state("audit");
+    let names = list_folder(&folder)?;
+    Ok(names
+        .into_iter()
+        .filter(|name| first_line(name).is_some())
+        .map(|name| folder.join(name))
+        .collect())
+}
+
+/// The number of the first line of a file of this name.
+pub fn first_line(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".jsonl")?;
+    (digits.len() == 12).then(|| digits.parse().ok())?
+}
+
+impl Files {
+    /// The log of these folders.
+    pub fn new(home: &Home) -> Self {
+        Self {
+            folder: home.state("audit"),
+            lock: home.state("audit").join(".lock"),
+            large: LARGE,
+            known: None,
+        }
+    }
+
+    /// The same, with files that are followed by others when they are this large, in bytes.
+    #[must_use]
+    pub const fn of_size(mut self, large: u64) -> Self {
+        self.large = large;
+        self
+    }
+
+    /// Appends lines, which `render` makes behind the last one there is; other processes wait. They survive the end of
+    /// the process; the file that is answered is to be synced for the end of the machine's power.
+    ///
+    /// # Errors
+    /// When they cannot be written whole: then none of them is there.
+    pub fn append(&mut self, render: &mut dyn FnMut(Tail, &mut String) -> Tail) -> Result<Arc<File>> {
+        create_folder(&self.folder)?;
+        let lock = open_lock(&self.lock)?;
+        flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|error| failed(format!("{} could not be locked: {error}", self.lock.display())))?;
+        let mut known = match self.known.take() {
+            Some(known) if still(&known) => known,
+            before => {
+                let mut found = self.find_end()?;
+                // Lines that this process wrote and that are gone are missed: the numbers go on behind them.
+                if let Some(before) = before.filter(|before| before.tail.number > found.tail.number) {
+                    found.tail = before.tail;
+                }
+                found
+            }
+        };
+        if known.size >= self.large {
+            known = self.begin(known.tail)?;
+        }
+        let mut text = String::new();
+        let tail = render(known.tail, &mut text);
+        write(&mut known, text.as_bytes())?;
+        known.tail = tail;
+        let file = Arc::clone(&known.file);
+        self.known = Some(known);
+        Ok(file)
+    }
+
+    /// The end of the log.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn tail(&mut self) -> Result<Tail> {
+        let Some(last) = last_file(&self.folder)? else {
+            return Ok(Tail {
+                number: 0,
+                hash: NONE,
+            });
+        };
+        read_tail(&last).map(|(tail, _)| tail)
+    }
+
+    fn find_end(&self) -> Result<Known> {
+        check_folder(&self.folder)?;
+        let Some(path) = last_file(&self.folder)? else {
+            return self.begin(Tail {
+                number: 0,
+                hash: NONE,
+            });
+        };
+        let (tail, size) = read_tail(&path)?;
+        let file = File::options()
+            .append(true)
+            .open(&path)
+            .map_err(|error| io_error("the audit log", &path, "be opened", &error))?;
+        let known = Known {
+            file: Arc::new(file),
+            path,
+            size,
+            tail,
+        };
+        // What a power cut or a full disk left of a line is cut off, so that the chain goes on behind the last whole one.
+        let real = known.file.metadata().map(|file| file.len());
+        if real.is_ok_and(|real| real > size) {
+            known
+                .file
+                .set_len(size)
+                .map_err(|error| io_error("the audit log", &known.path, "be repaired", &error))?;
+        }
+        Ok(known)
+    }
+
+    /// Begins a file; its first line repeats the hash of the line before.
+    fn begin(&self, tail: Tail) -> Result<Known> {
+        let path = self.folder.join(format!("{:012}.jsonl", tail.number + 1));
+        let file = File::options()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| io_error("the audit log", &path, "be made", &error))?;
+        let mut known = Known {
+            file: Arc::new(file),
+            path,
+            size: 0,
+            tail,
+        };
+        let mut text = String::new();
+        let now = u64::try_from(clock::now().as_micros()).unwrap_or(u64::MAX);
+        line::begin(&mut text, tail.number + 1, now, "begin");
+        text.push_str(&format!(
+            ",\"version\":1,\"before\":\"{}\"",
+            base16ct::lower::encode_string(&tail.hash)
+        ));
+        let hash = line::close(&mut text, 0, &tail.hash);
+        let made = write(&mut known, text.as_bytes());
+        let synced = made.and_then(|()| {
+            let synced = known.file.sync_data();
+            synced.map_err(|error| io_error("the audit log", &known.path, "be made", &error))
+        });
+        synced.inspect_err(|_| {
+            let _ = std::fs::remove_file(&known.path);
+        })?;
+        sync_folder(&self.folder)
+            .map_err(|error| io_error("the audit log", &known.path, "be made", &error))?;
+        known.tail = Tail {
+            number: tail.number + 1,
+            hash,
+        };
+        Ok(known)
+    }
+}
+
+/// Whether the file is as this process left it.
+fn still(known: &Known) -> bool {
+    let linked = rustix::fs::fstat(&known.file).is_ok_and(|file| file.st_nlink > 0);
+    linked && known.file.metadata().is_ok_and(|file| file.len() == known.size)
+        // Another process may have begun the next.
+        && known.path.parent().and_then(|folder| last_file(folder).ok().flatten()).as_ref() == Some(&known.path)
+}
+
+fn last_file(folder: &Path) -> Result<Option<PathBuf>> {
+    let names = list_folder(folder)?;
+    let last = names.into_iter().rev().find(|name| first_line(name).is_some());
+    Ok(last.map(|name| folder.join(name)))
+}
+
+fn open_lock(path: &Path) -> Result<File> {
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| io_error("the audit log's lock", path, "be opened", &error))
+}
+
+fn write(known: &mut Known, bytes: &[u8]) -> Result<()> {
+    let written = (&*known.file).write_all(bytes);
+    if let Err(error) = written {
+        // A line that is there in part is no line.
+        let _ = known.file.set_len(known.size);
+        return Err(io_error(
+            "the audit log",
+            &known.path,
+            "be written, so nothing is signed",
+            &error,
+        ));
+    }
+    known.size += bytes.len() as u64;
+    Ok(())
+}
+
+/// The last whole line of a file, and where it ends.
+fn read_tail(path: &Path) -> Result<(Tail, u64)> {
+    let damaged = || {
+        failed(format!(
+            "the audit log {} has no line at its end that can be gone on from",
+            path.display()
+        ))
+        .fix("look at it: hsmsign audit verify; then move the folder `audit` away, and keep it")
+    };
+    let read = |error| io_error("the audit log", path, "be read", &error);
+    let mut file = open_private(path)?.ok_or_else(damaged)?;
+    let size = file.metadata().map_err(read)?.len();
+    let mut from = size.saturating_sub(NEAR);
+    let (bytes, begin, end) = loop {
+        file.seek(SeekFrom::Start(from)).map_err(read)?;
+        let mut bytes = Vec::new();
+        (&mut file)
+            .take(size - from)
+            .read_to_end(&mut bytes)
+            .map_err(read)?;
+        let end = bytes.iter().rposition(|byte| *byte == b'\n');
+        let begin = end.and_then(|end| bytes[..end].iter().rposition(|byte| *byte == b'\n'));
+        match (begin, end) {
+            (Some(begin), Some(end)) => break (bytes, begin + 1, end),
+            (None, Some(end)) if from == 0 => break (bytes, 0, end),
+            _ if from == 0 || size - from >= LONGEST => return Err(damaged()),
+            _ => from = size.saturating_sub(LONGEST),
+        }
+    };
+    let last = &bytes[begin..end];
+    let number = line::number(last).ok_or_else(damaged)?;
+    let (_, hash) = line::open(last).ok_or_else(damaged)?;
+    Ok((Tail { number, hash }, from + end as u64 + 1))
+}

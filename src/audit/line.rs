@@ -1,0 +1,182 @@
+//! A line of the log: JSON whose last member chains it to the line before.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Entry, Outcome};
+use crate::json::quote;
+
+/// What stands between a line's body and its hash.
+const LINK: &str = ",\"h\":\"";
+/// How long a line's end is: the link, the hash in hex, `"}`.
+const END: usize = LINK.len() + 64 + 2;
+
+/// The hash of a line, or of no line.
+pub type Hash = [u8; 32];
+
+/// The hash in front of the first line.
+pub const NONE: Hash = [0; 32];
+
+/// The hash of a line's body behind the line before.
+pub fn hash(before: &Hash, body: &[u8]) -> Hash {
+    Sha256::new()
+        .chain_update(before)
+        .chain_update(body)
+        .finalize()
+        .into()
+}
+
+/// Ends a body with its hash; answers that.
+pub fn close(out: &mut String, begin: usize, before: &Hash) -> Hash {
+    let hash = hash(before, &out.as_bytes()[begin..]);
+    out.push_str(LINK);
+    out.push_str(&base16ct::lower::encode_string(&hash));
+    out.push_str("\"}\n");
+    hash
+}
+
+/// The body of a line, without its line feed, and the hash that it claims; none where it is no line.
+pub fn open(line: &[u8]) -> Option<(&[u8], Hash)> {
+    let at = line.len().checked_sub(END)?;
+    let (body, end) = line.split_at(at);
+    let hex = end.strip_prefix(LINK.as_bytes())?.strip_suffix(b"\"}")?;
+    let mut hash = NONE;
+    base16ct::lower::decode(hex, &mut hash).ok()?;
+    Some((body, hash))
+}
+
+/// The number that a line begins with.
+pub fn number(line: &[u8]) -> Option<u64> {
+    let rest = line.strip_prefix(b"{\"n\":")?;
+    let end = rest.iter().position(|byte| *byte == b',')?;
+    let digits = std::str::from_utf8(&rest[..end]).ok()?;
+    (digits.len() == 1 || !digits.starts_with('0')).then(|| digits.parse().ok())?
+}
+
+/// Begins a line: number, time, and what happened.
+pub fn begin(out: &mut String, number: u64, micros: u64, what: &str) {
+    let _ = write!(out, "{{\"n\":{number},\"t\":\"");
+    time(out, micros);
+    let _ = write!(out, "\",\"what\":\"{what}\"");
+}
+
+/// A time since 1970 in microseconds, as RFC 3339 in UTC.
+pub fn time(out: &mut String, micros: u64) {
+    let (days, of_day) = (micros / 86_400_000_000, micros % 86_400_000_000);
+    // The civil calendar from days, by Howard Hinnant's algorithm.
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (seconds, part) = (of_day / 1_000_000, of_day % 1_000_000);
+    let _ = write!(
+        out,
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{part:06}Z",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    );
+}
+
+/// The members of an entry.
+pub fn members(out: &mut String, entry: &Entry) {
+    let mut member = |name: &str, value: &str| {
+        let _ = write!(out, ",\"{name}\":");
+        quote(value, out);
+    };
+    let texts = [
+        ("key", &entry.key),
+        ("exchange", &entry.exchange),
+        ("method", &entry.method),
+        ("path", &entry.path),
+    ];
+    for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+        member(name, text);
+    }
+    if let Some(parameters) = &entry.parameters {
+        let digest = Sha256::digest(parameters);
+        member("digest", &base16ct::lower::encode_string(&digest[..16]));
+    }
+    if let Some(detail) = &entry.detail {
+        member("detail", detail);
+    }
+    match &entry.outcome {
+        Outcome::Done => member("outcome", if entry.what.signs() { "signed" } else { "done" }),
+        Outcome::Refused { code, message } => {
+            member("outcome", if *code == "denied" { "denied" } else { "failed" });
+            member("code", code);
+            member("message", message);
+        }
+    }
+    if !entry.rules.is_empty() {
+        member("rule", &entry.rules.join(" and "));
+    }
+    if !entry.fields.is_empty() {
+        out.push_str(",\"fields\":{");
+        for (at, (name, value)) in entry.fields.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            quote(name, out);
+            out.push(':');
+            quote(value, out);
+        }
+        out.push('}');
+    }
+    if let Some(took) = entry.took {
+        let _ = write!(out, ",\"us\":{}", took.as_micros());
+    }
+    let caller = &entry.caller;
+    let _ = write!(
+        out,
+        ",\"uid\":{},\"gid\":{},\"pid\":{}",
+        caller.uid, caller.gid, caller.pid
+    );
+    if let Some(executable) = &caller.executable {
+        out.push_str(",\"exe\":");
+        quote(&executable.to_string_lossy(), out);
+    }
+    if let Some(cgroup) = &caller.cgroup {
+        out.push_str(",\"cgroup\":");
+        quote(cgroup, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (seconds, shown) in [
+            (0, "1970-01-01T00:00:00.000007Z"),
+            (951_782_400, "2000-02-29T00:00:00.000007Z"),
+            (1_790_000_000, "2026-09-21T14:13:20.000007Z"),
+            (4_107_542_399, "2100-02-28T23:59:59.000007Z"),
+        ] {
+            let mut out = String::new();
+            time(&mut out, seconds * 1_000_000 + 7);
+            assert_eq!(out, shown);
+        }
+    }
+
+    #[test]
+    fn a_line_closes_with_its_hash_and_opens_again() {
+        let mut out = String::new();
+        begin(&mut out, 12, 0, "begin");
+        let hash = close(&mut out, 0, &NONE);
+        let line = out.trim_end().as_bytes();
+        assert_eq!(number(line), Some(12));
+        let (body, claimed) = open(line).unwrap();
+        assert_eq!(claimed, hash);
+        assert_eq!(super::hash(&NONE, body), hash);
+        assert!(serde_json::from_slice::<serde_json::Value>(line).is_ok());
+        assert!(open(b"{}").is_none());
+        assert_eq!(number(b"{\"n\":012,"), None);
+    }
+}

@@ -1,0 +1,166 @@
+//! Seals: from time to time a key that lives on the token MACs where the log ends, so that nobody without the token can
+//! write another log in its place.
+
+use std::{fmt::Write as _, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{file::Tail, line::Hash};
+use crate::{
+    algorithm::MacAlgorithm,
+    error::{Result, failed},
+    home::{FileLock, Home, read_private, write_private},
+    json::quote,
+    token::{KeyMeta, KeyRef, ObjectId, Token},
+};
+
+/// The label of the key on the token; no key of an exchange can have it.
+pub const SEAL_LABEL: &str = "hsmsign:SEAL";
+/// After how many lines of one process a seal is due.
+pub const SEAL_EVERY: u64 = 1_000;
+/// After what time it is due, where there are fewer.
+pub(super) const SOON: Duration = Duration::from_secs(60);
+
+const ALGORITHM: MacAlgorithm = MacAlgorithm::HmacSha256;
+
+/// The last seal, kept beside the log, so that a log of an earlier day in its place is found.
+pub(super) struct Seals {
+    path: PathBuf,
+    lock: PathBuf,
+}
+
+/// What the file of the last seal says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Last {
+    /// How many seals there were.
+    pub seal: u64,
+    /// The last line that it covers.
+    pub upto: u64,
+    /// That line's hash, in hex.
+    pub head: String,
+    /// The token.
+    pub token: String,
+    /// The MAC, in hex.
+    pub mac: String,
+}
+
+/// Something to be sealed. No other process seals while it lives.
+pub struct Due {
+    seal: u64,
+    tail: Tail,
+    path: PathBuf,
+    _lock: FileLock,
+}
+
+impl Seals {
+    pub(super) fn new(home: &Home) -> Self {
+        Self {
+            path: home.state("audit.seal"),
+            lock: home.state("locks").join("audit-seal.lock"),
+        }
+    }
+
+    /// The last one.
+    pub(super) fn last(&self) -> Result<Option<Last>> {
+        let Some(bytes) = read_private(&self.path, 1 << 16)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|_| {
+            failed(format!("{} is damaged", self.path.display()))
+                .fix("seal the log again: hsmsign audit seal")
+        })
+    }
+
+    /// The next, if nobody else is at it.
+    pub(super) fn next(&self, tail: Tail) -> Option<Due> {
+        let lock = FileLock::try_acquire(&self.lock).ok()??;
+        let last = self.last().ok().flatten();
+        Some(Due {
+            seal: last.map_or(0, |last| last.seal) + 1,
+            tail,
+            path: self.path.clone(),
+            _lock: lock,
+        })
+    }
+}
+
+/// What the token MACs for a seal.
+pub(super) fn message(seal: u64, upto: u64, head: &Hash) -> Vec<u8> {
+    format!(
+        "hsmsign audit seal 1\n{seal}\n{upto}\n{}\n",
+        base16ct::lower::encode_string(head)
+    )
+    .into_bytes()
+}
+
+impl Due {
+    /// What the token is to MAC.
+    pub fn message(&self) -> Vec<u8> {
+        message(self.seal, self.tail.number, &self.tail.hash)
+    }
+
+    pub(super) fn members(&self, out: &mut String, token: &str, mac: &[u8]) {
+        let _ = write!(
+            out,
+            ",\"seal\":{},\"upto\":{},\"head\":\"{}\",\"mac\":\"{}\",\"token\":",
+            self.seal,
+            self.tail.number,
+            base16ct::lower::encode_string(&self.tail.hash),
+            base16ct::lower::encode_string(mac)
+        );
+        quote(token, out);
+    }
+
+    pub(super) fn keep(&self, token: &str, mac: &[u8]) -> Result<()> {
+        let last = Last {
+            seal: self.seal,
+            upto: self.tail.number,
+            head: base16ct::lower::encode_string(&self.tail.hash),
+            token: token.to_owned(),
+            mac: base16ct::lower::encode_string(mac),
+        };
+        let text = serde_json::to_vec(&last)
+            .map_err(|error| failed(format!("the seal cannot be written: {error}")))?;
+        write_private(&self.path, &text)
+    }
+}
+
+/// The keys on a token that seal.
+fn keys(token: &dyn Token) -> Result<Vec<KeyRef>> {
+    let all = token.list()?;
+    let named = all.into_iter().filter(|info| info.label == SEAL_LABEL);
+    Ok(named.filter_map(|info| info.key).collect())
+}
+
+/// The MAC of a seal's message, by the key on this token that seals; it is made where there is none.
+///
+/// # Errors
+/// When the token cannot do it.
+pub fn seal(token: &dyn Token, message: &[u8]) -> Result<Vec<u8>> {
+    let key = match keys(token)?.into_iter().next() {
+        Some(key) => key,
+        None => {
+            let meta = KeyMeta {
+                id: ObjectId::random()?,
+                label: SEAL_LABEL.to_owned(),
+                wishes: crate::token::Wishes::default(),
+            };
+            token.generate_mac(ALGORITHM, &meta)?.key
+        }
+    };
+    Ok(token.mac(&key, ALGORITHM, message)?.as_bytes().to_vec())
+}
+
+/// Whether a key on this token that seals made the MAC.
+///
+/// # Errors
+/// When the token cannot be asked.
+pub(super) fn is_of(token: &dyn Token, message: &[u8], mac: &[u8]) -> Result<bool> {
+    for key in keys(token)? {
+        if token.mac(&key, ALGORITHM, message)?.as_bytes() == mac {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

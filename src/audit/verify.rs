@@ -1,0 +1,291 @@
+//! Whether the log is as it was written: every line behind the one before it, every seal of the token's.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{
+    file::{first_line, list},
+    line::{self, Hash, NONE},
+    seal::{Last, Seals, is_of, message},
+};
+use crate::{
+    error::{Result, failed},
+    home::{Home, io_error},
+    json::Json,
+    token::Token,
+};
+
+/// The longest line that is read, in bytes.
+const LONGEST: usize = 4 << 20;
+/// How many findings are told.
+const MOST: usize = 20;
+
+/// Finds a token by its name.
+pub type FindToken<'a> = dyn Fn(&str) -> Result<Arc<dyn Token>> + 'a;
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The line's number, or that of the one that is missed.
+    pub number: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// How many lines there are.
+    pub lines: u64,
+    /// What is wrong; none where all is as it was written.
+    pub findings: Vec<Finding>,
+    /// How many seals hold.
+    pub seals: u64,
+    /// How many lines stand behind the last seal: whoever can write the files could have changed these.
+    pub unsealed: u64,
+    /// How many bytes a process that was cut off left of a line.
+    pub torn: u64,
+    /// The last seal that holds: its number, its last line and that line's hash in hex.
+    pub last: Option<(u64, u64, String)>,
+    /// All that hold, as number and the beginning of the hash, `3:0123456789abcdef`.
+    pub sealed: Vec<String>,
+}
+
+/// A seal that a line of the log claims.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    seal: u64,
+    upto: u64,
+    head: Hash,
+    mac: Vec<u8>,
+    token: String,
+    number: u64,
+}
+
+/// Goes through the log; `token` finds a token by its name, where seals are to be looked at too.
+///
+/// # Errors
+/// When files cannot be read, or a token cannot be asked.
+pub fn verify(home: &Home, token: Option<&FindToken<'_>>) -> Result<Verified> {
+    let mut walk = Walk::default();
+    let files = list(home)?;
+    for (at, path) in files.iter().enumerate() {
+        walk.file(path, at + 1 == files.len())?;
+    }
+    walk.seals(Seals::new(home).last()?, token)?;
+    Ok(walk.found)
+}
+
+#[derive(Default)]
+struct Walk {
+    found: Verified,
+    number: u64,
+    hash: Hash,
+    seals: Vec<Sealed>,
+    /// The hashes of the lines that seals are about, by number.
+    heads: HashMap<u64, Hash>,
+    /// Hashes of the latest lines, since a seal is about a line shortly before it.
+    recent: std::collections::VecDeque<(u64, Hash)>,
+}
+
+/// How many lines a seal may stand behind the one that it is about.
+const RECENT: usize = 20_000;
+
+impl Walk {
+    fn wrong(&mut self, number: u64, what: impl Into<String>) {
+        if self.found.findings.len() < MOST {
+            self.found.findings.push(Finding {
+                number,
+                what: what.into(),
+            });
+        }
+    }
+
+    fn file(&mut self, path: &Path, last: bool) -> Result<()> {
+        let file = File::open(path).map_err(|error| io_error("the audit log", path, "be read", &error))?;
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let mut reader = BufReader::with_capacity(1 << 20, file);
+        let mut line = Vec::new();
+        let mut first = true;
+        loop {
+            line.clear();
+            let read = reader
+                .read_until(b'\n', &mut line)
+                .map_err(|error| io_error("the audit log", path, "be read", &error))?;
+            if read == 0 {
+                break;
+            }
+            if line.last() != Some(&b'\n') || read > LONGEST {
+                if last && read <= LONGEST {
+                    self.found.torn = read as u64;
+                } else {
+                    self.wrong(self.number + 1, format!("{name} ends in the middle of a line"));
+                }
+                break;
+            }
+            line.pop();
+            if first && line::number(&line) != first_line(&name) {
+                let number = line::number(&line).unwrap_or(self.number + 1);
+                self.wrong(number, format!("{name} does not begin with the line of its name"));
+            }
+            self.line(&line, first);
+            first = false;
+        }
+        if first && self.found.torn == 0 {
+            self.wrong(self.number + 1, format!("{name} is empty"));
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8], first: bool) {
+        self.found.lines += 1;
+        let expected = self.number + 1;
+        let (Some(number), Some((body, claimed))) = (line::number(line), line::open(line)) else {
+            self.wrong(expected, "it is no line of the log");
+            self.number = expected;
+            return;
+        };
+        if number != expected {
+            self.wrong(
+                expected,
+                if number > expected {
+                    format!("lines {expected} to {} are missing", number - 1)
+                } else {
+                    format!("line {number} stands in its place")
+                },
+            );
+        }
+        if first {
+            let before = format!("\"before\":\"{}\"", base16ct::lower::encode_string(&self.hash));
+            if number == expected && !contains(body, before.as_bytes()) {
+                self.wrong(number, "it does not go on from the file before");
+            }
+        }
+        if line::hash(&self.hash, body) != claimed && number == expected {
+            self.wrong(
+                number,
+                "it is not as it was written, or not behind the line that it was written behind",
+            );
+        }
+        self.number = number;
+        // From here on each line is compared with what this one says, so that one change is told once.
+        self.hash = claimed;
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((number, claimed));
+        if contains(&body[..body.len().min(120)], b"\"what\":\"seal\"") {
+            self.seal(number, line);
+        }
+    }
+
+    fn seal(&mut self, number: u64, line: &[u8]) {
+        match read_seal(line, number) {
+            Some(sealed) => {
+                let head = self.recent.iter().rev().find(|(at, _)| *at == sealed.upto);
+                if let Some((at, hash)) = head {
+                    self.heads.insert(*at, *hash);
+                }
+                self.seals.push(sealed);
+            }
+            None => self.wrong(number, "it is no seal that can be read"),
+        }
+    }
+
+    fn seals(&mut self, last: Option<Last>, token: Option<&FindToken<'_>>) -> Result<()> {
+        let mut before = 0;
+        for sealed in std::mem::take(&mut self.seals) {
+            if sealed.seal != before + 1 {
+                self.wrong(
+                    sealed.number,
+                    format!("it is seal {} where {} is due", sealed.seal, before + 1),
+                );
+            }
+            before = sealed.seal;
+            if self.heads.get(&sealed.upto) != Some(&sealed.head) {
+                self.wrong(
+                    sealed.upto,
+                    format!("seal {} is about another line than this", sealed.seal),
+                );
+                continue;
+            }
+            if let Some(token) = token {
+                let message = message(sealed.seal, sealed.upto, &sealed.head);
+                if !is_of(&*token(&sealed.token)?, &message, &sealed.mac)? {
+                    self.wrong(
+                        sealed.number,
+                        format!("seal {} was not made by token {}", sealed.seal, sealed.token),
+                    );
+                    continue;
+                }
+            }
+            self.found.seals += 1;
+            let head = base16ct::lower::encode_string(&sealed.head);
+            self.found.sealed.push(format!("{}:{}", sealed.seal, &head[..16]));
+            self.found.last = Some((sealed.seal, sealed.upto, head));
+        }
+        if let Some(last) = last
+            && last.seal > before
+        {
+            self.wrong(
+                self.number + 1,
+                format!(
+                    "the log ends with seal {before}, and seal {} up to line {} was made: it was cut, or is an older one",
+                    last.seal, last.upto
+                ),
+            );
+        }
+        let upto = self.found.last.as_ref().map_or(0, |(_, upto, _)| *upto);
+        self.found.unsealed = self.number.saturating_sub(upto);
+        Ok(())
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+fn read_seal(line: &[u8], number: u64) -> Option<Sealed> {
+    let json = Json::parse_bytes(line).ok()?;
+    let text = |name: &str| json.get(name)?.scalar();
+    let mut head = NONE;
+    base16ct::lower::decode(text("head")?, &mut head).ok()?;
+    Some(Sealed {
+        seal: text("seal")?.parse().ok()?,
+        upto: text("upto")?.parse().ok()?,
+        head,
+        mac: base16ct::lower::decode_vec(text("mac")?).ok()?,
+        token: text("token")?.to_owned(),
+        number,
+    })
+}
+
+impl Verified {
+    /// Refuses a log that is not as it was written.
+    ///
+    /// # Errors
+    /// The first finding, and how many there are.
+    pub fn whole(&self) -> Result<()> {
+        let Some(first) = self.findings.first() else {
+            return Ok(());
+        };
+        let more = match self.findings.len() {
+            1 => String::new(),
+            count => format!(", and {} more", count - 1),
+        };
+        Err(failed(format!(
+            "the audit log was changed: line {}: {}{more}",
+            first.number, first.what
+        ))
+        .fix("keep the folder `audit` as it is, and see docs/incident.md"))
+    }
+}

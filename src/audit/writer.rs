@@ -1,0 +1,362 @@
+//! Writing lines: entries are handed over at once and written together, some milliseconds later, by a thread of their own:
+//! then a kill takes nothing of them. Another thread has the disk keep them, for the end of the machine's power.
+
+use std::{
+    fs::File,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Entry,
+    file::{Files, Tail},
+    line,
+    seal::{Due, Seals},
+};
+use crate::{
+    clock,
+    error::{Error, Result, failed},
+    home::Home,
+};
+
+/// How long entries are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(5);
+/// How long after a failure it is tried again.
+const AGAIN: Duration = Duration::from_millis(200);
+/// How many entries may wait before nothing more is signed.
+const MOST: usize = 100_000;
+/// How long [`Log::flush`] waits at most.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The log that this process writes to.
+pub struct Log {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    home: Home,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Something waits to be written, or it is over.
+    wake: Condvar,
+    /// Something was written, or kept by the disk, or could not be.
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// How many were handed over, how many of them are written, and how many the disk keeps.
+    recorded: u64,
+    written: u64,
+    kept: u64,
+    /// What is to be synced.
+    unsynced: Option<Arc<File>>,
+    failed: Option<Error>,
+    /// How often writing failed.
+    failures: u64,
+    /// Whoever waits is not to be kept waiting for more.
+    hurry: bool,
+    over: bool,
+    /// Whether nothing more will be written.
+    ended: bool,
+    files: Option<Files>,
+    tail: Option<Tail>,
+    /// Since when there are lines of this process that no seal covers, and how many.
+    unsealed: Option<(Instant, u64)>,
+}
+
+enum Waiting {
+    Entry(Box<Entry>),
+    Seal { due: Due, token: String, mac: Vec<u8> },
+}
+
+impl Log {
+    /// The log of these folders. Nothing is opened before there is something to write.
+    pub fn new(home: &Home) -> Self {
+        Self::over(home, Files::new(home))
+    }
+
+    /// A log that writes to these files.
+    pub fn over(home: &Home, files: Files) -> Self {
+        let queue = Queue {
+            files: Some(files),
+            ..Queue::default()
+        };
+        Self {
+            shared: Arc::new(Shared {
+                queue: Mutex::new(queue),
+                wake: Condvar::new(),
+                done: Condvar::new(),
+            }),
+            threads: Mutex::default(),
+            home: home.clone(),
+        }
+    }
+
+    /// Starts the threads that write, for a process that may start none later.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start(&self) -> Result<()> {
+        let mut threads = lock(&self.threads);
+        if !threads.is_empty() {
+            return Ok(());
+        }
+        for (name, writes) in [("audit", true), ("audit-sync", false)] {
+            let shared = Arc::clone(&self.shared);
+            let started = std::thread::Builder::new()
+                .name(name.into())
+                .spawn(move || if writes { shared.write() } else { shared.sync() })
+                .map_err(|error| failed(format!("the audit log has no thread: {error}")))?;
+            threads.push(started);
+        }
+        Ok(())
+    }
+
+    /// Whether what happens can be written down. To be asked before something is signed.
+    ///
+    /// # Errors
+    /// The error of the last try to write, as with a full disk; it is tried again meanwhile.
+    pub fn check(&self) -> Result<()> {
+        let queue = lock(&self.shared.queue);
+        match &queue.failed {
+            Some(error) => Err(error.clone()),
+            None if queue.waiting.len() > MOST => Err(failed(
+                "the audit log is not written as fast as requests come, so nothing is signed",
+            )
+            .fix("see what keeps the disk busy")),
+            None => Ok(()),
+        }
+    }
+
+    /// Hands an entry over. Within 50 ms it is where a kill does not reach it, or [`Log::check`] says why not.
+    pub fn record(&self, entry: Entry) {
+        self.push(Waiting::Entry(Box::new(entry)));
+    }
+
+    fn push(&self, waiting: Waiting) {
+        if let Err(error) = self.start() {
+            lock(&self.shared.queue).failed = Some(error);
+            return;
+        }
+        let mut queue = lock(&self.shared.queue);
+        queue.recorded += 1;
+        let first = queue.waiting.is_empty();
+        queue.waiting.push(waiting);
+        drop(queue);
+        if first {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Waits until all that was handed over is on the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn flush(&self) -> Result<()> {
+        let mut queue = lock(&self.shared.queue);
+        let (upto, failures, begun) = (queue.recorded, queue.failures, Instant::now());
+        while queue.kept < upto {
+            queue.hurry = true;
+            self.shared.wake.notify_one();
+            if queue.failures > failures
+                && let Some(error) = &queue.failed
+            {
+                return Err(error.clone());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(
+                    failed("the audit log was not written in time").fix("see what keeps the disk busy")
+                );
+            }
+            let (next, _) = self
+                .shared
+                .done
+                .wait_timeout(queue, AGAIN)
+                .unwrap_or_else(PoisonError::into_inner);
+            queue = next;
+        }
+        Ok(())
+    }
+
+    /// What is to be sealed now, if something is: after a minute or a thousand lines; with `at_the_end`, whatever is not
+    /// sealed yet. Whoever gets it has the token MAC its message, and hands that to [`Log::sealed`].
+    pub fn seal_due(&self, at_the_end: bool) -> Option<Due> {
+        let tail = {
+            let queue = lock(&self.shared.queue);
+            let (since, lines) = queue.unsealed?;
+            if !at_the_end && lines < super::SEAL_EVERY && since.elapsed() < super::seal::SOON {
+                return None;
+            }
+            queue.tail?
+        };
+        Seals::new(&self.home).next(tail)
+    }
+
+    /// What is to be sealed where nothing says that it is due: all lines there are.
+    ///
+    /// # Errors
+    /// When the end of the log cannot be read.
+    pub fn seal_all(&self) -> Result<Option<Due>> {
+        let tail = Files::new(&self.home).tail()?;
+        if tail.number == 0 {
+            return Ok(None);
+        }
+        Ok(Seals::new(&self.home).next(tail))
+    }
+
+    /// Takes note of a seal.
+    pub fn sealed(&self, due: Due, token: &str, mac: &[u8]) {
+        self.push(Waiting::Seal {
+            due,
+            token: token.to_owned(),
+            mac: mac.to_vec(),
+        });
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).over = true;
+        self.shared.wake.notify_one();
+        self.shared.done.notify_all();
+        for thread in lock(&self.threads).drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// Has the disk keep what was written, until it is over.
+    fn sync(&self) {
+        let mut queue = lock(&self.queue);
+        loop {
+            let upto = queue.written;
+            let Some(file) = queue.unsynced.take() else {
+                if queue.ended {
+                    return;
+                }
+                queue = self.done.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            drop(queue);
+            let synced = file.sync_data();
+            queue = lock(&self.queue);
+            match synced {
+                Ok(()) => queue.kept = upto,
+                Err(error) => {
+                    queue.failed = Some(failed(format!(
+                        "the disk does not keep the audit log, so nothing is signed: {error}"
+                    )));
+                    queue.failures += 1;
+                }
+            }
+            self.done.notify_all();
+        }
+    }
+
+    /// Writes until it is over.
+    fn write(&self) {
+        let Some(mut files) = lock(&self.queue).files.take() else {
+            return;
+        };
+        // What could not be written yet.
+        let mut held: Vec<Waiting> = Vec::new();
+        loop {
+            let mut queue = lock(&self.queue);
+            while queue.waiting.is_empty() && held.is_empty() {
+                if queue.over {
+                    queue.ended = true;
+                    drop(queue);
+                    return self.done.notify_all();
+                }
+                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            if !queue.hurry && !queue.over {
+                let pause = if held.is_empty() { GATHER } else { AGAIN };
+                let (next, _) = self
+                    .wake
+                    .wait_timeout_while(queue, pause, |queue| !queue.hurry && !queue.over)
+                    .unwrap_or_else(PoisonError::into_inner);
+                queue = next;
+            }
+            queue.hurry = false;
+            held.append(&mut queue.waiting);
+            let over = queue.over;
+            drop(queue);
+
+            let mut end = None;
+            let done = files.append(&mut |tail, out| {
+                let tail = render(&held, tail, out);
+                end = Some(tail);
+                tail
+            });
+            let mut queue = lock(&self.queue);
+            match done {
+                Ok(file) => {
+                    queue.unsynced = Some(file);
+                    let count = held.len() as u64;
+                    queue.written += count;
+                    queue.failed = None;
+                    queue.tail = end;
+                    let seals = held.iter().any(|waiting| matches!(waiting, Waiting::Seal { .. }));
+                    let (since, lines) = match queue.unsealed {
+                        Some(unsealed) if !seals => unsealed,
+                        _ => (Instant::now(), 0),
+                    };
+                    let entries = held
+                        .iter()
+                        .filter(|waiting| matches!(waiting, Waiting::Entry(_)))
+                        .count() as u64;
+                    queue.unsealed = Some((since, lines + entries)).filter(|(_, lines)| *lines > 0);
+                    for waiting in held.drain(..) {
+                        if let Waiting::Seal { due, token, mac } = waiting {
+                            // Where it cannot be kept, the line of the log has it all the same.
+                            let _ = due.keep(&token, &mac);
+                        }
+                    }
+                }
+                Err(error) => {
+                    queue.failed = Some(error);
+                    queue.failures += 1;
+                    if over {
+                        queue.ended = true;
+                        drop(queue);
+                        return self.done.notify_all();
+                    }
+                }
+            }
+            drop(queue);
+            self.done.notify_all();
+        }
+    }
+}
+
+fn render(all: &[Waiting], mut tail: Tail, out: &mut String) -> Tail {
+    for waiting in all {
+        let (begin, number) = (out.len(), tail.number + 1);
+        match waiting {
+            Waiting::Entry(entry) => {
+                line::begin(out, number, micros(entry.at), entry.what.name());
+                line::members(out, entry);
+            }
+            Waiting::Seal { due, token, mac } => {
+                line::begin(out, number, micros(clock::now()), "seal");
+                due.members(out, token, mac);
+            }
+        }
+        let hash = line::close(out, begin, &tail.hash);
+        tail = Tail { number, hash };
+    }
+    tail
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,152 @@
+//! Who asks for a signature.
+
+use std::{fs, path::Path, sync::Arc};
+
+use crate::error::{Result, bad_input};
+
+/// Who asks for a signature, as the kernel tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The process.
+    pub pid: i32,
+    /// The program that asks; none where the kernel does not tell.
+    pub executable: Option<Arc<Path>>,
+    /// The control group, as `/system.slice/bot.service`; none where there is none.
+    pub cgroup: Option<Arc<str>>,
+}
+
+impl Caller {
+    /// This process, on the command line. The program that asks is the one that started it: what runs is always
+    /// hsmsign. User, group, process and control group are its own.
+    pub fn this_process() -> Self {
+        let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+        Self {
+            uid: rustix::process::getuid().as_raw(),
+            gid: rustix::process::getgid().as_raw(),
+            pid: rustix::process::getpid().as_raw_nonzero().get(),
+            executable: executable(parent),
+            cgroup: cgroup(rustix::process::getpid().as_raw_nonzero().get()),
+        }
+    }
+
+    /// The other end of a socket, with what `SO_PEERCRED` says of it. To be read once a connection, since it looks into
+    /// `/proc`: a process that ends and leaves its number to another in between is taken for that one, so a rule about
+    /// the user or the unit is worth more than one about the executable. Where it is hsmsign's own command line, the
+    /// program that asks is the one that started that.
+    pub fn of_peer(uid: u32, gid: u32, pid: i32) -> Self {
+        let own = std::env::current_exe().ok();
+        let asks = executable(pid).filter(|path| Some(&**path) != own.as_deref());
+        Self {
+            uid,
+            gid,
+            pid,
+            executable: asks.or_else(|| executable(parent(pid)?)),
+            cgroup: cgroup(pid),
+        }
+    }
+
+    /// The systemd unit: the control group's last part, where that is a service, scope or slice.
+    pub fn unit(&self) -> Option<&str> {
+        let last = self.cgroup.as_deref()?.rsplit('/').next()?;
+        let is_unit = [".service", ".scope", ".slice"]
+            .iter()
+            .any(|end| last.ends_with(end));
+        is_unit.then_some(last)
+    }
+}
+
+fn executable(pid: i32) -> Option<Arc<Path>> {
+    fs::read_link(format!("/proc/{pid}/exe")).ok().map(Arc::from)
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may have anything in it: the state, then the parent.
+    text.rsplit_once(')')?
+        .1
+        .split_ascii_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
+}
+
+fn cgroup(pid: i32) -> Option<Arc<str>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("0::"))
+        .map(Arc::from)
+}
+
+/// The number of a user or group, from its name in `/etc/passwd` or `/etc/group`.
+///
+/// # Errors
+/// When there is none of that name.
+pub(crate) fn number_of(name: &str, file: &str) -> Result<u32> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.lines()
+        .find_map(|line| {
+            let mut parts = line.split(':');
+            (parts.next() == Some(name)).then(|| parts.nth(1)?.parse().ok())?
+        })
+        .ok_or_else(|| bad_input(format!("there is no {name:?} in {file}")).fix("write the number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_and_its_parent_are_known() {
+        let caller = Caller::this_process();
+        assert_eq!(caller.pid.cast_unsigned(), std::process::id());
+        assert!(caller.executable.as_ref().is_some_and(|path| path.is_absolute()));
+        let own = Caller::of_peer(caller.uid, caller.gid, caller.pid);
+        assert_eq!(own, caller, "this program again is known by what started it");
+        let mut sleep = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = sleep.id().cast_signed();
+        let mut other = Caller::of_peer(caller.uid, caller.gid, pid);
+        // Between fork and exec it is still this program.
+        for _ in 0..1000 {
+            if other
+                .executable
+                .as_ref()
+                .is_some_and(|path| path.ends_with("sleep") || path.ends_with("coreutils"))
+            {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            other = Caller::of_peer(caller.uid, caller.gid, pid);
+        }
+        sleep.kill().unwrap();
+        sleep.wait().unwrap();
+        assert_ne!(other.executable, caller.executable);
+        assert_eq!(other.cgroup, caller.cgroup);
+    }
+
+    #[test]
+    fn a_unit_is_the_last_part_of_its_control_group() {
+        let mut caller = Caller::this_process();
+        for (cgroup, unit) in [
+            (Some("/system.slice/bot.service"), Some("bot.service")),
+            (
+                Some("/user.slice/user-1000.slice/session-2.scope"),
+                Some("session-2.scope"),
+            ),
+            (Some("/"), None),
+            (None, None),
+        ] {
+            caller.cgroup = cgroup.map(Arc::from);
+            assert_eq!(caller.unit(), unit);
+        }
+    }
+
+    #[test]
+    fn names_are_looked_up() {
+        assert_eq!(number_of("root", "/etc/passwd").unwrap(), 0);
+        assert!(number_of("nobody of that name", "/etc/passwd").is_err());
+    }
+}

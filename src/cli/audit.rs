@@ -1,0 +1,306 @@
+use std::{collections::VecDeque, process::ExitCode, time::Duration};
+
+use hsmsign::{
+    audit::{self, Filter, Log, Reader},
+    clock,
+    error::{Error, Result, failed},
+    json::Json,
+    token::Token,
+};
+use serde_json::json;
+
+use super::{Around, output};
+
+/// What was signed and what was refused, by whom: a log that shows whether it was changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hsmsign audit show --key kraken --outcome denied --since 2h
+  hsmsign audit show --follow
+  hsmsign audit verify
+  hsmsign audit report --output report.html")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Show(ShowArgs),
+    Verify(VerifyArgs),
+    Seal,
+    Report(ReportArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct FilterArgs {
+    /// Of this key
+    #[arg(long)]
+    key: Option<String>,
+    /// Of this kind: sign, raw, import, rotate, remove, lock, unlock, policy, seal
+    #[arg(long)]
+    what: Option<String>,
+    /// With this outcome: signed, denied, failed, done
+    #[arg(long)]
+    outcome: Option<String>,
+    /// With a path that begins so
+    #[arg(long)]
+    path: Option<String>,
+    /// Of a program, by its path or file name
+    #[arg(long)]
+    program: Option<String>,
+    /// Of a user, by number
+    #[arg(long)]
+    uid: Option<u32>,
+    /// Not before: 2026-12-31, 2026-12-31T18:00:00Z, or 15m, 2h, 7d ago
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Before that time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+impl FilterArgs {
+    fn filter(self) -> Result<Filter> {
+        let moment = |text: Option<String>| text.map(|text| audit::moment(&text, clock::now())).transpose();
+        Ok(Filter {
+            key: self.key,
+            what: self.what,
+            outcome: self.outcome,
+            path: self.path,
+            program: self.program,
+            uid: self.uid,
+            since: moment(self.since)?,
+            until: moment(self.until)?,
+        })
+    }
+}
+
+/// Show lines of the log
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// The last so many alone
+    #[arg(long, short = 'n', value_name = "N")]
+    last: Option<usize>,
+    /// Go on as lines come
+    #[arg(long, short)]
+    follow: bool,
+    /// The lines as they stand in the log
+    #[arg(long)]
+    json: bool,
+}
+
+/// Find every change of the log: edits, removals, other orders, cuts, an older log in its place
+///
+/// The token is asked for its seals; without it the lines alone are looked at.
+#[derive(Debug, clap::Args)]
+struct VerifyArgs {
+    /// Look at the lines alone, and open no token
+    #[arg(long)]
+    no_token: bool,
+    /// A seal that was noted down elsewhere must be in it, as it was printed: NUMBER:HASH
+    #[arg(long, value_name = "SEAL")]
+    expect: Option<String>,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Write a page that shows what was signed and refused
+#[derive(Debug, clap::Args)]
+struct ReportArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// The file; standard output where none is named
+    #[arg(long, short)]
+    output: Option<std::path::PathBuf>,
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        Command::Show(args) => show(args),
+        Command::Verify(args) => verify(&args),
+        Command::Seal => seal(),
+        Command::Report(args) => report(args),
+    }
+}
+
+fn show(args: ShowArgs) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let filter = args.filter.filter()?;
+    let mut reader = Reader::new(&around.home)?;
+    let mut last = VecDeque::new();
+    let shown = |text: &str, json: &Json| if args.json { text.to_owned() } else { told(json) };
+    reader.read(&mut |text, json| {
+        if filter.wants(json) {
+            if args.last.is_some_and(|most| last.len() >= most) {
+                last.pop_front();
+            }
+            if args.last != Some(0) {
+                last.push_back(shown(text, json));
+            }
+        }
+        if args.last.is_none() && last.len() >= 1000 {
+            print(&mut last)?;
+        }
+        Ok(())
+    })?;
+    print(&mut last)?;
+    if !args.follow {
+        return Ok(ExitCode::SUCCESS);
+    }
+    loop {
+        std::thread::sleep(Duration::from_millis(100));
+        reader.read(&mut |text, json| {
+            if filter.wants(json) {
+                last.push_back(shown(text, json));
+            }
+            Ok(())
+        })?;
+        print(&mut last)?;
+    }
+}
+
+/// Prints lines; a reader that went away ends the process.
+fn print(lines: &mut VecDeque<String>) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let text: Vec<_> = lines.drain(..).collect();
+    if output::line(&text.join("\n"))? == ExitCode::SUCCESS {
+        return Ok(());
+    }
+    std::process::exit(0)
+}
+
+/// A line for a person.
+fn told(json: &Json) -> String {
+    let text = |name: &str| {
+        let text = json.get(name).and_then(Json::scalar).unwrap_or_default();
+        output::escaped(text.as_bytes())
+    };
+    let mut parts = vec![
+        text("t"),
+        text("what"),
+        text("outcome"),
+        text("key"),
+        text("method"),
+        text("path"),
+    ];
+    if let Some(Json::Object(fields)) = json.get("fields") {
+        let field = |(name, value): &(String, Json)| {
+            output::escaped(format!("{name}={}", value.scalar().unwrap_or_default()).as_bytes())
+        };
+        parts.extend(fields.iter().map(field));
+    }
+    for name in ["detail", "message"] {
+        parts.push(text(name));
+    }
+    if json.get("uid").is_some() {
+        let exe = match text("exe") {
+            exe if exe.is_empty() => exe,
+            exe => format!(" {exe}"),
+        };
+        parts.push(format!("(uid {}, process {}{exe})", text("uid"), text("pid")));
+    }
+    if json.get("seal").is_some() {
+        parts.push(format!("{} up to line {}", text("seal"), text("upto")));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join(" ")
+}
+
+fn verify(args: &VerifyArgs) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let tokens = if args.no_token {
+        None
+    } else {
+        Some(around.tokens()?)
+    };
+    let find =
+        tokens.map(|tokens| move |name: &str| -> Result<std::sync::Arc<dyn Token>> { tokens.get(name) });
+    let found = match &find {
+        Some(find) => audit::verify(&around.home, Some(find))?,
+        None => audit::verify(&around.home, None)?,
+    };
+    let missed = args
+        .expect
+        .as_deref()
+        .filter(|wanted| !found.sealed.iter().any(|seal| seal == wanted));
+    let last = found
+        .last
+        .as_ref()
+        .map(|(seal, _, head)| format!("{seal}:{}", &head[..16]));
+    if args.json {
+        output::json(&json!({
+            "ok": found.findings.is_empty() && missed.is_none(),
+            "lines": found.lines, "seals": found.seals, "unsealed": found.unsealed, "torn_bytes": found.torn,
+            "seals_checked": !args.no_token, "last_seal": last,
+            "findings": found.findings.iter().map(|finding| json!({"line": finding.number, "what": finding.what})).collect::<Vec<_>>(),
+        }))?;
+    }
+    let whole = found.whole().and_then(|()| match missed {
+        Some(wanted) => Err(failed(format!(
+            "the audit log was changed: the seal {wanted} is not in it"
+        ))
+        .fix("keep the folder `audit` as it is, and see docs/incident.md")),
+        None => Ok(()),
+    });
+    if args.json {
+        return Ok(whole.map_or_else(|error| output::report(&error), |()| ExitCode::SUCCESS));
+    }
+    for finding in found.findings.iter().skip(1) {
+        output::warn(&format!("line {}: {}", finding.number, finding.what));
+    }
+    whole?;
+    if found.torn > 0 {
+        output::warn(&format!(
+            "{} bytes at the end are no whole line: what a process that was cut off left of one",
+            found.torn
+        ));
+    }
+    let seals = match (&last, args.no_token) {
+        (_, true) => "seals not looked at".to_owned(),
+        (Some(last), _) => format!("{} seals of the token hold, the last is {last}", found.seals),
+        (None, _) => "no seal yet".to_owned(),
+    };
+    output::line(&format!(
+        "{} lines as they were written; {seals}; {} lines behind it",
+        found.lines, found.unsealed
+    ))
+}
+
+fn seal() -> Result<ExitCode> {
+    let around = Around::find()?;
+    let log = Log::new(&around.home);
+    let Some(due) = log.seal_all()? else {
+        return Err(failed("there is no log yet").fix("it begins with the first request"));
+    };
+    let tokens = around.tokens()?;
+    let name = around.config()?.usual_token()?.to_owned();
+    let mac = audit::seal(tokens.get(&name)?.as_ref(), &due.message())?;
+    log.sealed(due, &name, &mac);
+    log.flush()?;
+    output::line(&format!("sealed by token {name}"))
+}
+
+fn report(args: ReportArgs) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let filter = args.filter.filter()?;
+    let mut report = audit::Report::default();
+    Reader::new(&around.home)?.read(&mut |_, line| {
+        if filter.wants(line) {
+            report.take(line);
+        }
+        Ok(())
+    })?;
+    let page = report.page();
+    let Some(path) = args.output else {
+        return output::write(page.as_bytes());
+    };
+    std::fs::write(&path, page)
+        .map_err(|error| -> Error { failed(format!("{} cannot be written: {error}", path.display())) })?;
+    output::line(&format!("written: {}", path.display()))
+}

@@ -1,0 +1,170 @@
+//! What a bot did for a while, as the smallest policy that would have let it through: for its owner to edit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    decimal::{Amount, Decimal},
+    known,
+    subject::folded,
+};
+use crate::json::Json;
+
+/// What was seen of a key, line of the log by line.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Names of fields, by method and path.
+    endpoints: BTreeMap<(String, String), BTreeSet<String>>,
+    symbols: BTreeSet<String>,
+    /// By field: the most of a request, and what each day had.
+    amounts: BTreeMap<String, (Amount, BTreeMap<String, Amount>)>,
+    callers: BTreeSet<(String, String)>,
+    /// Requests by second, minute and day.
+    rates: [BTreeMap<String, u64>; 3],
+    websocket: bool,
+}
+
+/// What the exchange's signature covers of every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Signs {
+    /// Whether it covers the method.
+    pub method: bool,
+    /// Whether it covers the path.
+    pub path: bool,
+}
+
+impl Seen {
+    /// Takes a line of the log in, if it is a signature.
+    pub fn take(&mut self, line: &Json) {
+        let text = |name: &str| line.get(name).and_then(Json::scalar).unwrap_or_default();
+        if text("what") != "sign" || text("outcome") != "signed" {
+            return;
+        }
+        let time = text("t");
+        for (counts, length) in self.rates.iter_mut().zip([19, 16, 10]) {
+            *counts
+                .entry(time.get(..length).unwrap_or_default().to_owned())
+                .or_default() += 1;
+        }
+        let unit = text("cgroup")
+            .rsplit('/')
+            .next()
+            .filter(|last| last.ends_with(".service"));
+        self.callers
+            .insert((text("uid").to_owned(), unit.unwrap_or_default().to_owned()));
+        if text("method") == "WS" {
+            self.websocket = true;
+            return;
+        }
+        let names = self
+            .endpoints
+            .entry((text("method").to_owned(), general(text("path"))))
+            .or_default();
+        let mut request: BTreeMap<&str, Amount> = BTreeMap::new();
+        if let Some(Json::Object(fields)) = line.get("fields") {
+            for (name, value) in fields {
+                names.insert(name.clone());
+                let (folded, value) = (folded(super::last_part(name)), value.scalar().unwrap_or_default());
+                if known::SYMBOLS.contains(&folded.as_str()) {
+                    self.symbols.insert(value.to_owned());
+                } else if known::AMOUNTS.contains(&folded.as_str()) {
+                    let amount = Decimal::parse(value)
+                        .and_then(Decimal::amount)
+                        .unwrap_or_default();
+                    let sum = request.entry(name).or_default();
+                    *sum = sum.plus(amount);
+                }
+            }
+        }
+        for (name, amount) in request {
+            let (most, days) = self.amounts.entry(name.to_owned()).or_default();
+            *most = (*most).max(amount);
+            let day = days
+                .entry(time.get(..10).unwrap_or_default().to_owned())
+                .or_default();
+            *day = day.plus(amount);
+        }
+    }
+
+    /// Whether nothing was seen.
+    pub fn is_empty(&self) -> bool {
+        self.endpoints.is_empty() && !self.websocket
+    }
+
+    /// The text of the file.
+    pub fn propose(&self, signs: Signs) -> String {
+        let mut text = String::from(
+            "policy = 1\n# What was seen, and no more: give it room where the bot needs some.\nwithdrawals = false\n",
+        );
+        if self.websocket {
+            text.push_str("websocket = true\n");
+        }
+        if !self.symbols.is_empty() {
+            text.push_str(&format!("symbols = {}\n", list(self.symbols.iter())));
+        }
+        let [second, minute, day] = self
+            .rates
+            .each_ref()
+            .map(|counts| counts.values().max().copied().unwrap_or_default());
+        text.push_str(&format!(
+            "rate = {{ second = {second}, minute = {minute}, day = {day} }}\n"
+        ));
+        let mut by_method: BTreeMap<&str, Vec<(&String, &BTreeSet<String>)>> = BTreeMap::new();
+        for ((method, path), names) in &self.endpoints {
+            by_method
+                .entry(if signs.method { method } else { "" })
+                .or_default()
+                .push((path, names));
+        }
+        for (method, paths) in by_method {
+            let method = if method.is_empty() {
+                String::new()
+            } else {
+                format!("method = {method:?}\n")
+            };
+            if signs.path {
+                let paths: BTreeSet<_> = paths.into_iter().map(|(path, _)| path).collect();
+                text.push_str(&format!("\n[[allow]]\n{method}path = {}\n", list(paths)));
+                continue;
+            }
+            for (path, names) in paths {
+                text.push_str(&format!(
+                    "\n[[allow]]\n{method}path = {path:?}\nfields = {}\n",
+                    list(names)
+                ));
+            }
+        }
+        for (name, (most, days)) in &self.amounts {
+            let day = days.values().max().copied().unwrap_or_default();
+            text.push_str(&format!(
+                "\n[[cap]]\nfield = {name:?}\nrequest = \"{most}\"\nday = \"{day}\"\n"
+            ));
+        }
+        for (uid, unit) in &self.callers {
+            let unit = if unit.is_empty() {
+                String::new()
+            } else {
+                format!("unit = {unit:?}\n")
+            };
+            text.push_str(&format!("\n[[client]]\nuid = {uid}\n{unit}"));
+        }
+        text
+    }
+}
+
+/// The path with numbers and long ids as `*`.
+fn general(path: &str) -> String {
+    let is_id = |part: &str| {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        part.len() > 3 && digits == part.len() || part.len() >= 16 && digits >= 4
+    };
+    let parts: Vec<_> = path
+        .split('/')
+        .map(|part| if is_id(part) { "*" } else { part })
+        .collect();
+    parts.join("/")
+}
+
+fn list<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
+    let quoted: Vec<_> = texts.into_iter().map(|text| format!("{text:?}")).collect();
+    format!("[{}]", quoted.join(", "))
+}

@@ -1,0 +1,530 @@
+//! A policy: a file's rules, checked whole and ready to be asked.
+
+use std::{fmt::Display, path::PathBuf, time::Duration};
+
+use toml::value::Datetime;
+
+use super::{
+    decimal::{Amount, Decimal},
+    file::{CapFile, ClientFile, EndpointFile, Id, PolicyFile, VERSION},
+    hours::Hours,
+    known,
+    subject::{folded, last_part},
+};
+use crate::{
+    caller::{Caller, number_of},
+    error::{Error, Result, bad_input, failed},
+};
+
+/// The methods that a rule may name.
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "WS"];
+
+/// The rules of one file.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// The file as errors name it.
+    pub(super) origin: String,
+    text: String,
+    pub(super) deny_all: bool,
+    pub(super) withdrawals: Option<bool>,
+    pub(super) raw: Option<bool>,
+    pub(super) websocket: bool,
+    /// Seconds since 1970, and as the file has it.
+    pub(super) expires: Option<(u64, String)>,
+    pub(super) hours: Vec<Hours>,
+    pub(super) rates: Vec<Rate>,
+    pub(super) symbols: Option<Vec<String>>,
+    pub(super) symbol_fields: Vec<String>,
+    /// A field's folded name, its name in the file, and the values that it may have.
+    pub(super) values: Vec<(String, String, Vec<String>)>,
+    pub(super) uncapped: Vec<String>,
+    pub(super) clients: Option<Vec<Client>>,
+    pub(super) allow: Option<Vec<Endpoint>>,
+    pub(super) deny: Vec<Endpoint>,
+    pub(super) confirm: Vec<Endpoint>,
+    pub(super) caps: Vec<Cap>,
+}
+
+/// How many in a span of time.
+#[derive(Debug, Clone)]
+pub(super) struct Rate {
+    pub window: Window,
+    pub most: u64,
+}
+
+/// A span of time in which something is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Window {
+    Second,
+    Minute,
+    Day,
+}
+
+impl Window {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Second => "second",
+            Self::Minute => "minute",
+            Self::Day => "day",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
+    pub methods: Vec<String>,
+    /// In lower case, without slashes at the end.
+    pub paths: Vec<String>,
+    /// Folded names: the only ones there may be where the rule allows, those that must all be there where it denies.
+    pub fields: Option<Vec<String>>,
+    /// As the file has it, in few words.
+    pub shown: String,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Cap {
+    /// The folded name, and as the file has it.
+    pub field: String,
+    pub times: Option<String>,
+    pub symbols: Vec<String>,
+    pub paths: Vec<String>,
+    pub request: Option<Amount>,
+    pub day: Option<Amount>,
+    pub shown: String,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    uid: Option<u32>,
+    gid: Option<u32>,
+    executable: Option<PathBuf>,
+    unit: Option<String>,
+    cgroup: Option<String>,
+}
+
+impl Client {
+    pub(super) fn is(&self, caller: &Caller) -> bool {
+        self.uid.is_none_or(|uid| uid == caller.uid)
+            && self.gid.is_none_or(|gid| gid == caller.gid)
+            && (self.executable.is_none() || self.executable.as_deref() == caller.executable.as_deref())
+            && (self.unit.is_none() || self.unit.as_deref() == caller.unit())
+            && self.cgroup.as_deref().is_none_or(|cgroup| {
+                let whole = caller.cgroup.as_deref().unwrap_or_default();
+                whole == cgroup || whole.starts_with(&format!("{}/", cgroup.trim_end_matches('/')))
+            })
+    }
+}
+
+impl Policy {
+    /// Reads the text of a file; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// When it is not TOML, is empty, has an unknown field, a wrong type or value, or a newer version.
+    pub fn parse(text: &str, origin: impl Display) -> Result<Self> {
+        let origin = origin.to_string();
+        let table: toml::Table = toml::from_str(text).map_err(|error| wrong(text, &origin, &error))?;
+        match table.get("policy").and_then(toml::Value::as_integer) {
+            None => {
+                return Err(
+                    bad_input(format!("{origin} does not begin with `policy = {VERSION}`"))
+                        .fix("write it as the first line; a file without it may be half-written"),
+                );
+            }
+            Some(version) if version > i64::from(VERSION) => {
+                return Err(failed(format!(
+                    "{origin} has version {version}, and this hsmsign knows up to {VERSION}"
+                ))
+                .fix("use the newer hsmsign that it is written for"));
+            }
+            Some(version) if version < 1 => {
+                return Err(bad_input(format!("{origin} has version {version}")).fix("write `policy = 1`"));
+            }
+            Some(_) => {}
+        }
+        let file: PolicyFile = toml::from_str(text).map_err(|error| wrong(text, &origin, &error))?;
+        let mut policy = Self::read(file, &origin).map_err(|error| error.within(&origin))?;
+        text.clone_into(&mut policy.text);
+        Ok(policy)
+    }
+
+    /// The file, as errors name it.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn read(file: PolicyFile, origin: &str) -> Result<Self> {
+        if file.policy == 0 {
+            return Err(bad_input("there is no version 0"));
+        }
+        let hours = file
+            .hours
+            .iter()
+            .map(|text| Hours::read(text))
+            .collect::<Result<_>>()?;
+        let mut rates = Vec::new();
+        if let Some(rate) = &file.rate {
+            let all = [
+                (Window::Second, rate.second),
+                (Window::Minute, rate.minute),
+                (Window::Day, rate.day),
+            ];
+            rates.extend(
+                all.into_iter()
+                    .filter_map(|(window, most)| Some(Rate { window, most: most? })),
+            );
+        }
+        let values = file.values.into_iter().map(|(name, values)| {
+            let values = values.iter().map(|value| value.to_lowercase()).collect();
+            Ok((field_name(&name)?, name, values))
+        });
+        let numbered = |what: &'static str| {
+            move |(at, endpoint): (usize, EndpointFile)| {
+                Endpoint::read(endpoint, what == "allow")
+                    .map_err(|error| error.within(format_args!("{what} {}", at + 1)))
+            }
+        };
+        let caps =
+            file.cap.into_iter().enumerate().map(|(at, cap)| {
+                Cap::read(cap).map_err(|error| error.within(format_args!("cap {}", at + 1)))
+            });
+        let clients = file.client.map(|clients| {
+            let read = |(at, client): (usize, ClientFile)| {
+                Client::read(client).map_err(|error| error.within(format_args!("client {}", at + 1)))
+            };
+            clients.into_iter().enumerate().map(read).collect::<Result<_>>()
+        });
+        let folded_all = |names: &[String]| {
+            names
+                .iter()
+                .map(|name| field_name(name))
+                .collect::<Result<Vec<_>>>()
+        };
+        Ok(Self {
+            origin: origin.to_owned(),
+            text: String::new(),
+            deny_all: file.deny_all,
+            withdrawals: file.withdrawals,
+            raw: file.raw,
+            websocket: file.websocket.unwrap_or(false),
+            expires: file.expires.map(seconds).transpose()?,
+            hours,
+            rates,
+            symbols: file.symbols.map(lowered),
+            symbol_fields: folded_all(&file.symbol_fields)?,
+            values: values.collect::<Result<_>>()?,
+            uncapped: folded_all(&file.uncapped)?,
+            clients: clients.transpose()?,
+            allow: file
+                .allow
+                .map(|list| {
+                    list.into_iter()
+                        .enumerate()
+                        .map(numbered("allow"))
+                        .collect::<Result<_>>()
+                })
+                .transpose()?,
+            deny: file
+                .deny
+                .into_iter()
+                .enumerate()
+                .map(numbered("deny"))
+                .collect::<Result<_>>()?,
+            confirm: file
+                .confirm
+                .into_iter()
+                .enumerate()
+                .map(numbered("confirm"))
+                .collect::<Result<_>>()?,
+            caps: caps.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The rule that looks at what a request is, if one does: bytes that hsmsign did not compose cannot answer it.
+    pub(super) fn looks_inside(&self) -> Option<&'static str> {
+        [
+            (self.allow.is_some(), "allow"),
+            (!self.deny.is_empty(), "deny"),
+            (self.symbols.is_some(), "symbols"),
+            (!self.values.is_empty(), "values"),
+            (!self.caps.is_empty(), "cap"),
+            (!self.confirm.is_empty(), "confirm"),
+        ]
+        .into_iter()
+        .find_map(|(has, name)| has.then_some(name))
+    }
+
+    /// The folded names of fields that name what is traded.
+    pub(super) fn symbol_names(&self) -> impl Iterator<Item = &str> {
+        let known = if self.symbol_fields.is_empty() {
+            known::SYMBOLS
+        } else {
+            &[]
+        };
+        known
+            .iter()
+            .copied()
+            .chain(self.symbol_fields.iter().map(String::as_str))
+    }
+
+    /// What the owner should know of the file: rules that can never match, and rules that say less than they seem to.
+    pub fn warnings(&self, now: Duration) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for client in self.clients.iter().flatten() {
+            let name = client.executable.as_ref().and_then(|path| path.file_name());
+            if let Some(name) = name.map(std::ffi::OsStr::to_string_lossy)
+                && known::is_interpreter(&name)
+            {
+                warnings.push(format!(
+                    "client: {name} runs whatever script it is given; name a `uid`, a `unit` or a `cgroup` instead"
+                ));
+            }
+        }
+        if let Some((until, shown)) = &self.expires
+            && *until <= now.as_secs()
+        {
+            warnings.push(format!("expires: {shown} is over, so nothing is signed"));
+        }
+        for (name, empty) in [
+            ("allow", self.allow.as_ref().is_some_and(Vec::is_empty)),
+            ("client", self.clients.as_ref().is_some_and(Vec::is_empty)),
+            ("symbols", self.symbols.as_ref().is_some_and(Vec::is_empty)),
+        ] {
+            if empty {
+                warnings.push(format!("{name}: the list is empty, so it lets nothing through"));
+            }
+        }
+        for (at, rule) in self.allow.iter().flatten().enumerate() {
+            if let Some(deny) = self.deny.iter().position(|deny| deny.covers(rule)) {
+                warnings.push(format!(
+                    "allow {}: it can never match, since deny {} is for all of it",
+                    at + 1,
+                    deny + 1
+                ));
+            }
+        }
+        for (at, cap) in self.caps.iter().enumerate() {
+            if let (Some(request), Some(day)) = (cap.request, cap.day)
+                && request > day
+            {
+                warnings.push(format!(
+                    "cap {}: a request may have more than a day, so only `day` counts",
+                    at + 1
+                ));
+            }
+            let other = |symbol: &String| {
+                self.symbols
+                    .as_ref()
+                    .is_some_and(|symbols| !symbols.contains(symbol))
+            };
+            if !cap.symbols.is_empty() && cap.symbols.iter().all(other) {
+                warnings.push(format!(
+                    "cap {}: it can never match, since `symbols` has none of its own",
+                    at + 1
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+impl Endpoint {
+    fn read(file: EndpointFile, allows: bool) -> Result<Self> {
+        let methods = file.method.map(super::file::Texts::list).unwrap_or_default();
+        if let Some(odd) = methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
+            return Err(bad_input(format!("there is no method {odd:?}")).fix(format!(
+                "write {}, in capitals; WS is a WebSocket login",
+                METHODS.join(", ")
+            )));
+        }
+        let shown_paths = file.path.map(super::file::Texts::list).unwrap_or_default();
+        let paths = shown_paths
+            .iter()
+            .map(|path| pattern(path))
+            .collect::<Result<Vec<_>>>()?;
+        if methods.is_empty() && paths.is_empty() && file.fields.is_none() {
+            return Err(bad_input("it names neither `method` nor `path` nor `fields`")
+                .fix("write path = \"*\" where every path is meant"));
+        }
+        let mut fields = None;
+        for name in file.fields.iter().flatten() {
+            let fields = fields.get_or_insert_with(Vec::new);
+            fields.push(field_name(name)?);
+            // Of `close[price]`, the part in front is a name too.
+            let first = name.split(['[', '.']).next().filter(|_| allows);
+            fields.extend(first.map(folded));
+        }
+        if file.fields.is_some() {
+            fields.get_or_insert_with(Vec::new);
+        }
+        if !allows && fields.as_ref().is_some_and(Vec::is_empty) {
+            return Err(
+                bad_input("`fields` is empty").fix("name the fields by which such a request is known")
+            );
+        }
+        let mut shown = [methods.join("|"), shown_paths.join(" or ")]
+            .join(" ")
+            .trim()
+            .to_owned();
+        if let (Some(names), true) = (&file.fields, shown.is_empty()) {
+            shown = format!("fields {}", names.join(", "));
+        }
+        Ok(Self {
+            methods,
+            paths,
+            fields,
+            shown,
+        })
+    }
+
+    /// Whether it is for everything that another rule is for, as far as that can be told from the files.
+    fn covers(&self, other: &Self) -> bool {
+        self.fields.is_none()
+            && (self.methods.is_empty()
+                || !other.methods.is_empty() && other.methods.iter().all(|one| self.methods.contains(one)))
+            && (self.paths.is_empty()
+                || !other.paths.is_empty()
+                    && other
+                        .paths
+                        .iter()
+                        .all(|one| self.paths.iter().any(|own| own == "*" || own == one)))
+    }
+}
+
+impl Cap {
+    fn read(file: CapFile) -> Result<Self> {
+        let amount = |name: &str, text: &Option<String>| -> Result<Option<Amount>> {
+            let Some(text) = text else { return Ok(None) };
+            let amount = Decimal::parse(text).and_then(Decimal::amount);
+            amount
+                .filter(|_| !text.starts_with(['-', '+']))
+                .map(Some)
+                .ok_or_else(|| {
+                    bad_input(format!("`{name}` is no amount: {text:?}")).fix("write it as \"0.1\"")
+                })
+        };
+        let (request, day) = (amount("request", &file.request)?, amount("day", &file.day)?);
+        if request.is_none() && day.is_none() {
+            return Err(bad_input("it has neither `request` nor `day`")
+                .fix("write how much a request or a day may have"));
+        }
+        let paths = file.path.map(super::file::Texts::list).unwrap_or_default();
+        let mut shown = match &file.times {
+            Some(times) => format!("{times} × {}", file.field),
+            None => file.field.clone(),
+        };
+        let symbols = file.symbol.map(super::file::Texts::list).unwrap_or_default();
+        if !symbols.is_empty() {
+            shown = format!("{shown} of {}", symbols.join(", "));
+        }
+        Ok(Self {
+            field: field_name(&file.field)?,
+            times: file.times.as_deref().map(field_name).transpose()?,
+            symbols: lowered(symbols),
+            paths: paths.iter().map(|path| pattern(path)).collect::<Result<_>>()?,
+            request,
+            day,
+            shown,
+        })
+    }
+}
+
+impl Client {
+    fn read(file: ClientFile) -> Result<Self> {
+        let id = |id: Option<Id>, names: &str| match id {
+            None => Ok(None),
+            Some(Id::Number(number)) => Ok(Some(number)),
+            Some(Id::Name(name)) => number_of(&name, names).map(Some),
+        };
+        let client = Self {
+            uid: id(file.uid, "/etc/passwd")?,
+            gid: id(file.gid, "/etc/group")?,
+            executable: file.executable.map(PathBuf::from),
+            unit: file.unit,
+            cgroup: file.cgroup,
+        };
+        if client.executable.as_ref().is_some_and(|path| !path.is_absolute()) {
+            return Err(
+                bad_input("`executable` is no whole path").fix("write it from the root, as /usr/bin/bot")
+            );
+        }
+        let none = client.uid.is_none() && client.gid.is_none() && client.executable.is_none();
+        if none && client.unit.is_none() && client.cgroup.is_none() {
+            return Err(
+                bad_input("it names nobody").fix("write `uid`, `gid`, `executable`, `unit` or `cgroup`")
+            );
+        }
+        Ok(client)
+    }
+}
+
+fn lowered(texts: Vec<String>) -> Vec<String> {
+    texts.into_iter().map(|text| text.to_lowercase()).collect()
+}
+
+fn field_name(name: &str) -> Result<String> {
+    let folded = folded(last_part(name));
+    if folded.is_empty() || !name.is_ascii() {
+        return Err(bad_input(format!("{name:?} cannot be a field's name")));
+    }
+    Ok(folded)
+}
+
+/// A pattern as paths are compared with it.
+fn pattern(path: &str) -> Result<String> {
+    if !path.starts_with(['/', '*']) {
+        return Err(bad_input(format!(
+            "the path {path:?} does not begin with `/`, so it can never match"
+        )));
+    }
+    if let Some(odd) = path
+        .chars()
+        .find(|char| !char.is_ascii_graphic() || matches!(char, '%' | '?' | '#'))
+    {
+        return Err(bad_input(format!("the path {path:?} has {odd:?} in it"))
+            .fix("write it decoded, without its query; `*` stands for any characters"));
+    }
+    if path.contains("//") {
+        return Err(bad_input(format!(
+            "the path {path:?} has `//` in it, so it can never match"
+        )));
+    }
+    let mut pattern = path.to_ascii_lowercase();
+    while pattern.len() > 1 && pattern.ends_with('/') {
+        pattern.pop();
+    }
+    Ok(pattern)
+}
+
+/// Seconds since 1970; a date alone is its first moment in UTC.
+fn seconds(time: Datetime) -> Result<(u64, String)> {
+    let shown = time.to_string();
+    let whole = if time.time.is_none() {
+        format!("{shown}T00:00:00Z")
+    } else {
+        shown.clone()
+    };
+    let stamp = whole.parse::<jiff::Timestamp>().ok();
+    let seconds = stamp.and_then(|stamp| u64::try_from(stamp.as_second()).ok());
+    seconds
+        .map(|seconds| (seconds, shown))
+        .ok_or_else(|| bad_input(format!("`expires` is {whole}")).fix("write expires = 2026-12-31T18:00:00Z"))
+}
+
+/// An error of TOML, with its place.
+fn wrong(text: &str, origin: &str, error: &toml::de::Error) -> Error {
+    let place = error.span().map(|span| {
+        let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
+        format!(" line {line}:")
+    });
+    bad_input(format!(
+        "{origin}:{} {}",
+        place.unwrap_or_default(),
+        error.message().lines().next().unwrap_or_default()
+    ))
+    .fix("docs/policy.md has every field; a key of the file itself stands before the first [[table]]")
+}

@@ -1,0 +1,265 @@
+//! The policies of all keys: their files, read again where they changed, whole or not at all.
+
+use std::{
+    collections::HashMap,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{counts::Counts, rules::Policy, switch::Switch};
+use crate::{
+    error::{Code, Error, Result, bad_input},
+    home::{Home, create_folder, io_error, read_private, remove_file, write_private},
+    keyring::KeyName,
+};
+
+const LIMIT: u64 = 1 << 20;
+
+/// The state of a file: device, inode, size, and when it was last changed in seconds and nanoseconds.
+pub(super) type Mark = (u64, u64, u64, i64, i64);
+
+/// The state of a file, none where it is not there.
+pub(super) fn mark(path: &Path) -> Result<Option<Mark>> {
+    match std::fs::metadata(path) {
+        Ok(file) => Ok(Some((
+            file.dev(),
+            file.ino(),
+            file.size(),
+            file.ctime(),
+            file.ctime_nsec(),
+        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("", path, "be looked at", &error)),
+    }
+}
+
+/// Whose policy a file has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// That of every key, `policy.toml`.
+    Everyone,
+    /// That of one key, `policy/KEY.toml`.
+    Key(KeyName),
+}
+
+/// What is in force of one file.
+#[derive(Debug, Clone)]
+struct Known {
+    mark: Option<Mark>,
+    policy: Option<Arc<Policy>>,
+    trouble: Option<Error>,
+}
+
+/// The policies, their counts, and the switch.
+pub struct Policies {
+    config: PathBuf,
+    accepted: PathBuf,
+    pub(super) counts: Counts,
+    switch: Switch,
+    known: Mutex<HashMap<Whose, Known>>,
+    changed: AtomicBool,
+    changes: Mutex<Vec<String>>,
+}
+
+/// What holds for a key.
+#[derive(Debug, Clone, Default)]
+pub struct InForce {
+    /// The policies; a request must pass each.
+    pub policies: Vec<Arc<Policy>>,
+    /// Why a file is not in force in its present form, where an earlier one is.
+    pub troubles: Vec<Error>,
+}
+
+impl Policies {
+    /// The policies of these folders.
+    pub fn new(home: &Home) -> Self {
+        Self {
+            config: home.config(""),
+            accepted: home.state("policy").join("accepted"),
+            counts: Counts::new(home.state("policy").join("counts")),
+            switch: Switch::new(home),
+            known: Mutex::default(),
+            changed: AtomicBool::new(false),
+            changes: Mutex::default(),
+        }
+    }
+
+    /// What changed since it was asked last, in words for the log.
+    pub fn take_changes(&self) -> Vec<String> {
+        if !self.changed.swap(false, Ordering::Relaxed) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, change: String) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.push(change);
+        self.changed.store(true, Ordering::Relaxed);
+    }
+
+    /// The switch that denies everything.
+    pub const fn switch(&self) -> &Switch {
+        &self.switch
+    }
+
+    /// The file that an owner writes.
+    pub fn path(&self, whose: &Whose) -> PathBuf {
+        match whose {
+            Whose::Everyone => self.config.join("policy.toml"),
+            Whose::Key(key) => self.config.join("policy").join(format!("{key}.toml")),
+        }
+    }
+
+    /// A copy of what was last in force, from which a process starts that finds the file broken.
+    fn accepted(&self, whose: &Whose) -> PathBuf {
+        match whose {
+            Whose::Everyone => self.accepted.join("ALL.toml"),
+            Whose::Key(key) => self.accepted.join(format!("{key}.toml")),
+        }
+    }
+
+    /// What holds for a key now.
+    ///
+    /// # Errors
+    /// `denied` where a file cannot be used, and there is no earlier form of it.
+    pub fn of(&self, key: &KeyName) -> Result<InForce> {
+        let mut all = InForce::default();
+        for whose in [Whose::Everyone, Whose::Key(key.clone())] {
+            let known = self.current(&whose)?;
+            all.policies.extend(known.policy);
+            all.troubles.extend(known.trouble);
+        }
+        Ok(all)
+    }
+
+    fn current(&self, whose: &Whose) -> Result<Known> {
+        let path = self.path(whose);
+        let mark = mark(&path)?;
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(whose)
+            && known.mark == mark
+        {
+            return Ok(known.clone());
+        }
+        let before = match all.remove(whose) {
+            Some(known) => known.policy,
+            None => self.earlier(whose)?,
+        };
+        let (policy, trouble) = match self.read(whose, &path) {
+            Ok(Some(policy)) => (Some(Arc::new(policy)), None),
+            Ok(None) if before.is_none() => (None, None),
+            Ok(None) => {
+                let error = Error::new(
+                    Code::Denied,
+                    format!("{} is gone; what it said is still in force", path.display()),
+                );
+                (
+                    before,
+                    Some(error.fix(format!(
+                        "write it again, or: hsmsign policy remove {}",
+                        argument(whose)
+                    ))),
+                )
+            }
+            Err(error) if before.is_some() => (before, Some(error)),
+            Err(error) => {
+                return Err(Error::new(
+                    Code::Denied,
+                    format!("there is a policy that cannot be used, so nothing is signed: {error}"),
+                )
+                .fix(error.advice()));
+            }
+        };
+        let known = Known {
+            mark,
+            policy,
+            trouble,
+        };
+        all.insert(whose.clone(), known.clone());
+        Ok(known)
+    }
+
+    fn read(&self, whose: &Whose, path: &Path) -> Result<Option<Policy>> {
+        let Some(text) = text(path)? else { return Ok(None) };
+        let policy = Policy::parse(&text, name(whose))?;
+        let accepted = self.accepted(whose);
+        if self::text(&accepted)?.as_ref() != Some(&text) {
+            create_folder(&self.accepted)?;
+            write_private(&accepted, text.as_bytes())?;
+            let digest = base16ct::lower::encode_string(&Sha256::digest(text.as_bytes())[..16]);
+            self.note(format!("{} is in force, with the hash {digest}", name(whose)));
+        }
+        Ok(Some(policy))
+    }
+
+    fn earlier(&self, whose: &Whose) -> Result<Option<Arc<Policy>>> {
+        let Some(text) = text(&self.accepted(whose))? else {
+            return Ok(None);
+        };
+        Policy::parse(&text, name(whose)).map(|policy| Some(Arc::new(policy)))
+    }
+
+    /// Puts a policy into force, whole, with what the owner should know of it.
+    ///
+    /// # Errors
+    /// When the text is no policy, or cannot be written.
+    pub fn put(&self, whose: &Whose, text: &str, now: Duration) -> Result<Vec<String>> {
+        let policy = Policy::parse(text, name(whose))?;
+        let path = self.path(whose);
+        if let Some(folder) = path.parent() {
+            create_folder(folder)?;
+        }
+        write_private(&path, text.as_bytes())?;
+        self.current(whose)?;
+        Ok(policy.warnings(now))
+    }
+
+    /// Takes a policy out of force.
+    ///
+    /// # Errors
+    /// When there is none, or a file cannot be removed.
+    pub fn remove(&self, whose: &Whose) -> Result<()> {
+        let (path, accepted) = (self.path(whose), self.accepted(whose));
+        if mark(&path)?.is_none() && mark(&accepted)?.is_none() {
+            return Err(bad_input(format!("there is no {}", name(whose)))
+                .fix("hsmsign policy show KEY shows what holds"));
+        }
+        remove_file(&path)?;
+        remove_file(&accepted)?;
+        self.note(format!("{} is no longer in force", name(whose)));
+        Ok(())
+    }
+}
+
+/// The file's name as errors and the log have it.
+pub(super) fn name(whose: &Whose) -> String {
+    match whose {
+        Whose::Everyone => "policy.toml".into(),
+        Whose::Key(key) => format!("policy/{key}.toml"),
+    }
+}
+
+/// How a person says it on the command line.
+fn argument(whose: &Whose) -> String {
+    match whose {
+        Whose::Everyone => "--all".into(),
+        Whose::Key(key) => key.to_string(),
+    }
+}
+
+fn text(path: &Path) -> Result<Option<String>> {
+    let Some(bytes) = read_private(path, LIMIT)? else {
+        return Ok(None);
+    };
+    String::from_utf8(bytes)
+        .map(Some)
+        .map_err(|_| bad_input(format!("{} is not UTF-8", path.display())))
+}

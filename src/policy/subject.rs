@@ -1,0 +1,140 @@
+//! A request as rules see it.
+
+/// What rules ask of a request that is about to be signed.
+pub trait Subject {
+    /// The method; `WS` for a WebSocket login.
+    fn method(&self) -> &str;
+    /// The path, decoded, in lower case, without slashes at its end; empty for a WebSocket login that has none.
+    fn plain_path(&self) -> &str;
+    /// What the signature binds.
+    fn bound(&self) -> Bound;
+    /// Whether the path fits the pattern, which is in lower case; `*` stands for any characters.
+    fn fits(&self, pattern: &str) -> bool;
+    /// Whether the path could be read as one that fits: without an ending, or cut apart from its neighbours elsewhere.
+    fn could_be(&self, pattern: &str) -> bool;
+    /// The fields.
+    fn fields(&self) -> Fields;
+    /// The rule of the exchange by which the request moves money out, in words; none if no rule says so.
+    fn moves_money(&self) -> Option<String>;
+}
+
+/// What of a request its signature covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// Whether it is a WebSocket login, behind which nothing is signed.
+    pub login: bool,
+    /// Whether the signature holds for this method only.
+    pub method: bool,
+    /// Whether it holds for this path only.
+    pub path: bool,
+    /// Whether the path runs into text of the request, so that another path may begin like it.
+    pub path_goes_on: bool,
+    /// Whether it covers the fields: a query that goes along unsigned can be changed on its way.
+    pub fields: bool,
+}
+
+/// The fields of a request, object by object.
+#[derive(Debug, Clone, Default)]
+pub struct Fields {
+    /// The objects; the first holds query, form and the members of the outermost JSON object.
+    pub groups: Vec<Group>,
+    /// Names and values as they stand in any other reading: split elsewhere, or with digits in front.
+    pub readings: Vec<(String, String)>,
+    /// A name that could be read in more than one way, with why.
+    pub odd: Option<String>,
+}
+
+/// An object of a request.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    /// The object that it stands in.
+    pub within: Option<usize>,
+    /// Its fields.
+    pub fields: Vec<Field>,
+}
+
+/// A field.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// Its name as rules compare it: [`folded`].
+    pub name: String,
+    /// Its name as it was given, decoded.
+    pub given: String,
+    /// Its value, decoded; none where that is null or an object.
+    pub value: Option<String>,
+    /// Whether it is one of a list, which names its field more than once.
+    pub listed: bool,
+}
+
+/// A name as rules compare it: letters and digits alone, in lower case, so that `orderQty`, `order_qty` and `OrderQty`
+/// are the same.
+pub fn folded(name: &str) -> String {
+    name.chars()
+        .filter(|char| char.is_ascii_alphanumeric())
+        .map(|char| char.to_ascii_lowercase())
+        .collect()
+}
+
+/// The last part of a name such as `orders[0][price]` or `orders.0.price` that is no number.
+pub fn last_part(name: &str) -> &str {
+    let parts = name.split(['[', ']', '.']).filter(|part| !part.is_empty());
+    let mut words = parts.filter(|part| !part.bytes().all(|byte| byte.is_ascii_digit()));
+    words.next_back().unwrap_or(name)
+}
+
+impl Fields {
+    /// Whether a field of this folded name is there, in any reading.
+    pub fn has(&self, name: &str) -> bool {
+        self.of(name).next().is_some() || self.readings.iter().any(|(have, _)| have == name)
+    }
+
+    /// The fields of a folded name, each with its group's number.
+    pub fn of<'f>(&'f self, name: &'f str) -> impl Iterator<Item = (usize, &'f Field)> {
+        self.groups.iter().enumerate().flat_map(move |(at, group)| {
+            let named = group.fields.iter().filter(move |field| field.name == name);
+            named.map(move |field| (at, field))
+        })
+    }
+
+    /// The field of a folded name in a group, or in the nearest one around it.
+    pub fn near(&self, group: usize, name: &str) -> Option<&Field> {
+        let mut at = Some(group);
+        while let Some(group) = at.and_then(|at| self.groups.get(at)) {
+            if let Some(field) = group.fields.iter().find(|field| field.name == name) {
+                return Some(field);
+            }
+            at = group.within;
+        }
+        None
+    }
+
+    /// Why the fields of this folded name cannot be relied on, if so: two in one object, or another value in another
+    /// reading.
+    pub fn doubt(&self, name: &str) -> Option<String> {
+        for group in &self.groups {
+            let mut same = group.fields.iter().filter(|field| field.name == name);
+            if let (Some(first), Some(second)) = (same.next(), same.next())
+                && !(first.listed && second.listed && first.given == second.given)
+            {
+                return Some(if first.given == second.given {
+                    format!("{:?} is there twice", first.given)
+                } else {
+                    format!(
+                        "{:?} and {:?} are there, which can be the same field",
+                        first.given, second.given
+                    )
+                });
+            }
+        }
+        let other = self.readings.iter().find(|(have, value)| {
+            have == name
+                && !self
+                    .of(name)
+                    .any(|(_, field)| field.value.as_deref() == Some(value))
+        });
+        other.map(|(_, value)| {
+            let shown: String = value.chars().take(40).collect();
+            format!("another reading of the request finds {name} with the value {shown:?}")
+        })
+    }
+}
