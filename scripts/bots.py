@@ -264,7 +264,7 @@ def markdown(table, again, in_node, answers, others):
     total = sum(table[name]["signed"] for name in same)
     nodes = [name for name, row in in_node.items() if row["signed"] and row["same"] == row["signed"]]
     calls_in_node = sum(in_node[name]["signed"] for name in nodes)
-    yield f"ccxt {CCXT} for Python: {len(same)} of {len(table)} exchanges, {total} calls; in async_support {len(in_async)}. "
+    yield f"ccxt {CCXT} for Python: {len(same)} of {len(table)} exchanges, {total} calls; in async_support {len(in_async)}."
     yield f"ccxt {CCXT_NODE} for Node: {len(nodes)} of {len(in_node)} exchanges, {calls_in_node} calls, all by raw MACs."
     yield from ("", "| Exchange | Calls in Python | As whole requests | In Node |", "|---|---|---|---|")
     for name in same:
