@@ -288,9 +288,15 @@ fn maker(name: &str) -> Option<i32> {
     parts.next()?.parse().ok()
 }
 
+/// Whether a process is there no more. Its number may be a thread's by now.
 fn is_gone(process: i32) -> bool {
-    rustix::process::Pid::from_raw(process)
-        .is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+    let gone = rustix::process::Pid::from_raw(process)
+        .is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
+    let is_thread = |status: String| {
+        let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+        group.is_some_and(|group| group.trim() != process.to_string())
+    };
+    gone || fs::read_to_string(format!("/proc/{process}/status")).is_ok_and(is_thread)
 }
 
 /// Removes the names of [`beside`] in a folder, by what is said of the process that made them.

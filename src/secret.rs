@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use zeroize::Zeroize as _;
 
 use self::pages::Pages;
+pub(crate) use self::traceless::clear_registers;
 pub use self::traceless::traceless;
 use crate::{
     algorithm::MacAlgorithm,

@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use crate::bench::{KRAKEN_SECRET, Place};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 29] = [
     "init",
     "import",
+    "adopt",
     "generate",
     "list",
     "show",
@@ -24,7 +25,14 @@ const COMMANDS: [&str; 21] = [
     "sign",
     "send",
     "hmac",
+    "placeholder",
+    "run",
+    "agent",
+    "lock",
+    "unlock",
     "websocket",
+    "policy",
+    "audit",
     "exchanges",
     "token",
     "doctor",

@@ -13,7 +13,8 @@ use serde_json::Value;
 pub use crate::bench::random::{Random, rounds, seed};
 use crate::bench::{Done, Place};
 
-/// Every file of a folder with its mode and bytes, without what opening a token changes: locks, SoftHSM's counters.
+/// Every file of a folder with its mode and bytes, without what opening a token changes: locks, SoftHSM's counters; and
+/// without the log, which tells of refusals too.
 pub fn files(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     let mut all = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -22,7 +23,9 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             if path.is_dir() {
-                folders.push(path);
+                if name != "audit" {
+                    folders.push(path);
+                }
             } else if !(name.ends_with(".lock")
                 || name.ends_with(".kept")
                 || name == "token.object"
@@ -45,7 +48,8 @@ pub fn unfinished(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What OpenSC's `pkcs11-tool` lists on the development token: each object's label, or an empty one.
+/// What OpenSC's `pkcs11-tool` lists on the development token: each object's label, or an empty one. The key that seals the
+/// log is left out: it is no user's.
 pub fn objects(place: &Place) -> Option<Vec<String>> {
     let config = fs::read_to_string(place.home().join("config.toml")).unwrap();
     let value = |name: &str| {
@@ -73,6 +77,7 @@ pub fn objects(place: &Place) -> Option<Vec<String>> {
             *labels.last_mut().unwrap() = label;
         }
     }
+    labels.retain(|label| label != "hsmsign:SEAL");
     labels.sort();
     Some(labels)
 }

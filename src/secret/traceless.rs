@@ -37,8 +37,9 @@ fn overwrite_stack() {
     unsafe { asm!("/* {} */", in(reg) &raw const zeros, options(readonly, nostack, preserves_flags)) };
 }
 
+/// Clears the wide registers, in which what computed last may have left parts of a key.
 #[cfg(target_arch = "x86_64")]
-fn clear_registers() {
+pub(crate) fn clear_registers() {
     if is_x86_feature_detected!("avx512f") {
         // SAFETY: the processor has the instructions, and the compiler is told what they overwrite.
         unsafe {
@@ -75,7 +76,7 @@ fn clear_registers() {
 }
 
 #[cfg(target_arch = "aarch64")]
-fn clear_registers() {
+pub(crate) fn clear_registers() {
     // SAFETY: every processor of this architecture has the registers. Those that a function keeps for its caller, v8 to
     // v15, are not touched.
     unsafe {
@@ -90,7 +91,7 @@ fn clear_registers() {
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn clear_registers() {}
+pub(crate) fn clear_registers() {}
 
 #[cfg(test)]
 mod tests {

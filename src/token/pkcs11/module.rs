@@ -171,7 +171,9 @@ impl Module {
     pub fn create_object(&self, session: SessionHandle, template: &[Attribute<'_>]) -> Answer<ObjectHandle> {
         let mut object = CK_INVALID_HANDLE;
         let (first, count) = parts(template);
-        call!(self, C_CreateObject(session, first, count, &mut object)).map(|()| object)
+        let created = call!(self, C_CreateObject(session, first, count, &mut object));
+        crate::secret::clear_registers();
+        created.map(|()| object)
     }
 
     pub fn destroy_object(&self, session: SessionHandle, object: ObjectHandle) -> Answer<()> {
@@ -311,10 +313,14 @@ impl Module {
         call!(self, C_SignInit(session, &mut mechanism, key))?;
         let mut len = signature.len() as CK_ULONG;
         let (data, count) = (message.as_ptr().cast_mut(), message.len() as CK_ULONG);
-        call!(
+        let signed = call!(
             self,
             C_Sign(session, data, count, signature.as_mut_ptr(), &mut len)
-        )?;
+        );
+        // A module in software leaves parts of the key in them, and the dynamic linker would write them to the stack at the
+        // next call that is the first of its kind.
+        crate::secret::clear_registers();
+        signed?;
         Ok(len as usize)
     }
 }
