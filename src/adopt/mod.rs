@@ -1,9 +1,9 @@
 //! Moving secrets out of plaintext: finds exchange secrets in the files in which bots keep them, brings each onto a token, and
 //! puts the key's placeholder in its place.
 //!
-//! A file a format: [`json`], [`yaml`] and [`env`] answer where a file's texts are, [`keyfile`] opens what hummingbot
-//! encrypts, [`vault`] reads a password manager's export. [`recognise`] knows which texts are an exchange's secret,
-//! [`rewrite`] changes a file whole or not at all, and [`scan`] looks through folders and git histories.
+//! A file a format: `json`, `yaml` and `env` answer where a file's texts are, `keyfile` opens what hummingbot
+//! encrypts, `vault` reads a password manager's export. `recognise` knows which texts are an exchange's secret,
+//! `rewrite` changes a file whole or not at all, and `scan` looks through folders and git histories.
 
 mod bring;
 mod document;

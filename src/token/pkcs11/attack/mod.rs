@@ -103,7 +103,8 @@ impl Pkcs11Token {
 
     /// The PIN that opened the token, where it wants one that is not typed on itself.
     fn pin_for_worker(&self) -> Result<(Option<Secret>, Duration)> {
-        let token = self.run(|opened| {
+        // In turn: while another process logs in, SoftHSM shows no token for a moment.
+        let token = self.run_in_turn(|opened| {
             Ok(present(&opened.module)?
                 .into_iter()
                 .find(|token| token.slot == opened.slot))
