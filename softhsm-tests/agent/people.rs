@@ -317,6 +317,12 @@ fn who_may_change_keys_does_so_through_the_agent() {
         fs::read_dir(people.path("bot")).unwrap().next().is_none(),
         "nothing of it is the bot's"
     );
+    let misplaced = people.run(BOT, &["import", "--exchange", "kraken", KRAKEN_SECRET], "");
+    assert_eq!(
+        misplaced.code, 2,
+        "it is refused here and goes nowhere: {misplaced:?}"
+    );
+    assert!(!misplaced.stderr.contains(KRAKEN_SECRET), "{misplaced:?}");
     let again = people.run(BOT, &import, KRAKEN_SECRET);
     assert_eq!(again.code, 5, "{again:?}");
     assert!(again.stderr.contains("already"), "{again:?}");

@@ -30,6 +30,8 @@ const BATCH: usize = 8;
 const BATCH_TIME: Duration = Duration::from_micros(500);
 /// For how long after its device was missed a token is not looked for again.
 const MISSED: Duration = Duration::from_millis(250);
+/// How many bytes of answers are sent at the latest.
+const FULL: usize = 2 << 10;
 /// How many keys' places are remembered.
 const MOST_PLACES: usize = 4096;
 
@@ -113,16 +115,20 @@ struct Worker {
 
 impl Worker {
     fn serve(&mut self, front: BorrowedFd<'_>) -> Result<()> {
-        let mut input = Vec::new();
-        let mut output = Vec::new();
+        let mut room = vec![0; CHUNK];
+        let mut held = 0;
+        // Room enough that it need not grow, which would leave the bytes of a passphrase behind.
+        let mut output = Vec::with_capacity(2 * FULL);
         loop {
-            let held = input.len();
-            input.resize(held + CHUNK, 0);
-            let read = wire::receive(front, &mut input[held..], &mut self.fds).unwrap_or(0);
-            input.truncate(held + read);
+            if held == room.len() {
+                room.resize(2 * held, 0);
+            }
+            let read = wire::receive(front, &mut room[held..], &mut self.fds).unwrap_or(0);
             if read == 0 {
                 return Ok(());
             }
+            held += read;
+            let input = &room[..held];
             let mut done = 0;
             let mut waiting = 0;
             let mut since = Instant::now();
@@ -138,7 +144,10 @@ impl Worker {
                 done += length;
                 waiting += 1;
                 // A slow token's answers go out one by one: whoever waits sees that it goes on.
-                if waiting >= BATCH || since.elapsed() > BATCH_TIME || frame::first(&input[done..])?.is_none()
+                if waiting >= BATCH
+                    || output.len() > FULL
+                    || since.elapsed() > BATCH_TIME
+                    || frame::first(&input[done..])?.is_none()
                 {
                     waiting = 0;
                     since = Instant::now();
@@ -148,7 +157,8 @@ impl Worker {
                     zeroize::Zeroize::zeroize(&mut output);
                 }
             }
-            input.drain(..done);
+            room.copy_within(done..held, 0);
+            held -= done;
         }
     }
 

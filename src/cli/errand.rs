@@ -15,11 +15,7 @@ use super::{output, reach};
 pub fn by_agent() -> Option<Result<ExitCode>> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let command = arguments.first()?.to_str()?;
-    if !errand::COMMANDS.contains(&command)
-        || arguments
-            .iter()
-            .any(|argument| argument == "--help" || argument == "-h")
-    {
+    if !errand::COMMANDS.contains(&command) {
         return None;
     }
     // Whoever has tokens of their own means those, unless the environment names the agent.
@@ -28,11 +24,11 @@ pub fn by_agent() -> Option<Result<ExitCode>> {
     if !told && own().is_ok_and(|config| !config.tokens.is_empty()) {
         return None;
     }
-    reach::other_user()?;
-    Some(run(arguments))
+    let (agent, _) = reach::other_user()?;
+    Some(run(agent, arguments))
 }
 
-fn run(arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
+fn run(mut agent: Client, arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
     let arguments = arguments
         .into_iter()
         .map(|argument| {
@@ -43,6 +39,6 @@ fn run(arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
         .collect::<Result<Vec<_>>>()?;
     // What is typed or piped passes no library that does not belong here; it goes to the agent's process unread.
     output::refuse_strangers()?;
-    let code = errand::ask(&mut Client::connect()?, &arguments)?;
+    let code = errand::ask(&mut agent, &arguments)?;
     Ok(ExitCode::from(code))
 }

@@ -201,13 +201,14 @@ pub fn run() -> ExitCode {
     if let Some(code) = agent::helper().or_else(run::helper) {
         return code;
     }
-    if let Some(done) = errand::by_agent() {
-        return done.unwrap_or_else(|error| output::report(&error));
-    }
     let command = match signing().map_or_else(|| Cli::try_parse().map(|cli| cli.command), Ok) {
         Ok(command) => command,
         Err(error) => return unparsed(&error),
     };
+    // Arguments that are none, as a secret in a wrong place, were refused and go nowhere.
+    if let Some(done) = errand::by_agent() {
+        return done.unwrap_or_else(|error| output::report(&error));
+    }
     let done = match command {
         Command::Init(args) => init::run(args),
         Command::Import(args) => import::run(args),

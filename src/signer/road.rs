@@ -176,11 +176,7 @@ impl Road {
             Err(error) => {
                 // What is no request is told as it was given.
                 entry.method = cut(request.method.as_deref().unwrap_or_default(), 20);
-                let path = request.path.as_ref().or(request.url.as_ref());
-                entry.path = cut(
-                    path.map_or("", |path| path.split('?').next().unwrap_or_default()),
-                    300,
-                );
+                entry.path = cut(as_given(request), 300);
                 return Err(error);
             }
         };
@@ -285,6 +281,20 @@ impl Road {
     }
 }
 
+/// The path of what is no request, without its query; of a URL without the name and password that may stand in it.
+fn as_given(request: &Request) -> &str {
+    let given = request
+        .path
+        .as_deref()
+        .or(request.url.as_deref())
+        .unwrap_or_default();
+    let path = given.split(['?', '#']).next().unwrap_or_default();
+    match path.split_once("://") {
+        Some((_, rest)) => rest.rsplit_once('@').map_or(rest, |(_, rest)| rest),
+        None => path,
+    }
+}
+
 fn entry(what: What, key: &ReadyKey, caller: &Caller) -> Entry {
     let mut entry = Entry::new(what, caller, key.record.name.as_str(), clock::now());
     entry.exchange.clone_from(&key.record.exchange);
@@ -310,4 +320,25 @@ fn stamps(name: &KeyName, prepared: &Prepared<'_>, clock: Offset, lease: &mut Le
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_request_is_told_without_query_name_and_password() {
+        let told = |path: Option<&str>, url: Option<&str>| {
+            let request = Request {
+                path: path.map(str::to_owned),
+                url: url.map(str::to_owned),
+                ..Request::default()
+            };
+            as_given(&request).to_owned()
+        };
+        assert_eq!(told(Some("/a/b?otp=1"), None), "/a/b");
+        assert_eq!(told(None, Some("https://user:pass@host/a?b=c#d")), "host/a");
+        assert_eq!(told(None, Some("https://host/a")), "host/a");
+        assert_eq!(told(None, None), "");
+    }
 }

@@ -11,6 +11,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
+use zeroize::Zeroize as _;
 
 use super::poll::Interest;
 use crate::{
@@ -354,8 +355,18 @@ impl Worker {
         if running.input.is_empty() {
             let done = take(&mut room[..read], told)?;
             running.input.extend_from_slice(&room[done..read]);
+            // It may be the beginning of a passphrase.
+            room[done..read].zeroize();
         } else {
+            // Grown by hand: growing by itself, a vector leaves its old bytes behind.
+            if running.input.capacity() < running.input.len() + read {
+                let mut larger = Vec::with_capacity((running.input.len() + read) * 2);
+                larger.extend_from_slice(&running.input);
+                running.input.zeroize();
+                running.input = larger;
+            }
             running.input.extend_from_slice(&room[..read]);
+            room[..read].zeroize();
             let done = take(&mut running.input, told)?;
             running.input.drain(..done);
         }
