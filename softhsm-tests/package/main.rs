@@ -50,9 +50,10 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 fn the_package_is_installed_signs_for_the_group_alone_outlives_faults_and_is_removed() {
     let Some((_folder, package)) = build() else { return };
     let Some(machine) = Machine::boot() else { return };
-    machine.put(&package, "/tmp/hsmsign.deb");
+    // Not in /tmp, which the booting system may still clear.
+    machine.put(&package, "/opt/hsmsign.deb");
     // The triggers are those of other packages, as the index of manual pages.
-    machine.ok(&["dpkg", "--no-triggers", "-i", "/tmp/hsmsign.deb"], "");
+    machine.ok(&["dpkg", "--no-triggers", "-i", "/opt/hsmsign.deb"], "");
     it_is_whole(&machine);
     if !machine
         .run(&[ADMIN, &["hsmsign", "init", "--softhsm"]].concat(), "")

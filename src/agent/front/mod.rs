@@ -3,31 +3,30 @@
 mod clients;
 mod files;
 mod flights;
+mod intake;
 mod metrics;
 mod ops;
 mod poll;
+mod reload;
 mod road;
 mod scrape;
 mod signals;
 mod systemd;
+mod tending;
 mod workers;
 
 use std::{
     collections::HashMap,
     os::fd::OwnedFd,
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use rustix::{
-    io::Errno,
-    net::{SocketFlags, accept_with},
-};
+use rustix::io::Errno;
 
 use self::{
-    clients::{Client, MOST_HELD},
-    files::{connections_by_files, no_files, raise_files, refuse_connection, spare},
+    clients::Client,
+    files::{connections_by_files, raise_files, spare},
     flights::Flights,
     poll::{Interest, Poll, Ready, Source},
     scrape::Scrape,
@@ -42,28 +41,22 @@ use super::{
 };
 use crate::{
     config::Config,
-    error::{Code, Error, Result, failed},
+    error::{Error, Result, failed},
     home::{FileLock, Home},
     keyring::KeyName,
     nonce::Nonces,
-    policy::Caller,
-    request::error_line,
     secret::Secret,
     signer::Road,
 };
 
 /// How much is read at once, in bytes.
 const CHUNK: usize = 64 << 10;
-/// How many lines of one client are worked on before the others get their turn.
-const TURN: usize = 32;
 /// When the loop has nothing to do: how often it looks at clocks.
 const TICK: Duration = Duration::from_secs(1);
 /// When nonces are held: how soon they are settled.
 const SETTLE: Duration = Duration::from_millis(10);
 /// How long a client may take no answers.
 const STUCK: Duration = Duration::from_secs(60);
-/// How many descriptors that came with lines that are not whole may be open, over all clients.
-const MOST_FDS: usize = 64;
 /// How long requests on their way are waited for at the end.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -303,235 +296,6 @@ impl Front {
         self.poll.remove(self.launcher.socket());
         self.fatal.get_or_insert(error);
         self.stopping.get_or_insert(self.now);
-    }
-
-    fn signal(&mut self) {
-        let came = self.signals.take();
-        if came.reload
-            && let Err(error) = self.reload()
-        {
-            eprintln!("hsmsign agent: not reloaded, the old configuration stays in force: {error}");
-        }
-        if came.stop {
-            self.stop();
-        }
-    }
-
-    /// Takes no more lines, and ends when those at hand are answered.
-    fn stop(&mut self) {
-        if self.stopping.is_none() {
-            self.stopping = Some(self.now);
-            self.manager.stopping();
-        }
-    }
-
-    /// Reads the configuration again, whole or not at all.
-    fn reload(&mut self) -> Result<()> {
-        self.manager.reloading();
-        let done = self.read_again();
-        self.manager.serving();
-        done
-    }
-
-    /// Tokens that are gone or changed are closed.
-    fn read_again(&mut self) -> Result<()> {
-        let (text, config) = Config::load_text(&self.home)?;
-        let kept = |name: &String, old: &Config| {
-            old.tokens
-                .get(name)
-                .is_some_and(|old| config.tokens.get(name) == Some(old))
-        };
-        for worker in &mut self.workers {
-            if !worker.does_errands() && !kept(&worker.token, &self.config) {
-                worker.stop(&self.launcher);
-                worker.forget_failures();
-            }
-        }
-        for index in 0..self.workers.len() {
-            if !self.workers[index].is_running() && !self.workers[index].does_errands() {
-                self.lost(index, &failed("its token was set up anew"), false);
-            }
-        }
-        for name in config.tokens.keys() {
-            if !self.workers.iter().any(|worker| worker.token == *name) {
-                self.workers.push(Worker::new(name.clone()));
-            }
-        }
-        self.config = config;
-        self.config_text = text;
-        let log = Arc::clone(self.road.log());
-        self.road = Road::new(&self.home, Nonces::held(&self.home)).with_log(log);
-        self.open_tokens();
-        Ok(())
-    }
-
-    fn accept(&mut self) {
-        loop {
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let socket = match accept_with(&self.listening.socket, flags) {
-                Ok(socket) => socket,
-                Err(Errno::INTR | Errno::CONNABORTED) => continue,
-                Err(Errno::MFILE | Errno::NFILE) => {
-                    // Left where it is, the client would wait for ever, and the loop would spin.
-                    drop(self.spare.take());
-                    let accepted = accept_with(&self.listening.socket, flags);
-                    if let Ok(socket) = &accepted {
-                        refuse_connection(socket, &no_files());
-                    }
-                    drop(accepted);
-                    self.spare = spare(&self.listening).ok();
-                    if self.spare.is_none() {
-                        return;
-                    }
-                    continue;
-                }
-                Err(_) => return,
-            };
-            let Ok(peer) = rustix::net::sockopt::socket_peercred(&socket) else {
-                continue;
-            };
-            let caller = Caller::of_peer(
-                peer.uid.as_raw(),
-                peer.gid.as_raw(),
-                peer.pid.as_raw_nonzero().get(),
-            );
-            let connected = self.clients.len() - self.free.len();
-            if connected >= self.config.agent.connections {
-                self.counts.metrics.turned_away += 1;
-                let error = Error::new(
-                    Code::TokenBusy,
-                    format!("the agent has {connected} connections, which is as many as it takes"),
-                )
-                .fix("close some, or raise connections in [agent] of config.toml");
-                refuse_connection(&socket, &error);
-                continue;
-            }
-            if connected >= self.most_by_files {
-                refuse_connection(&socket, &no_files());
-                continue;
-            }
-            self.generation = self.generation.wrapping_add(1);
-            let client = Client::new(socket, caller, self.generation);
-            let index = self.free.pop().unwrap_or_else(|| {
-                self.clients.push(None);
-                u32::try_from(self.clients.len() - 1).unwrap_or(u32::MAX)
-            });
-            let source = Source::Client(index, self.generation);
-            if self.poll.add(&client.socket, source, Interest::READ).is_ok() {
-                self.counts.metrics.connected += 1;
-                self.clients[index as usize] = Some(client);
-            } else {
-                self.free.push(index);
-            }
-        }
-    }
-
-    fn client(&mut self, index: u32) -> Option<&mut Client> {
-        self.clients.get_mut(index as usize)?.as_mut()
-    }
-
-    fn close(&mut self, index: u32) {
-        if let Some(slot) = self.clients.get_mut(index as usize)
-            && slot.take().is_some()
-        {
-            self.free.push(index);
-        }
-    }
-
-    fn client_ready(&mut self, index: u32, generation: u32, event: Ready) {
-        let Some(Some(client)) = self.clients.get_mut(index as usize) else {
-            return;
-        };
-        if client.generation != generation {
-            return;
-        }
-        if event.read && client.interest.read {
-            client.receive(&mut self.room);
-            if !client.fds.is_empty() {
-                self.close_unwanted(index);
-            }
-        } else if event.read && !client.interest.write {
-            // Nothing is wanted of it, and yet it is ready: it is gone.
-            client.broken = true;
-        }
-        self.touched.push(index);
-        self.take_lines(index);
-        if self.client(index).is_some_and(|client| client.held() > 0) {
-            self.drop_longest();
-        }
-    }
-
-    /// Closes descriptors that came from who may hand over none, or more than there is room for.
-    fn close_unwanted(&mut self, index: u32) {
-        let kept: usize = self.clients.iter().flatten().map(|client| client.fds.len()).sum();
-        let Some(caller) = self.client(index).map(|client| client.caller.clone()) else {
-            return;
-        };
-        if !self.may_administer(&caller) || kept > MOST_FDS {
-            self.clients[index as usize]
-                .iter_mut()
-                .for_each(Client::close_fds);
-        }
-    }
-
-    /// Gives up the longest line that is not whole, where all together are more than there is room for.
-    fn drop_longest(&mut self) {
-        let clients = || self.clients.iter().flatten();
-        if clients().map(Client::held).sum::<usize>() <= MOST_HELD {
-            return;
-        }
-        if let Some(longest) = self
-            .clients
-            .iter_mut()
-            .flatten()
-            .filter(|client| client.unfinished() > 0)
-            .max_by_key(|client| client.unfinished())
-        {
-            longest.drop_held();
-        }
-    }
-
-    /// Works on lines of a client that came.
-    fn take_lines(&mut self, index: u32) {
-        for _ in 0..TURN {
-            let stopping = self.stopping.is_some();
-            let Some(client) = self.client(index) else { return };
-            if client.broken || stopping || !client.has_room() {
-                return;
-            }
-            let Some(line) = client.line() else { return };
-            let place = client.place();
-            let whose = flights::Client {
-                index,
-                generation: client.generation,
-                place,
-            };
-            let caller = client.caller.clone();
-            match line {
-                Ok(line) => self.line(whose, &caller, &line),
-                Err(error) => self.answer(whose, error_line(None, &error)),
-            }
-            if let Some(client) = self.client(index) {
-                client.close_passed_fds();
-            }
-        }
-        self.again.push(index);
-    }
-
-    fn answer(&mut self, whose: flights::Client, line: String) {
-        let Some(client) = self.client(whose.index) else {
-            return;
-        };
-        if client.generation != whose.generation {
-            return;
-        }
-        let had_room = client.has_room();
-        client.answer(whose.place, line);
-        let again = !had_room && client.has_room();
-        self.touched.push(whose.index);
-        if again {
-            self.again.push(whose.index);
-        }
     }
 
     fn worker_ready(&mut self, index: u32, generation: u32, event: Ready, told: &mut Vec<(u64, Told)>) {

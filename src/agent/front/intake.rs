@@ -1,0 +1,195 @@
+//! Clients: letting them in, taking their lines by turns, putting answers into their places.
+
+use rustix::{
+    io::Errno,
+    net::{SocketFlags, accept_with},
+};
+
+use super::{
+    Front,
+    clients::{Client, MOST_HELD},
+    files::{no_files, refuse_connection, spare},
+    flights,
+    poll::{Interest, Ready, Source},
+};
+use crate::{
+    error::{Code, Error},
+    policy::Caller,
+    request::error_line,
+};
+
+/// How many lines of one client are worked on before the others get their turn.
+const TURN: usize = 32;
+/// How many descriptors that came with lines that are not whole may be open, over all clients.
+const MOST_FDS: usize = 64;
+
+impl Front {
+    pub(super) fn accept(&mut self) {
+        loop {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let socket = match accept_with(&self.listening.socket, flags) {
+                Ok(socket) => socket,
+                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                Err(Errno::MFILE | Errno::NFILE) => {
+                    // Left where it is, the client would wait for ever, and the loop would spin.
+                    drop(self.spare.take());
+                    let accepted = accept_with(&self.listening.socket, flags);
+                    if let Ok(socket) = &accepted {
+                        refuse_connection(socket, &no_files());
+                    }
+                    drop(accepted);
+                    self.spare = spare(&self.listening).ok();
+                    if self.spare.is_none() {
+                        return;
+                    }
+                    continue;
+                }
+                Err(_) => return,
+            };
+            let Ok(peer) = rustix::net::sockopt::socket_peercred(&socket) else {
+                continue;
+            };
+            let caller = Caller::of_peer(
+                peer.uid.as_raw(),
+                peer.gid.as_raw(),
+                peer.pid.as_raw_nonzero().get(),
+            );
+            let connected = self.clients.len() - self.free.len();
+            if connected >= self.config.agent.connections {
+                self.counts.metrics.turned_away += 1;
+                let error = Error::new(
+                    Code::TokenBusy,
+                    format!("the agent has {connected} connections, which is as many as it takes"),
+                )
+                .fix("close some, or raise connections in [agent] of config.toml");
+                refuse_connection(&socket, &error);
+                continue;
+            }
+            if connected >= self.most_by_files {
+                refuse_connection(&socket, &no_files());
+                continue;
+            }
+            self.generation = self.generation.wrapping_add(1);
+            let client = Client::new(socket, caller, self.generation);
+            let index = self.free.pop().unwrap_or_else(|| {
+                self.clients.push(None);
+                u32::try_from(self.clients.len() - 1).unwrap_or(u32::MAX)
+            });
+            let source = Source::Client(index, self.generation);
+            if self.poll.add(&client.socket, source, Interest::READ).is_ok() {
+                self.counts.metrics.connected += 1;
+                self.clients[index as usize] = Some(client);
+            } else {
+                self.free.push(index);
+            }
+        }
+    }
+
+    pub(super) fn client(&mut self, index: u32) -> Option<&mut Client> {
+        self.clients.get_mut(index as usize)?.as_mut()
+    }
+
+    pub(super) fn close(&mut self, index: u32) {
+        if let Some(slot) = self.clients.get_mut(index as usize)
+            && slot.take().is_some()
+        {
+            self.free.push(index);
+        }
+    }
+
+    pub(super) fn client_ready(&mut self, index: u32, generation: u32, event: Ready) {
+        let Some(Some(client)) = self.clients.get_mut(index as usize) else {
+            return;
+        };
+        if client.generation != generation {
+            return;
+        }
+        if event.read && client.interest.read {
+            client.receive(&mut self.room);
+            if !client.fds.is_empty() {
+                self.close_unwanted(index);
+            }
+        } else if event.read && !client.interest.write {
+            // Nothing is wanted of it, and yet it is ready: it is gone.
+            client.broken = true;
+        }
+        self.touched.push(index);
+        self.take_lines(index);
+        if self.client(index).is_some_and(|client| client.held() > 0) {
+            self.drop_longest();
+        }
+    }
+
+    /// Closes descriptors that came from who may hand over none, or more than there is room for.
+    pub(super) fn close_unwanted(&mut self, index: u32) {
+        let kept: usize = self.clients.iter().flatten().map(|client| client.fds.len()).sum();
+        let Some(caller) = self.client(index).map(|client| client.caller.clone()) else {
+            return;
+        };
+        if !self.may_administer(&caller) || kept > MOST_FDS {
+            self.clients[index as usize]
+                .iter_mut()
+                .for_each(Client::close_fds);
+        }
+    }
+
+    /// Gives up the longest line that is not whole, where all together are more than there is room for.
+    pub(super) fn drop_longest(&mut self) {
+        let clients = || self.clients.iter().flatten();
+        if clients().map(Client::held).sum::<usize>() <= MOST_HELD {
+            return;
+        }
+        if let Some(longest) = self
+            .clients
+            .iter_mut()
+            .flatten()
+            .filter(|client| client.unfinished() > 0)
+            .max_by_key(|client| client.unfinished())
+        {
+            longest.drop_held();
+        }
+    }
+
+    /// Works on lines of a client that came.
+    pub(super) fn take_lines(&mut self, index: u32) {
+        for _ in 0..TURN {
+            let stopping = self.stopping.is_some();
+            let Some(client) = self.client(index) else { return };
+            if client.broken || stopping || !client.has_room() {
+                return;
+            }
+            let Some(line) = client.line() else { return };
+            let place = client.place();
+            let whose = flights::Client {
+                index,
+                generation: client.generation,
+                place,
+            };
+            let caller = client.caller.clone();
+            match line {
+                Ok(line) => self.line(whose, &caller, &line),
+                Err(error) => self.answer(whose, error_line(None, &error)),
+            }
+            if let Some(client) = self.client(index) {
+                client.close_passed_fds();
+            }
+        }
+        self.again.push(index);
+    }
+
+    pub(super) fn answer(&mut self, whose: flights::Client, line: String) {
+        let Some(client) = self.client(whose.index) else {
+            return;
+        };
+        if client.generation != whose.generation {
+            return;
+        }
+        let had_room = client.has_room();
+        client.answer(whose.place, line);
+        let again = !had_room && client.has_room();
+        self.touched.push(whose.index);
+        if again {
+            self.again.push(whose.index);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Signals, ending, and reading the configuration again.
+
+use std::sync::Arc;
+
+use super::{Front, Worker};
+use crate::{
+    config::Config,
+    error::{Result, failed},
+    nonce::Nonces,
+    signer::Road,
+};
+
+impl Front {
+    pub(super) fn signal(&mut self) {
+        let came = self.signals.take();
+        if came.reload
+            && let Err(error) = self.reload()
+        {
+            eprintln!("hsmsign agent: not reloaded, the old configuration stays in force: {error}");
+        }
+        if came.stop {
+            self.stop();
+        }
+    }
+
+    /// Takes no more lines, and ends when those at hand are answered.
+    pub(super) fn stop(&mut self) {
+        if self.stopping.is_none() {
+            self.stopping = Some(self.now);
+            self.manager.stopping();
+        }
+    }
+
+    /// Reads the configuration again, whole or not at all.
+    pub(super) fn reload(&mut self) -> Result<()> {
+        self.manager.reloading();
+        let done = self.read_again();
+        self.manager.serving();
+        done
+    }
+
+    /// Tokens that are gone or changed are closed.
+    pub(super) fn read_again(&mut self) -> Result<()> {
+        let (text, config) = Config::load_text(&self.home)?;
+        let kept = |name: &String, old: &Config| {
+            old.tokens
+                .get(name)
+                .is_some_and(|old| config.tokens.get(name) == Some(old))
+        };
+        for worker in &mut self.workers {
+            if !worker.does_errands() && !kept(&worker.token, &self.config) {
+                worker.stop(&self.launcher);
+                worker.forget_failures();
+            }
+        }
+        for index in 0..self.workers.len() {
+            if !self.workers[index].is_running() && !self.workers[index].does_errands() {
+                self.lost(index, &failed("its token was set up anew"), false);
+            }
+        }
+        for name in config.tokens.keys() {
+            if !self.workers.iter().any(|worker| worker.token == *name) {
+                self.workers.push(Worker::new(name.clone()));
+            }
+        }
+        self.config = config;
+        self.config_text = text;
+        let log = Arc::clone(self.road.log());
+        self.road = Road::new(&self.home, Nonces::held(&self.home)).with_log(log);
+        self.open_tokens();
+        Ok(())
+    }
+}

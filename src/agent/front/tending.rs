@@ -1,0 +1,140 @@
+//! Keeping workers running: starting, probing, sealing by them, and what becomes of their work when they end.
+
+use super::{
+    Front,
+    flights::{Client, Work},
+};
+use crate::{
+    agent::frame::Ask,
+    error::{Code, Error, Result, failed},
+};
+
+impl Front {
+    /// Starts a worker that does not run.
+    pub(super) fn start(&mut self, number: usize) -> Result<()> {
+        let worker = &mut self.workers[number];
+        if worker.ensure(&self.launcher, &self.config_text, self.now)?
+            && let Some(socket) = worker.socket()
+        {
+            let source = super::Source::Worker(u32::try_from(number).unwrap_or(u32::MAX), worker.generation);
+            self.poll
+                .add(socket, source, super::Interest::READ)
+                .map_err(|error| failed(format!("the worker's socket cannot be waited for: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// Opens the tokens whose PIN comes without a person.
+    pub(super) fn open_tokens(&mut self) {
+        for number in 0..self.workers.len() {
+            let silent = self
+                .config
+                .token(&self.workers[number].token)
+                .and_then(crate::token::pin_source)
+                .is_ok_and(|source| !source.interactive());
+            if silent && !self.workers[number].is_running() {
+                self.probe(number);
+            }
+        }
+    }
+
+    /// Asks a worker whether its token is there.
+    pub(super) fn probe(&mut self, number: usize) {
+        if self.start(number).is_err() {
+            return;
+        }
+        let nobody = Client {
+            index: u32::MAX,
+            generation: 0,
+            place: 0,
+        };
+        let mut flight = self.flight(nobody, None, Work::Probe);
+        flight.worker = Some(number);
+        flight.told = true;
+        let id = self.flights.put(flight);
+        let now = self.now;
+        self.workers[number].ask(id, &Ask::Open { pin: false }, Vec::new(), now);
+    }
+
+    /// Looks whether tokens that were missed are back.
+    pub(super) fn probe_sick(&mut self) {
+        for number in 0..self.workers.len() {
+            let worker = &self.workers[number];
+            let missed = worker.last_error.as_ref().is_some_and(|error| {
+                matches!(error.code(), Code::TokenMissing | Code::TokenBusy | Code::Failed)
+            });
+            if missed && worker.asked() == 0 && !worker.locked {
+                self.probe(number);
+            }
+        }
+    }
+
+    /// Has a token that is open seal the log, where that is due. Answers whether one is at it.
+    pub(super) fn seal(&mut self, at_the_end: bool) -> bool {
+        let open = |worker: &super::workers::Worker| worker.is_running() && worker.open && !worker.locked;
+        let Some(number) = self.workers.iter().position(open) else {
+            return false;
+        };
+        let Some(due) = self.road.log().seal_due(at_the_end) else {
+            return false;
+        };
+        let nobody = Client {
+            index: u32::MAX,
+            generation: 0,
+            place: 0,
+        };
+        let token = self.workers[number].token.clone();
+        let message = due.message();
+        let mut flight = self.flight(nobody, None, Work::Seal(Box::new((due, token))));
+        flight.worker = Some(number);
+        flight.told = true;
+        let id = self.flights.put(flight);
+        let now = self.now;
+        self.workers[number].ask(id, &Ask::Seal(&message), Vec::new(), now);
+        true
+    }
+
+    /// A worker ended, or is to be ended: what it had is tried elsewhere or refused.
+    pub(super) fn ended(&mut self, number: usize, error: Error) {
+        let token = self.workers[number].token.clone();
+        eprintln!("hsmsign agent: the worker of token {token}: {error}");
+        self.workers[number].stop(&self.launcher);
+        self.workers[number].failed(error.clone(), self.now);
+        self.lost(number, &error, true);
+    }
+
+    /// Requests that a worker had and will not answer.
+    pub(super) fn lost(&mut self, number: usize, error: &Error, told: bool) {
+        let token = self.workers[number].token.clone();
+        for id in self.flights.of_worker(number) {
+            let Some(mut flight) = self.flights.take(id) else {
+                continue;
+            };
+            flight.worker = None;
+            let may = if told && flight.told {
+                "it may have been signed, but the signature was given to nobody"
+            } else {
+                "it was not signed"
+            };
+            if matches!(flight.work, Work::Errand) {
+                let refusal = failed(format!("the command's process ended: {}", error.message()))
+                    .fix("it was done whole or not at all: see `hsmsign list`");
+                self.refuse(flight.client, flight.id.as_ref(), &refusal);
+                continue;
+            }
+            let refusal = Error::new(
+                Code::TokenBusy,
+                format!("token {token} gave no answer: {}; {may}", error.message()),
+            )
+            .fix("send the request again; its nonce is not used twice");
+            match flight.work {
+                Work::Probe | Work::Seal(_) => {}
+                Work::Worker | Work::Errand => self.refuse_flight(flight, &refusal),
+                _ => {
+                    flight.refused(&token, refusal);
+                    self.dispatch(flight);
+                }
+            }
+        }
+    }
+}

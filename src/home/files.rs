@@ -1,0 +1,241 @@
+//! Files and folders that are private, and written whole or not at all.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use rustix::fs::OFlags;
+
+use crate::error::{Error, Result, bad_input, failed};
+
+/// Makes a folder and those above it, mode 0700, and checks that it is private.
+///
+/// # Errors
+/// When it cannot be made, or is there and open to others.
+pub fn create_folder(folder: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| io_error("the folder", folder, "be made", &error))?;
+    check_folder(folder)
+}
+
+/// Refuses a folder that others can read or write or that is another user's. One that is not there is fine.
+///
+/// # Errors
+/// As said, with the chmod; or when there is a file in its place.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    match fs::metadata(folder) {
+        Ok(metadata) if !metadata.is_dir() => Err(bad_input(format!("{} is not a folder", folder.display()))
+            .fix("move the file away, or set HSMSIGN_HOME to a folder of mode 0700")),
+        Ok(metadata) => check_metadata(folder, &metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error("the folder", folder, "be looked at", &error)),
+    }
+}
+
+/// Refuses what others can read or write, or what belongs to another user.
+fn check_metadata(path: &Path, metadata: &fs::Metadata) -> Result<()> {
+    let me = rustix::process::geteuid().as_raw();
+    if metadata.uid() != me {
+        return Err(bad_input(format!(
+            "{} belongs to uid {}, and this process runs as uid {me}",
+            path.display(),
+            metadata.uid()
+        ))
+        .fix(format!(
+            "run hsmsign as its owner, or: chown {me} {}",
+            path.display()
+        )));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        let wanted = if metadata.is_dir() { "700" } else { "600" };
+        return Err(bad_input(format!(
+            "{} has mode {:03o}, which lets others in",
+            path.display(),
+            metadata.mode() & 0o777
+        ))
+        .fix(format!("chmod {wanted} {}", path.display())));
+    }
+    Ok(())
+}
+
+/// What a file holds, if it is there; refused if others can read or write it, or it is larger than `limit` bytes.
+///
+/// # Errors
+/// As said, or when it cannot be read.
+pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let Some(mut file) = open_private(path)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    (&mut file)
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| io_error("", path, "be read", &error))?;
+    if bytes.len() as u64 > limit {
+        return Err(bad_input(format!(
+            "{} is larger than {limit} bytes",
+            path.display()
+        )));
+    }
+    Ok(Some(bytes))
+}
+
+/// Opens a private file for reading, if it is there.
+///
+/// # Errors
+/// When others can read or write it, or it cannot be opened.
+pub fn open_private(path: &Path) -> Result<Option<File>> {
+    // Without waiting, should it be a pipe that nobody writes to.
+    let opened = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("", path, "be read", &error)),
+    };
+    let metadata = file
+        .metadata()
+        .map_err(|error| io_error("", path, "be looked at", &error))?;
+    if !metadata.is_file() {
+        return Err(
+            bad_input(format!("{} is not a plain file", path.display())).fix("put a file of mode 600 there")
+        );
+    }
+    check_metadata(path, &metadata)?;
+    Ok(Some(file))
+}
+
+/// Writes a file, mode 0600, whole or not at all: beside it first, to the disk, then in its place.
+///
+/// # Errors
+/// When it cannot be written, as on a full disk; what was there before is then still there.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path
+        .parent()
+        .ok_or_else(|| failed(format!("{} is no file's name", path.display())))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = beside(folder, &name);
+    let written = (|| {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        sync_folder(folder)
+    })();
+    written.map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        io_error("", path, "be written", &error)
+    })
+}
+
+/// A name in the same folder that no other process or thread uses, left out by [`list_folder`].
+pub fn beside(folder: &Path, name: &str) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    folder.join(format!(".{name}.{}.{count}.new", std::process::id()))
+}
+
+/// The process that made a name of [`beside`]; none for other names.
+fn maker(name: &str) -> Option<i32> {
+    let mut parts = name.strip_prefix('.')?.strip_suffix(".new")?.rsplit('.');
+    parts.next()?.parse::<u64>().ok()?;
+    parts.next()?.parse().ok()
+}
+
+/// Whether a process is there no more. Its number may be a thread's by now.
+pub(super) fn is_gone(process: i32) -> bool {
+    let gone = rustix::process::Pid::from_raw(process)
+        .is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
+    let is_thread = |status: String| {
+        let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+        group.is_some_and(|group| group.trim() != process.to_string())
+    };
+    gone || fs::read_to_string(format!("/proc/{process}/status")).is_ok_and(is_thread)
+}
+
+/// Removes the names of [`beside`] in a folder, by what is said of the process that made them.
+pub(super) fn remove_unfinished(folder: &Path, wanted: impl Fn(i32) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().and_then(maker).is_some_and(&wanted) {
+            // What cannot be removed now is tried again at the next change of keys.
+            let _later = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Removes a file, and has the removal on the disk; one that is not there is no error.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => path
+            .parent()
+            .map_or(Ok(()), sync_folder)
+            .map_err(|error| io_error("", path, "be removed for good", &error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error("", path, "be removed", &error)),
+    }
+}
+
+/// The names of the files in a folder that is private, without those that begin with a dot; none if it is not there.
+///
+/// # Errors
+/// When it cannot be read or is open to others.
+pub fn list_folder(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error("the folder", folder, "be read", &error)),
+    };
+    check_folder(folder)?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| io_error("the folder", folder, "be read", &error))?;
+        if let Ok(name) = entry.file_name().into_string()
+            && !name.starts_with('.')
+        {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Has the names in a folder on the disk.
+///
+/// # Errors
+/// When it cannot be opened or written.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// An error of the file system, told with the file and what to do where that is known.
+pub fn io_error(what: &str, path: &Path, deed: &str, error: &io::Error) -> Error {
+    let space = if what.is_empty() { "" } else { " " };
+    let told = failed(format!("{what}{space}{} cannot {deed}: {error}", path.display()));
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            told.fix("make room on that file system; nothing was changed")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            told.fix("the file system is mounted read-only; mount it for writing")
+        }
+        io::ErrorKind::PermissionDenied => told.fix("check who owns it and its mode: files 600, folders 700"),
+        _ => told,
+    }
+}

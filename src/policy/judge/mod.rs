@@ -1,0 +1,277 @@
+//! What a policy says of a request: which rule decides, what is to be counted, whether a person is to be asked.
+
+mod amounts;
+mod endpoints;
+
+use std::{cell::OnceCell, time::Duration};
+
+use super::{
+    decimal::Amount,
+    rules::{Endpoint, Policy, Window},
+    subject::{Field, Fields, Subject},
+};
+use crate::{
+    caller::Caller,
+    error::{Code, Error, Result},
+};
+
+/// What a policy says of a request that no rule denies.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// The rule that allows it; none where nothing speaks against it.
+    pub rule: Option<String>,
+    /// What is to be counted.
+    pub wanted: Vec<Wanted>,
+    /// The rule by which a person is to be asked.
+    pub confirm: Option<String>,
+    /// The folded names of the fields that rules looked at.
+    pub looked_at: Vec<String>,
+}
+
+/// Something to be counted, and how much of it there may be.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// What tells it from every other count of the key; the limit is no part of it.
+    pub identity: String,
+    /// The rule, for a denial.
+    pub rule: String,
+    pub window: Window,
+    pub limit: Amount,
+    pub amount: Amount,
+}
+
+/// A request before one policy.
+pub(super) struct Case<'a> {
+    pub policy: &'a Policy,
+    pub caller: &'a Caller,
+    pub now: Duration,
+    /// None where bytes are to be MACed that hsmsign did not compose.
+    pub subject: Option<&'a dyn Subject>,
+    pub fields: &'a OnceCell<Fields>,
+}
+
+impl Case<'_> {
+    /// Goes through the rules: what denies first.
+    pub(super) fn judge(&self) -> Result<Judged> {
+        let mut judged = Judged::default();
+        self.moment()?;
+        self.client()?;
+        match self.subject {
+            None => self.raw()?,
+            Some(subject) => {
+                self.money(subject)?;
+                self.login(subject)?;
+                self.denied(subject)?;
+                judged.rule = self.allowed(subject)?;
+                self.symbols(subject, &mut judged)?;
+                self.values(subject, &mut judged)?;
+                self.caps(subject, &mut judged)?;
+                judged.confirm = self.confirm(subject);
+            }
+        }
+        for rate in &self.policy.rates {
+            let name = rate.window.name();
+            judged.wanted.push(Wanted {
+                identity: format!("{}|rate|{name}", self.policy.origin),
+                rule: format!("rate.{name} of {}", self.policy.origin),
+                window: rate.window,
+                limit: Amount::whole(rate.most),
+                amount: Amount::whole(1),
+            });
+        }
+        Ok(judged)
+    }
+
+    fn deny(&self, rule: &str, saw: &str) -> Error {
+        Error::new(Code::Denied, format!("{rule} of {}: {saw}", self.policy.origin))
+    }
+
+    fn moment(&self) -> Result<()> {
+        if self.policy.deny_all {
+            return Err(self
+                .deny("deny-all", "everything is denied")
+                .fix("take the line out to allow again"));
+        }
+        if let Some((until, shown)) = &self.policy.expires
+            && *until <= self.now.as_secs()
+        {
+            return Err(self
+                .deny(
+                    "expires",
+                    &format!(
+                        "the policy held until {shown}, and the clock shows {}",
+                        stamp(self.now)
+                    ),
+                )
+                .fix("set a later `expires`"));
+        }
+        if !self.policy.hours.is_empty() && !self.policy.hours.iter().any(|hours| hours.has(self.now)) {
+            let all: Vec<_> = self
+                .policy
+                .hours
+                .iter()
+                .map(|hours| hours.shown.as_str())
+                .collect();
+            return Err(self
+                .deny(
+                    "hours",
+                    &format!(
+                        "it is {}, and requests are signed {} (UTC)",
+                        stamp(self.now),
+                        all.join(", ")
+                    ),
+                )
+                .fix("wait, or widen `hours`"));
+        }
+        Ok(())
+    }
+
+    fn client(&self) -> Result<()> {
+        let Some(clients) = &self.policy.clients else {
+            return Ok(());
+        };
+        let caller = self.caller;
+        if clients.iter().any(|client| client.is(caller)) {
+            return Ok(());
+        }
+        let program = caller
+            .executable
+            .as_ref()
+            .map(|path| format!(", {}", path.display()));
+        let unit = caller.cgroup.as_ref().map(|cgroup| format!(", cgroup {cgroup}"));
+        Err(self
+            .deny(
+                "client",
+                &format!(
+                    "uid {}, gid {}, process {}{}{} is none of them",
+                    caller.uid,
+                    caller.gid,
+                    caller.pid,
+                    program.unwrap_or_default(),
+                    unit.unwrap_or_default()
+                ),
+            )
+            .fix("add a [[client]] that it fits"))
+    }
+
+    fn raw(&self) -> Result<()> {
+        if self.policy.raw == Some(false) {
+            return Err(self.deny("raw", "raw MACs are denied").fix("set raw = true"));
+        }
+        if let Some(rule) = self.policy.looks_inside() {
+            return Err(self
+                .deny(rule, "it looks at the request, which raw bytes do not show")
+                .fix("sign whole requests with this key, or take the rule out"));
+        }
+        Ok(())
+    }
+
+    fn money(&self, subject: &dyn Subject) -> Result<()> {
+        if self.policy.withdrawals != Some(false) {
+            return Ok(());
+        }
+        match subject.moves_money() {
+            Some(rule) => Err(self
+                .deny("withdrawals", &rule)
+                .fix("take `withdrawals = false` out")),
+            None => Ok(()),
+        }
+    }
+
+    /// Behind a login nothing is signed, so that no rule about requests could hold.
+    fn login(&self, subject: &dyn Subject) -> Result<()> {
+        if !subject.bound().login || self.policy.websocket {
+            return Ok(());
+        }
+        let named = |rule: &Endpoint| rule.methods.iter().any(|method| method == "WS");
+        if self.policy.allow.iter().flatten().any(named) {
+            return Ok(());
+        }
+        match self.policy.looks_inside() {
+            None => Ok(()),
+            Some(rule) => Err(self
+                .deny(
+                    rule,
+                    "a WebSocket login opens a connection on which nothing more is signed, and no rule holds",
+                )
+                .fix("set websocket = true if the key may log in all the same")),
+        }
+    }
+
+    fn fields(&self, subject: &dyn Subject) -> &Fields {
+        self.fields.get_or_init(|| subject.fields())
+    }
+
+    /// The fields, where a rule is about to rely on them.
+    fn relied_on(&self, rule: &str, subject: &dyn Subject) -> Result<&Fields> {
+        let fields = self.fields(subject);
+        match &fields.odd {
+            Some(why) => Err(self
+                .deny(rule, &format!("it looks at the fields, and {why}"))
+                .fix("send plain names, each once")),
+            None => Ok(fields),
+        }
+    }
+
+    fn certain(&self, rule: &str, name: &str, fields: &Fields) -> Result<()> {
+        match fields.doubt(name) {
+            Some(why) => Err(self.deny(rule, &why).fix("send the field once, plainly")),
+            None => Ok(()),
+        }
+    }
+
+    fn confirm(&self, subject: &dyn Subject) -> Option<String> {
+        let bound = subject.bound();
+        let hit = self.policy.confirm.iter().position(|rule| {
+            let fields = rule.fields.as_ref().is_none_or(|names| {
+                let fields = self.fields(subject);
+                fields.odd.is_some() || names.iter().all(|name| fields.has(name))
+            });
+            let method = rule.methods.is_empty()
+                || !bound.method
+                || rule.methods.iter().any(|one| one == subject.method());
+            let path = rule.paths.is_empty() || rule.paths.iter().any(|path| subject.could_be(path));
+            fields && (!(bound.path || bound.login) || method && path)
+        })?;
+        Some(format!(
+            "confirm {} ({}) of {}",
+            hit + 1,
+            self.policy.confirm[hit].shown,
+            self.policy.origin
+        ))
+    }
+}
+
+fn one_of(field: &Field, values: &[String]) -> bool {
+    let value = field.value.as_ref().map(|value| value.to_lowercase());
+    value.is_some_and(|value| values.contains(&value))
+}
+
+fn told(field: &Field) -> String {
+    match &field.value {
+        None => format!("{} without a plain value", field.given),
+        Some(value) => {
+            let shown: String = value.chars().take(40).collect();
+            format!("{} = {shown:?}", field.given)
+        }
+    }
+}
+
+/// Method and path, for a person.
+pub(super) fn endpoint(subject: &dyn Subject) -> String {
+    format!("{} {}", subject.method(), shown_path(subject))
+        .trim_end()
+        .to_owned()
+}
+
+fn shown_path(subject: &dyn Subject) -> String {
+    subject.plain_path().chars().take(200).collect()
+}
+
+/// A time for a person, in UTC.
+fn stamp(now: Duration) -> String {
+    i64::try_from(now.as_secs())
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(String::new, |stamp| stamp.to_string())
+}

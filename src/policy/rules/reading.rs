@@ -1,0 +1,199 @@
+//! Reading the parts of a policy file: each is checked before it counts.
+
+use std::path::PathBuf;
+
+use toml::value::Datetime;
+
+use super::{Cap, Client, Endpoint, METHODS};
+use crate::{
+    caller::number_of,
+    error::{Result, bad_input},
+    policy::{
+        decimal::{Amount, Decimal},
+        file::{CapFile, ClientFile, EndpointFile, Id, Texts},
+        subject::{folded, last_part},
+    },
+};
+
+impl Endpoint {
+    pub(super) fn read(file: EndpointFile, allows: bool) -> Result<Self> {
+        let methods = file.method.map(Texts::list).unwrap_or_default();
+        if let Some(odd) = methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
+            return Err(bad_input(format!("there is no method {odd:?}")).fix(format!(
+                "write {}, in capitals; WS is a WebSocket login",
+                METHODS.join(", ")
+            )));
+        }
+        let shown_paths = file.path.map(Texts::list).unwrap_or_default();
+        let paths = shown_paths
+            .iter()
+            .map(|path| pattern(path))
+            .collect::<Result<Vec<_>>>()?;
+        if methods.is_empty() && paths.is_empty() && file.fields.is_none() {
+            return Err(bad_input("it names neither `method` nor `path` nor `fields`")
+                .fix("write path = \"*\" where every path is meant"));
+        }
+        let mut fields = None;
+        for name in file.fields.iter().flatten() {
+            let fields = fields.get_or_insert_with(Vec::new);
+            fields.push(field_name(name)?);
+            // Of `close[price]`, the part in front is a name too.
+            let first = name.split(['[', '.']).next().filter(|_| allows);
+            fields.extend(first.map(folded));
+        }
+        if file.fields.is_some() {
+            fields.get_or_insert_with(Vec::new);
+        }
+        if !allows && fields.as_ref().is_some_and(Vec::is_empty) {
+            return Err(
+                bad_input("`fields` is empty").fix("name the fields by which such a request is known")
+            );
+        }
+        let mut shown = [methods.join("|"), shown_paths.join(" or ")]
+            .join(" ")
+            .trim()
+            .to_owned();
+        if let (Some(names), true) = (&file.fields, shown.is_empty()) {
+            shown = format!("fields {}", names.join(", "));
+        }
+        Ok(Self {
+            methods,
+            paths,
+            fields,
+            shown,
+        })
+    }
+
+    /// Whether it is for everything that another rule is for, as far as that can be told from the files.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.fields.is_none()
+            && (self.methods.is_empty()
+                || !other.methods.is_empty() && other.methods.iter().all(|one| self.methods.contains(one)))
+            && (self.paths.is_empty()
+                || !other.paths.is_empty()
+                    && other
+                        .paths
+                        .iter()
+                        .all(|one| self.paths.iter().any(|own| own == "*" || own == one)))
+    }
+}
+
+impl Cap {
+    pub(super) fn read(file: CapFile) -> Result<Self> {
+        let amount = |name: &str, text: &Option<String>| -> Result<Option<Amount>> {
+            let Some(text) = text else { return Ok(None) };
+            let amount = Decimal::parse(text).and_then(Decimal::amount);
+            amount
+                .filter(|_| !text.starts_with(['-', '+']))
+                .map(Some)
+                .ok_or_else(|| {
+                    bad_input(format!("`{name}` is no amount: {text:?}")).fix("write it as \"0.1\"")
+                })
+        };
+        let (request, day) = (amount("request", &file.request)?, amount("day", &file.day)?);
+        if request.is_none() && day.is_none() {
+            return Err(bad_input("it has neither `request` nor `day`")
+                .fix("write how much a request or a day may have"));
+        }
+        let paths = file.path.map(Texts::list).unwrap_or_default();
+        let mut shown = match &file.times {
+            Some(times) => format!("{times} × {}", file.field),
+            None => file.field.clone(),
+        };
+        let symbols = file.symbol.map(Texts::list).unwrap_or_default();
+        if !symbols.is_empty() {
+            shown = format!("{shown} of {}", symbols.join(", "));
+        }
+        Ok(Self {
+            field: field_name(&file.field)?,
+            times: file.times.as_deref().map(field_name).transpose()?,
+            symbols: lowered(symbols),
+            paths: paths.iter().map(|path| pattern(path)).collect::<Result<_>>()?,
+            request,
+            day,
+            shown,
+        })
+    }
+}
+
+impl Client {
+    pub(super) fn read(file: ClientFile) -> Result<Self> {
+        let id = |id: Option<Id>, names: &str| match id {
+            None => Ok(None),
+            Some(Id::Number(number)) => Ok(Some(number)),
+            Some(Id::Name(name)) => number_of(&name, names).map(Some),
+        };
+        let client = Self {
+            uid: id(file.uid, "/etc/passwd")?,
+            gid: id(file.gid, "/etc/group")?,
+            executable: file.executable.map(PathBuf::from),
+            unit: file.unit,
+            cgroup: file.cgroup,
+        };
+        if client.executable.as_ref().is_some_and(|path| !path.is_absolute()) {
+            return Err(
+                bad_input("`executable` is no whole path").fix("write it from the root, as /usr/bin/bot")
+            );
+        }
+        let none = client.uid.is_none() && client.gid.is_none() && client.executable.is_none();
+        if none && client.unit.is_none() && client.cgroup.is_none() {
+            return Err(
+                bad_input("it names nobody").fix("write `uid`, `gid`, `executable`, `unit` or `cgroup`")
+            );
+        }
+        Ok(client)
+    }
+}
+
+pub(super) fn lowered(texts: Vec<String>) -> Vec<String> {
+    texts.into_iter().map(|text| text.to_lowercase()).collect()
+}
+
+pub(super) fn field_name(name: &str) -> Result<String> {
+    let folded = folded(last_part(name));
+    if folded.is_empty() || !name.is_ascii() {
+        return Err(bad_input(format!("{name:?} cannot be a field's name")));
+    }
+    Ok(folded)
+}
+
+/// A pattern as paths are compared with it.
+pub(super) fn pattern(path: &str) -> Result<String> {
+    if !path.starts_with(['/', '*']) {
+        return Err(bad_input(format!(
+            "the path {path:?} does not begin with `/`, so it can never match"
+        )));
+    }
+    if let Some(odd) = path
+        .chars()
+        .find(|char| !char.is_ascii_graphic() || matches!(char, '%' | '?' | '#'))
+    {
+        return Err(bad_input(format!("the path {path:?} has {odd:?} in it"))
+            .fix("write it decoded, without its query; `*` stands for any characters"));
+    }
+    if path.contains("//") {
+        return Err(bad_input(format!(
+            "the path {path:?} has `//` in it, so it can never match"
+        )));
+    }
+    let mut pattern = path.to_ascii_lowercase();
+    while pattern.len() > 1 && pattern.ends_with('/') {
+        pattern.pop();
+    }
+    Ok(pattern)
+}
+
+/// Seconds since 1970; a date alone is its first moment in UTC.
+pub(super) fn seconds(time: Datetime) -> Result<(u64, String)> {
+    let shown = time.to_string();
+    let whole = if time.time.is_none() {
+        format!("{shown}T00:00:00Z")
+    } else {
+        shown.clone()
+    };
+    let stamp = whole.parse::<jiff::Timestamp>().ok();
+    let seconds = stamp.and_then(|stamp| u64::try_from(stamp.as_second()).ok());
+    seconds
+        .map(|seconds| (seconds, shown))
+        .ok_or_else(|| bad_input(format!("`expires` is {whole}")).fix("write expires = 2026-12-31T18:00:00Z"))
+}
