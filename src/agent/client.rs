@@ -11,8 +11,10 @@ use base64ct::Encoding as _;
 use super::{socket, wire};
 use crate::{
     error::{Code, Error, Result, failed},
+    json::Json,
     keyring::KeyName,
     request::{Answer, Request, SignedRequest},
+    signer::{Explained, Route, Signs},
 };
 
 /// Why a socket that is there is not for this user.
@@ -22,6 +24,36 @@ fn no_member(path: &Path) -> Error {
         format!("the agent at {} does not let this user in", path.display()),
     )
     .fix("its administrator adds the user to the group of bots, as in: usermod -aG hsmsign-bots USER; then log in again")
+}
+
+/// An agent that signs for a sender. Each time it is connected to anew, since it may have been restarted while the sender
+/// waited.
+#[derive(Debug)]
+pub struct ByAgent {
+    path: PathBuf,
+}
+
+impl ByAgent {
+    /// That of a client.
+    pub fn of(client: &Client) -> Self {
+        Self {
+            path: client.path.clone(),
+        }
+    }
+
+    fn client(&self) -> Result<Client> {
+        Client::at(&self.path).map_err(|error| Client::nobody(&self.path, &error))
+    }
+}
+
+impl Signs for ByAgent {
+    fn route(&self, request: &Request) -> Result<Route> {
+        self.client()?.route(request)
+    }
+
+    fn sign(&self, request: &Request) -> Result<SignedRequest> {
+        self.client()?.sign(request)
+    }
 }
 
 /// A connection to an agent.
@@ -42,28 +74,33 @@ impl Client {
     pub fn find() -> Result<Option<Self>> {
         let (places, told) = socket::places();
         for path in places {
-            match UnixStream::connect(&path) {
-                Ok(stream) => {
-                    return Ok(Some(Self {
-                        stream: BufReader::new(stream),
-                        path,
-                        told,
-                    }));
-                }
-                Err(error) if told && error.kind() == std::io::ErrorKind::PermissionDenied => {
-                    return Err(no_member(&path));
-                }
-                Err(error) if told => {
-                    return Err(Error::new(
-                        Code::AgentUnavailable,
-                        format!("no agent answers at {}: {error}", path.display()),
-                    )
-                    .fix("start it: hsmsign agent start; or leave HSMSIGN_SOCKET unset, to open the token here"));
-                }
+            match Self::at(&path) {
+                Ok(client) => return Ok(Some(Self { told, ..client })),
+                Err(error) if told => return Err(Self::nobody(&path, &error)),
                 Err(_) => {}
             }
         }
         Ok(None)
+    }
+
+    fn at(path: &Path) -> std::io::Result<Self> {
+        Ok(Self {
+            stream: BufReader::new(UnixStream::connect(path)?),
+            path: path.to_owned(),
+            told: false,
+        })
+    }
+
+    /// That no agent answers where one must be.
+    fn nobody(path: &Path, error: &std::io::Error) -> Error {
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            return no_member(path);
+        }
+        Error::new(
+            Code::AgentUnavailable,
+            format!("no agent answers at {}: {error}", path.display()),
+        )
+        .fix("start it: hsmsign agent start; or leave HSMSIGN_SOCKET unset, to open the token here")
     }
 
     /// As [`Client::find`], where there must be one.
@@ -120,6 +157,42 @@ impl Client {
     /// Those of the road, as the agent tells them; and as [`Client::ask`].
     pub fn sign(&mut self, request: &Request) -> Result<SignedRequest> {
         SignedRequest::parse_line(&self.ask(&request.to_line())?)
+    }
+
+    /// As [`Client::sign`]; what was signed comes along.
+    ///
+    /// # Errors
+    /// As [`Client::sign`].
+    pub fn explain(&mut self, request: &Request) -> Result<Explained> {
+        Explained::parse_line(&self.ask(&request.to_op_line(Some("explain")))?)
+    }
+
+    /// Where a request would go. Nothing is decided or given out.
+    ///
+    /// # Errors
+    /// As [`Client::sign`].
+    pub fn route(&mut self, request: &Request) -> Result<Route> {
+        Route::parse_line(&self.ask(&request.to_op_line(Some("route")))?)
+    }
+
+    /// Which rules decide about a request, and the rule by which a person is asked. Nothing is signed or counted.
+    ///
+    /// # Errors
+    /// `denied` where it is not allowed; and as [`Client::sign`].
+    pub fn check(&mut self, request: &Request) -> Result<(Vec<String>, Option<String>)> {
+        let mut answer = Answer::parse(&self.ask(&request.to_op_line(Some("check")))?)?;
+        if answer.take("allowed") == Some(Json::Bool(false)) {
+            let told = Error::new(Code::Denied, answer.text("message")?.unwrap_or_default());
+            return Err(told.fix(answer.text("fix")?.unwrap_or_default()));
+        }
+        let Some(Json::List(rules)) = answer.take("rules") else {
+            return Err(failed("the agent's answer is not understood"));
+        };
+        let rules = rules.into_iter().filter_map(|rule| match rule {
+            Json::String(rule) => Some(rule),
+            _ => None,
+        });
+        Ok((rules.collect(), answer.text("confirm")?))
     }
 
     /// Has bytes MACed with a key's own algorithm.

@@ -4,6 +4,7 @@ mod clients;
 mod files;
 mod flights;
 mod intake;
+mod looks;
 mod metrics;
 mod ops;
 mod poll;
