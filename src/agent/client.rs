@@ -1,12 +1,21 @@
 //! A client of the agent: lines out, lines in.
 
 use std::{
-    io::{BufRead as _, BufReader},
-    os::{fd::BorrowedFd, unix::net::UnixStream},
+    io::{BufRead as _, BufReader, Read as _},
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use base64ct::Encoding as _;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{PidfdFlags, pidfd_open},
+};
 
 use super::{socket, wire};
 use crate::{
@@ -16,6 +25,9 @@ use crate::{
     request::{Answer, Request, SignedRequest},
     signer::{Explained, Route, Signs},
 };
+
+/// How long an agent may take to end. It gives what it has in hand some seconds.
+const LAST: Duration = Duration::from_secs(30);
 
 /// Why a socket that is there is not for this user.
 fn no_member(path: &Path) -> Error {
@@ -206,6 +218,67 @@ impl Client {
         ))?;
         let mac = Answer::parse(&answer)?.text("mac_base64")?.unwrap_or_default();
         base64ct::Base64::decode_vec(&mac).map_err(|_| failed("the agent's answer is not understood"))
+    }
+
+    /// Has the agent end, and waits until it has: then its socket is gone, unless systemd has that, and so is its process.
+    ///
+    /// # Errors
+    /// `denied` for who may not; when it does not end; and as [`Client::ask`].
+    pub fn stop(mut self) -> Result<()> {
+        let process = self.process();
+        Answer::parse(&self.ask("{\"op\":\"stop\"}")?)?;
+        let until = Instant::now() + LAST;
+        let left = || Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
+        let cannot =
+            |error: &dyn std::fmt::Display| failed(format!("the agent's end cannot be waited for: {error}"));
+        // Its connections are closed when it ends.
+        let ended = loop {
+            let Some(left) = left() else { break false };
+            self.stream
+                .get_ref()
+                .set_read_timeout(Some(left))
+                .map_err(|error| cannot(&error))?;
+            match self.stream.read(&mut [0; 64]) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break false,
+                Ok(0) | Err(_) => break true,
+            }
+        };
+        let ended = match process {
+            Some(process) if ended => loop {
+                let Some(left) = left() else { break false };
+                let left = Timespec::try_from(left).map_err(|error| cannot(&error))?;
+                match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&left)) {
+                    Ok(1..) => break true,
+                    Ok(0) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(cannot(&error)),
+                }
+            },
+            _ => ended,
+        };
+        if ended {
+            return Ok(());
+        }
+        Err(failed(format!(
+            "the agent was told to end, and still runs after {} s",
+            LAST.as_secs()
+        ))
+        .fix("see its log; `hsmsign agent status` has its pid, for kill -9"))
+    }
+
+    /// The agent's process, where it is the one that made the socket and this process can see it.
+    fn process(&mut self) -> Option<OwnedFd> {
+        let mut answer = Answer::parse(&self.ask("{\"op\":\"ping\"}").ok()?).ok()?;
+        let Json::Number(said) = answer.take("pid")? else {
+            return None;
+        };
+        // A socket of systemd is systemd's; and in a container a process may have another number.
+        let seen = rustix::net::sockopt::socket_peercred(self.stream.get_ref())
+            .ok()?
+            .pid;
+        let same = said == seen.as_raw_nonzero().get().to_string();
+        same.then(|| pidfd_open(seen, PidfdFlags::empty()).ok()).flatten()
     }
 
     /// The stream itself, for whoever sends many lines.

@@ -277,6 +277,7 @@ impl Front {
                 for worker in &mut self.workers {
                     worker.stop(&self.launcher);
                 }
+                self.launcher.end();
                 if let Err(error) = self.road.log().flush() {
                     eprintln!("hsmsign agent: {error}");
                 }
