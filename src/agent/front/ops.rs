@@ -236,7 +236,7 @@ impl Front {
             "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
             "uptime_s": self.counts.began.elapsed().as_secs(),
             "socket": self.listening.path, "uid": rustix::process::geteuid().as_raw(),
-            "connections": self.clients.len() - self.free.len(), "in_flight": self.flights.len(),
+            "connections": self.clients.len() - self.free.len(), "in_flight": self.flights.len() + self.parked.len(),
             "signed": self.counts.signed, "denied": self.counts.denied, "refused": self.counts.refused,
             "longest_us": u64::try_from(self.counts.longest.as_micros()).unwrap_or(u64::MAX),
             "confined": self.confined.map(|confined| json!({"landlock": confined.files.name(), "seccomp": confined.calls})),

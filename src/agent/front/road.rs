@@ -284,7 +284,7 @@ impl Front {
         let error = none_could(std::mem::take(&mut flight.refusals)).unwrap_or_else(|| {
             failed(format!("the key {name} has no {} on any token", flight.part.0)).fix("import it again")
         });
-        self.refuse_flight(flight, &error);
+        self.refuse_or_park(flight, &error);
     }
 
     /// Takes an answer of a worker.
