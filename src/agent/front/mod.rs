@@ -262,9 +262,7 @@ impl Front {
                     }
                 }
             }
-            for index in std::mem::take(&mut self.again) {
-                self.take_lines(index);
-            }
+            self.take_turns();
             self.take_up_parked();
             self.look_at_clocks();
             self.flush();
