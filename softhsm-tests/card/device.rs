@@ -19,7 +19,9 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::{
     faults::Fault,
     management::Management,
+    manner::Manner,
     oath::Oath,
+    pairs::Attests,
     piv::Piv,
     wire::{self, Order},
 };
@@ -52,6 +54,12 @@ pub struct Profile {
     pub touch: Touch,
     /// Its PIV applet is there.
     pub piv: bool,
+    /// What it attests its keys with.
+    pub attests: Attests,
+    /// Its management applet tells no serial number, and its OTP applet is off.
+    pub silent: bool,
+    /// How it answers.
+    pub manner: Manner,
 }
 
 /// Whether a touch comes that a key waits for.
@@ -74,6 +82,9 @@ impl Default for Profile {
             chunk: 256,
             touch: Touch::After(Duration::from_millis(10)),
             piv: true,
+            attests: Attests::Soundly,
+            silent: false,
+            manner: Manner::default(),
         }
     }
 }
@@ -165,6 +176,13 @@ impl Card {
     /// Becomes another key, of this kind.
     pub fn become_another(&self, profile: Profile) {
         *self.inside() = Inside::new(profile);
+    }
+
+    /// Resets its OATH applet, as anybody may.
+    pub fn reset_oath(&self) {
+        let mut inside = self.inside();
+        let profile = inside.profile.clone();
+        inside.oath.command(&profile, 0x04, 0xde, 0xad, &[]);
     }
 
     /// From here on it has this fault.
@@ -328,9 +346,18 @@ impl Inside {
             }
             _ => {}
         }
-        if data.len() > self.profile.chunk {
-            self.rest = data.split_off(self.profile.chunk);
+        let room = match self.profile.manner.fetched && status == 0x9000 && !self.is_fetching(apdu) {
+            true => 0,
+            false => self.profile.chunk,
+        };
+        if data.len() > room {
+            self.rest = data.split_off(room);
             status = 0x6100 | self.rest.len().min(0xff) as u16;
+        }
+        // The command is done; its answer waits for the command that names its length.
+        if let Some(length) = self.inexact(apdu, &data, status) {
+            self.rest = data;
+            (data, status) = (Vec::new(), 0x6c00 | length);
         }
         data.extend(status.to_be_bytes());
         if let Some(Fault::CutTo(ins, len)) = self.fault
@@ -346,10 +373,38 @@ impl Inside {
         Some(data)
     }
 
+    fn is_fetching(&self, apdu: &[u8]) -> bool {
+        apdu.get(1) == Some(&self.more())
+    }
+
+    /// The instruction that fetches the rest of an answer.
+    fn more(&self) -> u8 {
+        match self.selected {
+            Some(Applet::Oath) if !self.profile.manner.by_get_response => 0xa5,
+            _ => 0xc0,
+        }
+    }
+
+    /// The length that a command should have named, where it named another.
+    fn inexact(&self, apdu: &[u8], data: &[u8], status: u16) -> Option<u16> {
+        let named = apdu.get(4).copied().filter(|_| apdu.len() == 5)?;
+        let exact = data.len() == usize::from(named) || status != 0x9000;
+        let len = u16::try_from(data.len())
+            .ok()
+            .filter(|len| (1..=0xff).contains(len))?;
+        (self.profile.manner.exact && !exact).then_some(len)
+    }
+
     fn answer(&mut self, apdu: &[u8]) -> (Vec<u8>, u16) {
         let Some((class, [ins, p1, p2], data)) = parse(apdu) else {
             return (Vec::new(), 0x6700);
         };
+        if self.profile.manner.strict && apdu.len() == 4 {
+            return (Vec::new(), 0x6700);
+        }
+        if self.profile.manner.exact && apdu.len() == 5 && !self.rest.is_empty() && apdu[4] != 0 {
+            return (std::mem::take(&mut self.rest), 0x9000);
+        }
         if class & 0x10 != 0 {
             self.chain.extend(data);
             return (Vec::new(), 0x9000);
@@ -358,12 +413,7 @@ impl Inside {
         if ins == 0xa4 && p1 == 0x04 {
             return self.select(&data);
         }
-        let more = if self.selected == Some(Applet::Oath) {
-            0xa5
-        } else {
-            0xc0
-        };
-        if ins == more {
+        if ins == self.more() {
             return (std::mem::take(&mut self.rest), 0x9000);
         }
         match self.selected {
@@ -379,12 +429,16 @@ impl Inside {
     }
 
     fn select(&mut self, aid: &[u8]) -> (Vec<u8>, u16) {
+        let whole: &[u8] = &[0xa0, 0, 0, 3, 8, 0, 0, 0x10, 0, 1, 0];
         let (applet, answer) = match aid {
+            [0xa0, 0, 0, 3, 8, ..] if self.profile.manner.whole_ids && aid != whole => {
+                return (Vec::new(), 0x6a82);
+            }
             [0xa0, 0, 0, 5, 0x27, 0x21, 0x01] => (Applet::Oath, self.oath.select(&self.profile)),
             [0xa0, 0, 0, 5, 0x27, 0x47, 0x11, 0x17] if self.profile.serial.is_some() => {
                 (Applet::Management, self.management.select())
             }
-            [0xa0, 0, 0, 5, 0x27, 0x20, 0x01] if self.profile.serial.is_some() => {
+            [0xa0, 0, 0, 5, 0x27, 0x20, 0x01] if self.profile.serial.is_some() && !self.profile.silent => {
                 let version = self.profile.firmware;
                 (Applet::Otp, [&version[..], &[0, 0, 0]].concat())
             }

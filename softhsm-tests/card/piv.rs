@@ -40,12 +40,12 @@ pub struct Piv {
     verified: bool,
     managed: bool,
     witness: Vec<u8>,
-    attester: Attester,
+    pub attester: Attester,
 }
 
 impl Piv {
     pub fn new(profile: &Profile) -> Self {
-        let attester = Attester::new();
+        let attester = Attester::new(profile.attests, profile.serial);
         let certificate = [tlv(0x70, attester.certificate()), tlv(0x71, &[0]), tlv(0xfe, &[])].concat();
         Self {
             keys: BTreeMap::new(),
@@ -289,7 +289,7 @@ impl Piv {
 
     fn attest(&self, slot: u8) -> Result<Vec<u8>, u16> {
         let key = self.keys.get(&slot).filter(|key| key.generated).ok_or(NO_KEY)?;
-        self.attester.attest(&key.pair).ok_or(WRONG)
+        self.attester.attest(&key.pair, slot).ok_or(WRONG)
     }
 }
 

@@ -10,7 +10,8 @@ use crate::{
     },
 };
 
-const AID: [u8; 5] = [0xa0, 0, 0, 3, 8];
+/// The applet's id, as far as it is the applet's alone, and whole with its version: a card need not know it by a part.
+const AIDS: [&[u8]; 2] = [&[0xa0, 0, 0, 3, 8], &[0xa0, 0, 0, 3, 8, 0, 0, 0x10, 0, 1, 0]];
 /// By which the rest of a long answer is fetched.
 const MORE: u8 = 0xc0;
 
@@ -80,9 +81,13 @@ pub(super) enum Verified {
 impl<'t, 's> Applet<'t, 's> {
     /// Selects it. None where the card has no such applet.
     pub fn select(transaction: &'t Transaction<'s>) -> Result<Option<Self>> {
-        let command = Command::new(0xa4, 0x04, 0).with(&AID);
-        let done = transaction.ask(&command, MORE)?.done();
-        Ok(done.is_ok().then_some(Self(transaction)))
+        for aid in AIDS {
+            let command = Command::new(0xa4, 0x04, 0).with(aid);
+            if transaction.ask(&command, MORE)?.done().is_ok() {
+                return Ok(Some(Self(transaction)));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn ask(&self, command: &Command) -> Result<Vec<u8>, Refused> {
