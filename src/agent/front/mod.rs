@@ -193,7 +193,7 @@ impl Front {
             .map(Worker::new)
             .collect();
         Ok(Self {
-            road: Road::new(&settings.home, Nonces::held(&settings.home)),
+            road: Road::new(&settings.home, Nonces::held(&settings.home)).watching(&settings.home),
             home: settings.home,
             config: settings.config.1,
             config_text: settings.config.0,
