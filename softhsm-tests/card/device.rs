@@ -135,6 +135,9 @@ struct Link {
     powered: AtomicUsize,
     /// How often the reader looked whether it is there.
     looks: AtomicUsize,
+    /// The instruction that it does not answer, and that which it is at.
+    gate: Mutex<Option<u8>>,
+    held: Mutex<Option<u8>>,
     stream: Mutex<Option<TcpStream>>,
 }
 
@@ -208,6 +211,25 @@ impl Card {
             .collect()
     }
 
+    /// From here on it takes its time with this instruction, until it is let go on.
+    pub fn hold_at(&self, instruction: u8) {
+        *self.link.gate.lock().unwrap() = Some(instruction);
+    }
+
+    /// Waits until it was asked the instruction that it holds at.
+    pub fn wait_until_held(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while *self.link.held.lock().unwrap() != *self.link.gate.lock().unwrap() {
+            assert!(Instant::now() < deadline, "the card is not asked that");
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        *self.link.gate.lock().unwrap() = None;
+    }
+
     /// Whether it is in its reader.
     pub fn is_in(&self) -> bool {
         !self.link.out.load(Ordering::SeqCst)
@@ -245,6 +267,16 @@ impl Card {
 }
 
 impl Link {
+    /// Stands still while this is the instruction that is not answered.
+    fn hold(&self, instruction: Option<u8>) {
+        let is_gated = || instruction.is_some() && *self.gate.lock().unwrap() == instruction;
+        while is_gated() {
+            *self.held.lock().unwrap() = instruction;
+            sleep(Duration::from_millis(1));
+        }
+        *self.held.lock().unwrap() = None;
+    }
+
     fn connect(&self, port: u16) -> Option<TcpStream> {
         if self.out.load(Ordering::SeqCst) {
             return None;
@@ -261,6 +293,9 @@ impl Link {
 
 fn serve(stream: &mut TcpStream, inside: &Mutex<Inside>, link: &Link) {
     while let Ok(order) = wire::read(stream) {
+        if let Order::Apdu(apdu) = &order {
+            link.hold(apdu.get(1).copied());
+        }
         let mut card = inside.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = match order {
             Order::Off | Order::Reset => {

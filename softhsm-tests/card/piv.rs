@@ -64,6 +64,13 @@ impl Piv {
         }
     }
 
+    /// Has it keep another management key behind its PIN, as ykman does.
+    pub fn protect(&mut self, key: &[u8]) {
+        self.manager.1 = key.to_vec();
+        self.objects
+            .insert(vec![0x5f, 0xc1, 0x09], tlv(0x88, &tlv(0x89, key)));
+    }
+
     pub fn lock(&mut self) {
         self.verified = false;
         self.managed = false;

@@ -67,19 +67,27 @@ fn another_process_in_the_middle_of_something_is_waited_for_and_named() {
         return;
     };
     let begun = Instant::now();
-    let done = user.sign();
+    // It opens the key itself, since there is no agent yet; so the two wait at the same time.
+    let alone = user.place.start(&SIGN);
+    let agent = Running::start(&user.place);
+    let answer = agent.connect().ask(crate::resident::LINE);
+    let done = crate::bench::finish(alone, b"");
     assert_eq!(done.code, 4, "{done:?}");
     assert!(begun.elapsed() > Duration::from_secs(15), "{:?}", begun.elapsed());
     let words = format!(
         "python3 (process {}) is in the middle of something on the key in the reader Virtual PCD 00 00",
         holder.pid()
     );
-    assert!(done.stderr.contains(&words), "{done:?}");
-    assert!(done.stderr.contains("let it end"), "{done:?}");
-    // The agent is answered as well, and goes on when the other is gone.
-    let agent = Running::start(&user.place);
-    let answer = agent.connect().ask(crate::resident::LINE);
+    assert!(
+        done.stderr.contains(&words) && done.stderr.contains("let it end"),
+        "{done:?}"
+    );
+    // The agent answers as well, and goes on when the other is gone.
     assert_eq!(answer["error"]["code"], "token-busy", "{answer}");
+    assert!(
+        answer["error"]["message"].as_str().unwrap().contains(&words),
+        "{answer}"
+    );
     drop(holder);
     let answer = crate::resident::patiently(|| agent.connect().ask(crate::resident::LINE));
     assert_eq!(answer["headers"]["API-Sign"], KRAKEN_SIGN, "{answer}");

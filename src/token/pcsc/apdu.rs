@@ -177,13 +177,14 @@ impl Transaction<'_> {
             &data.len().to_be_bytes()[7..]
         };
         let wanted = wanted.as_slice();
-        let mut buffer = [0; 4 << 10];
+        // Answers may be secret, too.
+        let mut buffer = zeroize::Zeroizing::new([0; 4 << 10]);
         let len = if secret {
             let mut command = Secret::with_capacity(header.len() + 2 + data.len())?;
             traceless(|| [header, length, data, wanted].map(|part| command.push(part)));
-            self.transmit(command.expose(), &mut buffer)?
+            self.transmit(command.expose(), buffer.as_mut_slice())?
         } else {
-            self.transmit(&[header, length, data, wanted].concat(), &mut buffer)?
+            self.transmit(&[header, length, data, wanted].concat(), buffer.as_mut_slice())?
         };
         let Some((data, status)) = buffer.get(..len).and_then(<[u8]>::split_last_chunk::<2>) else {
             return Err(TokenError::Failed(

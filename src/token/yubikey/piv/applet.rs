@@ -1,5 +1,7 @@
 //! The commands of the PIV applet (NIST SP 800-73-4, and Yubico's additions), in a transaction with it.
 
+use zeroize::Zeroizing;
+
 use super::{answers::Metadata, slots::Slot};
 use crate::{
     secret::Secret,
@@ -211,7 +213,10 @@ impl<'t, 's> Applet<'t, 's> {
     pub fn data(&self, object: [u8; 3]) -> Result<Option<Vec<u8>>> {
         let mut command = Command::new(GET_DATA, 0x3f, 0xff);
         command.tlv(0x5c, &object);
-        let answer = self.ask_if_there(&command, "read a data object")?;
+        // A protected management key is such an object.
+        let answer = self
+            .ask_if_there(&command, "read a data object")?
+            .map(Zeroizing::new);
         let data = answer
             .map(|answer| only(&answer, 0x53).map(<[u8]>::to_vec))
             .transpose()?;
