@@ -120,6 +120,8 @@ fn ask(op: &str) -> Result<ExitCode> {
 }
 
 fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
+    hsmsign::process::set_allocator_up();
+    let _shown_only = rustix::thread::set_name(c"hsmsign");
     let around = Around::find()?;
     around.home.create()?;
     let config = Config::load_text(&around.home)?;

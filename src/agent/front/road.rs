@@ -206,10 +206,20 @@ impl Front {
 
     /// Hands the message at hand to the first token that holds the key and can be had, of those that were not tried yet.
     pub(super) fn dispatch(&mut self, mut flight: Flight) {
+        let (ready, unready);
         let record = match &flight.work {
-            Work::Sign(composing) => &composing.borrow_owner().record,
-            Work::Hmac(key) => &key.record,
-            Work::Passphrase(waiting) => &*waiting.0,
+            Work::Sign(composing) => {
+                ready = Arc::clone(composing.borrow_owner());
+                &ready.record
+            }
+            Work::Hmac(key) => {
+                ready = Arc::clone(key);
+                &ready.record
+            }
+            Work::Passphrase(waiting) => {
+                unready = Arc::clone(&waiting.0);
+                &*unready
+            }
             Work::Worker | Work::Errand | Work::Probe | Work::Seal(_) => return,
         };
         let slot = &flight.part.0;
@@ -220,12 +230,10 @@ impl Front {
             .filter_map(|copy| {
                 let material = copy.objects.get(slot)?;
                 let worker = self.workers.iter().position(|worker| worker.token == copy.token);
-                Some((worker, copy.token.clone(), material.key.clone()))
+                Some((worker, copy.token.as_str(), &material.key))
             })
             .filter(|(worker, ..)| worker.is_none_or(|worker| !flight.tried.contains(&worker)))
             .collect();
-        let algorithm = record.algorithm;
-        let name = record.name.clone();
         if self.config.agent.parallel && holders.len() > 1 {
             self.turn = self.turn.wrapping_add(1);
             let first = self.turn % holders.len();
@@ -242,14 +250,14 @@ impl Front {
                     format!("there is no token named {token:?} in config.toml"),
                 )
                 .fix("set it up again: hsmsign init; then: hsmsign agent reload");
-                flight.refused(&token, error);
+                flight.refused(token, error);
                 continue;
             };
             if let Err(error) = self.start(worker) {
-                flight.refused(&token, error);
+                flight.refused(token, error);
                 continue;
             }
-            let place = match frame::place(&object, algorithm) {
+            let place = match frame::place(object, record.algorithm) {
                 Ok(place) => place,
                 Err(error) => return self.refuse_flight(flight, &error),
             };
@@ -270,10 +278,19 @@ impl Front {
             };
             self.workers[worker].ask(id, &ask, Vec::new(), now);
             self.flights.keep_message(id, message);
+            if self.workers[worker].asked() == 1 {
+                // It has nothing else to do, and need not wait for the lines of others to be read. If it is gone, that
+                // is found where all is written.
+                let _found_later = self.workers[worker].flush();
+            }
             return;
         }
         let error = none_could(std::mem::take(&mut flight.refusals)).unwrap_or_else(|| {
-            failed(format!("the key {name} has no {} on any token", flight.part.0)).fix("import it again")
+            failed(format!(
+                "the key {} has no {} on any token",
+                record.name, flight.part.0
+            ))
+            .fix("import it again")
         });
         self.refuse_flight(flight, &error);
     }
