@@ -165,6 +165,8 @@ impl Card {
     /// Goes into the reader of this pcscd, and waits until it is seen.
     pub fn enter(&self, pcscd: &Child) {
         let before = self.link.powered.load(Ordering::SeqCst);
+        // Those of a reader before are none of this one's.
+        self.link.looks.store(0, Ordering::SeqCst);
         *self.link.network.lock().unwrap() = Some(format!("/proc/{}/ns/net", pcscd.id()).into());
         if self.is_in() {
             self.wait_until_seen(before);

@@ -7,8 +7,6 @@ use std::{
     process::Command,
 };
 
-use base64ct::{Base64, Encoding as _};
-
 use crate::{
     bench::{KRAKEN_SECRET, Place},
     card::{Card, Desk, Profile},
@@ -299,8 +297,8 @@ fn what_a_person_gave_is_in_the_locked_memory_of_the_worker_alone() {
     let Some(user) = User::new() else {
         return;
     };
-    user.place
-        .import(&["--exchange", "kraken", "--api-key", "a"], KRAKEN_SECRET);
+    let key = Key::kraken();
+    user.place.import(&key.import_args()[1..], &key.text);
     user.source("piv-pin-source", b"123456");
     let args = [
         "generate",
@@ -320,15 +318,10 @@ fn what_a_person_gave_is_in_the_locked_memory_of_the_worker_alone() {
     user.card().inside().piv.pin = pin.clone().into_bytes();
     let code_forms = forms_of_code(code.as_bytes(), &user.card().inside().oath.id);
     let pin_forms = Forms::of_text(pin.as_bytes());
-    let secret_forms = Forms::of(
-        KRAKEN_SECRET.as_bytes(),
-        &Base64::decode_vec(KRAKEN_SECRET).unwrap(),
-        Hash::Sha512,
-    );
     let (codes, pins, secrets) = (
         Search::new(&code_forms),
         Search::new(&pin_forms),
-        Search::new(&secret_forms),
+        Search::new(&key.forms),
     );
     let agent = Running::of(&user.place, user.command(&["agent"]));
     unlock(&agent, "access-code", &code);
