@@ -7,6 +7,7 @@ use std::{
 };
 
 use base64ct::Encoding as _;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{socket, wire};
 use crate::{
@@ -24,14 +25,28 @@ fn no_member(path: &Path) -> Error {
     .fix("its administrator adds the user to the group of bots, as in: usermod -aG hsmsign-bots USER; then log in again")
 }
 
+/// After how long an answer is slow.
+const SLOW: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 300_000_000,
+};
+
 /// A connection to an agent.
-#[derive(Debug)]
 pub struct Client {
     stream: BufReader<UnixStream>,
+    when_slow: Option<Box<dyn Fn()>>,
     /// Where it is.
     pub path: PathBuf,
     /// Whether the environment says that it is the one to be used.
     pub told: bool,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -46,6 +61,7 @@ impl Client {
                 Ok(stream) => {
                     return Ok(Some(Self {
                         stream: BufReader::new(stream),
+                        when_slow: None,
                         path,
                         told,
                     }));
@@ -87,6 +103,11 @@ impl Client {
         places.into_iter().find(denied).map(|path| no_member(&path))
     }
 
+    /// What to do, once, while an answer takes longer than 0.3 s: its token may be waiting for a touch.
+    pub fn when_slow(&mut self, tell: Box<dyn Fn()>) {
+        self.when_slow = Some(tell);
+    }
+
     /// Sends a line and waits for its answer.
     ///
     /// # Errors
@@ -106,6 +127,12 @@ impl Client {
         };
         wire::send_all(self.stream.get_mut(), format!("{line}\n").as_bytes(), fds)
             .map_err(|error| gone(error.into()))?;
+        if let Some(tell) = self.when_slow.take() {
+            let mut ready = [PollFd::new(self.stream.get_ref(), PollFlags::IN)];
+            if poll(&mut ready, Some(&SLOW)) == Ok(0) {
+                tell();
+            }
+        }
         let mut answer = String::new();
         self.stream.read_line(&mut answer).map_err(gone)?;
         if answer.pop() != Some('\n') {

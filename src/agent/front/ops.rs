@@ -12,7 +12,9 @@ use crate::{
     enrol::public_text,
     error::{Code, Error, Result, bad_input},
     json::Json,
+    keyring::Copy,
     policy::Caller,
+    token::{PinSource, Wanted},
 };
 
 /// What was counted since the start.
@@ -96,7 +98,7 @@ impl Front {
     fn do_op(&mut self, client: Client, caller: &Caller, op: &Op) -> Result<Option<Value>> {
         let known: &[&str] = match op.name.as_str() {
             "lock" => &["token"],
-            "unlock" => &["token", "pin"],
+            "unlock" => &["token", "pin", "what"],
             "command" => &["arguments"],
             _ => &[],
         };
@@ -190,7 +192,7 @@ impl Front {
         let mut keys = Vec::new();
         for name in keyring.names()? {
             let Ok(record) = keyring.get(&name) else { continue };
-            keys.push(json!({
+            let mut key = json!({
                 "key": record.name.as_str(), "exchange": record.exchange, "algorithm": record.algorithm.name(),
                 "api_key": record.current.api_key,
                 "public_key": public_text(self.road.catalogue(), &record, &record.current),
@@ -198,7 +200,17 @@ impl Front {
                 "hardware": record.current.copies.iter().all(|copy| copy.hardware),
                 "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
                 "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
-            }));
+            });
+            let mut copies = record.current.copies.iter();
+            let touched = |copy: &&Copy| {
+                copy.objects
+                    .get("secret")
+                    .is_some_and(|secret| secret.key.is_touched())
+            };
+            if let Some(copy) = copies.find(touched) {
+                key["touch"] = json!(copy.serial);
+            }
+            keys.push(key);
         }
         Ok(keys)
     }
@@ -220,15 +232,20 @@ impl Front {
                 } else {
                     "closed"
                 };
-                let settings = self.config.token(&worker.token);
-                let source = settings.and_then(crate::token::pin_source).ok();
-                json!({
+                let settings = self.config.token(&worker.token).ok();
+                let source = settings.and_then(|settings| crate::token::pin_source(settings).ok());
+                let mut told = json!({
                     "token": worker.token, "state": state,
                     // Where a file is, is not for everybody who may connect.
-                    "pin_source": source.as_ref().map(|source| source.text().split(':').next().unwrap_or_default().to_owned()), "worker_pid": worker.pid(), "restarts": worker.restarts,
+                    "pin_source": source.as_ref().map(kind), "worker_pid": worker.pid(), "restarts": worker.restarts,
                     "waiting": worker.asked(),
                     "error": worker.last_error.as_ref().map(|error| json!({"code": error.code().name(), "message": error.message(), "fix": error.advice()})),
-                })
+                });
+                if let Some(settings) = settings.filter(|settings| settings.yubikey) {
+                    let source = crate::token::piv_pin_source(settings).ok();
+                    told["piv_pin_source"] = json!(source.as_ref().map(kind));
+                }
+                told
             })
             .collect();
         json!({
@@ -270,6 +287,20 @@ impl Front {
                     .fix("a PIN is never in a line; pass the reading end of a pipe that it can be read from (SCM_RIGHTS)"));
             }
         };
+        let what = match (op.arguments.iter().find(|(name, _)| name == "what"), &pin) {
+            (None | Some((_, Json::Null)), _) => Wanted::Pin,
+            (Some((_, Json::String(what))), Some(_)) => Wanted::named(what).ok_or_else(|| {
+                let shown: String = what.chars().take(60).collect();
+                bad_input(format!("{shown:?} is nothing that unlocks a token"))
+                    .fix("`what` is pin, access-code or piv-pin")
+            })?,
+            _ => {
+                return Err(
+                    bad_input("`what` says what `pin` is, which does not come along here")
+                        .fix("give it with \"pin\":true, as pin, access-code or piv-pin"),
+                );
+            }
+        };
         let Some(number) = self.workers.iter().position(|worker| worker.token == token) else {
             let shown: String = token.chars().take(60).collect();
             return Err(
@@ -285,7 +316,9 @@ impl Front {
         flight.told = true;
         let now = self.now;
         let id = self.flights.put(flight);
-        let ask = crate::agent::frame::Ask::Open { pin: pin.is_some() };
+        let ask = crate::agent::frame::Ask::Open {
+            given: pin.is_some().then_some(what),
+        };
         self.workers[number].ask(id, &ask, pin.into_iter().collect(), now);
         Ok(())
     }
@@ -374,6 +407,11 @@ impl Front {
             self.lost(number, &error, true);
         }
     }
+}
+
+/// What kind of source it is, without the name of a file.
+fn kind(source: &PinSource) -> String {
+    source.text().split(':').next().unwrap_or_default().to_owned()
 }
 
 fn token_of(op: &Op) -> Result<Option<String>> {
