@@ -7,9 +7,12 @@ mod bench;
 #[allow(dead_code)]
 mod running;
 
+mod asked;
 mod begin;
 mod bypass;
 mod counted;
 mod files;
 mod generated;
 mod judge;
+mod kept;
+mod person;

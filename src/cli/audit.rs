@@ -37,7 +37,7 @@ struct FilterArgs {
     /// Of this key
     #[arg(long)]
     key: Option<String>,
-    /// Of this kind: sign, raw, import, rotate, remove, lock, unlock, policy, seal
+    /// Of this kind: sign, raw, import, rotate, remove, set, lock, unlock, policy, op, seal
     #[arg(long)]
     what: Option<String>,
     /// With this outcome: signed, denied, failed, done

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use hsmsign::{
+    audit::{What, cut},
     error::{Code, Error, Result},
     keyring::KeyName,
 };
@@ -30,7 +31,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return Err(Error::new(Code::Usage, "nothing to set was given").fix("give --api-key or --base-url"));
     }
     let around = Around::find()?;
+    let changed = [
+        args.api_key.as_ref().map(|_| "api-key".to_owned()),
+        args.base_url.as_ref().map(|url| format!("base-url {url:?}")),
+    ];
     let (record, in_force) = around.enrol()?.set(&args.key, args.api_key, args.base_url)?;
+    let changed: Vec<_> = changed.into_iter().flatten().collect();
+    around.note(What::Set, record.name.as_str(), cut(&changed.join(", "), 300));
     if in_force {
         return super::rotate::in_force(&record.name);
     }

@@ -7,6 +7,7 @@ mod intake;
 mod metrics;
 mod ops;
 mod poll;
+mod questions;
 mod reload;
 mod road;
 mod scrape;
@@ -29,6 +30,7 @@ use self::{
     files::{connections_by_files, raise_files, spare},
     flights::Flights,
     poll::{Interest, Poll, Ready, Source},
+    questions::Questions,
     scrape::Scrape,
     workers::{Launcher, Worker, launcher_gone},
 };
@@ -44,7 +46,6 @@ use crate::{
     error::{Error, Result, failed},
     home::{FileLock, Home},
     keyring::KeyName,
-    nonce::Nonces,
     secret::Secret,
     signer::Road,
 };
@@ -126,6 +127,7 @@ struct Front {
     generation: u32,
     workers: Vec<Worker>,
     flights: Flights,
+    questions: Questions,
     road: Road,
     /// Passphrases that were fetched for requests that wait for them.
     passphrases: HashMap<KeyName, Secret>,
@@ -192,8 +194,10 @@ impl Front {
             .cloned()
             .map(Worker::new)
             .collect();
+        let questions = Questions::default();
         Ok(Self {
-            road: Road::new(&settings.home, Nonces::held(&settings.home)),
+            road: questions.desk.road(&settings.home),
+            questions,
             home: settings.home,
             config: settings.config.1,
             config_text: settings.config.0,
@@ -382,7 +386,7 @@ impl Front {
         for number in 0..self.workers.len() {
             // A person who is asked for a secret may take their time.
             let worker = &self.workers[number];
-            if !worker.does_errands() && worker.owes_since().is_some_and(|since| since + deadline < now) {
+            if worker.holds_token() && worker.owes_since().is_some_and(|since| since + deadline < now) {
                 let error = failed(format!("it gave no answer for {} s", deadline.as_secs()));
                 self.ended(number, error);
             }
@@ -401,6 +405,7 @@ impl Front {
             self.lock(None);
         }
         self.scrape.expire(now);
+        self.close_questions();
         self.probe_sick();
         self.seal(false);
     }
