@@ -15,4 +15,5 @@ mod files;
 mod generated;
 mod judge;
 mod kept;
+mod orders;
 mod person;

@@ -167,7 +167,7 @@ fn learned(fields: &Fields) -> Vec<(String, String)> {
     let all = fields.groups.iter().flat_map(|group| &group.fields);
     all.map(|field| {
         let name = field.name.as_str();
-        let told = known::SYMBOLS.contains(&name) || known::AMOUNTS.contains(&name);
+        let told = known::SYMBOLS.contains(&name) || known::is_amount(name) || known::is_unit(name);
         let value = field.value.clone().filter(|_| told);
         (field.given.clone(), value.unwrap_or_default())
     })

@@ -2,6 +2,7 @@
 
 mod amounts;
 mod endpoints;
+mod orders;
 
 use std::{cell::OnceCell, time::Duration};
 
