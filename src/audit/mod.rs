@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use file::{Files, list};
 pub use line::{Hash, number, open};
 pub use report::Report;
-pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, seal};
+pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, has_sealed, seal};
 pub use show::{Filter, Reader, moment};
 pub use verify::{FindToken, Finding, Sealed, Verified, verify};
 pub use writer::Log;

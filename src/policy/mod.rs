@@ -27,6 +27,7 @@ use self::judge::Case;
 use crate::{
     error::{Code, Error, Result},
     keyring::{Allow, KeyName},
+    watch::Epoch,
 };
 
 /// What is asked.
@@ -41,6 +42,8 @@ pub struct Question<'a> {
     pub what: What<'a>,
     /// This machine's time since 1970.
     pub now: Duration,
+    /// The state of the files, where it is known without a look at each.
+    pub epoch: Option<Epoch>,
 }
 
 /// What is to be signed.
@@ -109,14 +112,21 @@ impl Policies {
     /// `denied`, with the rule, what it saw and how the owner can allow it; and where a count cannot be written.
     pub fn decide(&self, question: &Question<'_>, mode: Mode) -> Result<Verdict> {
         let key = question.key;
-        let learning = self.switch().ask(key)?;
+        let known = self.standing(key, question.epoch);
+        let learning = match &known {
+            Some(standing) => standing.learning,
+            None => self.switch().ask(key)?,
+        };
         consent(question)?;
-        let in_force = self.of(key)?;
+        let standing = match known {
+            Some(standing) => standing,
+            None => self.stand(key, learning, question.epoch)?,
+        };
         let mut verdict = Verdict::default();
         let mut wanted = Vec::new();
         let fields = OnceCell::new();
         let mut looked_at: Vec<String> = Vec::new();
-        for policy in &in_force.policies {
+        for policy in &standing.policies {
             let subject = match question.what {
                 What::Request(subject) => Some(subject),
                 What::Raw(_) => None,

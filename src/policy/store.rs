@@ -20,6 +20,7 @@ use crate::{
     error::{Code, Error, Result, bad_input},
     home::{Home, create_folder, io_error, list_folder, read_private, remove_file, write_private},
     keyring::KeyName,
+    watch::Epoch,
 };
 
 const LIMIT: u64 = 1 << 20;
@@ -66,8 +67,17 @@ pub struct Policies {
     pub(super) counts: Counts,
     switch: Switch,
     known: Mutex<HashMap<Whose, Known>>,
+    standing: Mutex<HashMap<KeyName, (Epoch, Arc<Standing>)>>,
     changed: AtomicBool,
     changes: Mutex<Vec<String>>,
+}
+
+/// What decides about a key that is not switched off.
+pub(super) struct Standing {
+    /// Whether its bot is watched.
+    pub learning: bool,
+    /// A request must pass each.
+    pub policies: Vec<Arc<Policy>>,
 }
 
 /// What holds for a key.
@@ -88,6 +98,7 @@ impl Policies {
             counts: Counts::new(home.state("policy").join("counts")),
             switch: Switch::new(home),
             known: Mutex::default(),
+            standing: Mutex::default(),
             changed: AtomicBool::new(false),
             changes: Mutex::default(),
         }
@@ -140,6 +151,24 @@ impl Policies {
             all.troubles.extend(known.trouble);
         }
         Ok(all)
+    }
+
+    /// What was found to stand in this state of the files.
+    pub(super) fn standing(&self, key: &KeyName, epoch: Option<Epoch>) -> Option<Arc<Standing>> {
+        let all = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, standing) = all.get(key)?;
+        (epoch == Some(*known)).then(|| Arc::clone(standing))
+    }
+
+    /// Looks at the files, for as long as they do not change.
+    pub(super) fn stand(&self, key: &KeyName, learning: bool, epoch: Option<Epoch>) -> Result<Arc<Standing>> {
+        let policies = self.of(key)?.policies;
+        let standing = Arc::new(Standing { learning, policies });
+        if let Some(epoch) = epoch {
+            let mut all = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(key.clone(), (epoch, Arc::clone(&standing)));
+        }
+        Ok(standing)
     }
 
     fn current(&self, whose: &Whose) -> Result<Known> {

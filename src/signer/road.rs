@@ -19,6 +19,7 @@ use crate::{
     policy::{self, Caller, Mode, Policies, Question, Subject, Verdict, What as Asked},
     request::Request,
     secret::Secret,
+    watch::{Epoch, Watch},
 };
 
 /// Asks a person whether a request may be signed, in words that name key, request and program.
@@ -32,7 +33,16 @@ pub struct Road {
     policies: Policies,
     log: Arc<Log>,
     confirm: Option<Confirm>,
-    ready: Mutex<HashMap<KeyName, (Stamp, Arc<ReadyKey>)>>,
+    ready: Mutex<HashMap<KeyName, Ready>>,
+    watch: Option<Watch>,
+}
+
+/// A key that was read.
+struct Ready {
+    stamp: Stamp,
+    /// When its record was found unchanged.
+    epoch: Option<Epoch>,
+    key: Arc<ReadyKey>,
 }
 
 impl Road {
@@ -46,7 +56,19 @@ impl Road {
             log: Arc::new(Log::new(home)),
             confirm: None,
             ready: Mutex::default(),
+            watch: None,
         }
+    }
+
+    /// Has the kernel tell when records or policies change, where it does, so that they need not be looked at for each
+    /// request. For a process that may look at nothing else later, before that.
+    #[must_use]
+    pub fn watching(mut self, home: &Home) -> Self {
+        self.watch = Watch::over(
+            vec![home.config(""), home.state("")],
+            vec![home.config("policy"), home.state("policy"), home.state("keys")],
+        );
+        self
     }
 
     /// Has a person asked where a policy wants that. Without it, such requests are denied.
@@ -121,18 +143,31 @@ impl Road {
         name: &KeyName,
         passphrase: impl FnOnce(&Record) -> Result<Secret>,
     ) -> Result<Arc<ReadyKey>> {
-        let stamp = self.keyring.stamp(name)?;
+        let epoch = self.watch.as_ref().and_then(Watch::epoch);
         let mut ready = lock(&self.ready);
-        if let (Some(stamp), Some((known, key))) = (stamp, ready.get(name))
-            && stamp == *known
+        if let Some(known) = ready.get(name)
+            && epoch.is_some()
+            && known.epoch == epoch
         {
-            return Ok(Arc::clone(key));
+            return Ok(Arc::clone(&known.key));
+        }
+        let stamp = self.keyring.stamp(name)?;
+        if let (Some(stamp), Some(known)) = (stamp, ready.get_mut(name))
+            && stamp == known.stamp
+        {
+            known.epoch = epoch;
+            return Ok(Arc::clone(&known.key));
         }
         ready.remove(name);
         let record = self.keyring.get(name)?;
         let key = Arc::new(ReadyKey::load(record, &self.catalogue, passphrase)?);
         if let Some(stamp) = stamp {
-            ready.insert(name.clone(), (stamp, Arc::clone(&key)));
+            let known = Ready {
+                stamp,
+                epoch,
+                key: Arc::clone(&key),
+            };
+            ready.insert(name.clone(), known);
         }
         Ok(key)
     }
@@ -257,6 +292,7 @@ impl Road {
             caller,
             what,
             now: nonce::now(),
+            epoch: self.watch.as_ref().and_then(Watch::latest),
         };
         let decided = self.policies.decide(&question, mode);
         for change in self.policies.take_changes() {

@@ -6,6 +6,7 @@ pub mod discover;
 mod error;
 mod evidence;
 pub mod extraction;
+mod kept;
 mod lock;
 mod mark;
 mod pcsc;

@@ -196,7 +196,7 @@ impl Front {
             .collect();
         let questions = Questions::default();
         Ok(Self {
-            road: questions.desk.road(&settings.home),
+            road: questions.desk.road(&settings.home).watching(&settings.home),
             questions,
             home: settings.home,
             config: settings.config.1,
