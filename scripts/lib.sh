@@ -72,6 +72,8 @@ need_chromium() {
     done
     need_packages chromium
 }
+# need_pinentry: for the tests that ask a person at a terminal; they say SKIPPED where there is none.
+need_pinentry() { have pinentry-curses || need_packages pinentry-curses; }
 need_softhsm() { softhsm_module >/dev/null || need_packages softhsm2; }
 
 need_cargo() {

@@ -152,6 +152,7 @@ check "libraries of bots" bots
 check "documentation tests" cargo test --quiet --doc --locked
 
 step "tests"
+(need_pinentry) || say "SKIPPED: nobody is asked, since pinentry-curses cannot be had"
 (need_chromium) || say "SKIPPED: the report is not looked at, since Chromium cannot be had"
 tests=0
 if (need_cargo_tool cargo-nextest 0.9.143); then
