@@ -150,6 +150,24 @@ need_bots() {
     cp "$wanted" "$folder/installed"
 }
 
+# need_programs: bots that are programs, at the versions of scripts/programs-requirements.txt, into .cache/programs: freqtrade
+# from wheels; and of hummingbot what is Python, since its parts in Cython take long to compile and sign nothing.
+need_programs() {
+    local folder=$root/.cache/programs wanted=$root/scripts/programs-requirements.txt python
+    ! cmp -s "$wanted" "$folder/installed" || return 0
+    python=$(command -v python3.11 || command -v python3) || return
+    say "Installing freqtrade and hummingbot into ${folder#"$root"/} (once; takes some minutes)"
+    "$python" -m venv --clear "$folder" || return
+    # One small package comes without a wheel.
+    grep -v '^hummingbot=' "$wanted" >"$folder/wheels" &&
+        "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: --no-binary sdnotify -r "$folder/wheels" || return
+    mkdir -p "$folder/no-cython/Cython" && : >"$folder/no-cython/Cython/__init__.py" &&
+        say 'def cythonize(*_, **__): return []' >"$folder/no-cython/Cython/Build.py" &&
+        PYTHONPATH=$folder/no-cython "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+            --no-binary hummingbot "$(grep '^hummingbot=' "$wanted")" || return
+    cp "$wanted" "$folder/installed"
+}
+
 # Where cargo puts what it builds with a profile.
 built() {
     local folder=$1

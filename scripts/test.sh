@@ -117,6 +117,13 @@ bench() {
     }
 }
 
+programs() {
+    (need_programs) >"$scratch/programs" 2>&1 && return
+    tail -n 20 "$scratch/programs"
+    say "SKIPPED: freqtrade and hummingbot cannot be had, so neither is started; what needs them says so"
+    return "$skipped"
+}
+
 # Some calls of each exchange; scripts/bots.py tries all.
 bots() {
     if ! (need_bots); then
@@ -149,6 +156,7 @@ check "benchmark" bench
 check "fuzzing" fuzz
 check "tokens" tokens
 check "libraries of bots" bots
+check "programs of bots" programs
 check "documentation tests" cargo test --quiet --doc --locked
 
 step "tests"

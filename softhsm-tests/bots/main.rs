@@ -6,6 +6,8 @@
 mod bench;
 
 mod examples;
+mod exchange;
+mod freqtrade;
 mod hook;
 mod libraries;
 mod memory;
@@ -63,6 +65,16 @@ pub fn libraries() -> Option<PathBuf> {
         return Some(folder.join("bin/python"));
     }
     eprintln!("SKIPPED: the libraries of bots are not installed (scripts/test.sh installs them)");
+    None
+}
+
+/// The folder with freqtrade and hummingbot; none, with a line on stderr, where they are not installed.
+pub fn programs() -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/programs");
+    if folder.join("installed").exists() {
+        return Some(folder);
+    }
+    eprintln!("SKIPPED: freqtrade and hummingbot are not installed (scripts/test.sh installs them)");
     None
 }
 
