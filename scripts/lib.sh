@@ -129,7 +129,7 @@ need_yubikit() {
     say "$1" >"$folder/version"
 }
 
-# need_bots: the libraries that bots use, from PyPI into .cache/bots and from npm into .cache/bots-js, at the versions of scripts/bots-requirements.txt.
+# need_bots: the libraries that bots use, from PyPI into .cache/bots, at the versions of scripts/bots-requirements.txt.
 # They ask for versions of one another that cannot be had together, so that all are named there. Two of them have the name
 # of another's module, and stand apart.
 need_bots() {
@@ -144,10 +144,19 @@ need_bots() {
     "$folder/bin/pip" install --quiet --no-deps --no-build-isolation -r "$wanted" || return
     "$folder/bin/pip" install --quiet --no-deps --target "$folder/apart/binance-connector" binance-connector==3.13.0 || return
     "$folder/bin/pip" install --quiet --no-deps --target "$folder/apart/python-kucoin" python-kucoin==2.2.0 || return
-    have node || need_packages nodejs npm
-    mkdir -p "$root/.cache/bots-js" && (cd "$root/.cache/bots-js" && say '{"private":true}' >package.json &&
-        npm install --silent --no-audit --no-fund --ignore-scripts ccxt@4.5.84) || return
     cp "$wanted" "$folder/installed"
+}
+
+# need_bots_js: ccxt for Node, and what checks the types of clients/js, from npm into .cache/bots-js.
+need_bots_js() {
+    local folder=$root/.cache/bots-js wanted="ccxt@4.5.84 typescript@7.0.2 @types/node@26.6.6"
+    { have node && have npm; } || need_packages nodejs npm
+    [ "$(cat "$folder/installed" 2>/dev/null)" != "$wanted" ] || return 0
+    say "Installing the libraries of bots in Node into ${folder#"$root"/} (once)"
+    # shellcheck disable=SC2086  # one word a package
+    mkdir -p "$folder" && (cd "$folder" && say '{"private":true}' >package.json &&
+        npm install --silent --no-audit --no-fund --ignore-scripts $wanted) || return
+    say "$wanted" >"$folder/installed"
 }
 
 # need_programs: bots that are programs, at the versions of scripts/programs-requirements.txt, into .cache/programs: freqtrade

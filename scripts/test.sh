@@ -126,11 +126,12 @@ programs() {
 
 # Some calls of each exchange; scripts/bots.py tries all.
 bots() {
-    if ! (need_bots); then
+    if ! (need_bots && need_bots_js); then
         say "SKIPPED: the libraries of bots cannot be had"
         return "$skipped"
     fi
     if ! .cache/bots/bin/mypy --config-file clients/python/pyproject.toml clients/python/src/hsmsign >"$scratch/bots" 2>&1 ||
+        ! .cache/bots-js/node_modules/.bin/tsc --project clients/js/tests >"$scratch/bots" 2>&1 ||
         ! scripts/bots.py "$(built dev)/hsmsign" --sample 4 --check >"$scratch/bots" 2>&1; then
         tail -n 40 "$scratch/bots"
         return 1

@@ -11,6 +11,7 @@ mod freqtrade;
 mod hook;
 mod libraries;
 mod memory;
+mod node;
 mod package;
 mod run;
 
@@ -76,6 +77,18 @@ pub fn programs() -> Option<PathBuf> {
     }
     eprintln!("SKIPPED: freqtrade and hummingbot are not installed (scripts/test.sh installs them)");
     None
+}
+
+/// Whether a program is there; where not, a line on stderr says what is left out.
+pub fn have(program: &str) -> bool {
+    let there = Command::new(program)
+        .arg(if program == "go" { "version" } else { "--version" })
+        .output()
+        .is_ok();
+    if !there {
+        eprintln!("SKIPPED: {program} is not installed");
+    }
+    there
 }
 
 /// What stands for a key.
