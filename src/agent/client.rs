@@ -38,6 +38,11 @@ fn no_member(path: &Path) -> Error {
     .fix("its administrator adds the user to the group of bots, as in: usermod -aG hsmsign-bots USER; then log in again")
 }
 
+/// After how long an answer is slow.
+const SLOW: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 300_000_000,
+};
 /// An agent that signs for a sender. Each time it is connected to anew, since it may have been restarted while the sender
 /// waited.
 #[derive(Debug)]
@@ -69,13 +74,21 @@ impl Signs for ByAgent {
 }
 
 /// A connection to an agent.
-#[derive(Debug)]
 pub struct Client {
     stream: BufReader<UnixStream>,
+    when_slow: Option<Box<dyn Fn()>>,
     /// Where it is.
     pub path: PathBuf,
     /// Whether the environment says that it is the one to be used.
     pub told: bool,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -98,6 +111,7 @@ impl Client {
     fn at(path: &Path) -> std::io::Result<Self> {
         Ok(Self {
             stream: BufReader::new(UnixStream::connect(path)?),
+            when_slow: None,
             path: path.to_owned(),
             told: false,
         })
@@ -136,6 +150,11 @@ impl Client {
         places.into_iter().find(denied).map(|path| no_member(&path))
     }
 
+    /// What to do, once, while an answer takes longer than 0.3 s: its token may be waiting for a touch.
+    pub fn when_slow(&mut self, tell: Box<dyn Fn()>) {
+        self.when_slow = Some(tell);
+    }
+
     /// Sends a line and waits for its answer.
     ///
     /// # Errors
@@ -155,6 +174,12 @@ impl Client {
         };
         wire::send_all(self.stream.get_mut(), format!("{line}\n").as_bytes(), fds)
             .map_err(|error| gone(error.into()))?;
+        if let Some(tell) = self.when_slow.take() {
+            let mut ready = [PollFd::new(self.stream.get_ref(), PollFlags::IN)];
+            if poll(&mut ready, Some(&SLOW)) == Ok(0) {
+                tell();
+            }
+        }
         let mut answer = String::new();
         self.stream.read_line(&mut answer).map_err(gone)?;
         if answer.pop() != Some('\n') {

@@ -1,7 +1,8 @@
 use std::process::ExitCode;
 
 use hsmsign::{
-    enrol::{RAW_CONSENT, public_text},
+    config::Config,
+    enrol::{RAW_CONSENT, attested, public_text},
     error::Result,
     exchange::Catalogue,
     keyring::{Allow, KeyName, Keyring as _, Pair, Record},
@@ -36,15 +37,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let around = Around::find()?;
     let record = around.keyring().get(&args.key)?;
-    let catalogue = around.catalogue();
+    // A key is shown though config.toml is broken.
+    let (catalogue, config) = (around.catalogue(), around.config().unwrap_or_default());
     if args.json {
-        return output::json(&facts(&record, &catalogue));
+        return output::json(&facts(&record, &catalogue, &config));
     }
     let mut text = format!(
         "{}\n  exchange   {}\n  algorithm  {}\n",
         record.name, record.exchange, record.algorithm
     );
-    text.push_str(&pair(&record, &record.current, &catalogue));
+    text.push_str(&pair(&record, &record.current, &catalogue, &config));
     if let Some(url) = &record.base_url {
         text.push_str(&format!("  base-url   {url}\n"));
     }
@@ -61,11 +63,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     text.push_str(&format!("  allowed    {allowed}\n"));
     if let Some(previous) = &record.previous {
         text.push_str("the pair before the last rotation, kept until --commit:\n");
-        text.push_str(&pair(&record, previous, &catalogue));
+        text.push_str(&pair(&record, previous, &catalogue, &config));
     }
     if let Some(next) = &record.next {
         text.push_str("a new key that is not in force yet:\n");
-        text.push_str(&pair(&record, next, &catalogue));
+        text.push_str(&pair(&record, next, &catalogue, &config));
     }
     for note in notes(&record) {
         output::warn(&note);
@@ -135,7 +137,7 @@ fn clock_line(offset_ms: i64) -> String {
     format!("  clock      the exchange's, {by} ms {way} this machine's\n")
 }
 
-fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue) -> String {
+fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue, config: &Config) -> String {
     let mut text = format!(
         "  API key    {}\n  since      {}\n",
         pair.api_key.as_deref().unwrap_or("none yet"),
@@ -169,6 +171,9 @@ fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue) -> String {
                 text.push_str("; made on the token");
             }
             text.push('\n');
+        }
+        if let Some(attested) = attested(config, copy) {
+            text.push_str(&format!("    attestation {attested}\n"));
         }
     }
     if let Some(public) = public_text(catalogue, record, pair) {
@@ -212,7 +217,7 @@ pub fn waiting(name: &KeyName) -> String {
 }
 
 /// A key for programs, as `list --json` and `show --json` give it.
-pub fn facts(record: &Record, catalogue: &Catalogue) -> Value {
+pub fn facts(record: &Record, catalogue: &Catalogue, config: &Config) -> Value {
     let pair = |pair: &Pair| {
         let copies: Vec<_> = pair
             .copies
@@ -226,7 +231,10 @@ pub fn facts(record: &Record, catalogue: &Catalogue) -> Value {
                         (slot.clone(), json!({"id": id.to_string(), "hardening": material.hardening, "rung": material.rung, "attestation": material.attestation}))
                     })
                     .collect();
-                json!({"token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "leaks": copy.leaks, "objects": objects})
+                json!({
+                    "token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "leaks": copy.leaks, "objects": objects,
+                    "attested": attested(config, copy),
+                })
             })
             .collect();
         json!({

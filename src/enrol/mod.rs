@@ -1,6 +1,7 @@
 //! The road of a secret: in, proved, and never back. Import, rotation, removal, and the sweep after a crash.
 
 mod attack;
+mod attested;
 mod import;
 mod line;
 mod place;
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use attack::Attacked;
+pub use attested::attested;
 pub use import::RAW_CONSENT;
 pub use line::ImportLine;
 pub use plan::{NewKey, Plan};
@@ -75,6 +77,8 @@ pub struct Enrolled {
     pub record: Record,
     /// Its public key as the exchange's page wants it pasted, where it has one.
     pub public_key: Option<String>,
+    /// Who vouches that it was made on its YubiKey, in words; `none` where nobody does, and nothing on other tokens.
+    pub attested: Option<String>,
     /// What the owner should know of it.
     pub warnings: Vec<String>,
 }
