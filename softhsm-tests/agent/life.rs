@@ -1,5 +1,7 @@
 //! Starting, ending, locking, unlocking, reloading.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use rustix::process::Signal;
 
 use crate::{
@@ -29,7 +31,7 @@ fn it_starts_in_the_background_and_stops() {
 #[test]
 fn a_start_behind_a_stop_always_finds_the_place_free() {
     let Some(place) = Place::with_kraken() else { return };
-    for _ in 0..rounds(15) {
+    for _ in 0..rounds(6) {
         let done = place.run(&["agent", "start"], "");
         assert!(
             done.code == 0 && done.stderr.contains("the agent runs"),
@@ -62,6 +64,76 @@ fn a_stop_waits_for_an_agent_whose_token_hangs() {
     place.ok(&["agent", "stop"]);
     assert!(!is_alive(pid) && !is_alive(worker));
     assert!(!agent.socket().exists());
+}
+
+/// A path of this many bytes for a socket, in a folder that is there.
+fn socket_of_length(place: &Place, length: usize) -> String {
+    let folder = place.path().join("run");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let folder = format!("{}/", folder.display());
+    format!("{folder}{}", "s".repeat(length - folder.len()))
+}
+
+#[test]
+fn a_path_that_no_socket_can_have_is_told_as_that_and_the_longest_serves() {
+    let Some(mut place) = Place::with_kraken() else {
+        return;
+    };
+    let longest = socket_of_length(&place, 107);
+    let longer = format!("{longest}s");
+    for args in [
+        &["agent", "--socket", &longer][..],
+        &["agent", "start", "--socket", &longer],
+    ] {
+        place.refused(args, "", 5, "of 108 bytes, and that of a socket has at most 107");
+    }
+    place.set(("HSMSIGN_SOCKET".into(), longer));
+    for args in [
+        &["agent", "start"][..],
+        &["agent", "status"],
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+    ] {
+        place.refused(args, "", 5, "set HSMSIGN_SOCKET to a shorter one");
+    }
+    place.set(("HSMSIGN_SOCKET".into(), longest));
+    place.ok(&["agent", "start"]);
+    place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+    place.ok(&["agent", "stop"]);
+}
+
+#[test]
+fn paths_with_blanks_and_relative_ones_mean_the_same_to_agent_and_commands() {
+    let Some(place) = Place::with_kraken() else { return };
+    std::os::unix::fs::symlink(place.path(), place.path().join("a folder")).unwrap();
+    for (home, socket) in [
+        ("a folder/home", "a folder/home/an agent.sock"),
+        ("./a folder/home", ""),
+    ] {
+        let run = |args: &[&str]| {
+            let mut command = place.command(args);
+            command.env("HSMSIGN_HOME", home).env("HSMSIGN_SOCKET", socket);
+            let done = command.output().unwrap();
+            assert!(done.status.success(), "{args:?}: {done:?}");
+        };
+        run(&["agent", "start"]);
+        run(&["agent", "status"]);
+        run(&["sign", "kraken", "POST", "/0/private/Balance"]);
+        run(&["agent", "stop"]);
+    }
+}
+
+#[test]
+fn a_socket_that_nobody_listens_on_is_replaced_and_what_is_no_socket_is_left_alone() {
+    let Some(place) = Place::with_kraken() else { return };
+    let socket = place.home().join("agent.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    place.ok(&["agent", "start"]);
+    place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+    place.ok(&["agent", "stop"]);
+    std::fs::write(&socket, "a note").unwrap();
+    place.refused(&["agent"], "", 5, "is there, and is no socket");
+    assert_eq!(std::fs::read_to_string(&socket).unwrap(), "a note");
 }
 
 #[test]

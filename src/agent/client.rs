@@ -99,6 +99,9 @@ impl Client {
     pub fn find() -> Result<Option<Self>> {
         let (places, told) = socket::places();
         for path in places {
+            if told {
+                socket::fits(&path)?;
+            }
             match Self::at(&path) {
                 Ok(client) => return Ok(Some(Self { told, ..client })),
                 Err(error) if told => return Err(Self::nobody(&path, &error)),

@@ -24,6 +24,25 @@ fn variable(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// The longest path that a socket can have, in bytes: unix(7), without the NUL behind it.
+const LONGEST: usize = 107;
+
+/// Refuses a path that no socket can have.
+///
+/// # Errors
+/// `bad-input`, with what to do.
+pub fn fits(path: &Path) -> Result<()> {
+    let length = path.as_os_str().len();
+    if length <= LONGEST {
+        return Ok(());
+    }
+    Err(bad_input(format!(
+        "the agent's socket {} has a path of {length} bytes, and that of a socket has at most {LONGEST}",
+        path.display()
+    ))
+    .fix("set HSMSIGN_SOCKET to a shorter one, in a folder of your own"))
+}
+
 /// Where an agent of this user puts its socket: `HSMSIGN_SOCKET`, else `$HSMSIGN_HOME/agent.sock`, else
 /// `$XDG_RUNTIME_DIR/hsmsign/agent.sock`, else `/run/hsmsign/agent.sock`.
 ///
@@ -67,6 +86,7 @@ impl Listening {
     /// # Errors
     /// When another agent listens there, or the folder is open to others.
     pub fn at(path: &Path, group: Option<u32>) -> Result<Self> {
+        fits(path)?;
         let folder = path
             .parent()
             .ok_or_else(|| bad_input(format!("{} is no place for a socket", path.display())))?;
@@ -86,7 +106,8 @@ impl Listening {
         }
         check_folder(folder)?;
         clear(path)?;
-        let beside = folder.join(format!(".agent.sock.{}", std::process::id()));
+        // A short name: it must fit where the socket's own does.
+        let beside = folder.join(format!(".{:x}", std::process::id()));
         let _ = fs::remove_file(&beside);
         let cannot =
             |error: std::io::Error| failed(format!("the socket {} cannot be made: {error}", path.display()));

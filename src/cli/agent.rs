@@ -16,7 +16,7 @@ use hsmsign::{
         worker,
     },
     config::Config,
-    error::{Code, Error, Result, failed},
+    error::{Code, Error, Result, bad_input, failed},
     home::Home,
     json::Json,
     request::Answer,
@@ -190,11 +190,24 @@ fn start(options: &Serve) -> Result<ExitCode> {
         output::aside(&format!("an agent listens at {} already", client.path.display()));
         return lock::unlock_needed();
     }
+    let socket = options
+        .socket
+        .clone()
+        .map_or_else(socket::usual, Ok::<_, Error>)?;
+    // It goes on in another folder, where a relative path would mean another file.
+    let socket = std::path::absolute(&socket)
+        .map_err(|error| bad_input(format!("the agent's socket has no usable path: {error}")))?;
+    socket::fits(&socket)?;
     let log = log(&around.home)?;
     let mut command = Command::new("/proc/self/exe");
     command.arg0("hsmsign").args(["agent", "--detached"]);
-    if let Some(socket) = &options.socket {
-        command.arg("--socket").arg(socket);
+    command.arg("--socket").arg(&socket);
+    for folder in ["HSMSIGN_HOME", "HOME"] {
+        if let Some(path) = std::env::var_os(folder).filter(|path| !path.is_empty())
+            && let Ok(path) = std::path::absolute(path)
+        {
+            command.env(folder, path);
+        }
     }
     if let Some(group) = &options.group {
         command.arg("--group").arg(group);
