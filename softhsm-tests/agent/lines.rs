@@ -1,10 +1,14 @@
 //! Lines that are not as they should be, and clients that are not.
 
-use std::{io::Write as _, time::Instant};
+use std::{
+    io::Write as _,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use crate::{
     bench::{Place, random::Random},
-    running::{BALANCE, Running},
+    running::{BALANCE, Running, until},
 };
 
 #[test]
