@@ -328,6 +328,31 @@ int main(int count, char **words) {
 "#;
 
 #[test]
+fn the_command_line_needs_the_socket_and_no_folder() {
+    let Some(people) = People::with_agent() else {
+        return;
+    };
+    // No home, and none that may be looked into.
+    for arguments in [
+        &["list"][..],
+        &["show", "kraken"],
+        &["agent", "status"],
+        &["policy", "check", "kraken", "POST", "/0/private/Balance"],
+        &["sign", "kraken", "POST", "/0/private/Balance", "--explain"],
+        &["send", "kraken", "POST", "/0/private/Balance", "--dry-run"],
+        &["doctor"],
+    ] {
+        let mut command = people.command(BOT, &people.path("hsmsign"), arguments);
+        let done = command.env_remove("HOME").current_dir("/").output().unwrap();
+        assert!(done.status.success(), "{arguments:?}: {done:?}");
+    }
+    let policy = ["policy", "check", "kraken", "POST", "/0/private/Withdraw"];
+    let mut command = people.command(BOT, &people.path("hsmsign"), &policy);
+    let done = command.env_remove("HOME").output().unwrap();
+    assert_eq!(done.status.code(), Some(3), "{done:?}");
+}
+
+#[test]
 fn a_bot_in_a_container_that_has_only_the_socket_signs() {
     let Some(people) = People::with_agent() else {
         return;

@@ -145,7 +145,6 @@ pub fn switch_all(on: bool) -> Result<ExitCode> {
 }
 
 fn check(args: CheckArgs) -> Result<ExitCode> {
-    let around = Around::find()?;
     let key = args.key.clone();
     let request = if args.method == "WS" {
         Request {
@@ -160,7 +159,7 @@ fn check(args: CheckArgs) -> Result<ExitCode> {
     let judged = match check_by_agent(&request) {
         Some(judged) => judged,
         None => {
-            let signer = around.signer()?;
+            let signer = Around::find()?.signer()?;
             let judged = signer.judge(&request, &Caller::this_process());
             super::tell_troubles(signer.policies(), &key);
             judged
