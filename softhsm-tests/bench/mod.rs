@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod compile;
+pub mod people;
 pub mod random;
 
 use std::{
