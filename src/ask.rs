@@ -41,6 +41,16 @@ pub trait Ask: Send + Sync {
     fn line(&self, prompt: &str) -> Result<String>;
     /// Tells them something while they wait.
     fn tell(&self, text: &str);
+    /// That nobody is there to give `what` of a token, which `field` of `config.toml` could name a source for.
+    fn nobody(&self, token: &str, what: &str, field: &str) -> Error {
+        Error::new(
+            Code::TokenLocked,
+            format!("its {what} is needed, and there is no terminal to ask at"),
+        )
+        .fix(format!(
+            "set {field} for [token.{token}] in config.toml to file:PATH, fd:N or credential:NAME"
+        ))
+    }
 }
 
 /// What came of asking a person whether something may be signed.

@@ -154,6 +154,9 @@ pub struct TokenConfig {
     /// Where the PIN of a YubiKey's PIV applet comes from, where that is not pin-source.
     #[serde(default)]
     pub piv_pin_source: Option<String>,
+    /// A file of certificates in PEM whose roots may vouch for keys made on a YubiKey, beside Yubico's own.
+    #[serde(default)]
+    pub attestation_roots: Option<PathBuf>,
     /// Whether processes take turns at opening it; where not said, what is known of the module decides.
     #[serde(default)]
     pub process_lock: Option<bool>,
@@ -341,6 +344,13 @@ pub fn add_token(home: &Home, name: &str, token: &TokenConfig) -> Result<()> {
         put("module-args", token.module_args.clone());
         put("pin-source", token.pin_source.clone());
         put("piv-pin-source", token.piv_pin_source.clone());
+        put(
+            "attestation-roots",
+            token
+                .attestation_roots
+                .as_ref()
+                .map(|file| file.display().to_string()),
+        );
         if let Some(lock) = token.process_lock {
             table["process-lock"] = value(lock);
         }

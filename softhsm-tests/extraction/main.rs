@@ -273,8 +273,12 @@ fn a_stream_is_signed_whole(user: &User, _: &str) {
 }
 
 /// Killed at any moment, a change of keys is finished or undone at the next start.
-fn a_killed_change_is_whole_or_nothing(user: &User, _: &str) {
-    faults::killed(user);
+fn a_killed_change_is_whole_or_nothing(user: &User, token: &str) {
+    faults::killed(user, || {
+        if token == "opencryptoki" {
+            opencryptoki::revive();
+        }
+    });
 }
 
 /// A module that rewrites its token at every login, and was killed meanwhile, is given back what it had.

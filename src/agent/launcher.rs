@@ -27,10 +27,6 @@ pub struct Program {
     pub worker: Vec<OsString>,
 }
 
-/// How the C library's allocator is set for the worker's module, which it reads at a program's start alone. SoftHSM makes
-/// and frees a few hundred small blocks a signature; the seven of each size that are kept at hand by default make it a
-/// tenth slower.
-const ALLOCATOR: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=200");
 /// How often ended workers are collected.
 const COLLECT: Timespec = Timespec {
     tv_sec: 1,
@@ -127,16 +123,13 @@ fn start(
         Ok(pair) => pair,
         Err(error) => return told(format!("failed {}\n", error.message()), &[]),
     };
-    let mut command = Command::new(&program.program);
-    command
+    let child = Command::new(&program.program)
         .args(&program.worker)
         .arg(token)
         .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null());
-    if std::env::var_os(ALLOCATOR.0).is_none() {
-        command.env(ALLOCATOR.0, ALLOCATOR.1);
-    }
-    match command.spawn() {
+        .stdout(Stdio::null())
+        .spawn();
+    match child {
         Ok(child) => {
             let pid = child.id();
             workers.insert(pid, child);

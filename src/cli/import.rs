@@ -263,12 +263,17 @@ pub fn deed(enrolled: &Enrolled, deed: &str) -> String {
             format!("  on token {}{kind}: {hardening}", copy.token)
         })
         .collect();
+    let attested = enrolled
+        .attested
+        .as_ref()
+        .map(|attested| format!("\n  attestation: {attested}"));
     format!(
-        "{deed} {} ({}, {}), proved by a signature on the token\n{}",
+        "{deed} {} ({}, {}), proved by a signature on the token\n{}{}",
         record.name,
         record.exchange,
         record.algorithm,
-        copies.join("\n")
+        copies.join("\n"),
+        attested.unwrap_or_default()
     )
 }
 
@@ -300,6 +305,9 @@ pub fn answer(enrolled: &Enrolled) -> String {
     if let Some(public) = &enrolled.public_key {
         answer["api_key"] = json!(record.current.api_key);
         answer["public_key"] = json!(public);
+    }
+    if let Some(attested) = &enrolled.attested {
+        answer["attested"] = json!(attested);
     }
     answer.to_string()
 }

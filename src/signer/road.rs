@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::ReadyKey;
+use super::{
+    ReadyKey,
+    ready::{no_exchange, prepare},
+};
 use crate::{
     algorithm::Algorithm,
     ask::Agreed,
@@ -127,10 +130,15 @@ impl Road {
         request: &Request,
         passphrase: impl FnOnce(&Record) -> Result<Secret>,
     ) -> Result<Arc<ReadyKey>> {
-        let name = request.key.as_ref().ok_or_else(|| {
-            bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
-        })?;
-        self.ready(name, passphrase)
+        self.ready(name_of(request)?, passphrase)
+    }
+
+    /// The record of the key that a request names.
+    ///
+    /// # Errors
+    /// When it names none, or there is no such key.
+    pub fn record_of(&self, request: &Request) -> Result<Record> {
+        self.keyring.get(name_of(request)?)
     }
 
     /// A key with what its signatures need; read again where its record changed. Its passphrase, where the exchange wants
@@ -183,12 +191,11 @@ impl Road {
         key: &'k ReadyKey,
         request: &Request,
         caller: &Caller,
-        clock: Offset,
         lease: &mut Lease<'_>,
     ) -> Result<Composed<'k>> {
         self.log.check()?;
         let mut entry = Box::new(entry(What::Sign, key, caller));
-        let composed = self.compose_noting(key, request, caller, clock, lease, &mut entry);
+        let composed = self.compose_noting(key, request, caller, lease, &mut entry);
         match composed {
             Ok(Some(composed)) => Ok(composed.with_note(entry)),
             Ok(None) => Err(Error::new(Code::Denied, "a person is being asked")),
@@ -205,7 +212,6 @@ impl Road {
         key: &'k ReadyKey,
         request: &Request,
         caller: &Caller,
-        clock: Offset,
         lease: &mut Lease<'_>,
         entry: &mut Entry,
     ) -> Result<Option<Composed<'k>>> {
@@ -222,19 +228,20 @@ impl Road {
         entry.method.clone_from(&prepared.endpoint().method);
         entry.path = cut(&prepared.endpoint().path, 300);
         entry.parameters = prepared.parameters_text().map(String::into_bytes);
-        let mut verdict = self.decide(key, Asked::Request(&prepared), caller, Mode::Sign)?;
+        let mut verdict = self.decide(&key.record, Asked::Request(&prepared), caller, Mode::Sign)?;
         if let Some(rule) = &verdict.confirm {
             if !self.ask(key, rule, &prepared, caller)? {
                 return Ok(None);
             }
             // While they thought, a count may have been used up, a policy changed, the switch pulled.
-            verdict = self.decide(key, Asked::Request(&prepared), caller, Mode::Agreed)?;
+            verdict = self.decide(&key.record, Asked::Request(&prepared), caller, Mode::Agreed)?;
         }
         entry.rules = verdict.rules;
         entry.fields = verdict.fields;
         for (_, value) in &mut entry.fields {
             *value = cut(value, 100);
         }
+        let clock = request.offset.unwrap_or(key.record.offset_ms);
         let stamps = stamps(name, &prepared, clock, lease)?;
         prepared.compose(&key.credentials, &stamps).map(Some)
     }
@@ -273,22 +280,32 @@ impl Road {
             .scheme
             .as_ref()
             .and_then(|scheme| scheme.raw_moves_money(message));
-        self.decide(key, Asked::Raw(moves_money.as_deref()), caller, Mode::Sign)
+        self.decide(
+            &key.record,
+            Asked::Raw(moves_money.as_deref()),
+            caller,
+            Mode::Sign,
+        )
     }
 
-    /// Which rules decide about a request, without counting or signing it.
+    /// Which rules decide about a request, without counting or signing it. No token is asked.
     ///
     /// # Errors
     /// As [`Road::compose`].
-    pub fn judge(&self, key: &ReadyKey, request: &Request, caller: &Caller) -> Result<Verdict> {
-        let prepared = key.prepare(request)?;
-        self.decide(key, Asked::Request(&prepared), caller, Mode::Look)
+    pub fn judge(&self, request: &Request, caller: &Caller) -> Result<Verdict> {
+        let record = self.record_of(request)?;
+        if record.exchange == crate::enrol::GENERIC {
+            return Err(no_exchange(&record));
+        }
+        let scheme = self.catalogue.get(&record.exchange)?;
+        let prepared = prepare(&record, &scheme, request)?;
+        self.decide(&record, Asked::Request(&prepared), caller, Mode::Look)
     }
 
-    fn decide(&self, key: &ReadyKey, what: Asked<'_>, caller: &Caller, mode: Mode) -> Result<Verdict> {
+    fn decide(&self, record: &Record, what: Asked<'_>, caller: &Caller, mode: Mode) -> Result<Verdict> {
         let question = Question {
-            key: &key.record.name,
-            allow: &key.record.allow,
+            key: &record.name,
+            allow: &record.allow,
             caller,
             what,
             now: nonce::now(),
@@ -296,7 +313,7 @@ impl Road {
         };
         let decided = self.policies.decide(&question, mode);
         for change in self.policies.take_changes() {
-            let entry = Entry::new(What::Policy, caller, key.record.name.as_str(), clock::now());
+            let entry = Entry::new(What::Policy, caller, record.name.as_str(), clock::now());
             self.log.record(entry.detail(change));
         }
         decided
@@ -321,7 +338,10 @@ impl Road {
             || "a program".to_owned(),
             |path| policy::plain(&path.to_string_lossy()),
         );
-        let exchange = key.scheme()?.name();
+        let exchange = key
+            .scheme
+            .as_ref()
+            .map_or(key.record.exchange.as_str(), |scheme| scheme.name());
         let request = policy::told(subject).map_err(within)?;
         let question = format!(
             "{program} (process {}, uid {}) asks to sign with the key {name}, at {exchange}:\n{request}",
@@ -340,6 +360,12 @@ impl Road {
             ),
         }
     }
+}
+
+fn name_of(request: &Request) -> Result<&KeyName> {
+    request.key.as_ref().ok_or_else(|| {
+        bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
+    })
 }
 
 /// The path of what is no request, without its query; of a URL without the name and password that may stand in it.

@@ -4,8 +4,10 @@ mod clients;
 mod files;
 mod flights;
 mod intake;
+mod looks;
 mod metrics;
 mod ops;
+mod parked;
 mod poll;
 mod questions;
 mod reload;
@@ -29,6 +31,7 @@ use self::{
     clients::Client,
     files::{connections_by_files, raise_files, spare},
     flights::Flights,
+    parked::Parked,
     poll::{Interest, Poll, Ready, Source},
     questions::Questions,
     scrape::Scrape,
@@ -127,6 +130,7 @@ struct Front {
     generation: u32,
     workers: Vec<Worker>,
     flights: Flights,
+    parked: Parked,
     questions: Questions,
     road: Road,
     /// Passphrases that were fetched for requests that wait for them.
@@ -215,6 +219,7 @@ impl Front {
             generation: 0,
             workers,
             flights: Flights::default(),
+            parked: Parked::default(),
             passphrases: HashMap::new(),
             touched: Vec::new(),
             again: Vec::new(),
@@ -239,6 +244,8 @@ impl Front {
                 Duration::ZERO
             } else if self.unsettled {
                 SETTLE
+            } else if self.parked.len() > 0 {
+                parked::AGAIN
             } else {
                 TICK
             };
@@ -259,9 +266,8 @@ impl Front {
                     }
                 }
             }
-            for index in std::mem::take(&mut self.again) {
-                self.take_lines(index);
-            }
+            self.take_turns();
+            self.take_up_parked();
             self.look_at_clocks();
             self.flush();
             if idle && std::mem::take(&mut self.unsettled) {
@@ -280,6 +286,7 @@ impl Front {
                 for worker in &mut self.workers {
                     worker.stop(&self.launcher);
                 }
+                self.launcher.end();
                 if let Err(error) = self.road.log().flush() {
                     eprintln!("hsmsign agent: {error}");
                 }
@@ -361,7 +368,7 @@ impl Front {
                 continue;
             }
             let wanted = Interest {
-                read: client.has_room() && !client.ended && !stopping,
+                read: client.has_room() && !client.waits && !client.ended && !stopping,
                 write: client.has_unsent(),
             };
             if wanted != client.interest {

@@ -53,7 +53,7 @@ impl Front {
         flight.told = true;
         let id = self.flights.put(flight);
         let now = self.now;
-        self.workers[number].ask(id, &Ask::Open { pin: false }, Vec::new(), now);
+        self.workers[number].ask(id, &Ask::Open { given: None }, Vec::new(), now);
     }
 
     /// Looks whether tokens that were missed are back.
