@@ -1,11 +1,8 @@
 //! A user's place for the command line: folders of its own, the real binary, a real SoftHSM token.
 #![allow(dead_code, clippy::unwrap_used)]
 
-<<<<<<< HEAD
-pub mod people;
-=======
 pub mod compile;
->>>>>>> fuz
+pub mod people;
 pub mod random;
 
 use std::{

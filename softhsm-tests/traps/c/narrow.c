@@ -9,12 +9,8 @@
  *
  * Where NARROW_DIE is set the process is killed when a key is stored, before it hears of it.
  */
-<<<<<<< HEAD
-#include <dlfcn.h>
 #include <signal.h>
 #include <stdlib.h>
-=======
->>>>>>> fuz
 #include <string.h>
 #include <unistd.h>
 
