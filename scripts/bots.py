@@ -37,10 +37,17 @@ CREDENTIALS = {
 # What ccxt wants of an exchange's credentials beyond their names.
 SPECIAL = {
     "coinbase": {"apiKey": "organizations/nobody/apiKeys/nobody"},
+    # The keys of Coinbase's own way cannot be used: ccxt fails before it signs.
+    "coinbaseinternational": {"apiKey": "example1", "secret": SECRET[:43]},
+    "hibachi": {"privateKey": base64.b64encode(hashlib.sha256(SECRET.encode()).digest()).decode(), "accountId": "1234"},
     "gemini": {"apiKey": "account-example"},
     "lbank": {"secret": SECRET[:32]},
     **{name: {"secret": LONG} for name in ("btcmarkets", "coinbaseexchange", "kraken", "krakenfutures")},
 }
+# Exchanges whose keys are another's.
+AS = {"coinbaseinternational": "deribit"}
+# Exchanges whose older interface signs with the same secret by another hash: a second key.
+OLDER = {"bithumb": "bithumb-legacy"}
 
 
 def base58(data):
@@ -63,10 +70,12 @@ def private_keys():
     edwards = ed25519.Ed25519PrivateKey.from_private_bytes(SEED)
     public = edwards.public_key().public_bytes(form.Encoding.Raw, form.PublicFormat.Raw)
     curve = ec.derive_private_key(int.from_bytes(SEED, "big") >> 1, ec.SECP256R1())
+    solana = {"privateKey": base58(SEED + public), "walletAddress": base58(public[::-1]), "options": {"agentAddress": base58(public)}}
     orderly = {"secret": "ed25519:" + base58(SEED), "apiKey": "ed25519:" + base58(public)}
     return {
         "backpack": {"secret": base64.b64encode(SEED).decode(), "apiKey": base64.b64encode(public).decode()},
         "coinbase": {"secret": pem(curve)},
+        "pacifica": solana,
         "revolutx": {"privateKey": pem(edwards)},
         "modetrade": orderly,
         "woofipro": orderly,
@@ -129,7 +138,7 @@ def calls(place, mode, secrets, out, hooked):
         script.write_text((ROOT / "clients" / "js" / "tests" / "ccxt_calls.mjs").read_text())
         command = ["node", script, keys, out]
     if hooked:
-        command = [place.program, "run", "--", *command]
+        command = [os.environ.get("RUNNER", place.program), "run", "--", *command]
     done = subprocess.run(command, env=place.environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"bots.py: {mode}: {done.stderr[-3000:]}")
@@ -138,7 +147,7 @@ def calls(place, mode, secrets, out, hooked):
 
 def generic(name, credentials, form, algorithm):
     """The line that imports a secret as a key of no exchange, in the form that the library makes of it."""
-    text = credentials["secret"]
+    text = credentials.get("secret") or credentials["privateKey"]
     made = {
         "text": text,
         "upper": text.upper(),
@@ -153,8 +162,8 @@ def import_all(place, plain, secrets):
     lines, private = [], private_keys()
     for name in plain:
         given = secrets[name]
-        line = {"exchange": name, "key": name, "secret": given.get("secret") or given.get("privateKey"), "api_key": given.get("apiKey"),
-                "passphrase": given.get("password"), "user_id": given.get("uid") or given.get("accountId"), "allow": ["raw", "withdrawals"]}  # fmt: skip
+        line = {"exchange": AS.get(name, name), "key": name, "secret": given.get("secret") or given.get("privateKey"), "api_key": given.get("apiKey"),
+                "passphrase": given.get("password"), "user_id": given.get("uid") or given.get("accountId") or given.get("walletAddress"), "allow": ["raw", "withdrawals"]}  # fmt: skip
         # Without one, what is asked is only whether hsmsign can sign for the exchange at all.
         line["secret"] = line["secret"] or SECRET
         if "BEGIN" in line["secret"]:
@@ -162,6 +171,8 @@ def import_all(place, plain, secrets):
         if name in private:
             line["allow"] = ["withdrawals"]
         lines.append({key: value for key, value in line.items() if value is not None})
+    for name, older in OLDER.items():
+        lines += [{**line, "exchange": older, "key": older} for line in lines if line["key"] == name]
     answers = place.import_keys(lines)
     again = []
     for line in lines:
@@ -222,28 +233,70 @@ def compare(plain, hooked):
     return table
 
 
-LIBRARIES = {
-    "python_binance": ("python-binance", "binance"),
-    "python_binance_async": ("python-binance, asyncio", "binance"),
-    "binance_connector": ("binance-connector", "binance"),
-    "binance_sdk_spot": ("binance-sdk-spot", "binance"),
-    "krakenex": ("krakenex", "kraken"),
-    "pybit": ("pybit", "bybit"),
-    "python_okx": ("python-okx", "okx"),
-    "kucoin_python": ("kucoin-python", "kucoin"),
-    "python_kucoin": ("python-kucoin", "kucoin"),
-    "kucoin_universal_sdk": ("kucoin-universal-sdk", "kucoin"),
-    "bitfinex_api_py": ("bitfinex-api-py", "bitfinex"),
-}
+# Function of clients/python/tests/libraries.py, library, and whose key.
+LIBRARIES = [
+    ("python_binance", "python-binance", "binance"),
+    ("python_binance_async", "python-binance, asyncio", "binance"),
+    ("python_binance_private_key", "python-binance, Ed25519", "binance-ed25519"),
+    ("python_binance_private_key", "python-binance, RSA", "binance-rsa2048"),
+    ("python_binance_private_key_async", "python-binance, asyncio, Ed25519", "binance-ed25519"),
+    ("binance_connector", "binance-connector", "binance"),
+    ("binance_sdk_spot", "binance-sdk-spot", "binance"),
+    ("krakenex", "krakenex", "kraken"),
+    ("pybit", "pybit", "bybit"),
+    ("pybit_private_key", "pybit, RSA", "bybit-rsa2048"),
+    ("coinbase_advanced_py", "coinbase-advanced-py, ES256", "coinbase"),
+    ("coinbase_advanced_py_socket", "coinbase-advanced-py, ES256, WebSocket", "coinbase"),
+    ("coinbase_advanced_py", "coinbase-advanced-py, Ed25519", "coinbase-ed25519"),
+    ("coinbase_advanced_py_socket", "coinbase-advanced-py, Ed25519, WebSocket", "coinbase-ed25519"),
+    ("python_okx", "python-okx", "okx"),
+    ("kucoin_python", "kucoin-python", "kucoin"),
+    ("python_kucoin", "python-kucoin", "kucoin"),
+    ("kucoin_universal_sdk", "kucoin-universal-sdk", "kucoin"),
+    ("bitfinex_api_py", "bitfinex-api-py", "bitfinex"),
+    ("ccxt_binance", "ccxt, Binance with Ed25519", "binance-ed25519"),
+    ("ccxt_binance", "ccxt, Binance with RSA", "binance-rsa2048"),
+    ("ccxt_bybit", "ccxt, Bybit with RSA", "bybit-rsa2048"),
+    ("ccxt_coinbase", "ccxt, Coinbase with Ed25519", "coinbase-ed25519"),
+]
+
+
+def with_private_keys(place, secrets):
+    """Keys for Ed25519 and RSA at exchanges whose usual ones are others; answers the secrets and their placeholders."""
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+    def pem(key):
+        return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()).decode()
+
+    edwards = ed25519.Ed25519PrivateKey.from_private_bytes(SEED)
+    both = base64.b64encode(SEED + edwards.public_key().public_bytes_raw()).decode()
+    big = pem(rsa.generate_private_key(65537, 2048))
+    made = {"binance-ed25519": pem(edwards), "binance-rsa2048": big, "bybit-rsa2048": big, "coinbase-ed25519": both}
+    lines = []
+    for name, secret in made.items():
+        exchange, algorithm = name.split("-")
+        lines.append({"exchange": exchange, "key": name, "algorithm": algorithm, "secret": secret, "api_key": api_key(name, secrets)})
+    for answer in place.import_keys(lines).values():
+        if not answer["ok"]:
+            raise SystemExit(f"bots.py: {answer}")
+    return made, {name: place.run("placeholder", name).stdout.strip() for name in made}
+
+
+def api_key(name, secrets):
+    return secrets[name.partition("-")[0]]["apiKey"]
 
 
 def libraries(place, secrets, stand_ins):
     """Of each other library, whether it sends the same with a placeholder."""
     rows = {}
-    for name, (shown, exchange) in LIBRARIES.items():
+    own, their_stand_ins = with_private_keys(place, secrets)
+    for function, shown, name in LIBRARIES:
+        secret = own.get(name) or secrets[name]["secret"]
+        stand_in = their_stand_ins.get(name) or stand_ins[name]["secret"]
         seen = []
-        for given, command in ((secrets, []), (stand_ins, [place.program, "run", "--"])):
-            script = [PYTHON, TESTS / "libraries.py", name, "example-key", given[exchange]["secret"]]
+        for given, command in ((secret, []), (stand_in, [os.environ.get("RUNNER", place.program), "run", "--"])):
+            script = [PYTHON, TESTS / "libraries.py", function, api_key(name, secrets), given]
             done = subprocess.run([*command, *script], env=place.environment, capture_output=True, text=True, check=False)
             seen.append(done.stdout or done.stderr[-300:])
         rows[shown] = "same" if seen[0] == seen[1] and seen[0].startswith("[") else seen[1]
@@ -257,20 +310,30 @@ def why_not(row, answer):
     return row["first"] or "ccxt signs none of its calls without a session that was opened before"
 
 
-def markdown(table, again, in_node, answers, others):
+def markdown(table, again, logins, in_node, answers, others):
     """The tables of docs/bots.md, as lines."""
     same = [name for name, row in table.items() if row["signed"] and row["same"] == row["signed"]]
     in_async = [name for name in same if again[name]["signed"] == again[name]["same"] == table[name]["signed"]]
     total = sum(table[name]["signed"] for name in same)
+    raw = total - sum(table[name]["whole"] for name in same)
+    signed = {name: row for name, row in logins.items() if row["signed"] and name in same}
+    right = [name for name, row in signed.items() if row["same"] == row["signed"]]
+    of_logins = sum(signed[name]["signed"] for name in right)
     nodes = [name for name, row in in_node.items() if row["signed"] and row["same"] == row["signed"]]
     calls_in_node = sum(in_node[name]["signed"] for name in nodes)
-    yield f"ccxt {CCXT} for Python: {len(same)} of {len(table)} exchanges, {total} calls; in async_support {len(in_async)}."
+    yield f"ccxt {CCXT} for Python: {len(same)} of {len(table)} exchanges, {total} calls, {raw} of them by raw MACs."
+    yield f"In async_support: {len(in_async)} exchanges, the same calls. In pro: {len(right)} of the {len(signed)} exchanges that sign"
+    yield f"for their WebSockets, {of_logins} logins and messages."
     yield f"ccxt {CCXT_NODE} for Node: {len(nodes)} of {len(in_node)} exchanges, {calls_in_node} calls, all by raw MACs."
-    yield from ("", "| Exchange | Calls in Python | As whole requests | In Node |", "|---|---|---|---|")
+    yield ""
+    yield "| Exchange | Calls in Python | As whole requests | By raw MACs | In async_support | WebSockets in pro | In Node |"
+    yield "|---|---|---|---|---|---|---|"
     for name in same:
-        node = in_node.get(name)
+        row, node = table[name], in_node.get(name)
         told = "not there" if node is None else str(node["signed"]) if name in nodes else f"{node['same']} of {node['signed']}"
-        yield f"| {name} | {table[name]['signed']} | {table[name]['whole']} | {told} |"
+        other = again[name]["signed"] if name in in_async else f"{again[name]['same']} of {again[name]['signed']}"
+        cells = (name, row["signed"], row["whole"], row["signed"] - row["whole"], other, of_pro(logins.get(name)), told)
+        yield f"| {' | '.join(map(str, cells))} |"
     yield from ("", "| Not counted | Same calls | Why |", "|---|---|---|")
     for name, row in table.items():
         if name not in same:
@@ -281,11 +344,21 @@ def markdown(table, again, in_node, answers, others):
         yield f"| {name} | {result} |"
 
 
+def of_pro(row):
+    """How many of an exchange's logins and messages are the same."""
+    if row is None or not row["signed"]:
+        return "none signed"
+    same = "" if row["same"] == row["signed"] else f"{row['same']} of "
+    return f"{same}{row['signed']}, {row['whole']} as the agent's own" if row["whole"] else f"{same}{row['signed']}"
+
+
 def counted(lines):
     """The exchanges and libraries that lines of the tables count."""
     cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
-    exchanges = {row[0] for row in cells if len(row) == 4 and row[1].isdigit()}
-    exchanges |= {f"{row[0]} in Node" for row in cells if len(row) == 4 and row[3].isdigit() and row[3] != "0"}
+    rows = [row for row in cells if len(row) == 7 and row[1].isdigit()]
+    exchanges = {row[0] for row in rows} | {f"{row[0]} in async_support" for row in rows if row[4].isdigit()}
+    exchanges |= {f"{row[0]} in pro" for row in rows if row[5][0].isdigit() and " of " not in row[5]}
+    exchanges |= {f"{row[0]} in Node" for row in rows if row[6].isdigit() and row[6] != "0"}
     return exchanges | {row[0] for row in cells if len(row) == 2 and row[1] == "same"}
 
 
@@ -299,12 +372,13 @@ def in_page(lines, write):
     if write:
         page.write_text(head + mark + "\n" + "\n".join(lines) + "\n" + end + tail)
         return
-    # What a sample has no signed call of was not tried.
     missing = {name for name in counted(inside.splitlines()) - counted(lines) if not name.endswith(" in Node")}
-    told = [line for line in lines if line.split(" ")[1:2] and line.split(" ")[1] in {name.split(",")[0] for name in missing}]
-    told = [line for line in told if "| 0 of 0 |" not in line]
-    if told:
-        sys.exit("bots.py: docs/bots.md counts what is not the same:\n" + "\n".join(told))
+    # What a sample has no signed call of was not tried.
+    idle = {line.split(" ")[1] for line in lines if "| 0 of 0 |" in line}
+    missing = sorted(name for name in missing if name.split(" ")[0] not in idle)
+    if missing:
+        told = [line for line in lines if line.split(" ")[1:2] and line.split(" ")[1] in {name.split(",")[0] for name in missing}]
+        sys.exit("bots.py: docs/bots.md counts what is not the same: " + ", ".join(missing) + "\n" + "\n".join(told))
 
 
 def arguments():
@@ -349,12 +423,14 @@ def main():
             table = compare(plain, calls(place, "sync", stand_ins, folder / "hooked", hooked=True))
             plain = calls(place, "async", secrets, folder / "plain", hooked=False)
             again = compare(plain, calls(place, "async", stand_ins, folder / "hooked", hooked=True))
+            plain = calls(place, "pro", secrets, folder / "plain", hooked=False)
+            logins = compare(plain, calls(place, "pro", stand_ins, folder / "hooked", hooked=True))
             plain = calls(place, "node", secrets, folder / "plain", hooked=False)
             in_node = compare(plain, calls(place, "node", stand_ins, folder / "hooked", hooked=True))
             others = libraries(place, secrets, stand_ins)
         finally:
             place.run("agent", "stop", check=False)
-    lines = list(markdown(table, again, in_node, answers, others))
+    lines = list(markdown(table, again, logins, in_node, answers, others))
     print("\n".join(lines))
     if then:
         in_page(lines, then == "--write")
