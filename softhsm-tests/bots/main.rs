@@ -10,6 +10,7 @@ mod hook;
 mod libraries;
 mod memory;
 mod package;
+mod refusals;
 mod run;
 
 use std::{

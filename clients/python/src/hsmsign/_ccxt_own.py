@@ -82,9 +82,7 @@ def _pacifica(original: Any) -> Any:
 def _key(exchange: Any) -> "dict[str, Any]":
     key = key_of(exchange)
     if key is None:
-        raise KeyNotFound(
-            f"what stands for {exchange.id}'s secret is no whole placeholder", "`hsmsign placeholder KEY` prints one"
-        )
+        raise KeyNotFound(f"no placeholder stands for the secret of {exchange.id}", "`hsmsign placeholder KEY` prints one")
     return key
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ._compose import Composed, Mismatch
-from ._errors import PolicyDenied, SecretWouldBeSent, UnsupportedAlgorithm
+from ._errors import BadInput, PolicyDenied, SecretWouldBeSent, UnsupportedAlgorithm
 from ._guard import carries
 from ._hook import STATE
 from ._keys import by_label
@@ -23,6 +23,7 @@ class Pending:
         # The calls whose raw MACs are needed, and those that were seen to be right as whole requests.
         self._raw: "set[tuple[str, str]]" = exchange.__dict__.setdefault("_hsmsign_raw", set())
         self._seen: "set[tuple[str, str]]" = exchange.__dict__.setdefault("_hsmsign_whole", set())
+        label_in(exchange)
         STATE.collect = self._composed.collect
         try:
             self.request = again()
@@ -96,13 +97,23 @@ def label(secret: Any) -> "tuple[str, str] | None":
     return label_of(bytes(data).strip()) if isinstance(data, (bytes, bytearray)) else None
 
 
-def key_of(exchange: Any) -> "dict[str, Any] | None":
-    """The key that the exchange's placeholder stands for."""
+def label_in(exchange: Any) -> "str | None":
+    """The label of the placeholder that an exchange has for its secret."""
     for name in ("secret", "privateKey"):
         found = label(getattr(exchange, name, None) or "")
-        if found is not None and found[0]:
-            return by_label(found[0])
+        if found is not None and not found[0]:
+            raise BadInput(
+                f"what stands for the secret of {exchange.id} is no whole placeholder", "`hsmsign placeholder KEY` prints one"
+            )
+        if found is not None:
+            return found[0]
     return None
+
+
+def key_of(exchange: Any) -> "dict[str, Any] | None":
+    """The key that the exchange's placeholder stands for."""
+    found = label_in(exchange)
+    return by_label(found) if found is not None else None
 
 
 def is_generic(exchange: Any) -> bool:
