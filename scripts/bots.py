@@ -19,6 +19,9 @@ import tempfile
 
 sys.dont_write_bytecode = True
 
+import lib_bots
+import lib_node
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".cache" / "bots" / "bin" / "python"
 TESTS = ROOT / "clients" / "python" / "tests"
@@ -48,6 +51,14 @@ SPECIAL = {
 AS = {"coinbaseinternational": "deribit"}
 # Exchanges whose older interface signs with the same secret by another hash: a second key.
 OLDER = {"bithumb": "bithumb-legacy"}
+
+
+def p256_public():
+    """The public key of Coinbase's, in PEM: no two signatures by it are the same, so that those in Node are checked."""
+    from cryptography.hazmat.primitives import serialization as form
+
+    private = form.load_pem_private_key(private_keys()["coinbase"]["secret"].encode(), None)
+    return private.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def base58(data):
@@ -138,7 +149,7 @@ def calls(place, mode, secrets, out, hooked):
         script.write_text((ROOT / "clients" / "js" / "tests" / "ccxt_calls.mjs").read_text())
         command = ["node", script, keys, out]
     if hooked:
-        command = [os.environ.get("RUNNER", place.program), "run", "--", *command]
+        command = [place.program, "run", "--", *command]
     done = subprocess.run(command, env=place.environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"bots.py: {mode}: {done.stderr[-3000:]}")
@@ -295,7 +306,7 @@ def libraries(place, secrets, stand_ins):
         secret = own.get(name) or secrets[name]["secret"]
         stand_in = their_stand_ins.get(name) or stand_ins[name]["secret"]
         seen = []
-        for given, command in ((secret, []), (stand_in, [os.environ.get("RUNNER", place.program), "run", "--"])):
+        for given, command in ((secret, []), (stand_in, [place.program, "run", "--"])):
             script = [PYTHON, TESTS / "libraries.py", function, api_key(name, secrets), given]
             done = subprocess.run([*command, *script], env=place.environment, capture_output=True, text=True, check=False)
             seen.append(done.stdout or done.stderr[-300:])
@@ -306,63 +317,22 @@ def libraries(place, secrets, stand_ins):
 def why_not(row, answer):
     """Why an exchange is not counted, in one line."""
     if answer and not answer["ok"]:
-        return answer["error"]["message"]
-    return row["first"] or "ccxt signs none of its calls without a session that was opened before"
+        return answer["error"]["message"].replace("|", "/")
+    return (row["first"] or "").replace("|", "/") or "ccxt signs none of its calls without a session that was opened before"
 
 
 def markdown(table, again, logins, in_node, answers, others):
     """The tables of docs/bots.md, as lines."""
-    same = [name for name, row in table.items() if row["signed"] and row["same"] == row["signed"]]
-    in_async = [name for name in same if again[name]["signed"] == again[name]["same"] == table[name]["signed"]]
-    total = sum(table[name]["signed"] for name in same)
-    raw = total - sum(table[name]["whole"] for name in same)
-    signed = {name: row for name, row in logins.items() if row["signed"] and name in same}
-    right = [name for name, row in signed.items() if row["same"] == row["signed"]]
-    of_logins = sum(signed[name]["signed"] for name in right)
-    nodes = [name for name, row in in_node.items() if row["signed"] and row["same"] == row["signed"]]
-    calls_in_node = sum(in_node[name]["signed"] for name in nodes)
-    yield f"ccxt {CCXT} for Python: {len(same)} of {len(table)} exchanges, {total} calls, {raw} of them by raw MACs."
-    yield f"In async_support: {len(in_async)} exchanges, the same calls. In pro: {len(right)} of the {len(signed)} exchanges that sign"
-    yield f"for their WebSockets, {of_logins} logins and messages."
-    yield f"ccxt {CCXT_NODE} for Node: {len(nodes)} of {len(in_node)} exchanges, {calls_in_node} calls, all by raw MACs."
+    yield from lib_bots.markdown(CCXT, table, again, logins, lambda name: why_not(table[name], answers.get(name)))
+    elsewhere = {name for name in table if not lib_bots.is_same(table[name])}
     yield ""
-    yield "| Exchange | Calls in Python | As whole requests | By raw MACs | In async_support | WebSockets in pro | In Node |"
-    yield "|---|---|---|---|---|---|---|"
-    for name in same:
-        row, node = table[name], in_node.get(name)
-        told = "not there" if node is None else str(node["signed"]) if name in nodes else f"{node['same']} of {node['signed']}"
-        other = again[name]["signed"] if name in in_async else f"{again[name]['same']} of {again[name]['signed']}"
-        cells = (name, row["signed"], row["whole"], row["signed"] - row["whole"], other, of_pro(logins.get(name)), told)
-        yield f"| {' | '.join(map(str, cells))} |"
-    yield from ("", "| Not counted | Same calls | Why |", "|---|---|---|")
-    for name, row in table.items():
-        if name not in same:
-            why = why_not(row, answers.get(name)).replace("|", "/")
-            yield f"| {name} | {row['same']} of {row['signed']} | {why} |"
+    yield from lib_node.markdown(CCXT_NODE, in_node, elsewhere, lambda name: why_not(in_node[name], answers.get(name)))
     yield from ("", "| Library | With a placeholder |", "|---|---|")
     for name, result in others.items():
         yield f"| {name} | {result} |"
 
 
-def of_pro(row):
-    """How many of an exchange's logins and messages are the same."""
-    if row is None or not row["signed"]:
-        return "none signed"
-    same = "" if row["same"] == row["signed"] else f"{row['same']} of "
-    return f"{same}{row['signed']}, {row['whole']} as the agent's own" if row["whole"] else f"{same}{row['signed']}"
-
-
-def counted(lines):
-    """The exchanges and libraries that lines of the tables count."""
-    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
-    rows = [row for row in cells if len(row) == 7 and row[1].isdigit()]
-    exchanges = {row[0] for row in rows} | {f"{row[0]} in async_support" for row in rows if row[4].isdigit()}
-    exchanges |= {f"{row[0]} in pro" for row in rows if row[5][0].isdigit() and " of " not in row[5]}
-    exchanges |= {f"{row[0]} in Node" for row in rows if row[6].isdigit() and row[6] != "0"}
-    return exchanges | {row[0] for row in cells if len(row) == 2 and row[1] == "same"}
-
-
-def in_page(lines, write):
+def in_page(lines, in_node, write):
     """Puts the tables into docs/bots.md; or tells what it counts and the tables do not."""
     page = ROOT / "docs" / "bots.md"
     head, mark, rest = page.read_text().partition(BEGIN)
@@ -372,13 +342,10 @@ def in_page(lines, write):
     if write:
         page.write_text(head + mark + "\n" + "\n".join(lines) + "\n" + end + tail)
         return
-    missing = {name for name in counted(inside.splitlines()) - counted(lines) if not name.endswith(" in Node")}
-    # What a sample has no signed call of was not tried.
-    idle = {line.split(" ")[1] for line in lines if "| 0 of 0 |" in line}
-    missing = sorted(name for name in missing if name.split(" ")[0] not in idle)
-    if missing:
-        told = [line for line in lines if line.split(" ")[1:2] and line.split(" ")[1] in {name.split(",")[0] for name in missing}]
-        sys.exit("bots.py: docs/bots.md counts what is not the same: " + ", ".join(missing) + "\n" + "\n".join(told))
+    lost = lib_bots.lost(inside.splitlines(), lines) + [f"{name} in Node" for name in lib_node.lost(inside.splitlines(), in_node)]
+    if lost:
+        told = [line for line in lines if line.split(" ")[1:2] and line.split(" ")[1] in {name.split(" ")[0] for name in lost}]
+        sys.exit("\n".join([f"bots.py: docs/bots.md counts what is not the same: {', '.join(lost)}", *told]))
 
 
 def arguments():
@@ -408,10 +375,11 @@ def main():
         sys.exit("bots.py: the libraries are not installed: scripts/test.sh does that")
     if pathlib.Path(sys.prefix) != PYTHON.parent.parent:
         os.execv(PYTHON, [PYTHON, *sys.argv])
-    with tempfile.TemporaryDirectory() as folder:
+    # Workers of the agent may write a moment longer than it answers.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o700)
         place = Place(program, folder)
-        place.environment["CALLS"] = str(sample)
+        place.environment.update(CALLS=str(sample), P256_PUBLIC=p256_public())
         folder = pathlib.Path(folder)
         secrets = required()
         plain = calls(place, "sync", secrets, folder / "plain", hooked=False)
@@ -433,7 +401,7 @@ def main():
     lines = list(markdown(table, again, logins, in_node, answers, others))
     print("\n".join(lines))
     if then:
-        in_page(lines, then == "--write")
+        in_page(lines, in_node, then == "--write")
     return None
 
 

@@ -58,6 +58,8 @@ pub struct AgentConfig {
     pub connections: usize,
     /// How long a token may take for one answer, in seconds.
     pub call_timeout: u64,
+    /// How long a person may take who is asked whether a request may be signed, in seconds.
+    pub confirm_timeout: u64,
     /// Tokens are locked when nothing was signed for so long, in seconds; 0 for never.
     pub lock_after: u64,
     /// Whether all tokens that hold a key take turns, for throughput; else the first that is healthy signs.
@@ -102,6 +104,7 @@ impl Default for AgentConfig {
             admins: Vec::new(),
             connections: 4096,
             call_timeout: 30,
+            confirm_timeout: 60,
             lock_after: 0,
             parallel: false,
             metrics: None,
@@ -113,6 +116,11 @@ impl AgentConfig {
     /// How long a token may take for one answer.
     pub fn call_timeout(&self) -> Duration {
         Duration::from_secs(self.call_timeout.max(1))
+    }
+
+    /// How long a person may take who is asked.
+    pub fn confirm_timeout(&self) -> Duration {
+        Duration::from_secs(self.confirm_timeout.max(1))
     }
 
     /// After how long without a signature tokens are locked.
@@ -146,6 +154,9 @@ pub struct TokenConfig {
     /// Where the PIN of a YubiKey's PIV applet comes from, where that is not pin-source.
     #[serde(default)]
     pub piv_pin_source: Option<String>,
+    /// A file of certificates in PEM whose roots may vouch for keys made on a YubiKey, beside Yubico's own.
+    #[serde(default)]
+    pub attestation_roots: Option<PathBuf>,
     /// Whether processes take turns at opening it; where not said, what is known of the module decides.
     #[serde(default)]
     pub process_lock: Option<bool>,
@@ -333,6 +344,13 @@ pub fn add_token(home: &Home, name: &str, token: &TokenConfig) -> Result<()> {
         put("module-args", token.module_args.clone());
         put("pin-source", token.pin_source.clone());
         put("piv-pin-source", token.piv_pin_source.clone());
+        put(
+            "attestation-roots",
+            token
+                .attestation_roots
+                .as_ref()
+                .map(|file| file.display().to_string()),
+        );
         if let Some(lock) = token.process_lock {
             table["process-lock"] = value(lock);
         }

@@ -35,3 +35,4 @@ pub mod setup;
 mod shared_file;
 pub mod signer;
 pub mod token;
+pub mod watch;

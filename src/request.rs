@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 pub use answer::Answer;
 
 use crate::{
+    clock::Offset,
     error::Error,
     json::{Json, quote},
     keyring::KeyName,
@@ -46,10 +47,14 @@ pub struct Request {
     pub nonce: Nonce,
     /// The receive window, in the exchange's own unit.
     pub window: Option<String>,
+    /// How far the exchange's clock is ahead of this machine's, in place of what the key's owner set.
+    pub offset: Option<Offset>,
     /// A challenge that the exchange sent for a WebSocket login.
     pub challenge: Option<String>,
     /// The Content-Type, where the caller has its own.
     pub content_type: Option<String>,
+    /// Whether the messages that were signed are wanted beside the answer; no field of a line.
+    pub explain: bool,
 }
 
 /// The nonce a caller asks for.
@@ -170,6 +175,10 @@ pub fn error_line(id: Option<&Json>, error: &Error) -> String {
     quote(error.message(), &mut line);
     line.push_str(",\"fix\":");
     quote(error.advice(), &mut line);
+    if let Some(rule) = error.rule() {
+        line.push_str(",\"rule\":");
+        quote(rule, &mut line);
+    }
     line.push_str("}}");
     line
 }
@@ -184,7 +193,7 @@ fn write_id(line: &mut String, id: Option<&Json>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::bad_input;
+    use crate::error::{Code, bad_input};
 
     #[test]
     fn an_answer_is_the_line_of_the_contract() {
@@ -214,6 +223,13 @@ mod tests {
         assert_eq!(
             error_line(Some(&Json::Null), &error),
             r#"{"ok":false,"id":null,"error":{"code":"bad-input","message":"no","fix":"say \"yes\""}}"#
+        );
+        let denial = Error::new(Code::Denied, "no")
+            .fix("yes")
+            .by("cap 1 of policy/k.toml");
+        assert_eq!(
+            error_line(None, &denial),
+            r#"{"ok":false,"error":{"code":"denied","message":"no","fix":"yes","rule":"cap 1 of policy/k.toml"}}"#
         );
     }
 }

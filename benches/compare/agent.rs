@@ -366,15 +366,22 @@ fn in_flight(socket: &Path, flight: usize, count: usize) -> Result<()> {
     let mut answer = String::new();
     let lines = format!("{LINE}\n").repeat(flight);
     client.0.get_mut().write_all(lines.as_bytes())?;
-    for done in 0..count {
-        answer.clear();
-        client.0.read_line(&mut answer)?;
-        if !answer.starts_with("{\"ok\":true") {
-            return Err(format!("the agent answered {answer}").into());
+    let (mut done, mut sent) = (0, flight);
+    while done < count {
+        // As many new lines as answers came together.
+        let before = done;
+        while done < count && (done == before || !client.0.buffer().is_empty()) {
+            answer.clear();
+            client.0.read_line(&mut answer)?;
+            if !answer.starts_with("{\"ok\":true") {
+                return Err(format!("the agent answered {answer}").into());
+            }
+            done += 1;
         }
-        if done + flight < count {
-            client.0.get_mut().write_all(&lines.as_bytes()[..=LINE.len()])?;
-        }
+        let more = (done - before).min(count.saturating_sub(sent));
+        let bytes = more * (LINE.len() + 1);
+        client.0.get_mut().write_all(&lines.as_bytes()[..bytes])?;
+        sent += more;
     }
     Ok(())
 }

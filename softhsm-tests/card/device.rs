@@ -19,7 +19,9 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::{
     faults::Fault,
     management::Management,
+    manner::Manner,
     oath::Oath,
+    pairs::Attests,
     piv::Piv,
     wire::{self, Order},
 };
@@ -52,6 +54,12 @@ pub struct Profile {
     pub touch: Touch,
     /// Its PIV applet is there.
     pub piv: bool,
+    /// What it attests its keys with.
+    pub attests: Attests,
+    /// Its management applet tells no serial number, and its OTP applet is off.
+    pub silent: bool,
+    /// How it answers.
+    pub manner: Manner,
 }
 
 /// Whether a touch comes that a key waits for.
@@ -74,6 +82,9 @@ impl Default for Profile {
             chunk: 256,
             touch: Touch::After(Duration::from_millis(10)),
             piv: true,
+            attests: Attests::Soundly,
+            silent: false,
+            manner: Manner::default(),
         }
     }
 }
@@ -124,6 +135,9 @@ struct Link {
     powered: AtomicUsize,
     /// How often the reader looked whether it is there.
     looks: AtomicUsize,
+    /// The instruction that it does not answer, and that which it is at.
+    gate: Mutex<Option<u8>>,
+    held: Mutex<Option<u8>>,
     stream: Mutex<Option<TcpStream>>,
 }
 
@@ -151,6 +165,8 @@ impl Card {
     /// Goes into the reader of this pcscd, and waits until it is seen.
     pub fn enter(&self, pcscd: &Child) {
         let before = self.link.powered.load(Ordering::SeqCst);
+        // Those of a reader before are none of this one's.
+        self.link.looks.store(0, Ordering::SeqCst);
         *self.link.network.lock().unwrap() = Some(format!("/proc/{}/ns/net", pcscd.id()).into());
         if self.is_in() {
             self.wait_until_seen(before);
@@ -165,6 +181,13 @@ impl Card {
     /// Becomes another key, of this kind.
     pub fn become_another(&self, profile: Profile) {
         *self.inside() = Inside::new(profile);
+    }
+
+    /// Resets its OATH applet, as anybody may.
+    pub fn reset_oath(&self) {
+        let mut inside = self.inside();
+        let profile = inside.profile.clone();
+        inside.oath.command(&profile, 0x04, 0xde, 0xad, &[]);
     }
 
     /// From here on it has this fault.
@@ -188,6 +211,25 @@ impl Card {
             .iter()
             .map(|exchange| exchange.command[1])
             .collect()
+    }
+
+    /// From here on it takes its time with this instruction, until it is let go on.
+    pub fn hold_at(&self, instruction: u8) {
+        *self.link.gate.lock().unwrap() = Some(instruction);
+    }
+
+    /// Waits until it was asked the instruction that it holds at.
+    pub fn wait_until_held(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while *self.link.held.lock().unwrap() != *self.link.gate.lock().unwrap() {
+            assert!(Instant::now() < deadline, "the card is not asked that");
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        *self.link.gate.lock().unwrap() = None;
     }
 
     /// Whether it is in its reader.
@@ -227,6 +269,16 @@ impl Card {
 }
 
 impl Link {
+    /// Stands still while this is the instruction that is not answered.
+    fn hold(&self, instruction: Option<u8>) {
+        let is_gated = || instruction.is_some() && *self.gate.lock().unwrap() == instruction;
+        while is_gated() {
+            *self.held.lock().unwrap() = instruction;
+            sleep(Duration::from_millis(1));
+        }
+        *self.held.lock().unwrap() = None;
+    }
+
     fn connect(&self, port: u16) -> Option<TcpStream> {
         if self.out.load(Ordering::SeqCst) {
             return None;
@@ -243,6 +295,9 @@ impl Link {
 
 fn serve(stream: &mut TcpStream, inside: &Mutex<Inside>, link: &Link) {
     while let Ok(order) = wire::read(stream) {
+        if let Order::Apdu(apdu) = &order {
+            link.hold(apdu.get(1).copied());
+        }
         let mut card = inside.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = match order {
             Order::Off | Order::Reset => {
@@ -328,9 +383,18 @@ impl Inside {
             }
             _ => {}
         }
-        if data.len() > self.profile.chunk {
-            self.rest = data.split_off(self.profile.chunk);
+        let room = match self.profile.manner.fetched && status == 0x9000 && !self.is_fetching(apdu) {
+            true => 0,
+            false => self.profile.chunk,
+        };
+        if data.len() > room {
+            self.rest = data.split_off(room);
             status = 0x6100 | self.rest.len().min(0xff) as u16;
+        }
+        // The command is done; its answer waits for the command that names its length.
+        if let Some(length) = self.inexact(apdu, &data, status) {
+            self.rest = data;
+            (data, status) = (Vec::new(), 0x6c00 | length);
         }
         data.extend(status.to_be_bytes());
         if let Some(Fault::CutTo(ins, len)) = self.fault
@@ -346,10 +410,38 @@ impl Inside {
         Some(data)
     }
 
+    fn is_fetching(&self, apdu: &[u8]) -> bool {
+        apdu.get(1) == Some(&self.more())
+    }
+
+    /// The instruction that fetches the rest of an answer.
+    fn more(&self) -> u8 {
+        match self.selected {
+            Some(Applet::Oath) if !self.profile.manner.by_get_response => 0xa5,
+            _ => 0xc0,
+        }
+    }
+
+    /// The length that a command should have named, where it named another.
+    fn inexact(&self, apdu: &[u8], data: &[u8], status: u16) -> Option<u16> {
+        let named = apdu.get(4).copied().filter(|_| apdu.len() == 5)?;
+        let exact = data.len() == usize::from(named) || status != 0x9000;
+        let len = u16::try_from(data.len())
+            .ok()
+            .filter(|len| (1..=0xff).contains(len))?;
+        (self.profile.manner.exact && !exact).then_some(len)
+    }
+
     fn answer(&mut self, apdu: &[u8]) -> (Vec<u8>, u16) {
         let Some((class, [ins, p1, p2], data)) = parse(apdu) else {
             return (Vec::new(), 0x6700);
         };
+        if self.profile.manner.strict && apdu.len() == 4 {
+            return (Vec::new(), 0x6700);
+        }
+        if self.profile.manner.exact && apdu.len() == 5 && !self.rest.is_empty() && apdu[4] != 0 {
+            return (std::mem::take(&mut self.rest), 0x9000);
+        }
         if class & 0x10 != 0 {
             self.chain.extend(data);
             return (Vec::new(), 0x9000);
@@ -358,12 +450,7 @@ impl Inside {
         if ins == 0xa4 && p1 == 0x04 {
             return self.select(&data);
         }
-        let more = if self.selected == Some(Applet::Oath) {
-            0xa5
-        } else {
-            0xc0
-        };
-        if ins == more {
+        if ins == self.more() {
             return (std::mem::take(&mut self.rest), 0x9000);
         }
         match self.selected {
@@ -379,12 +466,16 @@ impl Inside {
     }
 
     fn select(&mut self, aid: &[u8]) -> (Vec<u8>, u16) {
+        let whole: &[u8] = &[0xa0, 0, 0, 3, 8, 0, 0, 0x10, 0, 1, 0];
         let (applet, answer) = match aid {
+            [0xa0, 0, 0, 3, 8, ..] if self.profile.manner.whole_ids && aid != whole => {
+                return (Vec::new(), 0x6a82);
+            }
             [0xa0, 0, 0, 5, 0x27, 0x21, 0x01] => (Applet::Oath, self.oath.select(&self.profile)),
             [0xa0, 0, 0, 5, 0x27, 0x47, 0x11, 0x17] if self.profile.serial.is_some() => {
                 (Applet::Management, self.management.select())
             }
-            [0xa0, 0, 0, 5, 0x27, 0x20, 0x01] if self.profile.serial.is_some() => {
+            [0xa0, 0, 0, 5, 0x27, 0x20, 0x01] if self.profile.serial.is_some() && !self.profile.silent => {
                 let version = self.profile.firmware;
                 (Applet::Otp, [&version[..], &[0, 0, 0]].concat())
             }

@@ -25,7 +25,9 @@ impl Management {
             (0x0d, &capabilities[..]),
             (0x0e, &capabilities[..]),
         ] {
-            config.extend(tlv(tag, value));
+            if tag != 0x02 || !profile.silent {
+                config.extend(tlv(tag, value));
+            }
         }
         Self {
             config,

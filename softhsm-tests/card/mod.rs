@@ -7,6 +7,7 @@
 pub mod device;
 pub mod faults;
 pub mod management;
+pub mod manner;
 pub mod oath;
 pub mod pairs;
 pub mod piv;
@@ -21,6 +22,8 @@ use std::{
 };
 
 pub use device::{Card, Profile, Touch};
+pub use manner::Manner;
+pub use pairs::Attests;
 
 /// How long pcscd may take to come up, and a card to be seen.
 const PATIENCE: Duration = Duration::from_secs(20);

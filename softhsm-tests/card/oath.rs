@@ -86,19 +86,25 @@ impl Oath {
 
     pub fn select(&mut self, profile: &Profile) -> Vec<u8> {
         self.validated = false;
-        let mut answer = [tlv(0x79, &profile.firmware), tlv(0x71, &self.id)].concat();
+        let mut parts = vec![tlv(0x79, &profile.firmware), tlv(0x71, &self.id)];
         if self.code.is_some() {
             self.challenge = random();
-            answer.extend(tlv(0x74, &self.challenge));
-            answer.extend(tlv(0x7b, &[0x01]));
+            parts.push(tlv(0x74, &self.challenge));
+            parts.push(tlv(0x7b, &[0x01]));
         }
-        answer
+        if profile.manner.reversed {
+            parts[0] = tlv(0x79, &[&profile.firmware[..], &[9]].concat());
+            parts.insert(1, tlv(0x8f, &[1, 2, 3, 4]));
+            parts.push(tlv(0x99, &[0; 130]));
+            parts.reverse();
+        }
+        parts.concat()
     }
 
     pub fn command(&mut self, profile: &Profile, ins: u8, p1: u8, p2: u8, data: &[u8]) -> (Vec<u8>, u16) {
         let open = self.code.is_none() || self.validated;
         let done = match (ins, p1, p2) {
-            (0xa3, 0, 0) => self.validate(data),
+            (0xa3, 0, 0) => self.validate(profile, data),
             (0x04, 0xde, 0xad) => {
                 *self = Self::new(profile);
                 Ok(Vec::new())
@@ -118,13 +124,13 @@ impl Oath {
         }
     }
 
-    fn validate(&mut self, data: &[u8]) -> Result<Vec<u8>, u16> {
+    fn validate(&mut self, profile: &Profile, data: &[u8]) -> Result<Vec<u8>, u16> {
         let code = self.code.as_ref().ok_or(NONE)?;
         let (Some(response), Some(challenge)) = (find(data, 0x75), find(data, 0x74)) else {
             return Err(WRONG);
         };
         if response != mac(1, code, &self.challenge).unwrap() {
-            return Err(WRONG);
+            return Err(profile.manner.wrong_code);
         }
         self.validated = true;
         Ok(tlv(0x75, &mac(1, code, challenge).unwrap()))
@@ -225,13 +231,13 @@ impl Oath {
             .credentials
             .iter_mut()
             .find(|credential| credential.name == name)
-            .ok_or(NONE)?;
+            .ok_or(profile.manner.none)?;
         if credential.touch {
             match profile.touch {
                 Touch::After(time) => sleep(time),
                 Touch::Never(time) => {
                     sleep(time);
-                    return Err(LOCKED);
+                    return Err(profile.manner.no_touch);
                 }
             }
         }

@@ -10,7 +10,7 @@ use hsmsign::{
     secret::Secret,
 };
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
-use rcgen::{CertificateParams, Issuer, KeyPair, PublicKeyData};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, Issuer, KeyPair, PublicKeyData};
 
 use super::tlv::{find, tlv};
 
@@ -155,28 +155,100 @@ fn integer(number: &[u8]) -> Vec<u8> {
     tlv(0x02, &[sign, number].concat())
 }
 
+/// What a card attests its keys with, and how that is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attests {
+    /// A chain that is sound, up to a root of its own.
+    Soundly,
+    /// The card's certificate names Yubico's root, which did not sign it.
+    AsYubico,
+    /// The card's certificate ended.
+    Expired,
+    /// The card's certificate may sign no other.
+    ByALeaf,
+    /// Each certificate is of another card.
+    OfAnother,
+    /// Each certificate is of another key than the slot's.
+    OfAnotherKey,
+    /// Each certificate is signed by another key than the card's.
+    ByAnotherKey,
+    /// Not at all.
+    Never,
+}
+
 /// The key that signs attestations. The real one is RSA; what matters is that it is another.
 pub struct Attester {
+    how: Attests,
+    serial: Option<u32>,
     key: KeyPair,
+    device: CertificateParams,
     certificate: Vec<u8>,
+    root: String,
 }
 
 impl Attester {
-    pub fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let certificate = params().self_signed(&key).unwrap().der().to_vec();
-        Self { key, certificate }
+    pub fn new(how: Attests, serial: Option<u32>) -> Self {
+        let name = match how {
+            Attests::AsYubico => "Yubico PIV Root CA Serial 263751",
+            _ => "Virtual Root",
+        };
+        let (root, device) = (authority(name), {
+            let mut device = authority("Virtual PIV Attestation");
+            match how {
+                Attests::Expired => device.not_after = rcgen::date_time_ymd(2020, 2, 3),
+                Attests::ByALeaf => device.is_ca = IsCa::NoCa,
+                _ => {}
+            }
+            device
+        });
+        let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let signer = Issuer::new(root.clone(), &root_key);
+        let certificate = device.signed_by(&key, &signer).unwrap().der().to_vec();
+        Self {
+            how,
+            serial,
+            certificate,
+            root: root.self_signed(&root_key).unwrap().pem(),
+            key,
+            device,
+        }
     }
 
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
     }
 
-    pub fn attest(&self, pair: &Pair) -> Option<Vec<u8>> {
-        let public = Subject::of(pair)?;
-        let issuer = Issuer::new(params(), &self.key);
-        let certificate = CertificateParams::default().signed_by(&public, &issuer).ok()?;
-        Some(certificate.der().to_vec())
+    /// Its root, PEM.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    pub fn attest(&self, pair: &Pair, slot: u8) -> Option<Vec<u8>> {
+        let other = KeyPair::generate().unwrap();
+        let issuer = Issuer::new(
+            self.device.clone(),
+            if self.how == Attests::ByAnotherKey {
+                &other
+            } else {
+                &self.key
+            },
+        );
+        let mut leaf = named(&format!("YubiKey PIV Attestation {slot:02x}"));
+        let serial = match self.how {
+            Attests::Never => return None,
+            Attests::OfAnother => Some(self.serial? + 1),
+            _ => self.serial,
+        };
+        if let Some(serial) = serial {
+            let oid = &[1, 3, 6, 1, 4, 1, 41482, 3, 7];
+            let extension = CustomExtension::from_oid_content(oid, integer(&serial.to_be_bytes()));
+            leaf.custom_extensions.push(extension);
+        }
+        let certificate = match self.how {
+            Attests::OfAnotherKey => leaf.signed_by(&other, &issuer),
+            _ => leaf.signed_by(&Subject::of(pair)?, &issuer),
+        };
+        Some(certificate.ok()?.der().to_vec())
     }
 }
 
@@ -207,9 +279,16 @@ impl PublicKeyData for Subject {
     }
 }
 
-fn params() -> CertificateParams {
+fn named(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
-    let name = rcgen::DnValue::Utf8String("Virtual PIV Attestation".to_owned());
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    let name = rcgen::DnValue::Utf8String(name.to_owned());
     params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut params = named(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params
 }

@@ -40,12 +40,12 @@ pub struct Piv {
     verified: bool,
     managed: bool,
     witness: Vec<u8>,
-    attester: Attester,
+    pub attester: Attester,
 }
 
 impl Piv {
     pub fn new(profile: &Profile) -> Self {
-        let attester = Attester::new();
+        let attester = Attester::new(profile.attests, profile.serial);
         let certificate = [tlv(0x70, attester.certificate()), tlv(0x71, &[0]), tlv(0xfe, &[])].concat();
         Self {
             keys: BTreeMap::new(),
@@ -62,6 +62,13 @@ impl Piv {
             witness: Vec::new(),
             attester,
         }
+    }
+
+    /// Has it keep another management key behind its PIN, as ykman does.
+    pub fn protect(&mut self, key: &[u8]) {
+        self.manager.1 = key.to_vec();
+        self.objects
+            .insert(vec![0x5f, 0xc1, 0x09], tlv(0x88, &tlv(0x89, key)));
     }
 
     pub fn lock(&mut self) {
@@ -289,7 +296,7 @@ impl Piv {
 
     fn attest(&self, slot: u8) -> Result<Vec<u8>, u16> {
         let key = self.keys.get(&slot).filter(|key| key.generated).ok_or(NO_KEY)?;
-        self.attester.attest(&key.pair).ok_or(WRONG)
+        self.attester.attest(&key.pair, slot).ok_or(WRONG)
     }
 }
 

@@ -1,6 +1,14 @@
 //! What goes wrong on any token: a kill, a wrong PIN, many processes at once.
 
-use std::{collections::BTreeSet, fs, io::Write as _, thread::sleep, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    thread::sleep,
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -65,8 +73,8 @@ fn agrees(user: &User, own: &BTreeSet<String>, context: &str) {
 }
 
 /// Import, rotation and removal, each killed at seeded moments: the next start finds the key whole or absent, and on the
-/// token what the keyring names, nothing else.
-pub fn killed(user: &User) {
+/// token what the keyring names, nothing else. `revive` does what a service manager would after a kill.
+pub fn killed(user: &User, revive: impl Fn()) {
     let own = set_up(user);
     let mut random = Random::new(3);
     let mut took = 60_000;
@@ -91,6 +99,7 @@ pub fn killed(user: &User) {
             // So that half of the kills come before the end, however busy the machine is.
             took = took * if ended { 80 } else { 125 } / 100;
             let context = format!("round {round}, {} killed after {after} µs", args[0]);
+            revive();
             user.ok(&["doctor"]);
             signs(user);
             agrees(user, &own, &context);
@@ -100,6 +109,73 @@ pub fn killed(user: &User) {
             }
         }
     }
+}
+
+/// The folder of the user's token, and the file in it that the module empties and writes at every login.
+fn rewritten(user: &User, token: &str) -> (PathBuf, &'static str) {
+    if token == "opencryptoki" {
+        return ("/var/lib/opencryptoki/swtok".into(), "NVTOK.DAT");
+    }
+    let entries = fs::read_dir(user.folder().join("tokens")).unwrap();
+    let mut folders = entries.map(|entry| entry.unwrap().path());
+    (folders.find(|path| path.is_dir()).unwrap(), "token.object")
+}
+
+fn cut(file: &Path, to: u64) {
+    let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(to).unwrap();
+}
+
+/// A login that was cut off has emptied the file without which the module knows no token. Without the lock nothing is
+/// put back, which shows what the module makes of it.
+pub fn cut_login(user: &User, token: &str) {
+    let own = set_up(user);
+    let (folder, name) = rewritten(user, token);
+    let file = folder.join(name);
+    let whole = fs::metadata(&file).unwrap();
+    let config = user.config();
+    for length in [0, whole.len() / 3] {
+        cut(&file, length);
+        user.write_config(&config.replace("[token.t]\n", "[token.t]\nprocess-lock = false\n"));
+        let lost = user.run(&SIGN, "");
+        assert_eq!(lost.code, 4, "{length} bytes: {lost:?}");
+        assert!(!lost.stderr.contains("was not tried again"), "{lost:?}");
+        user.write_config(&config);
+        signs(user);
+        let after = fs::metadata(&file).unwrap();
+        let of = |file: &fs::Metadata| (file.len(), file.mode(), file.uid(), file.gid());
+        assert_eq!(of(&after), of(&whole));
+    }
+    agrees(user, &own, "mended");
+}
+
+/// opencryptoki names objects by a number in that file, and writes over what bears the name; and it writes its list of
+/// objects anew in the same way when one is removed.
+pub fn cut_lists(user: &User) {
+    let own = set_up(user);
+    let (folder, name) = rewritten(user, "opencryptoki");
+    let copy = folder.with_file_name(".swtok.kept");
+    let old = fs::read(&copy).unwrap();
+    let import = |key: &str| {
+        let args = ["import", "--exchange", "kraken", "--api-key", "a", "--key", key];
+        let done = user.run(&args, &format!("{KRAKEN_SECRET}\n"));
+        assert_eq!(done.code, 0, "{done:?}");
+    };
+    import("later");
+    // Another program made `later`, of which the copy knows nothing.
+    fs::write(&copy, old).unwrap();
+    cut(&folder.join(name), 0);
+    import("last");
+    agrees(user, &own, "no key was written over");
+
+    user.ok(&["remove", "later", "--yes"]);
+    let index = folder.join("TOK_OBJ/OBJ.IDX");
+    for length in [0, 4] {
+        cut(&index, length);
+        agrees(user, &own, "the list of objects was cut off");
+    }
+    import("later");
+    agrees(user, &own, "a key more");
 }
 
 /// A wrong PIN in a file is tried by one process of many, and never again before the file changes.

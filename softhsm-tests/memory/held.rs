@@ -125,22 +125,9 @@ impl Bench {
     pub fn hold(&self, memory: Memory, args: &[&str], stops: &[&str]) -> Held {
         let log = self.place.path().join("stops");
         let _ = fs::remove_file(&log);
-        let (output, full_output) = full_pipe();
-        let (errors, full_errors) = full_pipe();
-        let child = self
-            .command(memory, args, stops)
-            .env("STOPPER_LOG", &log)
-            .stdin(Stdio::piped())
-            .stdout(full_output)
-            .stderr(full_errors)
-            .spawn()
-            .unwrap();
-        Held {
-            child,
-            log,
-            stopped: 0,
-            pipes: [output, errors].map(Some),
-        }
+        let mut command = self.command(memory, args, stops);
+        command.env("STOPPER_LOG", &log);
+        Held::start(command, log)
     }
 
     /// Looks through the files of hsmsign and its token.
@@ -200,6 +187,25 @@ pub struct Stop {
 }
 
 impl Held {
+    /// Starts it by this command, with standard output and error into pipes that are full already; what stops it writes so
+    /// into the log.
+    pub fn start(mut command: Command, log: PathBuf) -> Self {
+        let (output, full_output) = full_pipe();
+        let (errors, full_errors) = full_pipe();
+        let child = command
+            .stdin(Stdio::piped())
+            .stdout(full_output)
+            .stderr(full_errors)
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            log,
+            stopped: 0,
+            pipes: [output, errors].map(Some),
+        }
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -2,13 +2,17 @@
 //!
 //! hsmsign, as it is shipped, works on a SoftHSM token behind a module that forwards each call and has the whole process
 //! stand still at those that a test chooses ([`held`]); or it stands still because nobody reads what it answers. Then all
-//! of its memory is looked through ([`scan`]) for each form that the secret can take ([`forms`]).
+//! of its memory is looked through ([`scan`]) for each form that the secret can take ([`forms`]). On the way to a YubiKey it
+//! stands still because the virtual card does not answer ([`cards`]).
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../bench/mod.rs"]
 mod bench;
+#[path = "../card/mod.rs"]
+mod card;
 
+mod cards;
 mod forms;
 mod held;
 mod import;
@@ -16,6 +20,9 @@ mod keys;
 mod pins;
 mod private_keys;
 mod reach;
+#[path = "../agent/running.rs"]
+#[allow(dead_code)] // The agent's own tests use the rest.
+mod running;
 mod scan;
 mod strangers;
 mod work;

@@ -16,18 +16,18 @@ use crate::{
     scan::{Find, Search},
 };
 
-const ED25519: &str = include_str!("../data/keys/ed25519.pem");
+pub const ED25519: &str = include_str!("../data/keys/ed25519.pem");
 const P256: &str = include_str!("../data/keys/p256.pem");
 const RSA: &str = include_str!("../data/keys/rsa2048.pem");
 
 /// The bytes of a PEM block.
-fn der(pem: &str) -> Vec<u8> {
+pub fn der(pem: &str) -> Vec<u8> {
     let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     Base64::decode_vec(&body).unwrap()
 }
 
 /// The secret numbers in a PKCS #8 key, in their order.
-fn numbers(der: &[u8]) -> Vec<Vec<u8>> {
+pub fn numbers(der: &[u8]) -> Vec<Vec<u8>> {
     if let Ok(info) = pkcs8::PrivateKeyInfoRef::from_der(der)
         && let Ok(key) = pkcs1::RsaPrivateKeyRef::from_der(info.private_key.as_bytes())
     {

@@ -63,6 +63,38 @@ pub fn a_module_that_takes_little_gets_little(case: &Case<'_>) {
     assert_eq!(material["rung"], 4, "{shown:#}");
     assert_eq!(material["id"].as_str().unwrap().len(), 4, "{shown:#}");
     user.ok(&["test", "hmac-sha384"]);
+    // Killed when the token has the key and nobody else knows of it, an import and a rotation leave none.
+    let is_killed = |args: &[&str]| {
+        let mut command = user.command(args);
+        let done = crate::bench::finish(
+            command.env("NARROW_DIE", "1").spawn().unwrap(),
+            b"q8Xw2Zr7Tk4Lm9Vb1Nc6Hd3Jf5Gs0PyE\n",
+        );
+        assert_eq!(done.code, -1, "{done:?}");
+    };
+    let with_one = user.objects();
+    is_killed(&[
+        "import",
+        "--exchange",
+        "generic",
+        "--algorithm",
+        "hmac-sha256",
+        "--key",
+        "other",
+    ]);
+    assert_ne!(user.objects(), with_one, "the killed import left its key");
+    user.ok(&["doctor"]);
+    assert_eq!(user.objects(), with_one);
+    is_killed(&["rotate", "hmac-sha384"]);
+    user.ok(&["doctor"]);
+    assert_eq!(user.objects(), with_one, "and the key that is in force stays");
+    user.ok(&["test", "hmac-sha384"]);
+    let done = user.run(&["rotate", "hmac-sha384"], "r8Xw2Zr7Tk4Lm9Vb1Nc6Hd3Jf5Gs0PyE\n");
+    assert_eq!(done.code, 0, "{done:?}");
+    user.ok(&["test", "hmac-sha384"]);
+    user.ok(&["rotate", "hmac-sha384", "--commit"]);
+    assert_eq!(user.objects().len(), with_one.len());
+    user.ok(&["test", "hmac-sha384"]);
     user.ok(&["remove", "hmac-sha384", "--yes"]);
     assert_eq!(user.objects(), before);
 }

@@ -77,41 +77,6 @@ impl Drop for Stream {
 }
 
 #[test]
-fn a_pcscd_that_is_not_there_is_named_with_the_command_that_starts_it() {
-    let Some(mut user) = User::with_kraken() else {
-        return;
-    };
-    user.desk.stop();
-    user.refused(4, "pcscd", "systemctl enable --now pcscd.socket");
-    user.refused(4, "does not answer", "apt install pcscd");
-    user.desk.start();
-    signs(&user);
-}
-
-/// opensc-tool as a program that takes the reader for itself.
-#[test]
-fn another_process_that_holds_the_reader_is_named() {
-    let Some(user) = User::with_kraken() else {
-        return;
-    };
-    let Some(holder) = crate::holder::Holder::start(&user) else {
-        return;
-    };
-    let done = user.sign();
-    assert_eq!(done.code, 4, "{done:?}");
-    assert!(
-        done.stderr.contains(&format!("(process {}", holder.pid())),
-        "{done:?}"
-    );
-    assert!(
-        done.stderr.contains("holds the reader Virtual PCD 00 00"),
-        "{done:?}"
-    );
-    drop(holder);
-    signs(&user);
-}
-
-#[test]
 fn a_reader_without_a_key_is_told_from_no_reader() {
     let Some(user) = User::with(vec![Profile::default()]) else {
         return;
@@ -140,7 +105,7 @@ fn one_of_several_keys_is_chosen_by_its_serial_number() {
         &["init", "--yubikey", "5"],
         "",
         4,
-        "no key has the serial number \"5\"",
+        "no key has the serial number or applet id \"5\"",
     );
     user.place.ok(&["init", "--yubikey", "87654321"]);
     user.place
@@ -212,11 +177,7 @@ fn an_applet_that_was_reset_is_told_from_a_key_that_is_not_there() {
     let Some(user) = User::with_kraken() else {
         return;
     };
-    {
-        let mut inside = user.card().inside();
-        let profile = inside.profile.clone();
-        inside.oath.command(&profile, 0x04, 0xde, 0xad, &[]);
-    }
+    user.card().reset_oath();
     user.refused(
         4,
         "the OATH applet of the YubiKey 12345678 was reset",

@@ -1,6 +1,8 @@
 //! YubiKeys: virtual ones on the real PC/SC stack.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_possible_truncation)]
 
+mod around;
+mod attested;
 #[path = "../bench/mod.rs"]
 mod bench;
 #[path = "../card/mod.rs"]
@@ -8,8 +10,10 @@ mod card;
 mod faults;
 mod holder;
 mod imports;
+mod manners;
 mod others;
 mod pairs;
+mod pins;
 mod resident;
 mod road;
 #[path = "../agent/running.rs"]

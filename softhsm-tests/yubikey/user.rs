@@ -1,6 +1,12 @@
 //! A user with virtual YubiKeys.
 
-use std::{path::PathBuf, process::Command, sync::Arc};
+use std::{
+    fs,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use hsmsign::{
     ask::Terminal,
@@ -46,6 +52,42 @@ impl User {
         Some(user)
     }
 
+    /// With a key of this kind that is set up, and the PIN of its PIV applet in a file.
+    pub fn with_pin(profile: Profile) -> Option<Self> {
+        let user = Self::with(vec![profile])?;
+        user.place.ok(&["init", "--yubikey"]);
+        user.give_pin("123456");
+        Some(user)
+    }
+
+    /// Writes the PIN into a file, as the source of the PIV applet's PIN.
+    pub fn give_pin(&self, pin: &str) {
+        let file = self.place.path().join("pin");
+        self.secret(&file, pin);
+        let config = fs::read_to_string(self.place.home().join("config.toml")).unwrap();
+        if !config.contains("piv-pin-source") {
+            self.configure(&format!("piv-pin-source = \"file:{}\"", file.display()));
+        }
+    }
+
+    /// Has a key pair made, for Binance; an Ed25519 one where nothing else is said.
+    pub fn generate(&self, key: &str, more: &[&str]) -> crate::bench::Done {
+        let usual: &[&str] = match more.contains(&"--algorithm") {
+            true => &[],
+            false => &["--algorithm", "ed25519"],
+        };
+        let args = [
+            "generate",
+            "--exchange",
+            "binance",
+            "--api-key",
+            "k",
+            "--key",
+            key,
+        ];
+        self.place.run(&[&args, usual, more].concat(), "")
+    }
+
     /// The first key.
     pub fn card(&self) -> &Card {
         self.desk.card(0)
@@ -70,6 +112,27 @@ impl User {
             done.stderr.contains(words) && done.stderr.contains(remedy),
             "{done:?}"
         );
+    }
+
+    /// Writes something secret into a file that is this user's alone, later than the clock of files ticks.
+    pub fn secret(&self, file: &Path, text: &str) {
+        let _ = fs::remove_file(file);
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        let mut options = fs::OpenOptions::new();
+        let mut open = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(file)
+            .unwrap();
+        std::io::Write::write_all(&mut open, text.as_bytes()).unwrap();
+    }
+
+    /// Adds lines to the one token of the configuration.
+    pub fn configure(&self, lines: &str) {
+        let config = self.place.home().join("config.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, format!("{text}{lines}\n")).unwrap();
     }
 
     /// Runs Yubico's program on the first reader, and answers what it printed; none where it is not there.

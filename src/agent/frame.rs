@@ -9,7 +9,7 @@ use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, failed},
     secret::Secret,
-    token::KeyRef,
+    token::{KeyRef, Wanted},
 };
 
 const HEAD: usize = 4;
@@ -31,13 +31,20 @@ pub enum Ask<'a> {
         /// Where it is.
         place: &'a [u8],
     },
-    /// Open the token, with the PIN from the descriptor that comes along where `pin` says so.
+    /// Open the token, with what a person gave for it.
     Open {
-        /// Whether a descriptor comes along.
-        pin: bool,
+        /// What comes along, by a descriptor; none where nothing does.
+        given: Option<Wanted>,
     },
-    /// A command, as a JSON list of its arguments; the descriptors of [`super::errand::FDS`] come along.
+    /// A command, as JSON: who asks for it, and its arguments; the descriptors of [`super::errand::FDS`] come along.
     Errand(&'a [u8]),
+    /// Whether a person agrees.
+    Question {
+        /// How long they may take.
+        seconds: u32,
+        /// What they are asked.
+        text: &'a [u8],
+    },
     /// The MAC of a seal of the log, by the key on the token that seals.
     Seal(&'a [u8]),
 }
@@ -75,9 +82,10 @@ impl Ask<'_> {
                 write(out, id, 0, &[&length, place, message]);
             }
             Self::Data { place } => write(out, id, 1, &[place]),
-            Self::Open { pin } => write(out, id, 2, &[&[u8::from(*pin)]]),
+            Self::Open { given } => write(out, id, 2, &[given.map_or("", Wanted::name).as_bytes()]),
             Self::Errand(arguments) => write(out, id, 3, &[arguments]),
             Self::Seal(message) => write(out, id, 4, &[message]),
+            Self::Question { seconds, text } => write(out, id, 5, &[&seconds.to_le_bytes(), text]),
         }
     }
 }
@@ -93,12 +101,26 @@ pub fn read_ask(frame: &[u8]) -> Result<(u64, Ask<'_>)> {
             Ask::Compute { place, message }
         }
         (1, place) => Ask::Data { place },
-        (2, [pin]) => Ask::Open { pin: *pin == 1 },
+        (2, []) => Ask::Open { given: None },
+        (2, name) => Ask::Open {
+            given: Some(named(name).ok_or_else(torn)?),
+        },
         (3, arguments) => Ask::Errand(arguments),
         (4, message) => Ask::Seal(message),
+        (5, rest) => {
+            let (seconds, text) = rest.split_first_chunk::<4>().ok_or_else(torn)?;
+            Ask::Question {
+                seconds: u32::from_le_bytes(*seconds),
+                text,
+            }
+        }
         _ => return Err(torn()),
     };
     Ok((id, ask))
+}
+
+fn named(name: &[u8]) -> Option<Wanted> {
+    std::str::from_utf8(name).ok().and_then(Wanted::named)
 }
 
 impl Told {
@@ -187,7 +209,9 @@ mod tests {
             message: b"m\0",
         };
         ask.write(7, &mut out);
-        Ask::Open { pin: true }.write(8, &mut out);
+        let given = Some(Wanted::PivPin);
+        Ask::Open { given }.write(8, &mut out);
+        Ask::Open { given: None }.write(9, &mut out);
         let length = first(&out).unwrap().unwrap();
         let (id, ask) = read_ask(&out[..length]).unwrap();
         assert!(
@@ -200,10 +224,11 @@ mod tests {
                     }
                 )
         );
-        assert!(matches!(
-            read_ask(&out[length..]).unwrap(),
-            (8, Ask::Open { pin: true })
-        ));
+        let rest = &out[length..];
+        let (second, third) = rest.split_at(first(rest).unwrap().unwrap());
+        let given = Some(Wanted::PivPin);
+        assert!(matches!(read_ask(second).unwrap(), (8, Ask::Open { given: read }) if read == given));
+        assert!(matches!(read_ask(third).unwrap(), (9, Ask::Open { given: None })));
         assert_eq!(first(&out[..length - 1]).unwrap(), None);
         assert!(first(&[0xff; 8]).is_err());
         assert!(read_ask(&out[..12]).is_err());

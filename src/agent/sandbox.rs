@@ -160,6 +160,7 @@ const NEEDED: &[libc::c_long] = &[
     libc::SYS_fstat,
     libc::SYS_fstatfs,
     libc::SYS_statfs,
+    libc::SYS_inotify_add_watch,
     libc::SYS_faccessat,
     libc::SYS_faccessat2,
     libc::SYS_readlinkat,

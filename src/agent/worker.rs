@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    errand,
+    confirm, errand,
     frame::{self, Ask, Told},
     wire,
 };
@@ -20,7 +20,7 @@ use crate::{
     error::{Code, Error, Result, failed},
     home::Home,
     secret::Secret,
-    token::{KeyRef, SignInput, Token, Tokens},
+    token::{KeyRef, PinSource, SignInput, Token, Tokens, Wanted, pin_source, piv_pin_source},
 };
 
 const CHUNK: usize = 64 << 10;
@@ -48,13 +48,22 @@ pub fn run(token: &str) -> Result<()> {
     if token == errand::NAME {
         return errand::run(front);
     }
+    if token == confirm::NAME {
+        return confirm::run(front);
+    }
     let mut asks = false;
-    if let Some(settings) = config.tokens.get_mut(token)
-        && crate::token::pin_source(settings).is_ok_and(|source| source.interactive())
-    {
-        // Whoever unlocks the token asks the person, and hands the PIN over.
-        settings.pin_source = Some("terminal".to_owned());
-        asks = true;
+    if let Some(settings) = config.tokens.get_mut(token) {
+        // Whoever unlocks the token asks the person, and hands over what they gave.
+        let by_hand = |source: Result<PinSource>| source.is_ok_and(|source| source.interactive());
+        let (pin, piv_pin) = (by_hand(pin_source(settings)), by_hand(piv_pin_source(settings)));
+        if settings.yubikey && piv_pin {
+            settings.piv_pin_source = Some("terminal".to_owned());
+            asks = true;
+        }
+        if pin {
+            settings.pin_source = Some("terminal".to_owned());
+            asks = true;
+        }
     }
     let handed = Arc::new(Handed::default());
     let tokens = Arc::new(Tokens::new(&home, config, Arc::clone(&handed) as _));
@@ -166,25 +175,19 @@ impl Worker {
         let told = match ask {
             Ask::Compute { place, message } => self.compute(place, message).map(Told::Done),
             Ask::Data { place } => self.data(place).map(Told::Data),
-            Ask::Open { pin } => self.open(pin).map(|()| Told::Done(Vec::new())),
+            Ask::Open { given } => self.open(given).map(Told::Done),
             Ask::Seal(message) => self
                 .token()
                 .and_then(|token| audit::seal(token.as_ref(), message))
                 .map(Told::Done),
             Ask::Errand(_) => Err(failed("a worker does no errands")),
+            Ask::Question { .. } => Err(failed("a worker asks nobody")),
         };
         told.unwrap_or_else(Told::Refused)
     }
 
     fn token(&self) -> Result<Arc<dyn Token>> {
-        self.tokens.get(&self.token).map_err(|error| match error.code() {
-            Code::TokenLocked if self.asks && !ask::Ask::present(&*self.handed) => Error::new(
-                Code::TokenLocked,
-                format!("token {} is locked: nobody gave its PIN yet", self.token),
-            )
-            .fix(format!("unlock it: hsmsign unlock {}", self.token)),
-            _ => error,
-        })
+        self.tokens.get(&self.token)
     }
 
     fn compute(&mut self, place: &[u8], message: &[u8]) -> Result<Vec<u8>> {
@@ -240,8 +243,9 @@ impl Worker {
         Ok(())
     }
 
-    fn open(&mut self, pin: bool) -> Result<()> {
-        if pin {
+    /// Opens the token, by what was given. Answers the members of a JSON object: what it would ask a person for besides.
+    fn open(&mut self, given: Option<Wanted>) -> Result<Vec<u8>> {
+        if given.is_some() {
             let from = self
                 .fds
                 .pop_front()
@@ -249,13 +253,26 @@ impl Worker {
             self.handed.take(read_secret_line(from.as_fd())?);
         }
         self.missed = None;
-        let opened = self.look().and_then(|()| match pin {
-            true => self.token()?.unlock().map_err(Error::from),
-            false => Ok(()),
+        let opened = self.look().and_then(|()| match given {
+            Some(given) => self.token()?.unlock(given).map_err(Error::from),
+            None => Ok(()),
         });
         // A PIN that was refused is not kept for another try.
         self.handed.forget();
-        opened
+        opened?;
+        self.still_wanted()
+    }
+
+    fn still_wanted(&self) -> Result<Vec<u8>> {
+        let wanted = match self.asks {
+            true => self.token()?.wants()?,
+            false => Vec::new(),
+        };
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<_> = wanted.into_iter().map(Wanted::name).collect();
+        Ok(format!("\"wants\":{}", serde_json::json!(names)).into_bytes())
     }
 }
 
@@ -294,5 +311,10 @@ impl ask::Ask for Handed {
 
     fn tell(&self, text: &str) {
         eprintln!("{text}");
+    }
+
+    fn nobody(&self, token: &str, what: &str, _: &str) -> Error {
+        Error::new(Code::TokenLocked, format!("nobody gave its {what} yet"))
+            .fix(format!("unlock it: hsmsign unlock {token}"))
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long entries are gathered before they are written.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(15);
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 /// How many entries may wait before nothing more is signed.

@@ -117,7 +117,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let enrol = around.enrol()?;
     if args.json {
         let log = Log::new(&around.home);
-        let caller = Caller::this_process();
+        let caller = Caller::asking();
         let done = lines::import(&enrol, &args.new_key(), &|record| {
             let entry = Entry::new(What::Import, &caller, record.name.as_str(), clock::now());
             log.record(entry.detail(&record.exchange));
@@ -263,12 +263,17 @@ pub fn deed(enrolled: &Enrolled, deed: &str) -> String {
             format!("  on token {}{kind}: {hardening}", copy.token)
         })
         .collect();
+    let attested = enrolled
+        .attested
+        .as_ref()
+        .map(|attested| format!("\n  attestation: {attested}"));
     format!(
-        "{deed} {} ({}, {}), proved by a signature on the token\n{}",
+        "{deed} {} ({}, {}), proved by a signature on the token\n{}{}",
         record.name,
         record.exchange,
         record.algorithm,
-        copies.join("\n")
+        copies.join("\n"),
+        attested.unwrap_or_default()
     )
 }
 
@@ -300,6 +305,9 @@ pub fn answer(enrolled: &Enrolled) -> String {
     if let Some(public) = &enrolled.public_key {
         answer["api_key"] = json!(record.current.api_key);
         answer["public_key"] = json!(public);
+    }
+    if let Some(attested) = &enrolled.attested {
+        answer["attested"] = json!(attested);
     }
     answer.to_string()
 }

@@ -1,6 +1,8 @@
 use std::{collections::BTreeSet, process::ExitCode};
 
 use hsmsign::{
+    config::Config,
+    enrol::attested,
     error::Result,
     exchange::Catalogue,
     keyring::{Keyring as _, Record},
@@ -50,22 +52,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             }
         }
     }
-    let catalogue = around.as_ref().map(Around::catalogue);
-    let listed = print(args, &records, catalogue.as_ref(), served.as_ref())?;
+    let known = around
+        .as_ref()
+        .map(|around| (around.catalogue(), around.config().unwrap_or_default()));
+    let listed = print(args, &records, known.as_ref(), served.as_ref())?;
     Ok(bad.unwrap_or(listed))
 }
 
 fn print(
     args: &Args,
     records: &[Record],
-    catalogue: Option<&Catalogue>,
+    known: Option<&(Catalogue, Config)>,
     served: Option<&Served>,
 ) -> Result<ExitCode> {
     let keys = served.map_or(&[][..], |served| &served.keys);
     if args.json {
         let own = records
             .iter()
-            .filter_map(|record| catalogue.map(|catalogue| show::facts(record, catalogue)));
+            .filter_map(|record| known.map(|(catalogue, config)| show::facts(record, catalogue, config)));
         return output::json(&Value::Array(keys.iter().cloned().chain(own).collect()));
     }
     if records.is_empty() && keys.is_empty() {
@@ -115,8 +119,26 @@ fn print(
             output::warn(&format!("token {}: {}", copy.token, leaky(&copy.leaks)));
         }
     }
+    let header = ["KEY", "EXCHANGE", "ALGORITHM", "TOKEN", "API KEY", "ALLOWED"];
+    let vouched = |record: &Record| {
+        let copies = record.current.copies.iter();
+        let (_, config) = known?;
+        copies.flat_map(|copy| attested(config, copy)).next()
+    };
+    let vouched: Vec<_> = records.iter().map(vouched).collect();
+    if vouched.iter().all(Option::is_none) {
+        return output::table(header, rows.chain(own));
+    }
+    // Keys in slots of YubiKeys alone have somebody who vouches for them.
+    let beside = std::iter::repeat_n(None, keys.len()).chain(vouched);
+    let wide = rows.chain(own).zip(beside).map(|(row, vouched)| {
+        let [key, exchange, algorithm, token, api_key, allowed] = row;
+        let vouched = vouched.unwrap_or_else(|| "-".to_owned());
+        [key, exchange, algorithm, token, api_key, allowed, vouched]
+    });
+    let [key, exchange, algorithm, token, api_key, allowed] = header;
     output::table(
-        ["KEY", "EXCHANGE", "ALGORITHM", "TOKEN", "API KEY", "ALLOWED"],
-        rows.chain(own),
+        [key, exchange, algorithm, token, api_key, allowed, "ATTESTATION"],
+        wide,
     )
 }

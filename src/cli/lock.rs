@@ -7,6 +7,7 @@ use hsmsign::{
     json::{Json, quote},
     request::Answer,
     secret::Secret,
+    token::Wanted,
 };
 
 use super::output;
@@ -29,6 +30,9 @@ pub struct LockArgs {
 }
 
 /// Unlock the agent's tokens. A PIN that a person must give is asked for here, and only the token's worker reads it.
+///
+/// A YubiKey has two: the access code of its OATH applet and the PIN of its PIV applet. Each is asked for by its name, where it
+/// is wanted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -93,7 +97,7 @@ pub fn unlock(args: &UnlockArgs) -> Result<ExitCode> {
 pub fn unlock_needed() -> Result<ExitCode> {
     let mut agent = Client::connect()?;
     for token in tokens(&mut agent)? {
-        if token.asks.is_none() || token.state == "open" || token.state == "locked" {
+        if !token.asks_anything() || token.state == "open" || token.state == "locked" {
             continue;
         }
         if let Err(error) = unlock_one(&mut agent, &token) {
@@ -111,8 +115,27 @@ pub fn unlock_needed() -> Result<ExitCode> {
 struct Token {
     name: String,
     state: String,
-    /// How a person is asked for its PIN; none where nobody is.
-    asks: Option<String>,
+    /// Where its PIN comes from; of a YubiKey, the access code of its OATH applet.
+    source: String,
+    /// Where the PIN of a YubiKey's PIV applet comes from; none for other tokens.
+    piv_source: Option<String>,
+}
+
+impl Token {
+    /// Where this comes from, where a person is asked for it.
+    fn asks(&self, what: Wanted) -> Option<&str> {
+        let source = match what {
+            Wanted::Pin | Wanted::AccessCode => Some(&self.source),
+            Wanted::PivPin => self.piv_source.as_ref(),
+        };
+        source
+            .map(String::as_str)
+            .filter(|source| ["terminal", "pinentry"].contains(source))
+    }
+
+    fn asks_anything(&self) -> bool {
+        Wanted::ALL.into_iter().any(|what| self.asks(what).is_some())
+    }
 }
 
 fn tokens(agent: &mut Client) -> Result<Vec<Token>> {
@@ -133,38 +156,50 @@ fn tokens(agent: &mut Client) -> Result<Vec<Token>> {
             Some(Token {
                 name: text("token")?,
                 state: text("state").unwrap_or_default(),
-                asks: text("pin_source").filter(|source| source == "terminal" || source == "pinentry"),
+                source: text("pin_source").unwrap_or_default(),
+                piv_source: text("piv_pin_source"),
             })
         })
         .collect())
 }
 
 fn unlock_one(agent: &mut Client, token: &Token) -> Result<()> {
-    let line = |pin: bool| {
-        format!(
-            "{{\"op\":\"unlock\",\"token\":{},\"pin\":{pin}}}",
-            quoted(&token.name)
-        )
+    if token.piv_source.is_none() && token.asks(Wanted::Pin).is_some() {
+        return give(agent, token, Wanted::Pin).map(drop);
+    }
+    // A YubiKey has two applets with a code each: the agent says which of them it waits for.
+    let line = format!("{{\"op\":\"unlock\",\"token\":{}}}", quoted(&token.name));
+    let mut answer = Answer::parse(&agent.ask(&line)?)?;
+    let Some(Json::List(wanted)) = answer.take("wants") else {
+        return Ok(());
     };
-    let Some(asks) = &token.asks else {
-        return Answer::parse(&agent.ask(&line(false))?).map(drop);
-    };
-    let what = format!("PIN of token {}", token.name);
-    let pin = match asks.as_str() {
-        "pinentry" => pinentry(&what)?,
-        _ if Terminal.present() => Terminal.secret(&format!("{what}: "))?,
-        _ => {
-            return Err(Error::new(
-                Code::TokenLocked,
-                "its PIN is needed, and there is no terminal to ask at",
-            )
-            .fix("run `hsmsign unlock` at a terminal, or set pin-source in config.toml"));
-        }
+    let mut refused = Ok(());
+    for what in wanted {
+        let Json::String(name) = what else { continue };
+        let what = Wanted::named(&name).ok_or_else(|| failed("the agent's answer is not understood"))?;
+        // One that is refused keeps nobody from giving the other.
+        refused = refused.and(give(agent, token, what));
+    }
+    refused
+}
+
+/// Asks a person for it, and hands it over.
+fn give(agent: &mut Client, token: &Token, what: Wanted) -> Result<()> {
+    let prompt = format!("{} of token {}", what.told(), token.name);
+    let pin = match token.asks(what) {
+        Some("pinentry") => pinentry(&prompt)?,
+        _ if Terminal.present() => Terminal.secret(&format!("{prompt}: "))?,
+        _ => return Err(Terminal.nobody(&token.name, what.told(), what.field())),
     };
     // A pipe holds a PIN whole, so that nobody has to read while it is written.
     let (read, write) = pipe()?;
     hand_over(&pin, write)?;
-    Answer::parse(&agent.ask_with(&line(true), &[read.as_fd()])?).map(drop)
+    let line = format!(
+        "{{\"op\":\"unlock\",\"token\":{},\"pin\":true,\"what\":\"{}\"}}",
+        quoted(&token.name),
+        what.name()
+    );
+    Answer::parse(&agent.ask_with(&line, &[read.as_fd()])?).map(drop)
 }
 
 fn pipe() -> Result<(std::io::PipeReader, std::io::PipeWriter)> {

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use hsmsign::{
-    agent::client::Client,
+    agent::client::{ByAgent, Client},
+    ask::{Ask as _, Terminal},
     error::{Code, Result},
-    keyring::KeyName,
+    home::Home,
+    keyring::{FileKeyring, KeyName, Keyring as _},
     policy::Caller,
     request::{Request, SignedRequest},
-    signer::Signer,
+    signer::{Explained, Here, Signer, Signs},
 };
 
 use serde_json::Value;
@@ -80,13 +82,69 @@ pub fn names(list: &Value) -> String {
     }
 }
 
+/// Tells of a touch that the agent's token may be waiting for, where its answer takes long: the agent tells it where it runs,
+/// which is seldom where somebody waits.
+fn tell_of_touch(agent: &mut Client, key: Option<&KeyName>) {
+    let Some(key) = key.cloned() else { return };
+    agent.when_slow(Box::new(move || {
+        if let Some(serial) = touched(&key) {
+            Terminal.tell(&format!("touch the YubiKey {serial} to sign, if it blinks"));
+        }
+    }));
+}
+
+/// The serial number of the YubiKey that wants a touch for this key; none where none does.
+fn touched(key: &KeyName) -> Option<String> {
+    let home = Home::from_env().ok()?;
+    if let Ok(record) = FileKeyring::new(&home).get(key) {
+        let mut copies = record.current.copies.iter();
+        let copy = copies.find(|copy| {
+            copy.objects
+                .get("secret")
+                .is_some_and(|secret| secret.key.is_touched())
+        })?;
+        return Some(copy.serial.clone());
+    }
+    let key = served()?.key(key.as_str())?["touch"].as_str()?.to_owned();
+    Some(key)
+}
+
 /// Signs a request.
 pub fn sign(request: &Request) -> Result<SignedRequest> {
     reach(
-        |agent| agent.sign(request),
+        |agent| {
+            tell_of_touch(agent, request.key.as_ref());
+            agent.sign(request)
+        },
         |signer| {
             let signed = signer.sign(request, &Caller::this_process());
-            settled(signer, signed)
+            settled(&signer, signed)
+        },
+    )
+}
+
+/// As [`sign`]; what was signed comes along.
+pub fn explain(request: &Request) -> Result<Explained> {
+    reach(
+        |agent| {
+            tell_of_touch(agent, request.key.as_ref());
+            agent.explain(request)
+        },
+        |signer| settled(&signer, signer.explain(request, &Caller::this_process())),
+    )
+}
+
+/// Whoever signs this request for the time of the process, be it many times.
+pub fn signs(request: &Request) -> Result<Box<dyn Signs>> {
+    reach(
+        |agent| {
+            agent.route(request)?;
+            Ok(Box::new(ByAgent::of(agent)) as _)
+        },
+        |signer| {
+            signer.route(request)?;
+            let caller = Caller::this_process();
+            Ok(Box::new(Here { signer, caller }) as _)
         },
     )
 }
@@ -96,6 +154,7 @@ pub fn sign_line(request: &Request) -> Result<Option<String>> {
     let Some(mut agent) = Client::find()? else {
         return Ok(None);
     };
+    tell_of_touch(&mut agent, request.key.as_ref());
     let line = agent.ask(&request.to_line())?;
     if line.starts_with("{\"ok\":true") {
         return Ok(Some(line));
@@ -111,10 +170,13 @@ pub fn sign_line(request: &Request) -> Result<Option<String>> {
 /// MACs bytes.
 pub fn hmac(key: &KeyName, message: &[u8]) -> Result<Vec<u8>> {
     reach(
-        |agent| agent.hmac(key, message),
+        |agent| {
+            tell_of_touch(agent, Some(key));
+            agent.hmac(key, message)
+        },
         |signer| {
             let mac = signer.hmac(key, message, &Caller::this_process());
-            settled(signer, mac)
+            settled(&signer, mac)
         },
     )
 }
@@ -129,23 +191,23 @@ pub fn settled<T>(signer: &Signer, done: Result<T>) -> Result<T> {
 /// An agent of the system need not know a key that the user has besides.
 fn reach<T>(
     by_agent: impl FnOnce(&mut Client) -> Result<T>,
-    here: impl FnOnce(&Signer) -> Result<T>,
+    here: impl FnOnce(Signer) -> Result<T>,
 ) -> Result<T> {
     let Some(mut agent) = Client::find()? else {
         // A key that is not here is more likely that agent's than nobody's.
         let around = Around::find().map_err(|error| Client::barred().unwrap_or(error))?;
-        return here(&around.signer()?).map_err(|error| match error.code() {
+        return here(around.signer()?).map_err(|error| match error.code() {
             Code::UnknownKey => Client::barred().unwrap_or(error),
             _ => error,
         });
     };
     match by_agent(&mut agent) {
         Err(error) if error.code() == Code::UnknownKey && !agent.told => {
-            match Around::find()
-                .and_then(|around| around.signer())
-                .and_then(|signer| here(&signer))
-            {
-                Err(_) => Err(error),
+            let Ok(signer) = Around::find().and_then(|around| around.signer()) else {
+                return Err(error);
+            };
+            match here(signer) {
+                Err(own) if own.code() == Code::UnknownKey => Err(error),
                 done => done,
             }
         }

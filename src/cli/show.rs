@@ -1,7 +1,8 @@
 use std::process::ExitCode;
 
 use hsmsign::{
-    enrol::{RAW_CONSENT, public_text},
+    config::Config,
+    enrol::{RAW_CONSENT, attested, public_text},
     error::Result,
     exchange::Catalogue,
     keyring::{Allow, KeyName, Keyring as _, Pair, Record},
@@ -36,18 +37,23 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let around = Around::find()?;
     let record = around.keyring().get(&args.key)?;
-    let catalogue = around.catalogue();
+    // A key is shown though config.toml is broken.
+    let (catalogue, config) = (around.catalogue(), around.config().unwrap_or_default());
     if args.json {
-        return output::json(&facts(&record, &catalogue));
+        return output::json(&facts(&record, &catalogue, &config));
     }
     let mut text = format!(
         "{}\n  exchange   {}\n  algorithm  {}\n",
         record.name, record.exchange, record.algorithm
     );
-    text.push_str(&pair(&record, &record.current, &catalogue));
+    text.push_str(&pair(&record, &record.current, &catalogue, &config));
     if let Some(url) = &record.base_url {
         text.push_str(&format!("  base-url   {url}\n"));
     }
+    if let Some(window) = record.window {
+        text.push_str(&window_line(window.into()));
+    }
+    text.push_str(&clock_line(record.offset_ms.millis()));
     let allowed: Vec<_> = record.allow.iter().map(|allow| allow.name()).collect();
     let allowed = if allowed.is_empty() {
         NOTHING_ALLOWED.to_owned()
@@ -57,11 +63,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     text.push_str(&format!("  allowed    {allowed}\n"));
     if let Some(previous) = &record.previous {
         text.push_str("the pair before the last rotation, kept until --commit:\n");
-        text.push_str(&pair(&record, previous, &catalogue));
+        text.push_str(&pair(&record, previous, &catalogue, &config));
     }
     if let Some(next) = &record.next {
         text.push_str("a new key that is not in force yet:\n");
-        text.push_str(&pair(&record, next, &catalogue));
+        text.push_str(&pair(&record, next, &catalogue, &config));
     }
     for note in notes(&record) {
         output::warn(&note);
@@ -87,6 +93,10 @@ fn show_served(args: &Args, served: &Served, key: &Value) -> Result<ExitCode> {
     if let Some(url) = key["base_url"].as_str() {
         told.push_str(&format!("  base-url   {url}\n"));
     }
+    if let Some(window) = key["window"].as_u64() {
+        told.push_str(&window_line(window));
+    }
+    told.push_str(&clock_line(key["offset_ms"].as_i64().unwrap_or(0)));
     let allowed = match key["allow"].as_array() {
         Some(allowed) if !allowed.is_empty() => reach::names(&key["allow"]),
         _ => NOTHING_ALLOWED.to_owned(),
@@ -112,7 +122,22 @@ fn show_served(args: &Args, served: &Served, key: &Value) -> Result<ExitCode> {
     output::line(told.trim_end())
 }
 
-fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue) -> String {
+fn window_line(window: u64) -> String {
+    format!("  window     {window}, in the exchange's unit\n")
+}
+
+/// Nothing where the two clocks agree.
+fn clock_line(offset_ms: i64) -> String {
+    let way = match offset_ms {
+        0 => return String::new(),
+        1.. => "ahead of",
+        _ => "behind",
+    };
+    let by = offset_ms.unsigned_abs();
+    format!("  clock      the exchange's, {by} ms {way} this machine's\n")
+}
+
+fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue, config: &Config) -> String {
     let mut text = format!(
         "  API key    {}\n  since      {}\n",
         pair.api_key.as_deref().unwrap_or("none yet"),
@@ -146,6 +171,9 @@ fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue) -> String {
                 text.push_str("; made on the token");
             }
             text.push('\n');
+        }
+        if let Some(attested) = attested(config, copy) {
+            text.push_str(&format!("    attestation {attested}\n"));
         }
     }
     if let Some(public) = public_text(catalogue, record, pair) {
@@ -189,7 +217,7 @@ pub fn waiting(name: &KeyName) -> String {
 }
 
 /// A key for programs, as `list --json` and `show --json` give it.
-pub fn facts(record: &Record, catalogue: &Catalogue) -> Value {
+pub fn facts(record: &Record, catalogue: &Catalogue, config: &Config) -> Value {
     let pair = |pair: &Pair| {
         let copies: Vec<_> = pair
             .copies
@@ -203,7 +231,10 @@ pub fn facts(record: &Record, catalogue: &Catalogue) -> Value {
                         (slot.clone(), json!({"id": id.to_string(), "hardening": material.hardening, "rung": material.rung, "attestation": material.attestation}))
                     })
                     .collect();
-                json!({"token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "leaks": copy.leaks, "objects": objects})
+                json!({
+                    "token": copy.token, "serial": copy.serial, "hardware": copy.hardware, "leaks": copy.leaks, "objects": objects,
+                    "attested": attested(config, copy),
+                })
             })
             .collect();
         json!({
@@ -220,6 +251,8 @@ pub fn facts(record: &Record, catalogue: &Catalogue) -> Value {
         "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
         "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
         "base_url": record.base_url,
+        "window": record.window,
+        "offset_ms": record.offset_ms.millis(),
         "current": pair(&record.current),
         "notes": notes(record),
     });

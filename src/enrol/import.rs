@@ -1,12 +1,13 @@
 use super::{
-    Enrol, Enrolled, Secrets,
+    Enrol, Enrolled, Secrets, attested,
     plan::{NewKey, Plan},
     secrets::read_secrets,
 };
 use crate::{
     algorithm::Algorithm,
+    clock::Offset,
     error::{Result, bad_input},
-    keyring::{Allow, Record, VERSION},
+    keyring::{Allow, Pair, Record, VERSION},
     nonce,
     token::leaky,
 };
@@ -42,6 +43,8 @@ impl Enrol {
             encoding: plan.new.encoding.clone(),
             allow: sorted(&plan.new.allow),
             base_url: plan.new.base_url.clone(),
+            window: None,
+            offset_ms: Offset::NONE,
             current,
             previous: None,
             next: None,
@@ -50,9 +53,16 @@ impl Enrol {
         self.warn(&plan, &mut warnings);
         Ok(Enrolled {
             public_key: self.public_text(&record, &record.current),
+            attested: self.attested(&record.current),
             record,
             warnings,
         })
+    }
+
+    /// Who vouches for a new key.
+    pub(super) fn attested(&self, pair: &Pair) -> Option<String> {
+        let each = pair.copies.iter();
+        each.flat_map(|copy| attested(self.tokens.config(), copy)).next()
     }
 
     /// What the owner of a new key should know.

@@ -1,6 +1,7 @@
 //! The road of a secret: in, proved, and never back. Import, rotation, removal, and the sweep after a crash.
 
 mod attack;
+mod attested;
 mod import;
 mod line;
 mod place;
@@ -9,6 +10,7 @@ mod prove;
 mod remove;
 mod rotate;
 mod secrets;
+mod set;
 mod sweep;
 mod sync;
 mod wanted;
@@ -31,11 +33,13 @@ use crate::{
 };
 
 pub use attack::Attacked;
+pub use attested::attested;
 pub use import::RAW_CONSENT;
 pub use line::ImportLine;
 pub use plan::{NewKey, Plan};
 pub use prove::{Checked, Finding};
 pub use remove::Left;
+pub use set::Changes;
 pub use sync::{Held, Placed};
 
 /// The exchange's id of a key that is for no exchange of the catalogue.
@@ -73,6 +77,8 @@ pub struct Enrolled {
     pub record: Record,
     /// Its public key as the exchange's page wants it pasted, where it has one.
     pub public_key: Option<String>,
+    /// Who vouches that it was made on its YubiKey, in words; `none` where nobody does, and nothing on other tokens.
+    pub attested: Option<String>,
     /// What the owner should know of it.
     pub warnings: Vec<String>,
 }
@@ -94,35 +100,6 @@ impl Enrol {
     /// The schemes by name.
     pub const fn catalogue(&self) -> &Catalogue {
         &self.catalogue
-    }
-
-    /// Changes a key's API key or base-url; an empty base-url is the exchange's own host again. Where a new key waits for
-    /// its API key, that puts it in force. Answers whether it did.
-    ///
-    /// # Errors
-    /// When there is no such key, a value cannot stand in a request, or the keyring cannot be written.
-    pub fn set(
-        &self,
-        name: &KeyName,
-        api_key: Option<String>,
-        base_url: Option<String>,
-    ) -> Result<(Record, bool)> {
-        let _lock = self.lock()?;
-        let mut record = self.keyring.get(name)?;
-        let waits = record.next.is_some() && api_key.is_some();
-        if let Some(api_key) = api_key {
-            self.set_api_key(&mut record, api_key)?;
-        }
-        if let Some(url) = base_url {
-            record.base_url = if url.is_empty() {
-                None
-            } else {
-                crate::exchange::check_base_url(&url)?;
-                Some(url)
-            };
-        }
-        self.keyring.put(&record)?;
-        Ok((record, waits))
     }
 
     /// A pair's public key as the exchange's page wants it pasted; none for a pair of MAC keys.

@@ -162,7 +162,7 @@ fn same_data(token: &dyn Token, key: &KeyRef, data: &Secret) -> Result<()> {
     .fix("use another token"))
 }
 
-fn label(name: &KeyName, slot: &str) -> String {
+pub(super) fn label(name: &KeyName, slot: &str) -> String {
     if slot == "secret" {
         format!("hsmsign:{name}")
     } else {

@@ -69,6 +69,7 @@ impl Enrol {
         let made = record.next.as_ref().unwrap_or(&record.current);
         Ok(Enrolled {
             public_key: self.public_text(&record, made),
+            attested: self.attested(made),
             record,
             warnings: read.warnings,
         })

@@ -1,8 +1,9 @@
-use super::{Enrol, objects};
+use super::{Enrol, objects, place::label};
 use crate::{
     error::{Code, Error, Result},
     home::FileLock,
     keyring::Pending,
+    token::ObjectId,
 };
 
 impl Enrol {
@@ -57,10 +58,28 @@ impl Enrol {
         for object in &pending.objects {
             let (token, id) = object;
             if !named.contains(object) {
-                self.tokens.get(token)?.sweep(id).map_err(Error::from)?;
-                self.tokens.clean_up(token)?;
+                let token = self.tokens.get(token)?;
+                token.sweep(id).map_err(Error::from)?;
+                if !self.is_named_cut(object)? {
+                    token
+                        .sweep_cut(id, &label(&pending.key, "secret"))
+                        .map_err(Error::from)?;
+                }
+                self.tokens.clean_up(&object.0)?;
             }
         }
         self.journal.end(pending)
+    }
+
+    /// Whether a record of any key names an object of this token by the beginning of the id.
+    fn is_named_cut(&self, (token, id): &(String, ObjectId)) -> Result<bool> {
+        for name in self.keyring.names()? {
+            let record = self.keyring.get(&name)?;
+            let mut objects = record.pairs().flat_map(|(_, pair)| objects(pair));
+            if objects.any(|(other, named)| other == *token && id.as_bytes().starts_with(named.as_bytes())) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -2,6 +2,8 @@
 //! a method out of the set, a path or query with odd characters, a body that is neither JSON nor a form, a field named
 //! twice, a part that the exchange does not sign.
 
+use std::sync::OnceLock;
+
 use super::{
     bodies::{self, Payload},
     carried::too_great,
@@ -9,6 +11,7 @@ use super::{
     endpoint::{self, Endpoint},
     glob,
     key::KeyKind,
+    named::Named,
     place,
     plan::{Place, Plan},
     scheme::Scheme,
@@ -46,6 +49,18 @@ pub struct Prepared<'s> {
     pub(crate) under: Option<String>,
     /// Whether it goes to the exchange's testnet.
     pub(crate) testnet: bool,
+    /// What [`Prepared::named`] found.
+    pub(crate) named: OnceLock<Named>,
+}
+
+/// What a key's owner chose for its requests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Chosen<'k> {
+    /// `https://host[:port]` in place of the file's hosts.
+    pub base_url: Option<&'k str>,
+    /// The receive window, digits in the exchange's unit, in place of the file's; passed over where the request is of a
+    /// kind that knows none.
+    pub window: Option<&'k str>,
 }
 
 /// The nonce of a prepared request.
@@ -100,6 +115,23 @@ impl Scheme {
         kind: &'s KeyKind,
         base_url: Option<&str>,
     ) -> Result<Prepared<'s>> {
+        let chosen = Chosen {
+            base_url,
+            window: None,
+        };
+        self.prepare_for(request, kind, chosen)
+    }
+
+    /// As [`Scheme::prepare`], with what the key's owner chose.
+    ///
+    /// # Errors
+    /// As [`Scheme::prepare`].
+    pub fn prepare_for<'s>(
+        &'s self,
+        request: &Request,
+        kind: &'s KeyKind,
+        chosen: Chosen<'_>,
+    ) -> Result<Prepared<'s>> {
         let Target {
             method,
             origin,
@@ -107,7 +139,7 @@ impl Scheme {
             path,
             query,
             testnet,
-        } = target::read(self, request, base_url)?;
+        } = target::read(self, request, chosen.base_url)?;
         let plan = if request.websocket {
             let has_body = request.body.is_some() || request.params.is_some();
             self.websocket()?.choose(&path, has_body)
@@ -158,6 +190,7 @@ impl Scheme {
                 host,
                 path,
                 testnet,
+                window: chosen.window,
             },
             parts,
         )
@@ -168,7 +201,7 @@ impl Scheme {
         request: &Request,
         kind: &'s KeyKind,
         plan: &'s Plan,
-        at: Where,
+        at: Where<'_>,
         parts: Parts,
     ) -> Result<Prepared<'s>> {
         let Parts {
@@ -208,9 +241,11 @@ impl Scheme {
             expected: Vec::new(),
             under,
             testnet: at.testnet,
+            named: OnceLock::new(),
         };
         prepared.take_content_type(request.content_type.as_deref())?;
         prepared.take_challenge(request.challenge.as_deref())?;
+        prepared.set_window(at.window);
         let window = prepared.take_window(request.window.as_deref())?;
         let carried = prepared.take_carried(at.method, window)?;
         prepared.take_timestamp(request.timestamp.as_deref(), carried.timestamp)?;
@@ -219,12 +254,13 @@ impl Scheme {
     }
 }
 
-struct Where {
+struct Where<'k> {
     method: &'static str,
     origin: String,
     host: String,
     path: String,
     testnet: bool,
+    window: Option<&'k str>,
 }
 
 struct Parts {

@@ -11,6 +11,7 @@ mod rules;
 mod store;
 mod subject;
 mod switch;
+mod told;
 
 use std::{cell::OnceCell, time::Duration};
 
@@ -20,11 +21,13 @@ pub use rules::Policy;
 pub use store::{InForce, Policies, Whose};
 pub use subject::{Bound, Field, Fields, Group, Subject, folded, last_part};
 pub use switch::{Denied, Switch};
+pub use told::{plain, told};
 
-use self::judge::{Case, endpoint};
+use self::judge::Case;
 use crate::{
     error::{Code, Error, Result},
     keyring::{Allow, KeyName},
+    watch::Epoch,
 };
 
 /// What is asked.
@@ -39,6 +42,8 @@ pub struct Question<'a> {
     pub what: What<'a>,
     /// This machine's time since 1970.
     pub now: Duration,
+    /// The state of the files, where it is known without a look at each.
+    pub epoch: Option<Epoch>,
 }
 
 /// What is to be signed.
@@ -53,8 +58,10 @@ pub enum What<'a> {
 /// Whether a request that is permitted counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// It is about to be signed.
+    /// It is about to be signed, unless a person is to be asked first: then it counts when they agreed.
     Sign,
+    /// It is about to be signed, and a person agreed where one is to be asked.
+    Agreed,
     /// It is only asked whether it would be.
     Look,
 }
@@ -81,6 +88,7 @@ fn consent(question: &Question<'_>) -> Result<()> {
         What::Raw(moves_money) => {
             if !question.allow.contains(&Allow::Raw) {
                 return Err(Error::new(Code::Denied, format!("the key {key} signs no raw bytes, only whole requests"))
+                    .by("raw")
                     .fix("raw MACs are allowed at import, by the owner: --allow raw; where a message does not carry the path, a withdrawal cannot be told from an order then"));
             }
             moves_money.map(str::to_owned)
@@ -91,6 +99,7 @@ fn consent(question: &Question<'_>) -> Result<()> {
             Code::Denied,
             format!("the key {key} is not allowed to move money out: {rule}"),
         )
+        .by("withdrawals")
         .fix("if this key is to withdraw and transfer, its owner imports it with --allow withdrawals")),
         _ => Ok(()),
     }
@@ -103,14 +112,21 @@ impl Policies {
     /// `denied`, with the rule, what it saw and how the owner can allow it; and where a count cannot be written.
     pub fn decide(&self, question: &Question<'_>, mode: Mode) -> Result<Verdict> {
         let key = question.key;
-        let learning = self.switch().ask(key)?;
+        let known = self.standing(key, question.epoch);
+        let learning = match &known {
+            Some(standing) => standing.learning,
+            None => self.switch().ask(key)?,
+        };
         consent(question)?;
-        let in_force = self.of(key)?;
+        let standing = match known {
+            Some(standing) => standing,
+            None => self.stand(key, learning, question.epoch)?,
+        };
         let mut verdict = Verdict::default();
         let mut wanted = Vec::new();
         let fields = OnceCell::new();
         let mut looked_at: Vec<String> = Vec::new();
-        for policy in &in_force.policies {
+        for policy in &standing.policies {
             let subject = match question.what {
                 What::Request(subject) => Some(subject),
                 What::Raw(_) => None,
@@ -141,8 +157,13 @@ impl Policies {
             let fields = fields.get_or_init(|| subject.fields());
             verdict.fields = learned(fields);
         }
+        let counts = match mode {
+            Mode::Sign => verdict.confirm.is_none(),
+            Mode::Agreed => true,
+            Mode::Look => false,
+        };
         self.counts
-            .count(key, &wanted, question.now, mode == Mode::Sign)
+            .count(key, &wanted, question.now, counts)
             .map_err(|error| match error.code() {
                 Code::Denied => error.within(format_args!("denied to the key {key}")),
                 _ => error,
@@ -156,7 +177,7 @@ fn learned(fields: &Fields) -> Vec<(String, String)> {
     let all = fields.groups.iter().flat_map(|group| &group.fields);
     all.map(|field| {
         let name = field.name.as_str();
-        let told = known::SYMBOLS.contains(&name) || known::AMOUNTS.contains(&name);
+        let told = known::SYMBOLS.contains(&name) || known::is_amount(name) || known::is_unit(name);
         let value = field.value.clone().filter(|_| told);
         (field.given.clone(), value.unwrap_or_default())
     })
@@ -178,25 +199,4 @@ impl Policy {
         };
         case.judge().map(|_| ())
     }
-}
-
-/// A request in a line, for the person who is asked.
-pub fn told(subject: &dyn Subject) -> String {
-    let fields = subject.fields();
-    let fields = fields.groups.iter().flat_map(|group| &group.fields);
-    let fields: Vec<_> = fields
-        .map(|field| format!("{}={}", field.given, field.value.as_deref().unwrap_or("…")))
-        .collect();
-    let told = format!("{} {}", endpoint(subject), fields.join(" "));
-    // What a request says must not act on the terminal of the person who is asked.
-    told.trim_end()
-        .chars()
-        .flat_map(|char| {
-            let plain = !char.is_control();
-            plain
-                .then_some(char)
-                .into_iter()
-                .chain(char.escape_unicode().filter(move |_| !plain))
-        })
-        .collect()
 }

@@ -5,9 +5,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::ReadyKey;
+use super::{
+    ReadyKey,
+    ready::{no_exchange, prepare},
+};
 use crate::{
     algorithm::Algorithm,
+    ask::Agreed,
     audit::{Entry, Log, What, cut},
     clock::{self, Offset},
     error::{Code, Error, Result, bad_input},
@@ -18,10 +22,11 @@ use crate::{
     policy::{self, Caller, Mode, Policies, Question, Subject, Verdict, What as Asked},
     request::Request,
     secret::Secret,
+    watch::{Epoch, Watch},
 };
 
 /// Asks a person whether a request may be signed, in words that name key, request and program.
-pub type Confirm = Box<dyn Fn(&str) -> Result<bool> + Send + Sync>;
+pub type Confirm = Box<dyn Fn(String) -> Result<Agreed> + Send + Sync>;
 
 /// Finds keys, asks the policy, gives out nonces and composes what is to be signed.
 pub struct Road {
@@ -31,7 +36,16 @@ pub struct Road {
     policies: Policies,
     log: Arc<Log>,
     confirm: Option<Confirm>,
-    ready: Mutex<HashMap<KeyName, (Stamp, Arc<ReadyKey>)>>,
+    ready: Mutex<HashMap<KeyName, Ready>>,
+    watch: Option<Watch>,
+}
+
+/// A key that was read.
+struct Ready {
+    stamp: Stamp,
+    /// When its record was found unchanged.
+    epoch: Option<Epoch>,
+    key: Arc<ReadyKey>,
 }
 
 impl Road {
@@ -45,7 +59,19 @@ impl Road {
             log: Arc::new(Log::new(home)),
             confirm: None,
             ready: Mutex::default(),
+            watch: None,
         }
+    }
+
+    /// Has the kernel tell when records or policies change, where it does, so that they need not be looked at for each
+    /// request. For a process that may look at nothing else later, before that.
+    #[must_use]
+    pub fn watching(mut self, home: &Home) -> Self {
+        self.watch = Watch::over(
+            vec![home.config(""), home.state("")],
+            vec![home.config("policy"), home.state("policy"), home.state("keys")],
+        );
+        self
     }
 
     /// Has a person asked where a policy wants that. Without it, such requests are denied.
@@ -104,10 +130,15 @@ impl Road {
         request: &Request,
         passphrase: impl FnOnce(&Record) -> Result<Secret>,
     ) -> Result<Arc<ReadyKey>> {
-        let name = request.key.as_ref().ok_or_else(|| {
-            bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
-        })?;
-        self.ready(name, passphrase)
+        self.ready(name_of(request)?, passphrase)
+    }
+
+    /// The record of the key that a request names.
+    ///
+    /// # Errors
+    /// When it names none, or there is no such key.
+    pub fn record_of(&self, request: &Request) -> Result<Record> {
+        self.keyring.get(name_of(request)?)
     }
 
     /// A key with what its signatures need; read again where its record changed. Its passphrase, where the exchange wants
@@ -120,18 +151,31 @@ impl Road {
         name: &KeyName,
         passphrase: impl FnOnce(&Record) -> Result<Secret>,
     ) -> Result<Arc<ReadyKey>> {
-        let stamp = self.keyring.stamp(name)?;
+        let epoch = self.watch.as_ref().and_then(Watch::epoch);
         let mut ready = lock(&self.ready);
-        if let (Some(stamp), Some((known, key))) = (stamp, ready.get(name))
-            && stamp == *known
+        if let Some(known) = ready.get(name)
+            && epoch.is_some()
+            && known.epoch == epoch
         {
-            return Ok(Arc::clone(key));
+            return Ok(Arc::clone(&known.key));
+        }
+        let stamp = self.keyring.stamp(name)?;
+        if let (Some(stamp), Some(known)) = (stamp, ready.get_mut(name))
+            && stamp == known.stamp
+        {
+            known.epoch = epoch;
+            return Ok(Arc::clone(&known.key));
         }
         ready.remove(name);
         let record = self.keyring.get(name)?;
         let key = Arc::new(ReadyKey::load(record, &self.catalogue, passphrase)?);
         if let Some(stamp) = stamp {
-            ready.insert(name.clone(), (stamp, Arc::clone(&key)));
+            let known = Ready {
+                stamp,
+                epoch,
+                key: Arc::clone(&key),
+            };
+            ready.insert(name.clone(), known);
         }
         Ok(key)
     }
@@ -140,20 +184,21 @@ impl Road {
     /// finished.
     ///
     /// # Errors
-    /// Everything that can be wrong with the request or that its policy forbids.
+    /// Everything that can be wrong with the request or that its policy forbids. Where a person is being asked, `denied`,
+    /// and nothing is written down or counted yet.
     pub fn compose<'k>(
         &self,
         key: &'k ReadyKey,
         request: &Request,
         caller: &Caller,
-        clock: Offset,
         lease: &mut Lease<'_>,
     ) -> Result<Composed<'k>> {
         self.log.check()?;
         let mut entry = Box::new(entry(What::Sign, key, caller));
-        let composed = self.compose_noting(key, request, caller, clock, lease, &mut entry);
+        let composed = self.compose_noting(key, request, caller, lease, &mut entry);
         match composed {
-            Ok(composed) => Ok(composed.with_note(entry)),
+            Ok(Some(composed)) => Ok(composed.with_note(entry)),
+            Ok(None) => Err(Error::new(Code::Denied, "a person is being asked")),
             Err(error) => {
                 self.record(Some(entry), Some(&error));
                 Err(error)
@@ -161,15 +206,15 @@ impl Road {
         }
     }
 
+    /// None where a person is being asked.
     fn compose_noting<'k>(
         &self,
         key: &'k ReadyKey,
         request: &Request,
         caller: &Caller,
-        clock: Offset,
         lease: &mut Lease<'_>,
         entry: &mut Entry,
-    ) -> Result<Composed<'k>> {
+    ) -> Result<Option<Composed<'k>>> {
         let name = &key.record.name;
         let prepared = match key.prepare(request) {
             Ok(prepared) => prepared,
@@ -183,17 +228,22 @@ impl Road {
         entry.method.clone_from(&prepared.endpoint().method);
         entry.path = cut(&prepared.endpoint().path, 300);
         entry.parameters = prepared.parameters_text().map(String::into_bytes);
-        let verdict = self.decide(key, Asked::Request(&prepared), caller, Mode::Sign)?;
+        let mut verdict = self.decide(&key.record, Asked::Request(&prepared), caller, Mode::Sign)?;
+        if let Some(rule) = &verdict.confirm {
+            if !self.ask(key, rule, &prepared, caller)? {
+                return Ok(None);
+            }
+            // While they thought, a count may have been used up, a policy changed, the switch pulled.
+            verdict = self.decide(&key.record, Asked::Request(&prepared), caller, Mode::Agreed)?;
+        }
         entry.rules = verdict.rules;
         entry.fields = verdict.fields;
         for (_, value) in &mut entry.fields {
             *value = cut(value, 100);
         }
-        if let Some(rule) = &verdict.confirm {
-            self.ask(name, rule, &prepared, caller)?;
-        }
+        let clock = request.offset.unwrap_or(key.record.offset_ms);
         let stamps = stamps(name, &prepared, clock, lease)?;
-        prepared.compose(&key.credentials, &stamps)
+        prepared.compose(&key.credentials, &stamps).map(Some)
     }
 
     /// Permits bytes to be MACed that hsmsign did not compose.
@@ -230,55 +280,92 @@ impl Road {
             .scheme
             .as_ref()
             .and_then(|scheme| scheme.raw_moves_money(message));
-        self.decide(key, Asked::Raw(moves_money.as_deref()), caller, Mode::Sign)
+        self.decide(
+            &key.record,
+            Asked::Raw(moves_money.as_deref()),
+            caller,
+            Mode::Sign,
+        )
     }
 
-    /// Which rules decide about a request, without counting or signing it.
+    /// Which rules decide about a request, without counting or signing it. No token is asked.
     ///
     /// # Errors
     /// As [`Road::compose`].
-    pub fn judge(&self, key: &ReadyKey, request: &Request, caller: &Caller) -> Result<Verdict> {
-        let prepared = key.prepare(request)?;
-        self.decide(key, Asked::Request(&prepared), caller, Mode::Look)
+    pub fn judge(&self, request: &Request, caller: &Caller) -> Result<Verdict> {
+        let record = self.record_of(request)?;
+        if record.exchange == crate::enrol::GENERIC {
+            return Err(no_exchange(&record));
+        }
+        let scheme = self.catalogue.get(&record.exchange)?;
+        let prepared = prepare(&record, &scheme, request)?;
+        self.decide(&record, Asked::Request(&prepared), caller, Mode::Look)
     }
 
-    fn decide(&self, key: &ReadyKey, what: Asked<'_>, caller: &Caller, mode: Mode) -> Result<Verdict> {
+    fn decide(&self, record: &Record, what: Asked<'_>, caller: &Caller, mode: Mode) -> Result<Verdict> {
         let question = Question {
-            key: &key.record.name,
-            allow: &key.record.allow,
+            key: &record.name,
+            allow: &record.allow,
             caller,
             what,
             now: nonce::now(),
+            epoch: self.watch.as_ref().and_then(Watch::latest),
         };
         let decided = self.policies.decide(&question, mode);
         for change in self.policies.take_changes() {
-            let entry = Entry::new(What::Policy, caller, key.record.name.as_str(), clock::now());
+            let entry = Entry::new(What::Policy, caller, record.name.as_str(), clock::now());
             self.log.record(entry.detail(change));
         }
         decided
     }
 
-    fn ask(&self, name: &KeyName, rule: &str, subject: &dyn Subject, caller: &Caller) -> Result<()> {
-        let denied = |saw: &str| Error::new(Code::Denied, format!("denied to the key {name}: {rule}: {saw}"));
-        let Some(confirm) = &self.confirm else {
-            return Err(denied("a person is to be asked, and nobody can be").fix("sign it at a terminal"));
+    /// Asks a person. Answers whether they agreed; false where they are being asked.
+    fn ask(&self, key: &ReadyKey, rule: &str, subject: &dyn Subject, caller: &Caller) -> Result<bool> {
+        let name = &key.record.name;
+        let within = |error: Error| {
+            error
+                .within(format_args!("denied to the key {name}: {rule}"))
+                .by(rule)
         };
-        let program = caller
-            .executable
-            .as_ref()
-            .map_or_else(|| "a program".to_owned(), |path| path.display().to_string());
-        let question = format!(
-            "{program} (process {}, uid {}) asks to sign with {name}: {}",
-            caller.pid,
-            caller.uid,
-            policy::told(subject)
+        let denied = |saw: &str, fix: &str| Err(within(Error::new(Code::Denied, saw).fix(fix)));
+        let Some(confirm) = &self.confirm else {
+            return denied(
+                "a person is to be asked, and nobody can be",
+                "sign it at a terminal",
+            );
+        };
+        let program = caller.executable.as_ref().map_or_else(
+            || "a program".to_owned(),
+            |path| policy::plain(&path.to_string_lossy()),
         );
-        if confirm(&question)? {
-            Ok(())
-        } else {
-            Err(denied("the person who was asked did not agree").fix("ask again, and answer yes"))
+        let exchange = key
+            .scheme
+            .as_ref()
+            .map_or(key.record.exchange.as_str(), |scheme| scheme.name());
+        let request = policy::told(subject).map_err(within)?;
+        let question = format!(
+            "{program} (process {}, uid {}) asks to sign with the key {name}, at {exchange}:\n{request}",
+            caller.pid, caller.uid,
+        );
+        match confirm(question).map_err(within)? {
+            Agreed::Yes => Ok(true),
+            Agreed::Later => Ok(false),
+            Agreed::No => denied(
+                "the person who was asked did not agree",
+                "ask again, and answer yes",
+            ),
+            Agreed::Silent => denied(
+                "the person who was asked gave no answer",
+                "ask again, and answer in time",
+            ),
         }
     }
+}
+
+fn name_of(request: &Request) -> Result<&KeyName> {
+    request.key.as_ref().ok_or_else(|| {
+        bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
+    })
 }
 
 /// The path of what is no request, without its query; of a URL without the name and password that may stand in it.

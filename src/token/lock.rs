@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     home::create_folder,
-    token::{Result, TokenError, softhsm},
+    token::{Result, TokenError, kept},
 };
 
 /// How long to wait for the other processes.
@@ -35,14 +35,14 @@ pub const WAIT: Duration = Duration::from_secs(60);
 pub struct ProcessLock {
     /// None where the folder is not there: there is nothing that others could be in the middle of using.
     _file: Option<File>,
-    /// SoftHSM's token folder, where that is what is locked.
+    /// The folder of the tokens, where that is what is locked.
     folder: Option<PathBuf>,
 }
 
 impl Drop for ProcessLock {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
-            softhsm::keep(folder);
+            kept::keep(folder);
         }
     }
 }
@@ -67,7 +67,7 @@ impl ProcessLock {
                 Err(error) => {
                     return Err(TokenError::Missing {
                         what: format!("the token's folder {} cannot be read: {error}", path.display()),
-                        fix: "see that it may be read; SoftHSM takes it from directories.tokendir in the file that SOFTHSM2_CONF names".to_owned(),
+                        fix: "see that it may be read; SoftHSM takes it from directories.tokendir in the file that SOFTHSM2_CONF names, opencryptoki's is for the group pkcs11".to_owned(),
                     });
                 }
             }
@@ -90,7 +90,7 @@ impl ProcessLock {
                 Ok(()) => {
                     let folder = is_folder(path).then(|| path.to_owned());
                     if let Some(folder) = &folder {
-                        softhsm::mend(folder);
+                        kept::mend(folder);
                     }
                     return Ok(Self {
                         _file: Some(file),
@@ -121,8 +121,8 @@ fn is_folder(path: &Path) -> bool {
 }
 
 /// What processes lock when they open a token, the same for all that use it, whatever their folders, and out of reach
-/// of users who cannot use it: SoftHSM's token folder itself; for another module a file in the user's runtime folder;
-/// where there is none, the file that `own` makes.
+/// of users who cannot use it: the folder itself in which SoftHSM or opencryptoki has its tokens; for another module a
+/// file in the user's runtime folder; where there is none, the file that `own` makes.
 ///
 /// # Errors
 /// Those of `own`.
@@ -135,6 +135,11 @@ pub fn place<E>(
     let name = module.file_name().unwrap_or_default().to_string_lossy();
     if name.contains("softhsm")
         && let Some(folder) = softhsm_folder()
+    {
+        return Ok(folder);
+    }
+    if name.contains("opencryptoki")
+        && let Some(folder) = opencryptoki_folder(&module)
     {
         return Ok(folder);
     }
@@ -172,6 +177,18 @@ pub fn softhsm_folder() -> Option<PathBuf> {
         (name.trim() == "directories.tokendir").then(|| value.trim())
     })?;
     Some(PathBuf::from(format!("{}/", folder.trim_end_matches('/'))))
+}
+
+/// The folder of opencryptoki's tokens, which belong to the machine, with a `/` at its end. The module was built with
+/// its name: below the same prefix.
+fn opencryptoki_folder(module: &Path) -> Option<PathBuf> {
+    let prefix = if module.starts_with("/usr/local") {
+        "/usr/local"
+    } else {
+        ""
+    };
+    let folder = PathBuf::from(format!("{prefix}/var/lib/opencryptoki/"));
+    folder.is_dir().then_some(folder)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod discover;
 mod error;
 mod evidence;
 pub mod extraction;
+mod kept;
 mod lock;
 mod mark;
 mod pcsc;
@@ -34,9 +35,9 @@ use crate::{
 pub use error::{Result, TokenError};
 pub use lock::ProcessLock;
 pub use mark::Mark;
-pub use pin::{PinProvider, PinRequest};
+pub use pin::{PinProvider, PinRequest, Wanted};
 pub use source::{ConfiguredPin, PinSource, forget_refused};
-pub use tokens::{Tokens, pin_source, settings, softhsm_folder, softhsm_module, unwritable};
+pub use tokens::{Tokens, pin_source, piv_pin_source, settings, softhsm_folder, softhsm_module, unwritable};
 pub use trials::{NOT_TRIED, leaky};
 
 /// A place where keys live and are used, but are not read back.
@@ -76,6 +77,12 @@ pub trait Token: Send + Sync {
     /// Deletes what half a creation left: the objects with this id, and such as have neither class nor label.
     /// Answers how many went.
     fn sweep(&self, id: &ObjectId) -> Result<usize>;
+    /// The same where the token kept the beginning of the id alone, as a YubiHSM does: the keys with that and this label. Who
+    /// calls knows that no record names them.
+    fn sweep_cut(&self, id: &ObjectId, label: &str) -> Result<usize> {
+        let _ = (id, label);
+        Ok(0)
+    }
     /// Starts over with the module, for a token that went away and came back.
     fn reopen(&self) -> Result<()>;
     /// Sets the code that opens it, or takes it away, where that is hsmsign's to do.
@@ -89,8 +96,13 @@ pub trait Token: Send + Sync {
     fn gives_nothing(&self) -> bool {
         false
     }
-    /// Uses the PIN or code that was given for it now, for kinds that do so only when they are used.
-    fn unlock(&self) -> Result<()> {
+    /// What of a person's it would ask for now, for kinds that have more than one PIN and use them only when they must.
+    fn wants(&self) -> Result<Vec<Wanted>> {
+        Ok(Vec::new())
+    }
+    /// Uses what was given for it now, for kinds that do so only when they are used.
+    fn unlock(&self, given: Wanted) -> Result<()> {
+        let _ = given;
         Ok(())
     }
     /// How many tries its PIN has left, asked now, for kinds whose capabilities do not have it.
@@ -204,6 +216,14 @@ impl KeyRef {
     pub const fn id(&self) -> &ObjectId {
         match self {
             Self::Object { id, .. } | Self::Credential { id, .. } | Self::Slot { id, .. } => id,
+        }
+    }
+
+    /// Whether each use waits for a touch.
+    pub const fn is_touched(&self) -> bool {
+        match self {
+            Self::Object { .. } => false,
+            Self::Credential { touch, .. } | Self::Slot { touch, .. } => *touch,
         }
     }
 

@@ -253,7 +253,7 @@ impl PinProvider for ConfiguredPin {
     fn pin(&self, request: &PinRequest) -> Result<Secret> {
         let what = format!(
             "{} of token {} ({}, serial {})",
-            request.what.unwrap_or("PIN"),
+            request.what.told(),
             self.token,
             request.label,
             request.serial
@@ -270,14 +270,10 @@ impl PinProvider for ConfiguredPin {
             ""
         };
         let pin = match &self.source {
-            PinSource::Terminal if !self.ask.present() && lock(&self.given).is_none() => Err(Error::new(
-                Code::TokenLocked,
-                "its PIN is needed, and there is no terminal to ask at",
-            )
-            .fix(format!(
-                "set pin-source for [token.{}] in config.toml to file:PATH, fd:N or credential:NAME",
-                self.token
-            ))),
+            PinSource::Terminal if !self.ask.present() && lock(&self.given).is_none() => {
+                let what = request.what;
+                Err(self.ask.nobody(&self.token, what.told(), what.field()))
+            }
             PinSource::Terminal => self.once(|| self.ask.secret(&format!("{what}{left}{warning}: "))),
             PinSource::Pinentry => self.once(|| pinentry(&format!("{what}{left}{warning}"))),
             PinSource::Fd(number) => self.once(|| {
@@ -315,6 +311,10 @@ impl PinProvider for ConfiguredPin {
 
     fn interactive(&self) -> bool {
         self.source.interactive()
+    }
+
+    fn has_given(&self) -> bool {
+        lock(&self.given).is_some()
     }
 }
 

@@ -165,12 +165,8 @@ impl Tokens {
             let (ask, count) = (Arc::clone(&self.ask), Arc::clone(&self.pins_given));
             ConfiguredPin::new(&self.home, name, source, ask, count)
         };
-        let source = pin_source(config)?;
-        let piv_source = match &config.piv_pin_source {
-            Some(text) => text.parse()?,
-            None => source.clone(),
-        };
-        let pin = Arc::new(provider(source));
+        let piv_source = piv_pin_source(config)?;
+        let pin = Arc::new(provider(pin_source(config)?));
         self.keep_pin(name, Arc::clone(&pin));
         let piv_pin = Arc::new(provider(piv_source).of_piv(&self.home));
         Ok(YubiKey::new(settings, pin, piv_pin, Arc::clone(&self.ask)))
@@ -242,6 +238,17 @@ pub fn pin_source(token: &TokenConfig) -> Result<PinSource> {
         .clone()
         .or(from_uri)
         .map_or(Ok(PinSource::Terminal), |text| text.parse())
+}
+
+/// Where the PIN of a YubiKey's PIV applet comes from; from where its access code does, where nothing else is said.
+///
+/// # Errors
+/// As [`pin_source`].
+pub fn piv_pin_source(token: &TokenConfig) -> Result<PinSource> {
+    match &token.piv_pin_source {
+        Some(text) => text.parse(),
+        None => pin_source(token),
+    }
 }
 
 /// What the PKCS#11 backend wants to know of a token; sets the environment that the module reads.

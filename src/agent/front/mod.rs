@@ -4,9 +4,12 @@ mod clients;
 mod files;
 mod flights;
 mod intake;
+mod looks;
 mod metrics;
 mod ops;
+mod parked;
 mod poll;
+mod questions;
 mod reload;
 mod road;
 mod scrape;
@@ -28,7 +31,9 @@ use self::{
     clients::Client,
     files::{connections_by_files, raise_files, spare},
     flights::Flights,
+    parked::Parked,
     poll::{Interest, Poll, Ready, Source},
+    questions::Questions,
     scrape::Scrape,
     workers::{Launcher, Worker, launcher_gone},
 };
@@ -44,7 +49,6 @@ use crate::{
     error::{Error, Result, failed},
     home::{FileLock, Home},
     keyring::KeyName,
-    nonce::Nonces,
     secret::Secret,
     signer::Road,
 };
@@ -126,6 +130,8 @@ struct Front {
     generation: u32,
     workers: Vec<Worker>,
     flights: Flights,
+    parked: Parked,
+    questions: Questions,
     road: Road,
     /// Passphrases that were fetched for requests that wait for them.
     passphrases: HashMap<KeyName, Secret>,
@@ -192,8 +198,10 @@ impl Front {
             .cloned()
             .map(Worker::new)
             .collect();
+        let questions = Questions::default();
         Ok(Self {
-            road: Road::new(&settings.home, Nonces::held(&settings.home)),
+            road: questions.desk.road(&settings.home).watching(&settings.home),
+            questions,
             home: settings.home,
             config: settings.config.1,
             config_text: settings.config.0,
@@ -211,6 +219,7 @@ impl Front {
             generation: 0,
             workers,
             flights: Flights::default(),
+            parked: Parked::default(),
             passphrases: HashMap::new(),
             touched: Vec::new(),
             again: Vec::new(),
@@ -235,6 +244,8 @@ impl Front {
                 Duration::ZERO
             } else if self.unsettled {
                 SETTLE
+            } else if self.parked.len() > 0 {
+                parked::AGAIN
             } else {
                 TICK
             };
@@ -255,9 +266,8 @@ impl Front {
                     }
                 }
             }
-            for index in std::mem::take(&mut self.again) {
-                self.take_lines(index);
-            }
+            self.take_turns();
+            self.take_up_parked();
             self.look_at_clocks();
             self.flush();
             if idle && std::mem::take(&mut self.unsettled) {
@@ -276,6 +286,7 @@ impl Front {
                 for worker in &mut self.workers {
                     worker.stop(&self.launcher);
                 }
+                self.launcher.end();
                 if let Err(error) = self.road.log().flush() {
                     eprintln!("hsmsign agent: {error}");
                 }
@@ -382,7 +393,7 @@ impl Front {
         for number in 0..self.workers.len() {
             // A person who is asked for a secret may take their time.
             let worker = &self.workers[number];
-            if !worker.does_errands() && worker.owes_since().is_some_and(|since| since + deadline < now) {
+            if worker.holds_token() && worker.owes_since().is_some_and(|since| since + deadline < now) {
                 let error = failed(format!("it gave no answer for {} s", deadline.as_secs()));
                 self.ended(number, error);
             }
@@ -401,6 +412,7 @@ impl Front {
             self.lock(None);
         }
         self.scrape.expire(now);
+        self.close_questions();
         self.probe_sick();
         self.seal(false);
     }

@@ -12,7 +12,9 @@ use crate::{
     enrol::public_text,
     error::{Code, Error, Result, bad_input},
     json::Json,
+    keyring::Copy,
     policy::Caller,
+    token::{PinSource, Wanted},
 };
 
 /// What was counted since the start.
@@ -75,7 +77,7 @@ pub fn ok(id: Option<&Json>, members: &str) -> String {
 }
 
 /// The members of an object, without its braces.
-fn members(value: &Value) -> String {
+pub fn members(value: &Value) -> String {
     let text = value.to_string();
     text.strip_prefix('{')
         .and_then(|text| text.strip_suffix('}'))
@@ -96,7 +98,7 @@ impl Front {
     fn do_op(&mut self, client: Client, caller: &Caller, op: &Op) -> Result<Option<Value>> {
         let known: &[&str] = match op.name.as_str() {
             "lock" => &["token"],
-            "unlock" => &["token", "pin"],
+            "unlock" => &["token", "pin", "what"],
             "command" => &["arguments"],
             _ => &[],
         };
@@ -129,7 +131,7 @@ impl Front {
             }
             "command" => {
                 self.permit(caller, "change its keys")?;
-                self.command(client, op)?;
+                self.command(client, caller, op)?;
                 return Ok(None);
             }
             "reload" => {
@@ -146,7 +148,7 @@ impl Front {
                 let shown: String = name.chars().take(60).collect();
                 return Err(
                     Error::new(Code::Unsupported, format!("the agent knows no op {shown:?}"))
-                        .fix("it knows ping, keys, status, lock, unlock, command, reload and stop"),
+                        .fix("it knows ping, keys, status, route, check, explain, lock, unlock, command, reload and stop"),
                 );
             }
         }))
@@ -172,7 +174,7 @@ impl Front {
         if self.may_administer(caller) {
             return Ok(());
         }
-        Err(Error::new(
+        let error = Error::new(
             Code::Denied,
             format!(
                 "uid {} may have requests signed by this agent, and not {what}",
@@ -182,7 +184,10 @@ impl Front {
         .fix(format!(
             "its owner adds the uid to admins in [agent] of config.toml: admins = [{}]",
             caller.uid
-        )))
+        ));
+        let entry = Entry::new(What::Op, caller, "", clock::now());
+        self.road.log().record(entry.detail(what).refused(&error));
+        Err(error)
     }
 
     fn keys(&self) -> Result<Vec<Value>> {
@@ -190,15 +195,26 @@ impl Front {
         let mut keys = Vec::new();
         for name in keyring.names()? {
             let Ok(record) = keyring.get(&name) else { continue };
-            keys.push(json!({
+            let mut key = json!({
                 "key": record.name.as_str(), "exchange": record.exchange, "algorithm": record.algorithm.name(),
                 "api_key": record.current.api_key,
                 "public_key": public_text(self.road.catalogue(), &record, &record.current),
-                "base_url": record.base_url, "created": record.current.created,
+                "base_url": record.base_url, "window": record.window, "offset_ms": record.offset_ms.millis(),
+                "created": record.current.created,
                 "hardware": record.current.copies.iter().all(|copy| copy.hardware),
                 "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
                 "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
-            }));
+            });
+            let mut copies = record.current.copies.iter();
+            let touched = |copy: &&Copy| {
+                copy.objects
+                    .get("secret")
+                    .is_some_and(|secret| secret.key.is_touched())
+            };
+            if let Some(copy) = copies.find(touched) {
+                key["touch"] = json!(copy.serial);
+            }
+            keys.push(key);
         }
         Ok(keys)
     }
@@ -207,7 +223,7 @@ impl Front {
         let tokens: Vec<_> = self
             .workers
             .iter()
-            .filter(|worker| !worker.does_errands())
+            .filter(|worker| worker.holds_token())
             .map(|worker| {
                 let state = if worker.locked {
                     "locked"
@@ -220,22 +236,27 @@ impl Front {
                 } else {
                     "closed"
                 };
-                let settings = self.config.token(&worker.token);
-                let source = settings.and_then(crate::token::pin_source).ok();
-                json!({
+                let settings = self.config.token(&worker.token).ok();
+                let source = settings.and_then(|settings| crate::token::pin_source(settings).ok());
+                let mut told = json!({
                     "token": worker.token, "state": state,
                     // Where a file is, is not for everybody who may connect.
-                    "pin_source": source.as_ref().map(|source| source.text().split(':').next().unwrap_or_default().to_owned()), "worker_pid": worker.pid(), "restarts": worker.restarts,
+                    "pin_source": source.as_ref().map(kind), "worker_pid": worker.pid(), "restarts": worker.restarts,
                     "waiting": worker.asked(),
                     "error": worker.last_error.as_ref().map(|error| json!({"code": error.code().name(), "message": error.message(), "fix": error.advice()})),
-                })
+                });
+                if let Some(settings) = settings.filter(|settings| settings.yubikey) {
+                    let source = crate::token::piv_pin_source(settings).ok();
+                    told["piv_pin_source"] = json!(source.as_ref().map(kind));
+                }
+                told
             })
             .collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
             "uptime_s": self.counts.began.elapsed().as_secs(),
             "socket": self.listening.path, "uid": rustix::process::geteuid().as_raw(),
-            "connections": self.clients.len() - self.free.len(), "in_flight": self.flights.len(),
+            "connections": self.clients.len() - self.free.len(), "in_flight": self.flights.len() + self.parked.len(),
             "signed": self.counts.signed, "denied": self.counts.denied, "refused": self.counts.refused,
             "longest_us": u64::try_from(self.counts.longest.as_micros()).unwrap_or(u64::MAX),
             "confined": self.confined.map(|confined| json!({"landlock": confined.files.name(), "seccomp": confined.calls})),
@@ -245,10 +266,11 @@ impl Front {
 
     /// Opens a token again, with the PIN from the descriptor that came along where the line says so.
     fn unlock(&mut self, client: Client, op: &Op) -> Result<()> {
-        let token = match (token_of(op)?, &self.workers[..]) {
-            (Some(token), _) => token,
-            (None, [only]) => only.token.clone(),
-            (None, _) => {
+        let mut tokens = self.workers.iter().filter(|worker| worker.holds_token());
+        let token = match (token_of(op)?, tokens.next(), tokens.next()) {
+            (Some(token), ..) => token,
+            (None, Some(only), None) => only.token.clone(),
+            (None, ..) => {
                 return Err(
                     bad_input("there is more than one token").fix("name it: {\"op\":\"unlock\",\"token\":…}")
                 );
@@ -270,7 +292,25 @@ impl Front {
                     .fix("a PIN is never in a line; pass the reading end of a pipe that it can be read from (SCM_RIGHTS)"));
             }
         };
-        let Some(number) = self.workers.iter().position(|worker| worker.token == token) else {
+        let what = match (op.arguments.iter().find(|(name, _)| name == "what"), &pin) {
+            (None | Some((_, Json::Null)), _) => Wanted::Pin,
+            (Some((_, Json::String(what))), Some(_)) => Wanted::named(what).ok_or_else(|| {
+                let shown: String = what.chars().take(60).collect();
+                bad_input(format!("{shown:?} is nothing that unlocks a token"))
+                    .fix("`what` is pin, access-code or piv-pin")
+            })?,
+            _ => {
+                return Err(
+                    bad_input("`what` says what `pin` is, which does not come along here")
+                        .fix("give it with \"pin\":true, as pin, access-code or piv-pin"),
+                );
+            }
+        };
+        let found = self
+            .workers
+            .iter()
+            .position(|worker| worker.token == token && worker.holds_token());
+        let Some(number) = found else {
             let shown: String = token.chars().take(60).collect();
             return Err(
                 Error::new(Code::TokenMissing, format!("the agent has no token {shown:?}"))
@@ -285,13 +325,15 @@ impl Front {
         flight.told = true;
         let now = self.now;
         let id = self.flights.put(flight);
-        let ask = crate::agent::frame::Ask::Open { pin: pin.is_some() };
+        let ask = crate::agent::frame::Ask::Open {
+            given: pin.is_some().then_some(what),
+        };
         self.workers[number].ask(id, &ask, pin.into_iter().collect(), now);
         Ok(())
     }
 
     /// Has a command done that changes keys, with the asker's own standard input, output and error.
-    fn command(&mut self, client: Client, op: &Op) -> Result<()> {
+    fn command(&mut self, client: Client, caller: &Caller, op: &Op) -> Result<()> {
         let Some((_, Json::List(arguments))) = op.arguments.iter().find(|(name, _)| name == "arguments")
         else {
             return Err(bad_input("`arguments` must be a list of strings"));
@@ -349,7 +391,7 @@ impl Front {
         flight.told = true;
         let now = self.now;
         let id = self.flights.put(flight);
-        let text = json!(arguments).to_string();
+        let text = json!([caller.tell(), arguments]).to_string();
         self.workers[number].ask(id, &crate::agent::frame::Ask::Errand(text.as_bytes()), fds, now);
         Ok(())
     }
@@ -364,7 +406,7 @@ impl Front {
             let worker = &mut self.workers[number];
             if token.as_ref().is_some_and(|token| *token != worker.token)
                 || worker.locked
-                || worker.does_errands()
+                || !worker.holds_token()
             {
                 continue;
             }
@@ -374,6 +416,11 @@ impl Front {
             self.lost(number, &error, true);
         }
     }
+}
+
+/// What kind of source it is, without the name of a file.
+fn kind(source: &PinSource) -> String {
+    source.text().split(':').next().unwrap_or_default().to_owned()
 }
 
 fn token_of(op: &Op) -> Result<Option<String>> {

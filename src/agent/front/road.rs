@@ -13,14 +13,14 @@ use crate::{
         asked::{self, Asked, Hmac},
         frame::{self, Ask, Told},
     },
-    clock::Offset,
+    ask::Agreed,
     error::{Code, Error, Result, bad_input, failed},
     json::Json,
     keyring::Record,
     policy::Caller,
     request::{Request, error_line},
     secret::Secret,
-    signer::{ReadyKey, elsewhere, none_could},
+    signer::{Explained, Message, ReadyKey, elsewhere, none_could},
 };
 
 /// Why a key is not ready: its passphrase must come from the token first.
@@ -36,6 +36,7 @@ impl Front {
         match asked::read(line) {
             Ok(Asked::Sign(request)) => self.sign(client, caller, request),
             Ok(Asked::Hmac(hmac)) => self.hmac(client, caller, hmac),
+            Ok(Asked::Look(what, request)) => self.look(client, caller, what, &request),
             Ok(Asked::Op(op)) => self.op(client, caller, op),
             Err((id, error)) => self.refuse(client, id.as_ref(), &error),
         }
@@ -55,7 +56,18 @@ impl Front {
         }
     }
 
-    fn sign(&mut self, client: Client, caller: &Caller, mut request: Box<Request>) {
+    fn sign(&mut self, client: Client, caller: &Caller, request: Box<Request>) {
+        self.sign_as(client, caller, request, None);
+    }
+
+    /// Signs a request, with what a person said who was asked about it.
+    pub(super) fn sign_as(
+        &mut self,
+        client: Client,
+        caller: &Caller,
+        mut request: Box<Request>,
+        said: Option<Result<Agreed>>,
+    ) {
         let id = request.id.take();
         let key = match self.key(request.key.as_ref().cloned(), |road, passphrase| {
             road.key_of(&request, passphrase)
@@ -67,12 +79,12 @@ impl Front {
                 return self.fetch_passphrase(client, *record, Again::Sign(request));
             }
         };
+        let explained = request.explain.then(Vec::new);
         let mut note = None;
+        self.questions.desk.put(said);
         let composing = Composing::begin(key, |key| {
             let mut lease = self.road.nonces().lease();
-            let mut composed = self
-                .road
-                .compose(key, &request, caller, Offset::NONE, &mut lease)?;
+            let mut composed = self.road.compose(key, &request, caller, &mut lease)?;
             note = composed.take_note();
             lease.finish()?;
             Ok(composed)
@@ -82,9 +94,14 @@ impl Front {
             Ok(composing) => {
                 let mut flight = self.flight(client, id, Work::Sign(Box::new(composing)));
                 flight.note = note;
+                flight.explained = explained;
                 self.advance(flight);
             }
             Err(error) => {
+                if let Some(question) = self.questions.desk.take() {
+                    request.id = id;
+                    return self.question(client, caller, request, question);
+                }
                 self.road.record(note, Some(&error));
                 self.refuse(client, id.as_ref(), &error);
             }
@@ -132,6 +149,7 @@ impl Front {
             refusals: Vec::new(),
             part: Default::default(),
             note: None,
+            explained: None,
         }
     }
 
@@ -179,6 +197,9 @@ impl Front {
         });
         match next {
             Ok(Some(part)) => {
+                if let Some(messages) = &mut flight.explained {
+                    messages.push(Message::of(&part));
+                }
                 flight.part = (part.slot, part.message);
                 flight.tried.clear();
                 flight.refusals.clear();
@@ -195,7 +216,12 @@ impl Front {
                     Ok(signed) => {
                         self.road.record(flight.note.take(), None);
                         self.counts.signed(self.now - flight.began);
-                        self.answer(flight.client, signed.to_line(flight.id.as_ref()));
+                        let id = flight.id.as_ref();
+                        let line = match flight.explained.take() {
+                            Some(messages) => Explained { signed, messages }.to_line(id),
+                            None => signed.to_line(id),
+                        };
+                        self.answer(flight.client, line);
                     }
                     Err(error) => self.refuse_flight(flight, &error),
                 }
@@ -206,11 +232,21 @@ impl Front {
 
     /// Hands the message at hand to the first token that holds the key and can be had, of those that were not tried yet.
     pub(super) fn dispatch(&mut self, mut flight: Flight) {
+        let (ready, unready);
         let record = match &flight.work {
-            Work::Sign(composing) => &composing.borrow_owner().record,
-            Work::Hmac(key) => &key.record,
-            Work::Passphrase(waiting) => &*waiting.0,
-            Work::Worker | Work::Errand | Work::Probe | Work::Seal(_) => return,
+            Work::Sign(composing) => {
+                ready = Arc::clone(composing.borrow_owner());
+                &ready.record
+            }
+            Work::Hmac(key) => {
+                ready = Arc::clone(key);
+                &ready.record
+            }
+            Work::Passphrase(waiting) => {
+                unready = Arc::clone(&waiting.0);
+                &*unready
+            }
+            Work::Worker | Work::Errand | Work::Probe | Work::Seal(_) | Work::Question(_) => return,
         };
         let slot = &flight.part.0;
         let mut holders: Vec<_> = record
@@ -220,12 +256,10 @@ impl Front {
             .filter_map(|copy| {
                 let material = copy.objects.get(slot)?;
                 let worker = self.workers.iter().position(|worker| worker.token == copy.token);
-                Some((worker, copy.token.clone(), material.key.clone()))
+                Some((worker, copy.token.as_str(), &material.key))
             })
             .filter(|(worker, ..)| worker.is_none_or(|worker| !flight.tried.contains(&worker)))
             .collect();
-        let algorithm = record.algorithm;
-        let name = record.name.clone();
         if self.config.agent.parallel && holders.len() > 1 {
             self.turn = self.turn.wrapping_add(1);
             let first = self.turn % holders.len();
@@ -242,14 +276,14 @@ impl Front {
                     format!("there is no token named {token:?} in config.toml"),
                 )
                 .fix("set it up again: hsmsign init; then: hsmsign agent reload");
-                flight.refused(&token, error);
+                flight.refused(token, error);
                 continue;
             };
             if let Err(error) = self.start(worker) {
-                flight.refused(&token, error);
+                flight.refused(token, error);
                 continue;
             }
-            let place = match frame::place(&object, algorithm) {
+            let place = match frame::place(object, record.algorithm) {
                 Ok(place) => place,
                 Err(error) => return self.refuse_flight(flight, &error),
             };
@@ -270,12 +304,21 @@ impl Front {
             };
             self.workers[worker].ask(id, &ask, Vec::new(), now);
             self.flights.keep_message(id, message);
+            if self.workers[worker].asked() == 1 {
+                // It has nothing else to do, and need not wait for the lines of others to be read. If it is gone, that
+                // is found where all is written.
+                let _found_later = self.workers[worker].flush();
+            }
             return;
         }
         let error = none_could(std::mem::take(&mut flight.refusals)).unwrap_or_else(|| {
-            failed(format!("the key {name} has no {} on any token", flight.part.0)).fix("import it again")
+            failed(format!(
+                "the key {} has no {} on any token",
+                record.name, flight.part.0
+            ))
+            .fix("import it again")
         });
-        self.refuse_flight(flight, &error);
+        self.refuse_or_park(flight, &error);
     }
 
     /// Takes an answer of a worker.
@@ -283,6 +326,9 @@ impl Front {
         let Some(mut flight) = self.flights.take(id) else {
             return;
         };
+        if matches!(flight.work, Work::Question(_)) {
+            return self.person_said(flight, Ok(told));
+        }
         let number = flight.worker.take();
         flight.told = false;
         if let (Work::Errand, Some(number)) = (&flight.work, number) {
@@ -377,7 +423,7 @@ impl Front {
                 let error = failed("a worker answered something else than was asked");
                 self.refuse_flight(flight, &error);
             }
-            Work::Probe | Work::Seal(_) => {}
+            Work::Probe | Work::Seal(_) | Work::Question(_) => {}
         }
     }
 }

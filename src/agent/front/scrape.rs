@@ -278,17 +278,21 @@ fn head(status: &str, kind: &str, fields: &str, length: usize) -> String {
 impl Front {
     /// Goes on with a reader.
     pub(super) fn reader_ready(&mut self, index: u32, generation: u32, event: Ready) {
-        let tokens = self.workers.iter().map(|worker| TokenState {
-            name: &worker.token,
-            open: worker.open && !worker.locked,
-            locked: worker.locked,
-            restarts: worker.restarts,
-            waiting: worker.asked(),
-        });
+        let tokens = self
+            .workers
+            .iter()
+            .filter(|worker| worker.holds_token())
+            .map(|worker| TokenState {
+                name: &worker.token,
+                open: worker.open && !worker.locked,
+                locked: worker.locked,
+                restarts: worker.restarts,
+                waiting: worker.asked(),
+            });
         let state = State {
             signed: self.counts.signed,
             connections: self.clients.len() - self.free.len(),
-            in_flight: self.flights.len(),
+            in_flight: self.flights.len() + self.parked.len(),
             tokens: tokens.collect(),
         };
         self.scrape.ready(index, generation, event, &self.poll, || {

@@ -16,7 +16,7 @@ use zeroize::Zeroize as _;
 use super::poll::Interest;
 use crate::{
     agent::{
-        errand,
+        confirm, errand,
         frame::{self, Ask, Told},
         launcher, wire,
     },
@@ -29,6 +29,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long one that answers is passed over where another token will do, after it missed its device.
 const SICK: Duration = Duration::from_secs(2);
+
+/// How long the launcher may take to end its workers.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How long one that owes an answer is asked for more where another token will do.
 const SLOW: Duration = Duration::from_secs(2);
@@ -118,6 +121,25 @@ impl Launcher {
     fn stop(&self, pid: u32) {
         let _ = wire::send_all(&self.socket, format!("stop {pid}\n").as_bytes(), &[]);
     }
+
+    /// Has it end its workers and itself, and waits for that, but not for a worker that hangs in its driver.
+    pub fn end(&self) {
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
+        let until = Instant::now() + LAST_WORDS;
+        while let Ok(left) = Timespec::try_from(until.saturating_duration_since(Instant::now())) {
+            let mut ready = [PollFd::new(&self.socket, PollFlags::IN)];
+            match poll(&mut ready, Some(&left)) {
+                Err(Errno::INTR) => continue,
+                Ok(1..) => {}
+                _ => return,
+            }
+            // What it still says of workers is not wanted any more.
+            match wire::receive(&self.socket, &mut [0; 512], &mut VecDeque::new()) {
+                Ok(read) if read > 0 => {}
+                _ => return,
+            }
+        }
+    }
 }
 
 /// A token's worker.
@@ -181,6 +203,11 @@ impl Worker {
     /// Whether it holds no token, and does commands for those who may not read the agent's files.
     pub fn does_errands(&self) -> bool {
         self.token == errand::NAME
+    }
+
+    /// Whether it is what its name says, and no process for errands or questions.
+    pub fn holds_token(&self) -> bool {
+        self.token != errand::NAME && self.token != confirm::NAME
     }
 
     /// Whether it runs.
@@ -415,7 +442,10 @@ impl Worker {
 
     /// Ends it, and with it its login and PIN.
     pub fn stop(&mut self, launcher: &Launcher) {
-        if let Some(running) = self.running.take() {
+        if let Some(running) = self.running.take()
+            // One that asks sees that nobody listens, and closes its question; killed, it would leave that standing.
+            && self.token != confirm::NAME
+        {
             launcher.stop(running.pid);
         }
         self.open = false;

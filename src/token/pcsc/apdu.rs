@@ -13,6 +13,11 @@ const LONGEST: usize = 16 << 10;
 /// There is more to fetch, or to send.
 const MORE: u8 = 0x61;
 const CHAINED: u8 = 0x10;
+/// The same command is wanted with this length of its answer.
+const LENGTH: u8 = 0x6c;
+/// GET RESPONSE (ISO 7816-4), which every card should know.
+const GET_RESPONSE: u8 = 0xc0;
+const DONE: u8 = 0x90;
 
 /// What is asked of a card: an instruction with its parameters, and data.
 pub struct Command {
@@ -112,11 +117,12 @@ impl Answer {
 }
 
 impl Transaction<'_> {
-    /// Asks the card. `more` is the instruction by which its applet gives the rest of a long answer.
+    /// Asks the card. `more` is the instruction by which its applet gives the rest of a long answer; where it does not know
+    /// that, ISO's own is tried.
     ///
     /// # Errors
     /// When the card does not answer, or its answer has no end or no status word.
-    pub fn ask(&self, command: &Command, more: u8) -> Result<Answer> {
+    pub fn ask(&self, command: &Command, mut more: u8) -> Result<Answer> {
         let [ins, p1, p2] = command.header;
         let secret = matches!(command.data, Data::Secret(_));
         let mut rest = command.data.expose();
@@ -131,6 +137,11 @@ impl Transaction<'_> {
         };
         while answer.status.to_be_bytes()[0] == MORE {
             let next = self.exchange(&[0, more, 0, 0], &[], false)?;
+            let [kind, _] = next.status.to_be_bytes();
+            if next.data.is_empty() && ![DONE, MORE].contains(&kind) && more != GET_RESPONSE {
+                more = GET_RESPONSE;
+                continue;
+            }
             // An empty part that promises more would promise it for ever.
             let stuck = next.data.is_empty() && next.status.to_be_bytes()[0] == MORE;
             if stuck || answer.data.len() + next.data.len() > LONGEST {
@@ -142,19 +153,38 @@ impl Transaction<'_> {
         Ok(answer)
     }
 
+    /// One APDU; again with the length of the answer, where the card wants that named.
     fn exchange(&self, header: &[u8; 4], data: &[u8], secret: bool) -> Result<Answer> {
+        // Without data the fifth byte is the length of the answer: as long as it may be.
+        let bare = if data.is_empty() { Some(0) } else { None };
+        let answer = self.exchange_once(header, data, bare, secret)?;
+        match answer.status.to_be_bytes() {
+            [LENGTH, length] => self.exchange_once(header, data, Some(length), secret),
+            _ => Ok(answer),
+        }
+    }
+
+    fn exchange_once(
+        &self,
+        header: &[u8; 4],
+        data: &[u8],
+        wanted: Option<u8>,
+        secret: bool,
+    ) -> Result<Answer> {
         let length = if data.is_empty() {
             &[][..]
         } else {
             &data.len().to_be_bytes()[7..]
         };
-        let mut buffer = [0; 4 << 10];
+        let wanted = wanted.as_slice();
+        // Answers may be secret, too.
+        let mut buffer = zeroize::Zeroizing::new([0; 4 << 10]);
         let len = if secret {
-            let mut command = Secret::with_capacity(header.len() + 1 + data.len())?;
-            traceless(|| [header, length, data].map(|part| command.push(part)));
-            self.transmit(command.expose(), &mut buffer)?
+            let mut command = Secret::with_capacity(header.len() + 2 + data.len())?;
+            traceless(|| [header, length, data, wanted].map(|part| command.push(part)));
+            self.transmit(command.expose(), buffer.as_mut_slice())?
         } else {
-            self.transmit(&[header, length, data].concat(), &mut buffer)?
+            self.transmit(&[header, length, data, wanted].concat(), buffer.as_mut_slice())?
         };
         let Some((data, status)) = buffer.get(..len).and_then(<[u8]>::split_last_chunk::<2>) else {
             return Err(TokenError::Failed(

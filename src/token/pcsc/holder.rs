@@ -22,12 +22,14 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// The processes with pcscd's client library in them, as far as this user may look, and those known by name; without this
-/// one.
+/// The processes with pcscd's client library in them, as far as this user may look, and those known by name;
+/// without those of hsmsign.
 pub fn holders() -> Vec<Holder> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let others = pids.filter(|pid| *pid != std::process::id());
+    // hsmsign itself holds no reader for itself, and no transaction for long.
+    let own = fs::read_link("/proc/self/exe").ok();
+    let others = pids.filter(|pid| own.is_none() || fs::read_link(format!("/proc/{pid}/exe")).ok() != own);
     let mut found: Vec<_> = others
         .filter_map(|pid| {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;

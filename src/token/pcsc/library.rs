@@ -32,9 +32,24 @@ struct Protocol {
     length: c_ulong,
 }
 
+/// What is known of a reader, and is asked of it (SCARD_READERSTATE).
+#[repr(C)]
+struct State {
+    reader: *const c_char,
+    user_data: *mut c_void,
+    current: c_ulong,
+    event: c_ulong,
+    atr_len: c_ulong,
+    atr: [u8; 33],
+}
+
+/// SCARD_STATE_PRESENT
+const PRESENT: c_ulong = 0x20;
+
 type Establish = unsafe extern "C" fn(c_ulong, *const c_void, *const c_void, *mut Context) -> c_long;
 type Release = unsafe extern "C" fn(Context) -> c_long;
 type List = unsafe extern "C" fn(Context, *const c_char, *mut c_char, *mut c_ulong) -> c_long;
+type Status = unsafe extern "C" fn(Context, c_ulong, *mut State, c_ulong) -> c_long;
 type Connect =
     unsafe extern "C" fn(Context, *const c_char, c_ulong, c_ulong, *mut Handle, *mut c_ulong) -> c_long;
 type End = unsafe extern "C" fn(Handle, c_ulong) -> c_long;
@@ -54,6 +69,7 @@ pub(super) struct Library {
     establish: Establish,
     release: Release,
     list: List,
+    status: Status,
     connect: Connect,
     disconnect: End,
     begin: Begin,
@@ -94,6 +110,7 @@ impl Library {
             establish: symbol!("SCardEstablishContext"),
             release: symbol!("SCardReleaseContext"),
             list: symbol!("SCardListReaders"),
+            status: symbol!("SCardGetStatusChange"),
             connect: symbol!("SCardConnect"),
             disconnect: symbol!("SCardDisconnect"),
             begin: symbol!("SCardBeginTransaction"),
@@ -137,6 +154,21 @@ impl Library {
                 }
             }
         }
+    }
+
+    /// Whether a card is in a reader, without waiting for anybody.
+    pub fn is_present(&self, context: Context, reader: &CStr) -> Answer<bool> {
+        let mut state = State {
+            reader: reader.as_ptr(),
+            user_data: ptr::null_mut(),
+            current: 0,
+            event: 0,
+            atr_len: 0,
+            atr: [0; 33],
+        };
+        // SAFETY: one state is given, and its length; it is a live local, and its name ends with a zero byte.
+        told(unsafe { (self.status)(context, 0, &mut state, 1) })?;
+        Ok(state.event & PRESENT != 0)
     }
 
     /// A connection that others may have beside it, with the protocol that the card speaks.

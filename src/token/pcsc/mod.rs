@@ -9,8 +9,13 @@ mod library;
 mod trouble;
 
 use std::{
+    cell::Cell,
     ffi::{CString, c_ulong},
-    thread::sleep,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::{self, sleep},
     time::{Duration, Instant},
 };
 
@@ -26,16 +31,23 @@ use crate::token::Result;
 
 /// How long to wait for a reader that another program holds for itself.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait for another program's transaction: longer than a key waits for a touch.
+const LONG_PATIENCE: Duration = Duration::from_secs(20);
+/// The stack of a thread that waits, in bytes.
+const STACK: usize = 256 << 10;
+/// How long pcscd may take to answer the first time.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// pcscd, connected.
 pub struct Service {
     library: &'static Library,
-    context: Context,
+    /// Another after a wait was broken off.
+    context: Cell<Context>,
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.library.release(self.context);
+        self.library.release(self.context.get());
     }
 }
 
@@ -62,8 +74,16 @@ impl Service {
     /// When libpcsclite is not installed, pcscd does not run, or it does not let this user in.
     pub fn connect() -> Result<Self> {
         let library = library().map_err(trouble::no_library)?;
-        let context = library.establish().map_err(|code| Trouble(code).at_service())?;
-        Ok(Self { library, context })
+        let context = match ANSWERED.load(Ordering::Relaxed) {
+            true => library.establish(),
+            false => first_answer(library)?,
+        };
+        let context = context.map_err(|code| Trouble(code).at_service())?;
+        ANSWERED.store(true, Ordering::Relaxed);
+        Ok(Self {
+            library,
+            context: Cell::new(context),
+        })
     }
 
     /// The readers there are, those of YubiKeys first.
@@ -71,7 +91,7 @@ impl Service {
     /// # Errors
     /// When pcscd does not answer. That there is none is no error.
     pub fn readers(&self) -> Result<Vec<Reader>> {
-        let names = match self.library.readers(self.context) {
+        let names = match self.library.readers(self.context.get()) {
             Err(trouble::NO_READERS) => Vec::new(),
             other => other.map_err(|code| Trouble(code).at_service())?,
         };
@@ -84,12 +104,31 @@ impl Service {
     /// where no card is in it.
     ///
     /// # Errors
-    /// When another program holds the reader for itself, which is waited for a little, or the card does not answer. Another
-    /// program's transaction is waited for until it ends.
+    /// When another program holds the reader for itself, which is waited for a little, or is in the middle of something on
+    /// it, which is waited for longer; or when the card does not answer.
     pub fn begin(&self, reader: &Reader) -> Result<Option<Transaction<'_>>> {
-        let deadline = Instant::now() + PATIENCE;
+        self.begin_within(reader, PATIENCE)
+    }
+
+    /// As [`Service::begin`], for a reader that is no matter where another program holds it: that is not waited for.
+    ///
+    /// # Errors
+    /// As [`Service::begin`].
+    pub fn begin_now(&self, reader: &Reader) -> Result<Option<Transaction<'_>>> {
+        self.begin_within(reader, Duration::ZERO)
+    }
+
+    /// Whether a card is in a reader, whoever uses it.
+    pub fn has_card(&self, reader: &Reader) -> bool {
+        self.library
+            .is_present(self.context.get(), &reader.0)
+            .unwrap_or(true)
+    }
+
+    fn begin_within(&self, reader: &Reader, patience: Duration) -> Result<Option<Transaction<'_>>> {
+        let deadline = Instant::now() + patience;
         loop {
-            match self.try_begin(reader) {
+            match self.try_begin(reader, patience) {
                 // Another program reset the card since we connected; nothing was asked of it yet.
                 Err(RESET) if Instant::now() < deadline => {}
                 Err(trouble::NO_CARD) => return Ok(None),
@@ -98,21 +137,79 @@ impl Service {
         }
     }
 
-    fn try_begin(&self, reader: &Reader) -> library::Answer<Transaction<'_>> {
-        let connect = || self.library.connect(self.context, &reader.0);
-        let (handle, protocol) = patiently(PATIENCE, connect)?;
-        // Disconnects where no transaction can be had.
-        let mut transaction = Transaction {
-            library: self.library,
-            reader: reader.clone(),
-            handle,
-            protocol,
-            begun: false,
+    fn try_begin(&self, reader: &Reader, patience: Duration) -> library::Answer<Transaction<'_>> {
+        let (library, context) = (self.library, self.context.get());
+        let begin = {
+            let reader = reader.clone();
+            move || begin(library, context, reader, patience)
         };
-        // The library itself waits here for another program's transaction to end.
-        self.library.begin(handle)?;
-        transaction.begun = true;
-        Ok(transaction)
+        let wait = if patience.is_zero() {
+            PATIENCE
+        } else {
+            LONG_PATIENCE
+        };
+        let begun = away(wait, begin, move || library.release(context));
+        if matches!(begun, Err(trouble::OCCUPIED)) {
+            // The one that is left behind keeps its context.
+            self.context.set(library.establish()?);
+        }
+        begun?
+    }
+}
+
+fn begin(
+    library: &'static Library,
+    context: Context,
+    reader: Reader,
+    patience: Duration,
+) -> library::Answer<Transaction<'static>> {
+    let (handle, protocol) = patiently(patience, || library.connect(context, &reader.0))?;
+    // Disconnects where no transaction can be had.
+    let mut transaction = Transaction {
+        library,
+        reader,
+        handle,
+        protocol,
+        begun: false,
+    };
+    library.begin(handle)?;
+    transaction.begun = true;
+    Ok(transaction)
+}
+
+/// Makes a call that may wait for another program without an end of its own, for so long. Where it did not come back its
+/// thread is left behind, and puts things in order by itself when it does.
+///
+/// # Errors
+/// [`trouble::OCCUPIED`] when it did not come back, [`trouble::NO_MEMORY`] when there is no thread to be had.
+fn away<T: Send + 'static>(
+    patience: Duration,
+    call: impl FnOnce() -> T + Send + 'static,
+    tidy: impl FnOnce() + Send + 'static,
+) -> library::Answer<T> {
+    let (tell, told) = mpsc::sync_channel(1);
+    let work = move || {
+        if tell.send(call()).is_err() {
+            tidy();
+        }
+    };
+    thread::Builder::new()
+        .name("pcsc".to_owned())
+        .stack_size(STACK)
+        .spawn(work)
+        .map_err(|_| trouble::NO_MEMORY)?;
+    told.recv_timeout(patience).map_err(|_| trouble::OCCUPIED)
+}
+
+/// Whether pcscd has answered this process.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
+/// Establishes the first context. pcscd may take the connection and say nothing: the library would wait for ever.
+fn first_answer(library: &'static Library) -> Result<library::Answer<Context>> {
+    match away(FIRST_ANSWER, || library.establish(), || ()) {
+        Ok(answer) => Ok(answer),
+        Err(trouble::OCCUPIED) => Err(trouble::silent(FIRST_ANSWER)),
+        Err(code) => Err(Trouble(code).at_service()),
     }
 }
 

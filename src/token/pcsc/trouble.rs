@@ -1,5 +1,7 @@
 //! What pcscd answers, in words: what each code means here, and what to do.
 
+use std::time::Duration;
+
 use super::{
     Reader,
     holder::{Holder, holders},
@@ -17,7 +19,12 @@ pub(super) const REMOVED: Code = 0x8010_0069;
 pub(super) const RESET: Code = 0x8010_0068;
 /// SCARD_E_NO_READERS_AVAILABLE
 pub(super) const NO_READERS: Code = 0x8010_002e;
+/// SCARD_E_NO_MEMORY
+pub(super) const NO_MEMORY: Code = 0x8010_0006;
+/// No code of PC/SC: another program's transaction did not end while it was waited for.
+pub(super) const OCCUPIED: Code = 0x8000_0001;
 
+const SERVICE: &str = "pcscd, the service through which smart cards are reached,";
 const START: &str = "start it: sudo systemctl enable --now pcscd.socket; where it is not installed: apt install pcscd (Debian, Ubuntu), dnf install pcsc-lite pcsc-lite-ccid (Fedora), pacman -S pcsclite ccid (Arch)";
 
 /// A code that is not success.
@@ -28,6 +35,17 @@ pub(super) fn no_library(why: &str) -> TokenError {
     TokenError::Missing {
         what: format!("libpcsclite, through which smart cards are reached, cannot be loaded: {why}"),
         fix: "install it: apt install pcscd libpcsclite1 (Debian, Ubuntu), dnf install pcsc-lite pcsc-lite-ccid (Fedora), pacman -S pcsclite ccid (Arch)".to_owned(),
+    }
+}
+
+/// What to tell where pcscd takes a connection and says nothing for so long.
+pub(super) fn silent(waited: Duration) -> TokenError {
+    TokenError::Missing {
+        what: format!(
+            "{SERVICE} took the connection and said nothing for {} s: it hangs",
+            waited.as_secs()
+        ),
+        fix: "start it anew: sudo systemctl restart pcscd".to_owned(),
     }
 }
 
@@ -50,11 +68,14 @@ impl Trouble {
     /// Told of pcscd itself.
     pub fn at_service(self) -> TokenError {
         match self.0 {
-            // NO_SERVICE, SERVICE_STOPPED, SERVER_TOO_BUSY, COMM_ERROR
-            0x8010_001d | 0x8010_001e | 0x8010_0031 | 0x8010_0013 => TokenError::Missing {
-                what: "pcscd, the service through which smart cards are reached, does not answer".to_owned(),
-                fix: START.to_owned(),
-            },
+            // NO_SERVICE, SERVICE_STOPPED, SERVER_TOO_BUSY, COMM_ERROR, COMM_DATA_LOST; INVALID_HANDLE, which one that was
+            // started anew says of what its forerunner gave out
+            0x8010_001d | 0x8010_001e | 0x8010_0031 | 0x8010_0013 | 0x8010_002f | 0x8010_0003 => {
+                TokenError::Missing {
+                    what: format!("{SERVICE} does not answer"),
+                    fix: START.to_owned(),
+                }
+            }
             NO_READERS => no_reader(),
             // NO_ACCESS, SECURITY_VIOLATION
             0x8010_0027 | 0x8010_006a => TokenError::Missing {
@@ -70,6 +91,7 @@ impl Trouble {
         let name = reader.name();
         match self.0 {
             SHARING => held(&name, &holders()),
+            OCCUPIED => occupied(&name, &holders()),
             // UNKNOWN_READER, NO_SMARTCARD, READER_UNAVAILABLE, REMOVED_CARD, UNPOWERED_CARD, UNRESPONSIVE_CARD,
             // NOT_TRANSACTED
             0x8010_0009 | NO_CARD | 0x8010_0017 | REMOVED | 0x8010_0067 | 0x8010_0066 | 0x8010_0016 => {
@@ -96,15 +118,31 @@ pub fn no_key() -> TokenError {
     }
 }
 
-/// Told of a reader that others hold.
-fn held(reader: &str, holders: &[Holder]) -> TokenError {
-    let who = match holders {
+/// Who it may be, in words.
+fn who(holders: &[Holder]) -> String {
+    match holders {
         [] => "another program".to_owned(),
         [one] => one.to_string(),
         [first, rest @ ..] => rest
             .iter()
             .fold(first.to_string(), |all, holder| format!("{all} or {holder}")),
-    };
+    }
+}
+
+/// Told of a reader with whose key another program has not finished.
+fn occupied(reader: &str, holders: &[Holder]) -> TokenError {
+    let who = who(holders);
+    TokenError::Held {
+        what: format!(
+            "{who} is in the middle of something on the key in the reader {reader}, and did not come to its end"
+        ),
+        fix: "let it end, as by the touch that it may wait for, or end it; then try again".to_owned(),
+    }
+}
+
+/// Told of a reader that others hold.
+fn held(reader: &str, holders: &[Holder]) -> TokenError {
+    let who = who(holders);
     let fix = match holders.first().map(|holder| holder.name.as_str()) {
         Some("scdaemon") => "gpgconf --kill scdaemon; to have both, write pcsc-shared and disable-ccid into ~/.gnupg/scdaemon.conf".to_owned(),
         Some(name) => format!("end {name}, or wait until it is done, and try again"),
@@ -131,6 +169,13 @@ mod tests {
             (0x8010_006a, Kind::TokenMissing, "this user", "polkit"),
             (0x8010_002e, Kind::TokenMissing, "no reader", "plug"),
             (0x8010_000b, Kind::TokenBusy, "Yubico YubiKey 00 00", "try again"),
+            (
+                OCCUPIED,
+                Kind::TokenBusy,
+                "in the middle of something",
+                "let it end",
+            ),
+            (0x8010_0003, Kind::TokenMissing, "pcscd", "pcscd.socket"),
             (0x8010_0068, Kind::TokenBusy, "reset", "try again"),
             (0x8010_0001, Kind::Failed, "80100001", "doctor"),
         ];

@@ -120,6 +120,11 @@ pub(super) fn climb(
         match answer {
             Ok(object) => {
                 let id = stored_id(module, session, object, &meta.id);
+                // Of two bytes there are few, so that another key may have them.
+                if id != meta.id && find::keys_by_id(module, session, &id)?.len() > 1 {
+                    module.destroy_object(session, object)?;
+                    return Err(TokenError::Exists(id.to_string()).into());
+                }
                 return Ok(Imported {
                     key: KeyRef::Object {
                         class: Class::Mac,

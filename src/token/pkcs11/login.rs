@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     secret::Secret,
-    token::{PinRequest, Result, TokenError},
+    token::{PinRequest, Result, TokenError, Wanted},
 };
 
 impl Pkcs11Token {
@@ -43,7 +43,7 @@ impl Pkcs11Token {
         let keypad = token.has(CKF_PROTECTED_AUTHENTICATION_PATH);
         if !keypad && pin.is_none() {
             let request = PinRequest {
-                what: None,
+                what: Wanted::Pin,
                 label: label.clone(),
                 serial: token.identity.serial.clone(),
                 count_low: token.has(CKF_USER_PIN_COUNT_LOW),

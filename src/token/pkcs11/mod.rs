@@ -309,6 +309,13 @@ impl Token for Pkcs11Token {
         })
     }
 
+    fn sweep_cut(&self, id: &ObjectId, label: &str) -> Result<usize> {
+        self.run_in_turn(|opened| {
+            opened.forget_all();
+            opened.writing(|session| sweep::sweep_cut(&opened.module, session, id, label))
+        })
+    }
+
     fn reopen(&self) -> Result<()> {
         let seen = self
             .opened

@@ -16,6 +16,8 @@ use crate::token::ObjectId;
 
 /// Another program may be in the middle of making what looks half-written.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
+/// How many bytes of an id a YubiHSM keeps.
+const CUT: usize = 2;
 
 /// Deletes every object with the id, and what is half-written at two looks. Answers how many went.
 pub(super) fn sweep(module: &Module, session: SessionHandle, id: &ObjectId) -> Result<usize, Fault> {
@@ -34,6 +36,33 @@ pub(super) fn sweep(module: &Module, session: SessionHandle, id: &ObjectId) -> R
     }
     gone.append(&mut broken);
     Ok(gone.len())
+}
+
+/// Deletes the keys of a module that cuts ids whose id is the beginning of this one, where their label is this one, or goes on
+/// behind a colon. Answers how many went.
+pub(super) fn sweep_cut(
+    module: &Module,
+    session: SessionHandle,
+    id: &ObjectId,
+    label: &str,
+) -> Result<usize, Fault> {
+    let Some(cut) = id
+        .as_bytes()
+        .get(..CUT)
+        .filter(|cut| cut.len() < id.as_bytes().len())
+    else {
+        return Ok(0);
+    };
+    let mut gone = 0;
+    for object in find::keys_by_id(module, session, &ObjectId::from_bytes(cut))? {
+        let said = find::read(module, session, object, CKA_LABEL)?.unwrap_or_default();
+        let rest = said.strip_prefix(label.as_bytes());
+        if rest.is_some_and(|rest| rest.is_empty() || rest[0] == b':') {
+            module.destroy_object(session, object)?;
+            gone += 1;
+        }
+    }
+    Ok(gone)
 }
 
 /// Whether the object has neither a name nor what makes an object of its class. No sound object lacks both.

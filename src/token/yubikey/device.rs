@@ -1,8 +1,10 @@
-//! Which keys are there, and what each is: its serial number by the management applet, or by the OTP applet of old ones.
+//! Which keys are there, and what each is: its serial number by the management applet, by the OTP applet of old ones, or by the
+//! PIV applet.
 
 use super::{
     firmware::Firmware,
     oath::{self, answers::Selected},
+    piv,
     tlv::items,
 };
 use crate::{
@@ -97,7 +99,7 @@ pub fn choose(wanted: &str) -> Result<Device, Error> {
             None => Err(Error::new(
                 Code::TokenMissing,
                 format!(
-                    "no key has the serial number {wanted:?}; what is there: {}",
+                    "no key has the serial number or applet id {wanted:?}; what is there: {}",
                     there.join(", ")
                 ),
             )
@@ -111,9 +113,23 @@ pub fn choose(wanted: &str) -> Result<Device, Error> {
             ),
         )
         .fix("take it off the one")),
+        [first, rest @ ..]
+            if first.serial.is_some() && rest.iter().any(|other| other.serial == first.serial) =>
+        {
+            let ids: Vec<_> = fitting.iter().filter_map(|device| device.applet()).collect();
+            Err(bad_input(format!(
+                "there are several keys that call themselves {}, with the OATH applets {}",
+                first.called(),
+                ids.join(", ")
+            ))
+            .fix(format!(
+                "name one by the id of its applet: hsmsign init --yubikey {}",
+                ids.first().map_or("", String::as_str)
+            )))
+        }
         [first, ..] => Err(
             bad_input(format!("there are several keys: {}", there.join(", "))).fix(format!(
-                "name one by its serial number: hsmsign init --yubikey {}",
+                "name one by its serial number, or the id of its applet: hsmsign init --yubikey {}",
                 first.name()
             )),
         ),
@@ -122,18 +138,28 @@ pub fn choose(wanted: &str) -> Result<Device, Error> {
 
 /// What is in a reader.
 pub(super) fn look(service: &Service, reader: &Reader) -> Result<Option<Device>> {
-    let Some(transaction) = service.begin(reader)? else {
+    look_in(service.begin(reader)?, reader)
+}
+
+/// The same for a reader that is no matter where another program holds it.
+pub(super) fn look_now(service: &Service, reader: &Reader) -> Result<Option<Device>> {
+    look_in(service.begin_now(reader)?, reader)
+}
+
+fn look_in(begun: Option<Transaction<'_>>, reader: &Reader) -> Result<Option<Device>> {
+    let Some(transaction) = begun else {
         return Ok(None);
     };
-    let serial = match managed(&transaction)? {
-        Some(serial) => Some(serial),
-        None => from_otp(&transaction)?,
-    };
+    let mut serial = None;
+    for ask in [managed, from_otp, piv::serial] {
+        serial = ask(&transaction)?.filter(|serial| *serial != 0);
+        if serial.is_some() {
+            break;
+        }
+    }
     Ok(Some(Device {
         reader: reader.clone(),
-        serial: serial
-            .filter(|serial| *serial != 0)
-            .map(|serial| serial.to_string()),
+        serial: serial.map(|serial| serial.to_string()),
         oath: oath::selected(&transaction)?,
     }))
 }

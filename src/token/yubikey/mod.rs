@@ -16,7 +16,7 @@ pub use firmware::Firmware;
 
 use super::{
     Capabilities, Identity, Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinProvider, Result,
-    SignInput, Token, TokenError, pcsc::Reader,
+    SignInput, Token, TokenError, Wanted, pcsc::Reader,
 };
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
@@ -157,16 +157,23 @@ impl YubiKey {
         }
     }
 
-    /// Uses what a person gave for it: as the access code, where the OATH applet wants one, else as the PIN of the PIV
-    /// applet.
-    fn use_what_was_given(&self) -> Result<()> {
-        if self.would_ask() {
-            return self.open_oath();
+    /// Uses what a person gave for it. A PIN that is not said to be of either applet is the access code, where the OATH
+    /// applet wants one, else that of the PIV applet.
+    fn use_what_was_given(&self, given: Wanted) -> Result<()> {
+        match given {
+            Wanted::AccessCode => self.open_oath(),
+            Wanted::Pin if self.would_ask() => self.open_oath(),
+            Wanted::Pin | Wanted::PivPin if self.settings.has_pairs() && self.piv_pin.interactive() => {
+                self.if_pairs(|| self.try_pin())
+            }
+            Wanted::Pin | Wanted::PivPin => Ok(()),
         }
-        if self.settings.has_pairs() && self.piv_pin.interactive() {
-            return self.if_pairs(|| self.try_pin());
-        }
-        Ok(())
+    }
+
+    fn was_in_one_of(&self, readers: &[Reader]) -> bool {
+        lock(&self.reader)
+            .as_ref()
+            .is_some_and(|last| readers.contains(last))
     }
 
     fn remember(&self, reader: &Reader) {
@@ -258,8 +265,19 @@ impl Token for YubiKey {
         true
     }
 
-    fn unlock(&self) -> Result<()> {
-        self.use_what_was_given()
+    fn wants(&self) -> Result<Vec<Wanted>> {
+        let mut wanted = Vec::new();
+        if self.would_ask() {
+            wanted.push(Wanted::AccessCode);
+        }
+        if self.would_ask_pin()? {
+            wanted.push(Wanted::PivPin);
+        }
+        Ok(wanted)
+    }
+
+    fn unlock(&self, given: Wanted) -> Result<()> {
+        self.use_what_was_given(given)
     }
 
     fn tries_left(&self) -> Option<u32> {

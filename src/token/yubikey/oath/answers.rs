@@ -39,7 +39,7 @@ impl Selected {
         for item in items(answer) {
             let (tag, value) = item?;
             match tag {
-                VERSION => version = value.try_into().ok(),
+                VERSION => version = value.first_chunk().copied(),
                 NAME if (1..=16).contains(&value.len()) => id = Some(value.to_vec()),
                 CHALLENGE if (1..=64).contains(&value.len()) => challenge = Some(value.to_vec()),
                 NAME | CHALLENGE => return Err(malformed("an id or challenge of no sound length")),

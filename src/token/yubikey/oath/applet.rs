@@ -44,7 +44,10 @@ pub(super) const LONGEST_KEY: usize = 64;
 /// What the applet answers where it does not do what it is asked.
 pub(super) mod status {
     pub const LOCKED: u16 = 0x6982;
-    pub const NONE: u16 = 0x6984;
+    /// What others answer where no touch came.
+    pub const NOT_NOW: u16 = 0x6985;
+    /// There is no such credential: Yubico's, and what ISO 7816-4 has for it.
+    pub const NONE: [u16; 4] = [0x6984, 0x6a82, 0x6a83, 0x6a88];
     pub const WRONG: u16 = 0x6a80;
     pub const FULL: u16 = 0x6a84;
 }
@@ -128,7 +131,8 @@ impl<'t, 's> Applet<'t, 's> {
                         .to_owned(),
                 ))
             }
-            Err(Refused::Status(status::WRONG)) => Ok(false),
+            // Yubico's applet says the first of a response that is not right; a word of others is as good.
+            Err(Refused::Status(status::WRONG | status::LOCKED | 0x6300..=0x63cf)) => Ok(false),
             Err(refused) => Err(refused.told("take its access code")),
         }
     }
@@ -218,7 +222,7 @@ impl<'t, 's> Applet<'t, 's> {
         command.tlv(NAME, name);
         match self.ask(&command) {
             Ok(_) => Ok(true),
-            Err(Refused::Status(status::NONE)) => Ok(false),
+            Err(Refused::Status(status)) if status::NONE.contains(&status) => Ok(false),
             Err(refused) => Err(refused.told("delete a credential")),
         }
     }

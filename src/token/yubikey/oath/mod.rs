@@ -107,12 +107,13 @@ impl YubiKey {
             applet
                 .calculate(name.as_bytes(), algorithm, message)
                 .map_err(|refused| match refused {
-                    Refused::Status(status::NONE) => TokenError::NotFound(format!(
-                        "the {} has no key with the id {id}",
-                        self.settings.called()
-                    )),
+                    Refused::Status(status) if status::NONE.contains(&status) => TokenError::NotFound(
+                        format!("the {} has no key with the id {id}", self.settings.called()),
+                    ),
                     // It was open: an applet that is locked says so when it is selected.
-                    Refused::Status(status::LOCKED) => super::untouched(&self.settings),
+                    Refused::Status(status::LOCKED | status::NOT_NOW) if *touch => {
+                        super::untouched(&self.settings)
+                    }
                     Refused::Status(status::WRONG) if message.is_empty() => {
                         TokenError::Unsupported("this key makes no MAC of an empty message".to_owned())
                     }

@@ -4,14 +4,11 @@ use super::{answers::Selected, applet::Applet, code};
 use crate::{
     secret::Secret,
     token::{
-        PinRequest, Result, TokenError,
+        PinRequest, Result, TokenError, Wanted,
         pcsc::{Reader, Service, no_reader},
         yubikey::{YubiKey, device, lock},
     },
 };
-
-/// What is wanted of the person in place of a PIN.
-const CODE: &str = "OATH access code";
 
 /// The key of the access code, with the applet that it is of.
 pub(in crate::token::yubikey) struct Unlocked {
@@ -136,7 +133,7 @@ impl YubiKey {
 
     fn code_key(&self, selected: &Selected) -> Result<Secret> {
         let request = PinRequest {
-            what: Some(CODE),
+            what: Wanted::AccessCode,
             label: self.identity.label.clone(),
             serial: self.identity.serial.clone(),
             ..PinRequest::default()

@@ -1,5 +1,7 @@
 //! The commands of the PIV applet (NIST SP 800-73-4, and Yubico's additions), in a transaction with it.
 
+use zeroize::Zeroizing;
+
 use super::{answers::Metadata, slots::Slot};
 use crate::{
     secret::Secret,
@@ -10,7 +12,8 @@ use crate::{
     },
 };
 
-const AID: [u8; 5] = [0xa0, 0, 0, 3, 8];
+/// The applet's id, as far as it is the applet's alone, and whole with its version: a card need not know it by a part.
+const AIDS: [&[u8]; 2] = [&[0xa0, 0, 0, 3, 8], &[0xa0, 0, 0, 3, 8, 0, 0, 0x10, 0, 1, 0]];
 /// By which the rest of a long answer is fetched.
 const MORE: u8 = 0xc0;
 
@@ -80,9 +83,13 @@ pub(super) enum Verified {
 impl<'t, 's> Applet<'t, 's> {
     /// Selects it. None where the card has no such applet.
     pub fn select(transaction: &'t Transaction<'s>) -> Result<Option<Self>> {
-        let command = Command::new(0xa4, 0x04, 0).with(&AID);
-        let done = transaction.ask(&command, MORE)?.done();
-        Ok(done.is_ok().then_some(Self(transaction)))
+        for aid in AIDS {
+            let command = Command::new(0xa4, 0x04, 0).with(aid);
+            if transaction.ask(&command, MORE)?.done().is_ok() {
+                return Ok(Some(Self(transaction)));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn ask(&self, command: &Command) -> Result<Vec<u8>, Refused> {
@@ -206,7 +213,10 @@ impl<'t, 's> Applet<'t, 's> {
     pub fn data(&self, object: [u8; 3]) -> Result<Option<Vec<u8>>> {
         let mut command = Command::new(GET_DATA, 0x3f, 0xff);
         command.tlv(0x5c, &object);
-        let answer = self.ask_if_there(&command, "read a data object")?;
+        // A protected management key is such an object.
+        let answer = self
+            .ask_if_there(&command, "read a data object")?
+            .map(Zeroizing::new);
         let data = answer
             .map(|answer| only(&answer, 0x53).map(<[u8]>::to_vec))
             .transpose()?;

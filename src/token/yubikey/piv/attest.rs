@@ -1,18 +1,16 @@
-//! The certificate by which a YubiKey says that a key was made on it (Yubico, PIV attestation): X.509 (RFC 5280), read no
-//! further than to compare the public key and check the signature.
+//! What a YubiKey says of a key that was made on it (Yubico, PIV attestation): a certificate of the key, signed by the
+//! YubiKey's own attestation key, and that key's certificate.
 
 use base64ct::Encoding as _;
 
-use super::answers::r_and_s;
+use super::x509::Certificate;
 use crate::{
-    algorithm::SignatureAlgorithm,
     error::{Result, failed},
     public_key::PublicKey,
 };
 
-const SEQUENCE: u8 = 0x30;
-const BITS: u8 = 0x03;
-const VERSION: u8 = 0xa0;
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
 
 /// A key's attestation: the slot's certificate, and that of the key that signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,92 +34,48 @@ impl Attestation {
         if certificate.key != public.as_der() {
             return Err(wrong("of another key"));
         }
-        let signer =
-            PublicKey::from_der(issuer.key).ok_or_else(|| wrong("signed by a key of no known kind"))?;
-        let signature = match signer.algorithm() {
-            SignatureAlgorithm::P256 => r_and_s(certificate.signature).unwrap_or_default(),
-            _ => certificate.signature.to_vec(),
-        };
-        if signer.verifies(certificate.signed, &signature) {
-            return Ok(());
+        match certificate.is_signed_by(&issuer) {
+            Some(true) => Ok(()),
+            Some(false) => Err(wrong("not signed by its attestation key")),
+            None => Err(wrong("signed by a key of no known kind")),
         }
-        Err(wrong("not signed by its attestation key"))
+    }
+
+    /// The serial number of the YubiKey that it is of, in decimal; none where it names none.
+    pub fn serial(&self) -> Option<String> {
+        Certificate::parse(&self.certificate)?.serial()
     }
 
     /// Both as PEM, the slot's first.
     pub fn pem(&self) -> String {
         [&self.certificate, &self.issuer].map(|der| pem(der)).concat()
     }
+
+    /// What [`Attestation::pem`] wrote; none where it is not that.
+    pub fn from_pem(text: &str) -> Option<Self> {
+        match <[Vec<u8>; 2]>::try_from(certificates(text)?) {
+            Ok([certificate, issuer]) => Some(Self { certificate, issuer }),
+            Err(_) => None,
+        }
+    }
 }
 
 fn pem(der: &[u8]) -> String {
     let text = base64ct::Base64::encode_string(der);
     let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-        lines.join("\n")
-    )
+    format!("{BEGIN}\n{}\n{END}\n", lines.join("\n"))
 }
 
-/// What is looked at in a certificate.
-struct Certificate<'a> {
-    /// What is signed, as it stands.
-    signed: &'a [u8],
-    /// SubjectPublicKeyInfo, as it stands.
-    key: &'a [u8],
-    signature: &'a [u8],
-}
-
-impl<'a> Certificate<'a> {
-    fn parse(der: &'a [u8]) -> Option<Self> {
-        let (whole, rest) = element(der, SEQUENCE)?;
-        if !rest.is_empty() {
-            return None;
-        }
-        let (signed, rest) = element(whole.value, SEQUENCE)?;
-        let (_, rest) = element(rest, SEQUENCE)?;
-        let (signature, rest) = element(rest, BITS)?;
-        if !rest.is_empty() {
-            return None;
-        }
-        // Version, serial number, algorithm, issuer, validity, subject, and the key.
-        let mut fields = signed.value;
-        if fields.first() == Some(&VERSION) {
-            fields = element(fields, VERSION)?.1;
-        }
-        for tag in [0x02, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE] {
-            fields = element(fields, tag)?.1;
-        }
-        Some(Self {
-            signed: signed.whole,
-            key: element(fields, SEQUENCE)?.0.whole,
-            // No bits are left over in its last byte.
-            signature: signature.value.strip_prefix(&[0])?,
-        })
-    }
-}
-
-struct Element<'a> {
-    whole: &'a [u8],
-    value: &'a [u8],
-}
-
-/// The first element, which must have this tag, and what is behind it.
-fn element(der: &[u8], tag: u8) -> Option<(Element<'_>, &[u8])> {
-    let (header, len) = match der.get(1..)? {
-        [0x82, high, low, ..] => (4, usize::from(u16::from_be_bytes([*high, *low]))),
-        [0x81, len, ..] => (3, usize::from(*len)),
-        [len @ 0..=0x7f, ..] => (2, usize::from(*len)),
-        _ => return None,
-    };
-    let (whole, rest) = der.split_at_checked(header + len)?;
-    (der[0] == tag).then_some((
-        Element {
-            whole,
-            value: &whole[header..],
-        },
-        rest,
-    ))
+/// The certificates in a text (RFC 7468), DER; what stands between them is skipped. None where one is damaged.
+pub(super) fn certificates(text: &str) -> Option<Vec<Vec<u8>>> {
+    let blocks = text.split(BEGIN).skip(1);
+    let each = blocks.map(|block| {
+        let (body, _) = block.split_once(END)?;
+        let body: String = body.split_ascii_whitespace().collect();
+        let der = base64ct::Base64::decode_vec(&body).ok()?;
+        Certificate::parse(&der).is_some().then_some(der)
+    });
+    each.collect()
 }
 
 /// The certificate in a PIV object of one: the DER behind tag 70.

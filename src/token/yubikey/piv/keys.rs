@@ -33,7 +33,7 @@ impl YubiKey {
             let slot = self.claim(applet, meta)?;
             let written = applet.generate(slot, number(algorithm), policies(meta.wishes))?;
             let public = public_key(&written, algorithm)?;
-            let attestation = attested(applet, slot, &public)?;
+            let attestation = self.attested(applet, slot, &public)?;
             self.settle(
                 applet,
                 meta,
@@ -41,10 +41,7 @@ impl YubiKey {
                 attestation.as_ref().map(|one| one.certificate.as_slice()),
             )?;
             let mut imported = imported(slot, meta);
-            if let Some(attestation) = attestation {
-                imported.hardening.push("attested".to_owned());
-                imported.attestation = Some(attestation.pem());
-            }
+            imported.attestation = attestation.map(|attestation| attestation.pem());
             Ok((imported, public))
         })
     }
@@ -68,6 +65,31 @@ impl YubiKey {
             self.settle(applet, meta, &written, None)?;
             Ok((imported(slot, meta), key.public_key().clone()))
         })
+    }
+
+    /// The attestation of a new key, checked; none where the YubiKey gives none.
+    fn attested(
+        &self,
+        applet: &Applet<'_, '_>,
+        slot: Slot,
+        public: &PublicKey,
+    ) -> Result<Option<Attestation>> {
+        let Some(certificate) = applet.attest(slot)? else {
+            return Ok(None);
+        };
+        let issuer = applet.data(ATTESTATION)?.as_deref().and_then(in_object);
+        let Some(issuer) = issuer else {
+            return Ok(None);
+        };
+        let attestation = Attestation { certificate, issuer };
+        attestation.check(public)?;
+        match attestation.serial() {
+            Some(other) if Some(&other) != self.settings.serial.as_ref() => Err(TokenError::Failed(format!(
+                "the {} attests the new key in the name of another, {other}",
+                self.settings.called()
+            ))),
+            _ => Ok(Some(attestation)),
+        }
     }
 
     /// Does some work as the one that may change keys.
@@ -229,6 +251,11 @@ fn parts(key: &PrivateKey) -> Result<Vec<(u8, Secret)>> {
     padded.collect()
 }
 
+/// Whether there is any key of hsmsign's.
+pub(super) fn any(applet: &Applet<'_, '_>) -> Result<bool> {
+    Ok(index(applet)?.iter().any(|entry| entry.id.is_some()))
+}
+
 fn index(applet: &Applet<'_, '_>) -> Result<Vec<Entry>> {
     slots::read(&applet.data(INDEX)?.unwrap_or_default())
 }
@@ -248,20 +275,6 @@ fn is_free(applet: &Applet<'_, '_>, index: &[Entry], slot: Slot) -> Result<bool>
         // An entry without its key is of one that is being made, or was taken away by another program.
         (None, _) => Ok(applet.data(slot.certificate())?.is_none()),
     }
-}
-
-/// The attestation of a new key, checked; none where the key gives none.
-fn attested(applet: &Applet<'_, '_>, slot: Slot, public: &PublicKey) -> Result<Option<Attestation>> {
-    let Some(certificate) = applet.attest(slot)? else {
-        return Ok(None);
-    };
-    let issuer = applet.data(ATTESTATION)?.as_deref().and_then(in_object);
-    let Some(issuer) = issuer else {
-        return Ok(None);
-    };
-    let attestation = Attestation { certificate, issuer };
-    attestation.check(public)?;
-    Ok(Some(attestation))
 }
 
 fn imported(slot: Slot, meta: &KeyMeta) -> Imported {

@@ -6,9 +6,11 @@
 mod answers;
 mod applet;
 mod attest;
+mod chain;
 mod keys;
 mod manager;
 pub mod slots;
+mod x509;
 
 use sha2::{Digest as _, Sha256};
 
@@ -20,6 +22,7 @@ use self::{
 pub use self::{
     answers::{Metadata, public_key, r_and_s},
     attest::Attestation,
+    chain::{Roots, Vouched},
 };
 use super::{YubiKey, device, touch::Awaited};
 use crate::{
@@ -27,14 +30,26 @@ use crate::{
     public_key::encoded_hash,
     secret::Secret,
     token::{
-        KeyRef, PinRequest, Result, SignInput, TokenError,
-        pcsc::{Service, no_reader},
+        KeyRef, PinRequest, Result, SignInput, TokenError, Wanted,
+        pcsc::{Reader, Service, Transaction, no_reader},
     },
 };
 
 /// The slot of this name, as `9c`; none where it is none for keys.
 pub(super) fn slot_named(name: &str) -> Option<u8> {
     Slot::named(name).map(|slot| slot.0)
+}
+
+/// The serial number that the PIV applet of a card tells; none where it has no such applet, or tells none.
+pub(super) fn serial(transaction: &Transaction<'_>) -> Result<Option<u32>> {
+    let Some(applet) = Applet::select(transaction)? else {
+        return Ok(None);
+    };
+    match applet.serial() {
+        Ok(serial) => Ok(Some(serial)),
+        Err(TokenError::Failed(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl YubiKey {
@@ -51,7 +66,12 @@ impl YubiKey {
 
     fn once_with_piv<T>(&self, work: &impl Fn(&Applet<'_, '_>) -> Result<T>) -> Result<T> {
         let service = Service::connect()?;
-        let readers = self.in_order(service.readers()?);
+        let mut readers = service.readers()?;
+        let cards = || readers.iter().filter(|reader| service.has_card(reader)).count();
+        if readers.len() > 1 && !self.was_in_one_of(&readers) && cards() > 1 {
+            self.refuse_twins(&service, &readers)?;
+        }
+        readers = self.in_order(readers);
         let mut trouble = None;
         for reader in &readers {
             let transaction = match service.begin(reader) {
@@ -95,6 +115,32 @@ impl YubiKey {
         }))
     }
 
+    /// Refuses where several keys have the serial number by which this one is known, unless one of them has its OATH applet.
+    fn refuse_twins(&self, service: &Service, readers: &[Reader]) -> Result<()> {
+        let look = |reader: &Reader| device::look_now(service, reader).ok().flatten();
+        let mut twins: Vec<_> = readers.iter().filter_map(look).collect();
+        twins.retain(|device| device.serial == self.settings.serial);
+        if twins.len() < 2 {
+            return Ok(());
+        }
+        let this = |device: &&device::Device| {
+            device
+                .oath
+                .as_ref()
+                .is_some_and(|oath| oath.id == self.settings.applet)
+        };
+        match twins.iter().find(this) {
+            Some(this) => {
+                self.remember(&this.reader);
+                Ok(())
+            }
+            None => Err(TokenError::Held {
+                what: format!("several keys call themselves {}", self.settings.called()),
+                fix: "unplug those that are not meant".to_owned(),
+            }),
+        }
+    }
+
     fn is_this(&self, applet: &Applet<'_, '_>) -> Result<bool> {
         match applet.serial() {
             Ok(serial) => Ok(self.settings.serial == Some(serial.to_string())),
@@ -135,7 +181,7 @@ impl YubiKey {
             });
         }
         let request = PinRequest {
-            what: Some("PIV PIN"),
+            what: Wanted::PivPin,
             label: self.identity.label.clone(),
             serial: self.identity.serial.clone(),
             count_low: false,
@@ -167,6 +213,15 @@ impl YubiKey {
     /// Gives the PIN once; its source remembers it where it is right.
     pub(super) fn try_pin(&self) -> Result<()> {
         self.with_pin(|_| Ok(()))
+    }
+
+    /// Whether a person would be asked for the PIN at the next use of a key that is there. What was given is remembered by its
+    /// source, which is not asked here.
+    pub(super) fn would_ask_pin(&self) -> Result<bool> {
+        if !self.settings.has_pairs() || !self.piv_pin.interactive() || self.piv_pin.has_given() {
+            return Ok(false);
+        }
+        self.if_pairs(|| self.with_piv(|applet| keys::any(applet)))
     }
 
     /// How many tries the PIN has left, asked now; none where that cannot be had.
