@@ -368,7 +368,7 @@ impl Front {
                 continue;
             }
             let wanted = Interest {
-                read: client.has_room() && !client.ended && !stopping,
+                read: client.has_room() && !client.waits && !client.ended && !stopping,
                 write: client.has_unsent(),
             };
             if wanted != client.interest {
