@@ -116,16 +116,17 @@ def run(environment, *command, text=""):
 
 
 def started(environment, path):
-    """What the hook adds to the start of an interpreter that imports hmac, in milliseconds: the median of pairs."""
+    """What the hook adds to the start of an interpreter that imports hmac, in milliseconds of the processor: the median of
+    pairs."""
     more = []
     for _ in range(60):
         taken = []
         for each in (environment, {**environment, "PYTHONPATH": path}):
-            begun = time.perf_counter_ns()
-            run(each, sys.executable, "-c", "import hmac")
-            taken.append(time.perf_counter_ns() - begun)
+            child = os.posix_spawn(sys.executable, [sys.executable, "-c", "import hmac"], each)
+            used = os.wait4(child, 0)[2]
+            taken.append(used.ru_utime + used.ru_stime)
         more.append(taken[1] - taken[0])
-    return statistics.median(more) / 1e6
+    return statistics.median(more) * 1000
 
 
 def table(program):
@@ -155,7 +156,7 @@ def table(program):
     yield "a MAC through the hook, median", f"{macs:.1f} us", f"C_SignInit + C_Sign: {token:.1f} us + 120 us", macs <= token + 120
     yield "a whole request through the package, median", f"{requests:.1f} us", "", None
     yield "hmac.new that is not for the token", f"{own:.2f} us", f"with the hook {hooked:.2f} us, <= +15 us", hooked - own <= 15
-    yield "start of an interpreter that imports hmac", f"{more:+.1f} ms", "<= +25 ms", more <= 25
+    yield "start of an interpreter that imports hmac, processor", f"{more:+.1f} ms", "<= +25 ms", more <= 25
 
 
 def main():
