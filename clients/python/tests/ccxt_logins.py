@@ -4,11 +4,11 @@ message. Nothing is sent: what a client would send, or connect with, is written 
 import asyncio
 import inspect
 import json
-import re
 
 from ccxt_calls import NOW, Captured
 
-SIGNS = re.compile(r"self\.(hmac|eddsa|rsa|jwt|ecdsa|create_auth_token)\(")
+# What a method that signs calls.
+SIGNS = {"hmac", "eddsa", "rsa", "jwt", "ecdsa", "create_auth_token"}
 # What these methods are called with, by the names of their parameters.
 GIVEN = {
     "url": "wss://example.invalid/ws", "params": {}, "topics": ["account.orderUpdate"], "messageHashes": ["orders"],
@@ -66,7 +66,7 @@ def logins(kind):
         if each.__module__.startswith("ccxt.pro."):
             for name, value in vars(each).items():
                 inner = inspect.unwrap(value) if callable(value) else None
-                if inspect.isfunction(inner) and SIGNS.search(inspect.getsource(inner)):
+                if inspect.isfunction(inner) and SIGNS & set(inner.__code__.co_names):
                     found.setdefault(name, inner)
     # ccxt has each under two names.
     return sorted({inner: (name, inner) for name, inner in sorted(found.items())}.values())
