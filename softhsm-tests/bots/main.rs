@@ -13,6 +13,7 @@ mod libraries;
 mod memory;
 mod node;
 mod package;
+mod refusals;
 mod run;
 
 use std::{
