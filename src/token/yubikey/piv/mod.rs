@@ -221,7 +221,7 @@ impl YubiKey {
         if !self.settings.has_pairs() || !self.piv_pin.interactive() || self.piv_pin.has_given() {
             return Ok(false);
         }
-        self.if_pairs(|| self.with_piv(|applet| keys::any(applet)))
+        self.if_pairs(|| self.with_piv(keys::any))
     }
 
     /// How many tries the PIN has left, asked now; none where that cannot be had.
