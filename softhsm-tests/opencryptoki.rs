@@ -4,6 +4,8 @@
 
 use std::{
     fs,
+    io::Read as _,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -74,6 +76,22 @@ pub fn host(command: Command) -> Command {
         }
     }
     inside
+}
+
+/// Starts the daemon anew where it ended. It does when a process that it is about to answer is killed (SIGPIPE), and
+/// answers in turn: after an answer to us, no kill before it can end it.
+pub fn revive() {
+    loop {
+        let mut answer = Vec::new();
+        let answered = UnixStream::connect("/run/pkcsslotd.socket")
+            .and_then(|mut daemon| daemon.read_to_end(&mut answer))
+            .is_ok();
+        if answered && !answer.is_empty() {
+            return;
+        }
+        let started = Command::new("pkcsslotd").status().unwrap();
+        eprintln!("pkcsslotd had ended and was started again: {started}");
+    }
 }
 
 fn module() -> Option<PathBuf> {

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, bad_input};
+
 /// The time since 1970, zero for a clock before it.
 pub fn now() -> Duration {
     std::time::SystemTime::now()
@@ -10,7 +14,8 @@ pub fn now() -> Duration {
 }
 
 /// How far another clock is ahead of this machine's, in milliseconds; behind it where it is negative.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Offset {
     millis: i64,
 }
@@ -22,6 +27,46 @@ impl Offset {
     /// Of this many milliseconds.
     pub const fn from_millis(millis: i64) -> Self {
         Self { millis }
+    }
+
+    /// The farthest that is set by hand, in milliseconds: a day.
+    const FARTHEST: i64 = 24 * 60 * 60 * 1000;
+
+    /// What somebody gave, in milliseconds.
+    ///
+    /// # Errors
+    /// When it is no whole number, or more than a day.
+    pub fn parse(millis: &str) -> Result<Self> {
+        let unsigned = millis.strip_prefix('-').unwrap_or(millis);
+        let digits = !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit());
+        let shown: String = millis.chars().take(40).collect();
+        if !digits {
+            return Err(bad_input(format!(
+                "the offset {shown:?} is not a whole number of milliseconds"
+            ))
+            .fix("give by how much the exchange's clock is ahead of this machine's, as 1500 or -120"));
+        }
+        let within = |millis: &i64| millis.unsigned_abs() <= Self::FARTHEST.unsigned_abs();
+        millis
+            .parse()
+            .ok()
+            .filter(within)
+            .map(Self::from_millis)
+            .ok_or_else(|| {
+                bad_input(format!("an offset of {shown} ms is more than a day"))
+                    .fix("set this machine's clock")
+            })
+    }
+
+    /// Whether the two agree.
+    pub const fn is_none(&self) -> bool {
+        self.millis == 0
+    }
+
+    /// How far it is from another one.
+    #[must_use]
+    pub const fn less(self, other: Self) -> Self {
+        Self::from_millis(self.millis.saturating_sub(other.millis))
     }
 
     /// In milliseconds.
@@ -52,6 +97,33 @@ mod tests {
                 Offset::from_millis(millis).apply(now),
                 Duration::from_millis(shown)
             );
+        }
+    }
+
+    #[test]
+    fn an_offset_is_a_whole_number_of_milliseconds_within_a_day() {
+        for (given, millis) in [
+            ("0", 0),
+            ("-120", -120),
+            ("1500", 1_500),
+            ("86400000", 86_400_000),
+            ("-86400000", -86_400_000),
+        ] {
+            assert_eq!(Offset::parse(given).unwrap().millis(), millis, "{given}");
+        }
+        for given in [
+            "",
+            "-",
+            "+5",
+            "1.5",
+            "5ms",
+            " 5",
+            "--5",
+            "86400001",
+            "-86400001",
+            "99999999999999999999",
+        ] {
+            assert!(Offset::parse(given).is_err(), "{given:?}");
         }
     }
 }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 pub use answer::Answer;
 
 use crate::{
+    clock::Offset,
     error::Error,
     json::{Json, quote},
     keyring::KeyName,
@@ -46,10 +47,14 @@ pub struct Request {
     pub nonce: Nonce,
     /// The receive window, in the exchange's own unit.
     pub window: Option<String>,
+    /// How far the exchange's clock is ahead of this machine's, in place of what the key's owner set.
+    pub offset: Option<Offset>,
     /// A challenge that the exchange sent for a WebSocket login.
     pub challenge: Option<String>,
     /// The Content-Type, where the caller has its own.
     pub content_type: Option<String>,
+    /// Whether the messages that were signed are wanted beside the answer; no field of a line.
+    pub explain: bool,
 }
 
 /// The nonce a caller asks for.

@@ -46,12 +46,13 @@ fn line(line: &[u8]) {
             assert_eq!(answer.get("id"), id.as_ref());
         }
         Ok(Asked::Sign(request)) => {
-            assert!(!has("op") && !has("hmac"), "{}", String::from_utf8_lossy(line));
-            let written = request.to_line();
-            assert!(!written.contains('\n'), "{written}");
-            let again =
-                Request::parse_line(&written).unwrap_or_else(|(_, error)| panic!("{error}: {written}"));
-            assert_eq!(again.to_line(), written);
+            assert_eq!(has("op"), request.explain, "{}", String::from_utf8_lossy(line));
+            assert!(!has("hmac"));
+            is_read_again(&request);
+        }
+        Ok(Asked::Look(_, request)) => {
+            assert!(has("op") && !has("hmac"));
+            is_read_again(&request);
         }
         Ok(Asked::Hmac(hmac)) => {
             assert!(has("hmac") && !has("op"));
@@ -62,6 +63,13 @@ fn line(line: &[u8]) {
             assert!(op.arguments.iter().all(|(name, _)| name != "op" && name != "id"));
         }
     }
+}
+
+fn is_read_again(request: &Request) {
+    let written = request.to_line();
+    assert!(!written.contains('\n'), "{written}");
+    let again = Request::parse_line(&written).unwrap_or_else(|(_, error)| panic!("{error}: {written}"));
+    assert_eq!(again.to_line(), written);
 }
 
 /// What a worker reads: what is understood is written and understood again the same.

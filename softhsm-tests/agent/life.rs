@@ -3,7 +3,8 @@
 use rustix::process::Signal;
 
 use crate::{
-    bench::{KRAKEN_SECRET, Place},
+    bench::{KRAKEN_SECRET, Place, random::rounds},
+    faulty::one,
     running::{BALANCE, Connection, Running, is_alive, kill, until},
 };
 
@@ -20,9 +21,47 @@ fn it_starts_in_the_background_and_stops() {
     assert!(is_alive(pid) && is_alive(worker));
     assert!(place.ok(&["agent", "status"]).contains("token softhsm: open"));
     place.ok(&["agent", "stop"]);
-    until("all of it has ended", || !is_alive(pid) && !is_alive(worker));
+    assert!(!is_alive(pid) && !is_alive(worker), "stop waits for its end");
     assert!(!place.home().join("agent.sock").exists());
     place.refused(&["agent", "stop"], "", 4, "no agent is running");
+}
+
+#[test]
+fn a_start_behind_a_stop_always_finds_the_place_free() {
+    let Some(place) = Place::with_kraken() else { return };
+    for _ in 0..rounds(15) {
+        let done = place.run(&["agent", "start"], "");
+        assert!(
+            done.code == 0 && done.stderr.contains("the agent runs"),
+            "{done:?}"
+        );
+        place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+        // Others are at work, some with a line on its way.
+        let mut others: Vec<_> = (0..5)
+            .map(|_| Connection::to(&place.home().join("agent.sock")))
+            .collect();
+        for other in &mut others {
+            other.send(format!("{BALANCE}\n").repeat(20).as_bytes());
+        }
+        place.ok(&["agent", "stop"]);
+        assert!(!place.home().join("agent.sock").exists());
+        place.refused(&["agent", "stop"], "", 4, "no agent is running");
+    }
+}
+
+#[test]
+fn a_stop_waits_for_an_agent_whose_token_hangs() {
+    let Some((place, faulty)) = one() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    faulty.fail("C_Sign hang 0 once");
+    connection.send(format!("{BALANCE}\n").as_bytes());
+    until("the token has it", || agent.token("softhsm")["waiting"] == 1);
+    let (pid, worker) = (agent.pid(), agent.worker());
+    place.ok(&["agent", "stop"]);
+    assert!(!is_alive(pid) && !is_alive(worker));
+    assert!(!agent.socket().exists());
 }
 
 #[test]

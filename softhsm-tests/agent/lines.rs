@@ -127,6 +127,39 @@ fn more_connections_than_it_takes_are_told_so() {
 }
 
 #[test]
+fn who_sends_without_end_has_one_turn_a_round_like_everybody() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut flood = agent.connect();
+    let mut answers = flood.stream().try_clone().unwrap();
+    let done = AtomicBool::new(false);
+    let mut between = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let lines = b"{}\n".repeat(20_000);
+            while !done.load(Ordering::Relaxed) && flood.try_send(&lines) {}
+            flood.end();
+        });
+        scope.spawn(|| std::io::copy(&mut answers, &mut std::io::sink()));
+        let mut other = agent.connect();
+        let mut refused = || other.ask(r#"{"op":"status"}"#)["refused"].as_u64().unwrap();
+        until("the flood comes", || refused() > 10_000);
+        let mut last = refused();
+        let between: Vec<_> = (0..100)
+            .map(|_| {
+                let now = refused();
+                now - std::mem::replace(&mut last, now)
+            })
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        between
+    });
+    between.sort_unstable();
+    // A turn is 32 lines. How many turns there were before this test was scheduled again is the machine's to say, but in
+    // one of ten cases it was at once.
+    assert!(between[10] > 0 && between[10] <= 200, "{between:?}");
+}
+
+#[test]
 fn a_line_that_is_too_long_is_an_error_and_the_next_one_is_served() {
     let Some(place) = Place::with_kraken() else { return };
     let agent = Running::start(&place);
@@ -138,6 +171,29 @@ fn a_line_that_is_too_long_is_an_error_and_the_next_one_is_served() {
     connection.send(b"\n");
     assert_eq!(connection.answer()["error"]["code"], "too-large");
     assert_eq!(connection.ask(BALANCE)["ok"], true);
+    // To the byte, however the line is cut into parts on its way.
+    let of_length = |length: usize| {
+        let frame = r#"{"op":"ping","id":""}"#.len();
+        format!("{{\"op\":\"ping\",\"id\":\"{}\"}}\n", "y".repeat(length - frame))
+    };
+    let limit = 16 << 20;
+    for (length, ok) in [
+        (limit, true),
+        (limit + 1, false),
+        (limit - 1, true),
+        (limit + 2, false),
+    ] {
+        let line = of_length(length);
+        let mut sender = connection.stream().try_clone().unwrap();
+        let answer = std::thread::scope(|scope| {
+            scope.spawn(move || sender.write_all(line.as_bytes()).unwrap());
+            connection.answer()
+        });
+        assert_eq!(answer["ok"], ok, "{length}");
+        if !ok {
+            assert_eq!(answer["error"]["code"], "too-large");
+        }
+    }
     let long = format!(
         "{{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/AddOrder\",\"form\":{{\"x\":\"{}\"}}}}",
         "y".repeat(2 << 20)

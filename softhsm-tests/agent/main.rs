@@ -18,5 +18,6 @@ mod people;
 mod pins;
 mod road;
 mod running;
+mod settings;
 mod tokens;
 mod workers;

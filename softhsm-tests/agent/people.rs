@@ -2,180 +2,19 @@
 
 use std::{
     fs,
-    os::unix::{fs::PermissionsExt as _, net::UnixStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Stdio},
 };
 
-use rustix::process::geteuid;
 use serde_json::Value;
 
 use crate::{
-    bench::{Done, KRAKEN_SECRET, finish},
+    bench::{
+        KRAKEN_SECRET,
+        people::{BOT, OWNER, People, STRANGER},
+    },
     running::BALANCE,
 };
-
-const OWNER: u32 = 64101;
-const BOT: u32 = 64102;
-const STRANGER: u32 = 64103;
-const GROUP: u32 = 64110;
-
-/// Three users and a group; the agent runs as the first.
-struct People {
-    folder: tempfile::TempDir,
-    agent: Option<Child>,
-}
-
-impl People {
-    /// With a token and Kraken's key that belong to the owner; none, with a line on stderr, where that cannot be.
-    fn new() -> Option<Self> {
-        if !geteuid().is_root() {
-            eprintln!("SKIPPED: becoming other users needs root");
-            return None;
-        }
-        let folder = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o755))
-            .tempdir()
-            .unwrap();
-        let people = Self { folder, agent: None };
-        // By another process: what this one holds open for writing cannot be started.
-        let copied = Command::new("install")
-            .args(["-m", "755", env!("CARGO_BIN_EXE_hsmsign")])
-            .arg(people.path("hsmsign"))
-            .status();
-        assert!(copied.unwrap().success());
-        for (name, owner) in [
-            ("owner", OWNER),
-            ("bot", BOT),
-            ("stranger", STRANGER),
-            ("run", OWNER),
-        ] {
-            let path = people.path(name);
-            fs::create_dir(&path).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-            std::os::unix::fs::chown(&path, Some(owner), Some(owner)).unwrap();
-        }
-        std::os::unix::fs::chown(people.path("run"), Some(OWNER), Some(GROUP)).unwrap();
-        fs::set_permissions(people.path("run"), fs::Permissions::from_mode(0o750)).unwrap();
-        let done = people.run(OWNER, &["init", "--softhsm"], "");
-        if done.stderr.contains("not on this machine") {
-            eprintln!("SKIPPED: SoftHSM is not installed (Debian: softhsm2)");
-            return None;
-        }
-        assert_eq!(done.code, 0, "{done:?}");
-        let import = ["import", "--exchange", "kraken", "--api-key", "example"];
-        let done = people.run(OWNER, &import, KRAKEN_SECRET);
-        assert_eq!(done.code, 0, "{done:?}");
-        Some(people)
-    }
-
-    /// With the agent running.
-    fn with_agent() -> Option<Self> {
-        let mut people = Self::new()?;
-        let log = fs::File::create(people.path("log")).unwrap();
-        let socket = people.socket();
-        let group = GROUP.to_string();
-        let arguments = ["agent", "--group", &group, "--socket", socket.to_str().unwrap()];
-        let child = people
-            .command(OWNER, &people.path("hsmsign"), &arguments)
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        people.agent = Some(child);
-        let begun = Instant::now();
-        while UnixStream::connect(&socket).is_err() {
-            let log = fs::read_to_string(people.path("log")).unwrap();
-            assert!(begun.elapsed() < Duration::from_secs(30), "{log}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Some(people)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.path("run/agent.sock")
-    }
-
-    /// A command as one of them, with nothing of this process' environment. Only the owner has folders of hsmsign.
-    fn command(&self, user: u32, program: &Path, arguments: &[&str]) -> Command {
-        let (uid, group) = (user.to_string(), GROUP.to_string());
-        let groups = if user == STRANGER {
-            "--clear-groups".to_owned()
-        } else {
-            format!("--groups={group}")
-        };
-        let mut command = Command::new("setpriv");
-        command
-            .args([
-                &format!("--reuid={uid}"),
-                &format!("--regid={uid}"),
-                &groups,
-                "--",
-            ])
-            .arg(program)
-            .args(arguments)
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("HSMSIGN_SOCKET", self.socket());
-        match user {
-            OWNER => command
-                .env("HSMSIGN_HOME", self.path("owner/hsmsign"))
-                .current_dir(self.path("owner")),
-            BOT => command
-                .env("HOME", self.path("bot"))
-                .current_dir(self.path("bot")),
-            _ => command
-                .env("HOME", self.path("stranger"))
-                .current_dir(self.path("stranger")),
-        };
-        if self.agent.is_none() {
-            command.env_remove("HSMSIGN_SOCKET");
-        }
-        command
-    }
-
-    /// Runs hsmsign as one of them.
-    fn run(&self, user: u32, arguments: &[&str], input: &str) -> Done {
-        let child = self
-            .command(user, &self.path("hsmsign"), arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        finish(child, input.as_bytes())
-    }
-
-    /// Runs a shell line as one of them.
-    fn shell(&self, user: u32, line: &str) -> Done {
-        let child = self
-            .command(user, Path::new("/bin/sh"), &["-c", line])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        finish(child, b"")
-    }
-
-    fn pid(&self) -> u32 {
-        self.agent.as_ref().unwrap().id()
-    }
-}
-
-impl Drop for People {
-    fn drop(&mut self) {
-        if let Some(agent) = &mut self.agent {
-            let _ = agent.kill();
-            let _ = agent.wait();
-        }
-    }
-}
 
 const SIGN: [&str; 4] = ["sign", "kraken", "POST", "/0/private/Balance"];
 
@@ -205,6 +44,28 @@ fn a_member_of_the_group_has_requests_signed_and_sees_its_keys() {
     assert_eq!(shown["exchange"], "kraken");
     let done = people.run(BOT, &["show", "nobody"], "");
     assert_eq!(done.code, 5, "{done:?}");
+
+    let done = people.run(BOT, &[&SIGN[..], &["--explain"]].concat(), "");
+    assert!(done.code == 0 && done.stdout.contains("API-Sign"), "{done:?}");
+    assert!(done.stderr.contains("text /0/private/Balance"), "{done:?}");
+    let mut check = ["policy", "check", "kraken", "POST", "/0/private/Balance"];
+    let done = people.run(BOT, &check, "");
+    assert!(done.code == 0 && done.stdout.starts_with("allowed: "), "{done:?}");
+    check[4] = "/0/private/Withdraw";
+    let done = people.run(BOT, &check, "");
+    assert!(
+        done.code == 3 && done.stderr.contains("moves money out"),
+        "{done:?}"
+    );
+    let done = people.run(BOT, &[&check[..], &["--json"]].concat(), "");
+    let told: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(
+        (done.code, &told["allowed"], &told["code"]),
+        (3, &false.into(), &"denied".into()),
+        "{told}"
+    );
+    check[2] = "nobody";
+    assert_eq!(people.run(BOT, &check, "").code, 5);
 
     let done = people.run(BOT, &["agent", "status"], "");
     assert!(

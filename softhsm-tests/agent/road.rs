@@ -1,5 +1,6 @@
 //! Requests: as the command line signs them, so does the agent.
 
+use base64ct::Encoding as _;
 use serde_json::json;
 
 use crate::{
@@ -50,6 +51,8 @@ fn the_command_line_uses_it_and_answers_the_same() {
         (fixed.to_vec(), ""),
         ([&fixed[..], &["--output", "headers"]].concat(), ""),
         ([&fixed[..], &["--output", "curl"]].concat(), ""),
+        ([&fixed[..], &["--explain"]].concat(), ""),
+        ([&fixed[..], &["--explain", "--output", "headers"]].concat(), ""),
         (["sign", "kraken", "POST", "/0/private/Withdraw"].to_vec(), ""),
         (["sign", "nobody", "GET", "/"].to_vec(), ""),
         (["sign", "raw", "GET", "/"].to_vec(), ""),
@@ -141,6 +144,49 @@ fn lines_in_flight_are_answered_in_their_order() {
         assert_eq!(answer["ok"], id % 3 != 2, "{answer}");
     }
     writer.join().unwrap();
+}
+
+#[test]
+fn what_was_signed_is_explained_by_the_agent_without_the_passphrase() {
+    let Some(place) = Place::with_kraken() else { return };
+    let secret = "F7C2C2D42FF94A5C9D5E3A3A9E8D4A11\nwords-of-the-phrase";
+    place.import(&["--exchange", "okx", "--api-key", "example"], secret);
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    let line = |op: &str, key: &str| {
+        format!(
+            r#"{{{op}"id":1,"key":"{key}","method":"POST","path":"/0/private/Balance","body":"nonce=1616492376594"}}"#
+        )
+    };
+    let explained = connection.ask(&line(r#""op":"explain","#, "kraken"));
+    let plain = connection.ask(&line("", "kraken"));
+    let mut without = explained.clone();
+    let messages = without.as_object_mut().unwrap().remove("messages").unwrap();
+    assert_eq!(without, plain);
+    assert_eq!(messages[0]["with"], "secret");
+    let message = base64ct::Base64::decode_vec(messages[0]["message_base64"].as_str().unwrap()).unwrap();
+    assert!(message.starts_with(b"/0/private/Balance"), "{message:?}");
+    // Before and behind the first use, for which the passphrase comes from the token.
+    for _ in 0..2 {
+        let done = place.run(
+            &["sign", "okx", "GET", "/api/v5/account/balance", "--explain"],
+            "",
+        );
+        assert!(
+            done.code == 0 && done.stderr.contains("GET/api/v5/account/balance"),
+            "{done:?}"
+        );
+        assert!(!done.stderr.contains("words-of-the-phrase"), "{done:?}");
+    }
+    let denied = connection.ask(&line(r#""op":"explain","#, "kraken").replace("Balance", "Withdraw"));
+    assert_eq!(denied["error"]["code"], "denied", "{denied}");
+    place.ok(&["lock"]);
+    place.refused(
+        &["sign", "kraken", "POST", "/0/private/Balance", "--explain"],
+        "",
+        4,
+        "is locked",
+    );
 }
 
 #[test]

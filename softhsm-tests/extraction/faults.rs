@@ -73,8 +73,8 @@ fn agrees(user: &User, own: &BTreeSet<String>, context: &str) {
 }
 
 /// Import, rotation and removal, each killed at seeded moments: the next start finds the key whole or absent, and on the
-/// token what the keyring names, nothing else.
-pub fn killed(user: &User) {
+/// token what the keyring names, nothing else. `revive` does what a service manager would after a kill.
+pub fn killed(user: &User, revive: impl Fn()) {
     let own = set_up(user);
     let mut random = Random::new(3);
     let mut took = 60_000;
@@ -99,6 +99,7 @@ pub fn killed(user: &User) {
             // So that half of the kills come before the end, however busy the machine is.
             took = took * if ended { 80 } else { 125 } / 100;
             let context = format!("round {round}, {} killed after {after} µs", args[0]);
+            revive();
             user.ok(&["doctor"]);
             signs(user);
             agrees(user, &own, &context);

@@ -273,8 +273,22 @@ fn a_stream_is_signed_whole(user: &User, _: &str) {
 }
 
 /// Killed at any moment, a change of keys is finished or undone at the next start.
-fn a_killed_change_is_whole_or_nothing(user: &User, _: &str) {
-    faults::killed(user);
+fn a_killed_change_is_whole_or_nothing(user: &User, token: &str) {
+    faults::killed(user, || {
+        if token == "opencryptoki" {
+            opencryptoki::revive();
+        }
+    });
+}
+
+/// A module that rewrites its token at every login, and was killed meanwhile, is given back what it had.
+fn a_login_that_was_cut_off_loses_no_token(user: &User, token: &str) {
+    faults::cut_login(user, token);
+}
+
+/// Nor is a key lost where the module's lists are older than its keys or were cut off.
+fn lists_that_were_cut_off_lose_no_key(user: &User, _: &str) {
+    faults::cut_lists(user);
 }
 
 /// A module that rewrites its token at every login, and was killed meanwhile, is given back what it had.

@@ -62,6 +62,7 @@ impl Judge {
             caller: &self.caller,
             what: What::Request(&prepared),
             now,
+            epoch: None,
         };
         self.policies.decide(&question, mode)
     }
@@ -75,6 +76,7 @@ impl Judge {
             caller: &self.caller,
             what: What::Raw(moves_money.as_deref()),
             now: NOW,
+            epoch: None,
         };
         self.policies.decide(&question, Mode::Look)
     }

@@ -4,8 +4,12 @@
 
 #[path = "../bench/mod.rs"]
 mod bench;
+#[allow(dead_code)]
+#[path = "../agent/running.rs"]
+mod running;
 
 mod answers;
+mod by_agent;
 mod bytes;
 mod certificates;
 mod clock;

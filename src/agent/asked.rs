@@ -18,8 +18,19 @@ pub enum Asked {
     Sign(Box<Request>),
     /// The MAC of bytes.
     Hmac(Hmac),
+    /// What can be said of a request without signing it.
+    Look(Look, Box<Request>),
     /// Something of the agent.
     Op(Op),
+}
+
+/// What is wanted of a request that is not to be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Where it would go.
+    Route,
+    /// Which rules decide about it.
+    Check,
 }
 
 /// `{"hmac":{"key","message_base64"}}`
@@ -82,11 +93,30 @@ pub fn read(line: &[u8]) -> Result<Asked, (Option<Json>, Error)> {
         .iter()
         .filter(|(member, _)| member != name && member != "id")
         .map(|(member, raw)| (&**member, *raw));
+    if name == "op"
+        && let Some(read) = of_request(raw)
+    {
+        let members = members.into_iter().filter(|(name, _)| name != "op").collect();
+        return Request::of_members(members).map(|request| read(Box::new(request)));
+    }
     let read = match name {
         "op" => op(raw, others, id.clone()).map(Asked::Op),
         _ => hmac(raw, others, id.clone()).map(Asked::Hmac),
     };
     read.map_err(|error| (id, error))
+}
+
+/// How a line is read whose `op` is about a request, which stands beside it.
+fn of_request(op: &RawValue) -> Option<fn(Box<Request>) -> Asked> {
+    match op.get() {
+        "\"route\"" => Some(|request| Asked::Look(Look::Route, request)),
+        "\"check\"" => Some(|request| Asked::Look(Look::Check, request)),
+        "\"explain\"" => Some(|mut request| {
+            request.explain = true;
+            Asked::Sign(request)
+        }),
+        _ => None,
+    }
 }
 
 fn op<'a>(
@@ -167,7 +197,10 @@ mod tests {
     #[test]
     fn each_kind_of_line_is_told_apart() {
         let is = |line: &str| match read(line.as_bytes()) {
+            Ok(Asked::Sign(request)) if request.explain => "explain",
             Ok(Asked::Sign(_)) => "sign",
+            Ok(Asked::Look(Look::Route, _)) => "route",
+            Ok(Asked::Look(Look::Check, _)) => "check",
             Ok(Asked::Hmac(_)) => "hmac",
             Ok(Asked::Op(_)) => "op",
             Err(_) => "error",
@@ -199,6 +232,18 @@ mod tests {
             ),
             (r#"{"op":"ping"}"#, "op"),
             (r#"{"op":"unlock","token":"t","id":null}"#, "op"),
+            (
+                r#"{"op":"route","key":"k","method":"GET","path":"/","id":1}"#,
+                "route",
+            ),
+            (
+                r#"{"key":"k","method":"GET","path":"/","op":"check","json":{"op":1}}"#,
+                "check",
+            ),
+            (r#"{"op":"explain","key":"k","websocket":true}"#, "explain"),
+            (r#"{"op":"explain","key":"k","token":"t"}"#, "error"),
+            (r#"{"op":"route","op":"stop"}"#, "error"),
+            (r#"{"op":"explain","hmac":{}}"#, "error"),
             (r#"{"op":5}"#, "error"),
             (r#"{"op":"ping","op":"stop"}"#, "error"),
             ("", "error"),

@@ -1,20 +1,33 @@
 //! A client of the agent: lines out, lines in.
 
 use std::{
-    io::{BufRead as _, BufReader},
-    os::{fd::BorrowedFd, unix::net::UnixStream},
+    io::{BufRead as _, BufReader, Read as _},
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use base64ct::Encoding as _;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{PidfdFlags, pidfd_open},
+};
 
 use super::{socket, wire};
 use crate::{
     error::{Code, Error, Result, failed},
+    json::Json,
     keyring::KeyName,
     request::{Answer, Request, SignedRequest},
+    signer::{Explained, Route, Signs},
 };
+
+/// How long an agent may take to end. It gives what it has in hand some seconds.
+const LAST: Duration = Duration::from_secs(30);
 
 /// Why a socket that is there is not for this user.
 fn no_member(path: &Path) -> Error {
@@ -30,6 +43,35 @@ const SLOW: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 300_000_000,
 };
+/// An agent that signs for a sender. Each time it is connected to anew, since it may have been restarted while the sender
+/// waited.
+#[derive(Debug)]
+pub struct ByAgent {
+    path: PathBuf,
+}
+
+impl ByAgent {
+    /// That of a client.
+    pub fn of(client: &Client) -> Self {
+        Self {
+            path: client.path.clone(),
+        }
+    }
+
+    fn client(&self) -> Result<Client> {
+        Client::at(&self.path).map_err(|error| Client::nobody(&self.path, &error))
+    }
+}
+
+impl Signs for ByAgent {
+    fn route(&self, request: &Request) -> Result<Route> {
+        self.client()?.route(request)
+    }
+
+    fn sign(&self, request: &Request) -> Result<SignedRequest> {
+        self.client()?.sign(request)
+    }
+}
 
 /// A connection to an agent.
 pub struct Client {
@@ -57,29 +99,34 @@ impl Client {
     pub fn find() -> Result<Option<Self>> {
         let (places, told) = socket::places();
         for path in places {
-            match UnixStream::connect(&path) {
-                Ok(stream) => {
-                    return Ok(Some(Self {
-                        stream: BufReader::new(stream),
-                        when_slow: None,
-                        path,
-                        told,
-                    }));
-                }
-                Err(error) if told && error.kind() == std::io::ErrorKind::PermissionDenied => {
-                    return Err(no_member(&path));
-                }
-                Err(error) if told => {
-                    return Err(Error::new(
-                        Code::AgentUnavailable,
-                        format!("no agent answers at {}: {error}", path.display()),
-                    )
-                    .fix("start it: hsmsign agent start; or leave HSMSIGN_SOCKET unset, to open the token here"));
-                }
+            match Self::at(&path) {
+                Ok(client) => return Ok(Some(Self { told, ..client })),
+                Err(error) if told => return Err(Self::nobody(&path, &error)),
                 Err(_) => {}
             }
         }
         Ok(None)
+    }
+
+    fn at(path: &Path) -> std::io::Result<Self> {
+        Ok(Self {
+            stream: BufReader::new(UnixStream::connect(path)?),
+            when_slow: None,
+            path: path.to_owned(),
+            told: false,
+        })
+    }
+
+    /// That no agent answers where one must be.
+    fn nobody(path: &Path, error: &std::io::Error) -> Error {
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            return no_member(path);
+        }
+        Error::new(
+            Code::AgentUnavailable,
+            format!("no agent answers at {}: {error}", path.display()),
+        )
+        .fix("start it: hsmsign agent start; or leave HSMSIGN_SOCKET unset, to open the token here")
     }
 
     /// As [`Client::find`], where there must be one.
@@ -149,6 +196,42 @@ impl Client {
         SignedRequest::parse_line(&self.ask(&request.to_line())?)
     }
 
+    /// As [`Client::sign`]; what was signed comes along.
+    ///
+    /// # Errors
+    /// As [`Client::sign`].
+    pub fn explain(&mut self, request: &Request) -> Result<Explained> {
+        Explained::parse_line(&self.ask(&request.to_op_line(Some("explain")))?)
+    }
+
+    /// Where a request would go. Nothing is decided or given out.
+    ///
+    /// # Errors
+    /// As [`Client::sign`].
+    pub fn route(&mut self, request: &Request) -> Result<Route> {
+        Route::parse_line(&self.ask(&request.to_op_line(Some("route")))?)
+    }
+
+    /// Which rules decide about a request, and the rule by which a person is asked. Nothing is signed or counted.
+    ///
+    /// # Errors
+    /// `denied` where it is not allowed; and as [`Client::sign`].
+    pub fn check(&mut self, request: &Request) -> Result<(Vec<String>, Option<String>)> {
+        let mut answer = Answer::parse(&self.ask(&request.to_op_line(Some("check")))?)?;
+        if answer.take("allowed") == Some(Json::Bool(false)) {
+            let told = Error::new(Code::Denied, answer.text("message")?.unwrap_or_default());
+            return Err(told.fix(answer.text("fix")?.unwrap_or_default()));
+        }
+        let Some(Json::List(rules)) = answer.take("rules") else {
+            return Err(failed("the agent's answer is not understood"));
+        };
+        let rules = rules.into_iter().filter_map(|rule| match rule {
+            Json::String(rule) => Some(rule),
+            _ => None,
+        });
+        Ok((rules.collect(), answer.text("confirm")?))
+    }
+
     /// Has bytes MACed with a key's own algorithm.
     ///
     /// # Errors
@@ -160,6 +243,67 @@ impl Client {
         ))?;
         let mac = Answer::parse(&answer)?.text("mac_base64")?.unwrap_or_default();
         base64ct::Base64::decode_vec(&mac).map_err(|_| failed("the agent's answer is not understood"))
+    }
+
+    /// Has the agent end, and waits until it has: then its socket is gone, unless systemd has that, and so is its process.
+    ///
+    /// # Errors
+    /// `denied` for who may not; when it does not end; and as [`Client::ask`].
+    pub fn stop(mut self) -> Result<()> {
+        let process = self.process();
+        Answer::parse(&self.ask("{\"op\":\"stop\"}")?)?;
+        let until = Instant::now() + LAST;
+        let left = || Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
+        let cannot =
+            |error: &dyn std::fmt::Display| failed(format!("the agent's end cannot be waited for: {error}"));
+        // Its connections are closed when it ends.
+        let ended = loop {
+            let Some(left) = left() else { break false };
+            self.stream
+                .get_ref()
+                .set_read_timeout(Some(left))
+                .map_err(|error| cannot(&error))?;
+            match self.stream.read(&mut [0; 64]) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break false,
+                Ok(0) | Err(_) => break true,
+            }
+        };
+        let ended = match process {
+            Some(process) if ended => loop {
+                let Some(left) = left() else { break false };
+                let left = Timespec::try_from(left).map_err(|error| cannot(&error))?;
+                match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&left)) {
+                    Ok(1..) => break true,
+                    Ok(0) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(cannot(&error)),
+                }
+            },
+            _ => ended,
+        };
+        if ended {
+            return Ok(());
+        }
+        Err(failed(format!(
+            "the agent was told to end, and still runs after {} s",
+            LAST.as_secs()
+        ))
+        .fix("see its log; `hsmsign agent status` has its pid, for kill -9"))
+    }
+
+    /// The agent's process, where it is the one that made the socket and this process can see it.
+    fn process(&mut self) -> Option<OwnedFd> {
+        let mut answer = Answer::parse(&self.ask("{\"op\":\"ping\"}").ok()?).ok()?;
+        let Json::Number(said) = answer.take("pid")? else {
+            return None;
+        };
+        // A socket of systemd is systemd's; and in a container a process may have another number.
+        let seen = rustix::net::sockopt::socket_peercred(self.stream.get_ref())
+            .ok()?
+            .pid;
+        let same = said == seen.as_raw_nonzero().get().to_string();
+        same.then(|| pidfd_open(seen, PidfdFlags::empty()).ok()).flatten()
     }
 
     /// The stream itself, for whoever sends many lines.

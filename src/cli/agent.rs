@@ -69,7 +69,7 @@ enum Verb {
     },
     /// Have it read its configuration again, whole or not at all
     Reload,
-    /// End it; requests on their way are answered first
+    /// End it, and wait until it has ended; requests on their way are answered first
     Stop,
 }
 
@@ -110,7 +110,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Some(Verb::Start(serve)) => start(&serve),
         Some(Verb::Status { json }) => status(json),
         Some(Verb::Reload) => ask("reload"),
-        Some(Verb::Stop) => ask("stop"),
+        Some(Verb::Stop) => Client::connect()?.stop().map(|()| ExitCode::SUCCESS),
     }
 }
 

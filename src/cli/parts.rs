@@ -6,6 +6,7 @@ use std::{
 };
 
 use hsmsign::{
+    clock::Offset,
     error::{Code, Error, Result, bad_input, failed},
     json::Json,
     keyring::KeyName,
@@ -44,6 +45,9 @@ pub struct Parts {
     /// The receive window, in the exchange's own unit
     #[arg(long)]
     window: Option<String>,
+    /// By how many milliseconds the exchange's clock is ahead of this machine's, in place of what the key has
+    #[arg(long, value_name = "MS", allow_hyphen_values = true)]
+    offset_ms: Option<String>,
 }
 
 impl Parts {
@@ -93,6 +97,7 @@ impl Parts {
                 Some(nonce) => Nonce::Brought(nonce),
             },
             window: self.window,
+            offset: self.offset_ms.as_deref().map(Offset::parse).transpose()?,
             content_type: self.content_type,
             ..Request::default()
         })

@@ -5,12 +5,12 @@ use hsmsign::{
     error::{Code, Error, Result, bad_input, failed},
     keyring::{KeyName, Keyring as _},
     nonce,
-    policy::{Caller, Policies, Seen, Signs, Whose},
+    policy::{Caller, Policies, Seen, Signs, Verdict, Whose},
     request::Request,
 };
 use serde_json::json;
 
-use super::{Around, output, parts::Parts};
+use super::{Around, output, parts::Parts, reach};
 
 /// Say what a key may sign: which endpoints, symbols and amounts, how often, when, and for whom.
 #[derive(Debug, clap::Args)]
@@ -157,9 +157,15 @@ fn check(args: CheckArgs) -> Result<ExitCode> {
     } else {
         args.parts.request(Some(args.key), Some(args.method), args.path)?
     };
-    let signer = around.signer()?;
-    let judged = signer.judge(&request, &Caller::this_process());
-    super::tell_troubles(signer.policies(), &key);
+    let judged = match check_by_agent(&request) {
+        Some(judged) => judged,
+        None => {
+            let signer = around.signer()?;
+            let judged = signer.judge(&request, &Caller::this_process());
+            super::tell_troubles(signer.policies(), &key);
+            judged
+        }
+    };
     if args.json {
         let answer = match &judged {
             Ok(verdict) => json!({
@@ -185,6 +191,19 @@ fn check(args: CheckArgs) -> Result<ExitCode> {
         .confirm
         .map(|rule| format!("; a person is asked first, by {rule}"));
     output::line(&format!("allowed: {by}{}", asked.unwrap_or_default()))
+}
+
+/// What an agent says whose files this user cannot read; none where there is none, or the key is not its.
+fn check_by_agent(request: &Request) -> Option<Result<Verdict>> {
+    let (mut agent, _) = reach::other_user()?;
+    match agent.check(request) {
+        Err(error) if error.code() == Code::UnknownKey && !agent.told => None,
+        checked => Some(checked.map(|(rules, confirm)| Verdict {
+            rules,
+            confirm,
+            ..Verdict::default()
+        })),
+    }
 }
 
 fn show(args: &ShowArgs) -> Result<ExitCode> {

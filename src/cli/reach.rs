@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use hsmsign::{
-    agent::client::Client,
+    agent::client::{ByAgent, Client},
     ask::{Ask as _, Terminal},
     error::{Code, Result},
     home::Home,
     keyring::{FileKeyring, KeyName, Keyring as _},
     policy::Caller,
     request::{Request, SignedRequest},
-    signer::Signer,
+    signer::{Explained, Here, Signer, Signs},
 };
 
 use serde_json::Value;
@@ -118,7 +118,33 @@ pub fn sign(request: &Request) -> Result<SignedRequest> {
         },
         |signer| {
             let signed = signer.sign(request, &Caller::this_process());
-            settled(signer, signed)
+            settled(&signer, signed)
+        },
+    )
+}
+
+/// As [`sign`]; what was signed comes along.
+pub fn explain(request: &Request) -> Result<Explained> {
+    reach(
+        |agent| {
+            tell_of_touch(agent, request.key.as_ref());
+            agent.explain(request)
+        },
+        |signer| settled(&signer, signer.explain(request, &Caller::this_process())),
+    )
+}
+
+/// Whoever signs this request for the time of the process, be it many times.
+pub fn signs(request: &Request) -> Result<Box<dyn Signs>> {
+    reach(
+        |agent| {
+            agent.route(request)?;
+            Ok(Box::new(ByAgent::of(agent)) as _)
+        },
+        |signer| {
+            signer.route(request)?;
+            let caller = Caller::this_process();
+            Ok(Box::new(Here { signer, caller }) as _)
         },
     )
 }
@@ -150,7 +176,7 @@ pub fn hmac(key: &KeyName, message: &[u8]) -> Result<Vec<u8>> {
         },
         |signer| {
             let mac = signer.hmac(key, message, &Caller::this_process());
-            settled(signer, mac)
+            settled(&signer, mac)
         },
     )
 }
@@ -165,23 +191,23 @@ pub fn settled<T>(signer: &Signer, done: Result<T>) -> Result<T> {
 /// An agent of the system need not know a key that the user has besides.
 fn reach<T>(
     by_agent: impl FnOnce(&mut Client) -> Result<T>,
-    here: impl FnOnce(&Signer) -> Result<T>,
+    here: impl FnOnce(Signer) -> Result<T>,
 ) -> Result<T> {
     let Some(mut agent) = Client::find()? else {
         // A key that is not here is more likely that agent's than nobody's.
         let around = Around::find().map_err(|error| Client::barred().unwrap_or(error))?;
-        return here(&around.signer()?).map_err(|error| match error.code() {
+        return here(around.signer()?).map_err(|error| match error.code() {
             Code::UnknownKey => Client::barred().unwrap_or(error),
             _ => error,
         });
     };
     match by_agent(&mut agent) {
         Err(error) if error.code() == Code::UnknownKey && !agent.told => {
-            match Around::find()
-                .and_then(|around| around.signer())
-                .and_then(|signer| here(&signer))
-            {
-                Err(_) => Err(error),
+            let Ok(signer) = Around::find().and_then(|around| around.signer()) else {
+                return Err(error);
+            };
+            match here(signer) {
+                Err(own) if own.code() == Code::UnknownKey => Err(error),
                 done => done,
             }
         }

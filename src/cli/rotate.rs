@@ -5,6 +5,7 @@ use std::{
 
 use hsmsign::{
     audit::What,
+    enrol::Changes,
     error::Result,
     keyring::{KeyName, Keyring as _},
 };
@@ -58,7 +59,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let record = around.keyring().get(&args.key)?;
     if record.next.is_some() && args.api_key.is_some() {
-        enrol.set(&args.key, args.api_key, None)?;
+        let changes = Changes {
+            api_key: args.api_key,
+            ..Changes::default()
+        };
+        enrol.set(&args.key, changes)?;
         return in_force(&args.key);
     }
     let generated = record.current.is_generated();

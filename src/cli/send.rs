@@ -8,7 +8,6 @@ use std::{
 use hsmsign::{
     error::{Code, Error, Result, failed},
     keyring::KeyName,
-    policy::Caller,
     send::{Answer, Progress, Retry, Sender, Sent, Settings, failure_line},
 };
 use signal_hook::{
@@ -17,7 +16,7 @@ use signal_hook::{
     low_level::emulate_default_handler,
 };
 
-use super::{Around, output, parts::Parts};
+use super::{Around, output, parts::Parts, reach};
 
 /// Sign a request, send it, and print the exchange's answer.
 #[derive(Debug, clap::Args)]
@@ -54,7 +53,7 @@ pub struct Args {
     #[arg(long)]
     retry_unsafe: bool,
     /// Ask the exchange for its time first, and sign by that
-    #[arg(long)]
+    #[arg(long, conflicts_with = "offset_ms")]
     measure_clock: bool,
     /// Show the signed request with passphrases masked, and send nothing
     #[arg(long, conflicts_with = "measure_clock")]
@@ -75,8 +74,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn send(args: Args) -> Result<ExitCode> {
-    let around = Around::find()?;
-    let signer = around.signer()?;
+    // Who has no folders has no settings; whoever signs says so where that matters.
+    let ca_file = match Around::find() {
+        Ok(around) => around.config()?.send.ca_file,
+        Err(_) => None,
+    };
     let settings = Settings {
         timeout: Duration::from_secs(args.timeout),
         retry: Retry {
@@ -86,15 +88,15 @@ fn send(args: Args) -> Result<ExitCode> {
             ..Retry::default()
         },
         measure_clock: args.measure_clock,
-        ca_file: around.config()?.send.ca_file,
+        ca_file,
     };
     let request = args
         .parts
         .request(Some(args.key), Some(args.method), Some(args.path))?;
-    let caller = Caller::this_process();
-    let sender = Sender::new(&signer, settings, &wait);
+    let signs = reach::signs(&request)?;
+    let sender = Sender::new(signs.as_ref(), settings, &wait);
     if args.dry_run {
-        let preview = sender.preview(&request, &caller)?;
+        let preview = sender.preview(&request)?;
         return if args.json {
             output::line(&preview.to_line())
         } else {
@@ -102,7 +104,7 @@ fn send(args: Args) -> Result<ExitCode> {
         };
     }
     end_at_a_signal(sender.progress(), args.json)?;
-    let outcome = sender.send(&request, &caller)?;
+    let outcome = sender.send(&request)?;
     let printed = match &outcome.answer {
         _ if args.json => output::line(&outcome.to_line()),
         Some(answer) => print(answer),

@@ -50,6 +50,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(url) = &record.base_url {
         text.push_str(&format!("  base-url   {url}\n"));
     }
+    if let Some(window) = record.window {
+        text.push_str(&window_line(window.into()));
+    }
+    text.push_str(&clock_line(record.offset_ms.millis()));
     let allowed: Vec<_> = record.allow.iter().map(|allow| allow.name()).collect();
     let allowed = if allowed.is_empty() {
         NOTHING_ALLOWED.to_owned()
@@ -89,6 +93,10 @@ fn show_served(args: &Args, served: &Served, key: &Value) -> Result<ExitCode> {
     if let Some(url) = key["base_url"].as_str() {
         told.push_str(&format!("  base-url   {url}\n"));
     }
+    if let Some(window) = key["window"].as_u64() {
+        told.push_str(&window_line(window));
+    }
+    told.push_str(&clock_line(key["offset_ms"].as_i64().unwrap_or(0)));
     let allowed = match key["allow"].as_array() {
         Some(allowed) if !allowed.is_empty() => reach::names(&key["allow"]),
         _ => NOTHING_ALLOWED.to_owned(),
@@ -112,6 +120,21 @@ fn show_served(args: &Args, served: &Served, key: &Value) -> Result<ExitCode> {
         output::warn(SOFTWARE);
     }
     output::line(told.trim_end())
+}
+
+fn window_line(window: u64) -> String {
+    format!("  window     {window}, in the exchange's unit\n")
+}
+
+/// Nothing where the two clocks agree.
+fn clock_line(offset_ms: i64) -> String {
+    let way = match offset_ms {
+        0 => return String::new(),
+        1.. => "ahead of",
+        _ => "behind",
+    };
+    let by = offset_ms.unsigned_abs();
+    format!("  clock      the exchange's, {by} ms {way} this machine's\n")
 }
 
 fn pair(record: &Record, pair: &Pair, catalogue: &Catalogue, config: &Config) -> String {
@@ -228,6 +251,8 @@ pub fn facts(record: &Record, catalogue: &Catalogue, config: &Config) -> Value {
         "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
         "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
         "base_url": record.base_url,
+        "window": record.window,
+        "offset_ms": record.offset_ms.millis(),
         "current": pair(&record.current),
         "notes": notes(record),
     });

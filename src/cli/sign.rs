@@ -8,9 +8,8 @@ use hsmsign::{
     agent::client::Client,
     error::{Code, Error, Result},
     keyring::KeyName,
-    policy::Caller,
     request::{Body, SignedRequest},
-    signer::Explained,
+    signer::{Explained, Message},
 };
 
 use super::{Around, lines, output, parts::Parts, reach};
@@ -86,9 +85,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         return print(&reach::sign(&request)?);
     }
-    let signer = Around::find()?.signer()?;
-    let Explained { signed, messages } =
-        reach::settled(&signer, signer.explain(&request, &Caller::this_process()))?;
+    let Explained { signed, messages } = reach::explain(&request)?;
     tell(&messages);
     print(&signed)
 }
@@ -148,10 +145,10 @@ fn curl(signed: &SignedRequest) -> Result<ExitCode> {
     output::write(text.as_bytes())
 }
 
-fn tell(messages: &[(String, Option<Vec<u8>>)]) {
+fn tell(messages: &[Message]) {
     let mut stderr = io::stderr().lock();
-    for (slot, message) in messages {
-        let Some(message) = message else {
+    for Message { with: slot, bytes } in messages {
+        let Some(message) = bytes else {
             let _ = writeln!(
                 stderr,
                 "signed with the {slot}: a message that holds the passphrase, not shown"

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm,
+    clock::Offset,
     error::{Result, bad_input},
     keyring::{Allow, Pair, Record, VERSION},
     nonce,
@@ -42,6 +43,8 @@ impl Enrol {
             encoding: plan.new.encoding.clone(),
             allow: sorted(&plan.new.allow),
             base_url: plan.new.base_url.clone(),
+            window: None,
+            offset_ms: Offset::NONE,
             current,
             previous: None,
             next: None,

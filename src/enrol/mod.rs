@@ -10,6 +10,7 @@ mod prove;
 mod remove;
 mod rotate;
 mod secrets;
+mod set;
 mod sweep;
 mod sync;
 mod wanted;
@@ -38,6 +39,7 @@ pub use line::ImportLine;
 pub use plan::{NewKey, Plan};
 pub use prove::{Checked, Finding};
 pub use remove::Left;
+pub use set::Changes;
 pub use sync::{Held, Placed};
 
 /// The exchange's id of a key that is for no exchange of the catalogue.
@@ -98,35 +100,6 @@ impl Enrol {
     /// The schemes by name.
     pub const fn catalogue(&self) -> &Catalogue {
         &self.catalogue
-    }
-
-    /// Changes a key's API key or base-url; an empty base-url is the exchange's own host again. Where a new key waits for
-    /// its API key, that puts it in force. Answers whether it did.
-    ///
-    /// # Errors
-    /// When there is no such key, a value cannot stand in a request, or the keyring cannot be written.
-    pub fn set(
-        &self,
-        name: &KeyName,
-        api_key: Option<String>,
-        base_url: Option<String>,
-    ) -> Result<(Record, bool)> {
-        let _lock = self.lock()?;
-        let mut record = self.keyring.get(name)?;
-        let waits = record.next.is_some() && api_key.is_some();
-        if let Some(api_key) = api_key {
-            self.set_api_key(&mut record, api_key)?;
-        }
-        if let Some(url) = base_url {
-            record.base_url = if url.is_empty() {
-                None
-            } else {
-                crate::exchange::check_base_url(&url)?;
-                Some(url)
-            };
-        }
-        self.keyring.put(&record)?;
-        Ok((record, waits))
     }
 
     /// A pair's public key as the exchange's page wants it pasted; none for a pair of MAC keys.

@@ -107,6 +107,11 @@ impl Facts {
         }
         facts
     }
+
+    /// Whether the message tells one request from another by more than its method.
+    pub(crate) const fn sign_something(&self) -> bool {
+        self.signs_path || self.signs_query || self.signs_body
+    }
 }
 
 /// All names that parts of a message depend on, through lets and JSON tables. What only digits or a word of a field

@@ -58,13 +58,17 @@ impl Prepared<'_> {
         }
     }
 
+    /// Puts the owner's window in place of the file's.
+    pub(crate) fn set_window(&mut self, chosen: Option<&str>) {
+        if let (Some(window), Some(at)) = (chosen, self.plan.window()) {
+            window.clone_into(&mut self.options[at]);
+        }
+    }
+
     /// Sets the scheme's window, and says which option that is.
     pub(crate) fn take_window(&mut self, given: Option<&str>) -> Result<Option<usize>> {
         let Some(window) = given else { return Ok(None) };
-        let is_window =
-            |(_, (_, value)): &(usize, &(String, String))| value.bytes().all(|byte| byte.is_ascii_digit());
-        let mut windows = self.plan.options.iter().enumerate().filter(is_window);
-        let (Some((at, _)), None) = (windows.next(), windows.next()) else {
+        let Some(at) = self.plan.window() else {
             return Err(
                 bad_input("the request has a `window`, which this exchange does not know")
                     .fix("leave it out"),

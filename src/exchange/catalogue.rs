@@ -12,10 +12,13 @@ use crate::{
     home::ReadScheme,
 };
 
+/// A scheme, and its file's text where it is not built in.
+type Known = (Arc<Scheme>, Option<Arc<str>>);
+
 /// Schemes, each parsed once.
 pub struct Catalogue {
     user: ReadScheme,
-    parsed: Mutex<HashMap<String, Arc<Scheme>>>,
+    parsed: Mutex<HashMap<String, Known>>,
 }
 
 impl Catalogue {
@@ -32,12 +35,24 @@ impl Catalogue {
     /// # Errors
     /// `unknown-exchange`, naming what is close; or the file is not a scheme.
     pub fn get(&self, name: &str) -> Result<Arc<Scheme>> {
+        self.known(name).map(|(scheme, _)| scheme)
+    }
+
+    /// The text of a user's own scheme, as it was parsed; none for one that is built in.
+    ///
+    /// # Errors
+    /// As [`Catalogue::get`].
+    pub fn own_text(&self, name: &str) -> Result<Option<Arc<str>>> {
+        self.known(name).map(|(_, text)| text)
+    }
+
+    fn known(&self, name: &str) -> Result<Known> {
         let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(scheme) = parsed.get(name) {
-            return Ok(Arc::clone(scheme));
+        if let Some(known) = parsed.get(name) {
+            return Ok(known.clone());
         }
-        let scheme = if let Some(text) = builtin(name) {
-            Scheme::parse(text, name)?
+        let (scheme, text) = if let Some(text) = builtin(name) {
+            (Scheme::parse(text, name)?, None)
         } else if let Some(text) = is_id(name).then(|| (self.user)(name)).transpose()?.flatten() {
             let origin = format!("schemes/{name}.toml");
             let scheme = Scheme::parse(&text, &origin)?;
@@ -47,13 +62,13 @@ impl Catalogue {
                         .fix("name the file as the id"),
                 );
             }
-            scheme
+            (scheme, Some(text.into()))
         } else {
             return Err(unknown(name));
         };
-        let scheme = Arc::new(scheme);
-        parsed.insert(name.to_owned(), Arc::clone(&scheme));
-        Ok(scheme)
+        let known = (Arc::new(scheme), text);
+        parsed.insert(name.to_owned(), known.clone());
+        Ok(known)
     }
 }
 

@@ -76,7 +76,7 @@ impl Scheme {
         for (plan, coverage) in self.rest_plans().zip(self.coverage()) {
             let facts = &plan.facts;
             let spared = self.withdrawal.as_ref().is_some_and(|rules| rules.spare(plan));
-            if !(spared || facts.signs_path || facts.signs_query || facts.signs_body) {
+            if !(spared || facts.sign_something()) {
                 warnings.push(format!(
                     "{}: nothing of the request is signed, so that each is taken for a withdrawal",
                     coverage.requests

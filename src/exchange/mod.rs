@@ -59,7 +59,7 @@ pub use example::Example;
 pub use impossible::{Impossible, impossible};
 pub use key::KeyKind;
 pub use locate::located;
-pub use prepare::{NonceNeed, Prepared, Stamps};
+pub use prepare::{Chosen, NonceNeed, Prepared, Stamps};
 pub use reveals::Reveals;
 pub use scheme::Scheme;
 pub use sending::{Field, Sending, TimeSource, TimeUnit};

@@ -135,6 +135,17 @@ impl Node {
 }
 
 impl Plan {
+    /// Which option is the receive window: the only one whose value is digits or empty.
+    pub(crate) fn window(&self) -> Option<usize> {
+        let is_window =
+            |(_, (_, value)): &(usize, &(String, String))| value.bytes().all(|byte| byte.is_ascii_digit());
+        let mut windows = self.options.iter().enumerate().filter(is_window);
+        match (windows.next(), windows.next()) {
+            (Some((at, _)), None) => Some(at),
+            _ => None,
+        }
+    }
+
     /// Calls `visit` with every template of the plan.
     pub(crate) fn templates<'a>(&'a self, visit: &mut dyn FnMut(&'a Template)) {
         self.lets.iter().for_each(|(_, template)| visit(template));

@@ -48,6 +48,16 @@ pub struct Prepared<'s> {
     pub(crate) testnet: bool,
 }
 
+/// What a key's owner chose for its requests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Chosen<'k> {
+    /// `https://host[:port]` in place of the file's hosts.
+    pub base_url: Option<&'k str>,
+    /// The receive window, digits in the exchange's unit, in place of the file's; passed over where the request is of a
+    /// kind that knows none.
+    pub window: Option<&'k str>,
+}
+
 /// The nonce of a prepared request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NonceState {
@@ -100,6 +110,23 @@ impl Scheme {
         kind: &'s KeyKind,
         base_url: Option<&str>,
     ) -> Result<Prepared<'s>> {
+        let chosen = Chosen {
+            base_url,
+            window: None,
+        };
+        self.prepare_for(request, kind, chosen)
+    }
+
+    /// As [`Scheme::prepare`], with what the key's owner chose.
+    ///
+    /// # Errors
+    /// As [`Scheme::prepare`].
+    pub fn prepare_for<'s>(
+        &'s self,
+        request: &Request,
+        kind: &'s KeyKind,
+        chosen: Chosen<'_>,
+    ) -> Result<Prepared<'s>> {
         let Target {
             method,
             origin,
@@ -107,7 +134,7 @@ impl Scheme {
             path,
             query,
             testnet,
-        } = target::read(self, request, base_url)?;
+        } = target::read(self, request, chosen.base_url)?;
         let plan = if request.websocket {
             let has_body = request.body.is_some() || request.params.is_some();
             self.websocket()?.choose(&path, has_body)
@@ -158,6 +185,7 @@ impl Scheme {
                 host,
                 path,
                 testnet,
+                window: chosen.window,
             },
             parts,
         )
@@ -168,7 +196,7 @@ impl Scheme {
         request: &Request,
         kind: &'s KeyKind,
         plan: &'s Plan,
-        at: Where,
+        at: Where<'_>,
         parts: Parts,
     ) -> Result<Prepared<'s>> {
         let Parts {
@@ -211,6 +239,7 @@ impl Scheme {
         };
         prepared.take_content_type(request.content_type.as_deref())?;
         prepared.take_challenge(request.challenge.as_deref())?;
+        prepared.set_window(at.window);
         let window = prepared.take_window(request.window.as_deref())?;
         let carried = prepared.take_carried(at.method, window)?;
         prepared.take_timestamp(request.timestamp.as_deref(), carried.timestamp)?;
@@ -219,12 +248,13 @@ impl Scheme {
     }
 }
 
-struct Where {
+struct Where<'k> {
     method: &'static str,
     origin: String,
     host: String,
     path: String,
     testnet: bool,
+    window: Option<&'k str>,
 }
 
 struct Parts {

@@ -125,6 +125,8 @@ mod tests {
             encoding: None,
             allow: Vec::new(),
             base_url: None,
+            window: None,
+            offset_ms: Default::default(),
             current: Pair {
                 api_key: None,
                 extra: BTreeMap::new(),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     algorithm::Algorithm,
+    clock::Offset,
     error::{Error, Result, bad_input, failed},
     json,
     public_key::PublicKey,
@@ -84,6 +85,12 @@ pub struct Record {
     /// The host that stands in for the scheme's, `https://…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
+    /// The receive window that stands in for the scheme's, in the exchange's unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u32>,
+    /// How far the exchange's clock is ahead of this machine's, in milliseconds.
+    #[serde(default, skip_serializing_if = "Offset::is_none")]
+    pub offset_ms: Offset,
     /// The pair in force: API key and secret, issued together.
     pub current: Pair,
     /// The pair before the last rotation, kept until `--commit`.

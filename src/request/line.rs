@@ -1,16 +1,19 @@
 //! Reading a request line: one JSON object, every field known, none twice.
 
+use std::borrow::Cow;
+
 use base64ct::Encoding as _;
 use serde_json::value::RawValue;
 
 use super::{Body, Fields, Nonce, Request};
 use crate::{
+    clock::Offset,
     error::{Error, Result, bad_input},
     json::{Json, members},
 };
 
 const KNOWN: &str = "key, id, websocket, method, path, url, host, testnet, query, body, body_base64, form, json, \
-                     params, timestamp, nonce, window, challenge, content_type";
+                     params, timestamp, nonce, window, offset_ms, challenge, content_type";
 
 impl Request {
     /// Reads a request line.
@@ -21,6 +24,11 @@ impl Request {
     pub fn parse_line(line: &str) -> Result<Self, (Option<Json>, Error)> {
         let line = line.trim_ascii();
         let members = members(line).map_err(|error| (None, error.within("the request line")))?;
+        Self::of_members(members)
+    }
+
+    /// As [`Request::parse_line`], from the members of the line's object.
+    pub(crate) fn of_members(members: Vec<(Cow<'_, str>, &RawValue)>) -> Result<Self, (Option<Json>, Error)> {
         let id = match members.iter().find(|(name, _)| name == "id") {
             Some((_, raw)) => Some(Json::of(raw).map_err(|error| (None, error.within("`id`")))?),
             None => None,
@@ -63,6 +71,7 @@ impl Request {
             "content_type" => self.content_type = Some(text(name, raw)?),
             "timestamp" => self.timestamp = Some(stamp(name, raw)?),
             "window" => self.window = Some(stamp(name, raw)?),
+            "offset_ms" => self.offset = Some(Offset::parse(&stamp(name, raw)?)?),
             "nonce" => self.nonce = Nonce::Brought(stamp(name, raw)?),
             "query" => self.query = Some(fields(name, raw)?),
             "params" => match fields(name, raw)? {
@@ -175,7 +184,7 @@ mod tests {
     fn every_field_of_the_contract_is_read() {
         let request = Request::parse_line(
             r#"{"key":"kraken","id":[1,"x"],"websocket":false,"method":"POST","path":"/p","host":"h","testnet":true,"query":[["a",1.0]],
-               "json":{"a": 0.10},"params":{"p":"q"},"timestamp":"1","nonce":null,"window":5000,"challenge":"c","content_type":"t"}"#,
+               "json":{"a": 0.10},"params":{"p":"q"},"timestamp":"1","nonce":null,"window":5000,"offset_ms":-120,"challenge":"c","content_type":"t"}"#,
         )
         .unwrap();
         assert_eq!(request.key.unwrap().as_str(), "kraken");
@@ -189,6 +198,7 @@ mod tests {
             (request.nonce, request.window.as_deref()),
             (Nonce::Without, Some("5000"))
         );
+        assert_eq!(request.offset, Some(Offset::from_millis(-120)));
     }
 
     #[test]

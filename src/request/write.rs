@@ -8,7 +8,15 @@ use crate::json::{Json, quote};
 impl Request {
     /// The request as a line, without its line feed.
     pub fn to_line(&self) -> String {
+        self.to_op_line(None)
+    }
+
+    /// As [`Request::to_line`], with what an agent is to do with it in place of signing.
+    pub(crate) fn to_op_line(&self, op: Option<&str>) -> String {
         let mut line = Line(String::from("{"));
+        if let Some(op) = op {
+            line.text("op", op);
+        }
         if let Some(key) = &self.key {
             line.text("key", key.as_str());
         }
@@ -48,6 +56,9 @@ impl Request {
         }
         if let Some(params) = &self.params {
             line.pairs("params", params);
+        }
+        if let Some(offset) = self.offset {
+            line.raw("offset_ms", &offset.millis().to_string());
         }
         match &self.nonce {
             Nonce::Made => {}
@@ -109,7 +120,7 @@ mod tests {
     fn what_is_written_is_read_again() {
         for line in [
             r#"{"key":"kraken","id":[1,"x"],"websocket":true,"method":"POST","path":"/p","host":"h","query":[["a",1.0],["a","2"]],"json":{"a": 0.10},"nonce":null}"#,
-            r#"{"key":"k","testnet":true,"url":"https://h/p?q","timestamp":"1","window":"5000","challenge":"c","content_type":"t","query":"a=b&","body":"x\n\"y\"","nonce":"5"}"#,
+            r#"{"key":"k","testnet":true,"url":"https://h/p?q","timestamp":"1","window":"5000","challenge":"c","content_type":"t","query":"a=b&","body":"x\n\"y\"","offset_ms":1500,"nonce":"5"}"#,
             r#"{"key":"k","body_base64":"/w=="}"#,
             r#"{"key":"k","form":"a=1","params":[["p","q"]]}"#,
             r#"{"key":"k","form":[["a",[1,2]]]}"#,

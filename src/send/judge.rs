@@ -102,17 +102,24 @@ pub(super) fn clock(
         .ok()
         .or_else(|| measure::by_date(answer, sent))?;
     let told = failed(format!(
-        "{}; this machine's clock {}",
+        "{}; this machine's clock {}{}",
         error.message(),
-        measured.words(host)
+        measured.words(host),
+        match route.offset.millis() {
+            0 => String::new(),
+            set => format!(", and the request was signed for an offset of {set} ms"),
+        }
     ));
-    Some(told.fix(if used.is_some() {
-        "the request was signed by the exchange's own clock: see that no other program uses this API key, and try a wider --window"
-    } else if measured.agrees() {
-        "the clock is right: see that the request brings no old timestamp, and that no other program uses this API key"
+    Some(if used.is_some() {
+        told.fix("the request was signed by the exchange's own clock: see that no other program uses this API key, and try a wider --window")
+    } else if measured.from(route.offset).agrees() {
+        told.fix("the clock is right: see that the request brings no old timestamp, and that no other program uses this API key")
     } else {
-        "set this machine's clock, or send with --measure-clock"
-    }))
+        told.fix(format!(
+            "set this machine's clock, or send with --measure-clock; or have the key signed for by it: hsmsign set KEY --offset-ms {}",
+            measured.offset.millis()
+        ))
+    })
 }
 
 /// The error with what to do about it.

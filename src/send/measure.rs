@@ -35,6 +35,14 @@ impl Measured {
         self.offset.millis().unsigned_abs() <= self.within.max(FINEST)
     }
 
+    /// How far the exchange's clock is from another one.
+    pub(super) const fn from(self, other: Offset) -> Self {
+        Self {
+            offset: self.offset.less(other),
+            within: self.within,
+        }
+    }
+
     /// As a person would say it: `is 3.2 s behind api.kraken.com's (to 0.1 s)`.
     pub(super) fn words(self, host: &str) -> String {
         let seconds = |millis: u64| format!("{}.{} s", millis / 1000, millis % 1000 / 100);

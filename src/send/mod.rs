@@ -36,11 +36,9 @@ use self::{
     wire::{Fault, FaultKind, Wire},
 };
 use crate::{
-    clock::Offset,
     error::{Error, Result, bad_input},
-    policy::Caller,
     request::Request,
-    signer::{Route, Signer},
+    signer::{Route, Signs},
 };
 
 /// How requests are sent.
@@ -70,9 +68,9 @@ impl Default for Settings {
 /// Waits before an attempt; it is told why the one before failed.
 pub type Wait<'a> = dyn Fn(&Error, Duration) + 'a;
 
-/// Sends requests that a signer signs.
+/// Sends requests that somebody signs.
 pub struct Sender<'s> {
-    signer: &'s Signer,
+    signs: &'s dyn Signs,
     settings: Settings,
     progress: Arc<Progress>,
     wait: &'s Wait<'s>,
@@ -80,9 +78,9 @@ pub struct Sender<'s> {
 
 impl<'s> Sender<'s> {
     /// A sender for one request; `wait` is called between two attempts and returns when the time is over.
-    pub fn new(signer: &'s Signer, settings: Settings, wait: &'s Wait<'s>) -> Self {
+    pub fn new(signs: &'s dyn Signs, settings: Settings, wait: &'s Wait<'s>) -> Self {
         Self {
-            signer,
+            signs,
             settings,
             progress: Arc::default(),
             wait,
@@ -97,12 +95,11 @@ impl<'s> Sender<'s> {
     /// The request as it would be sent. It is signed, and nothing is sent.
     ///
     /// # Errors
-    /// As [`Signer::sign`], and when it could not be sent exactly as it was signed.
-    pub fn preview(&self, request: &Request, caller: &Caller) -> Result<Preview> {
+    /// As [`Signs::sign`], and when it could not be sent exactly as it was signed.
+    pub fn preview(&self, request: &Request) -> Result<Preview> {
         let route = self.route(request)?;
-        let signed = self.signer.sign(request, caller)?;
-        self.signer.settle(false)?;
-        Outgoing::of(&signed)?;
+        let signed = self.signs.sign(request)?;
+        Outgoing::of(&signed, &route.origin)?;
         Ok(Preview::new(
             signed,
             &route.scheme.reveals(&route.method, &route.path),
@@ -112,9 +109,9 @@ impl<'s> Sender<'s> {
     /// Signs and sends.
     ///
     /// # Errors
-    /// Where nothing was sent because it could not be: as [`Signer::sign`], and when the proxy, the authorities or the
+    /// Where nothing was sent because it could not be: as [`Signs::sign`], and when the proxy, the authorities or the
     /// measuring of the clock fail. What happens from the first attempt on is in the outcome.
-    pub fn send(&self, request: &Request, caller: &Caller) -> Result<Outcome> {
+    pub fn send(&self, request: &Request) -> Result<Outcome> {
         let began = Instant::now();
         let route = self.route(request)?;
         let wire = Wire::to(
@@ -129,7 +126,7 @@ impl<'s> Sender<'s> {
         } else {
             None
         };
-        let (answer, error) = self.attempts(&route, &wire, clock, request, caller)?;
+        let (answer, error) = self.attempts(&route, &wire, clock, request)?;
         Ok(Outcome {
             answer,
             error,
@@ -146,7 +143,6 @@ impl<'s> Sender<'s> {
         wire: &Wire,
         clock: Option<Measured>,
         request: &Request,
-        caller: &Caller,
     ) -> Result<(Option<Answer>, Option<Error>)> {
         let nature = Nature {
             only_reads: route.scheme.sending().only_reads(&route.method, &route.path),
@@ -154,7 +150,7 @@ impl<'s> Sender<'s> {
         };
         let mut done = 0;
         loop {
-            let outgoing = match self.sign(request, caller, clock) {
+            let outgoing = match self.sign(route, request, clock) {
                 Ok(outgoing) => outgoing,
                 Err(error) if self.progress.sent() == Sent::No => return Err(error),
                 Err(error) => return Ok((None, Some(judge::unsigned(&error)))),
@@ -188,11 +184,13 @@ impl<'s> Sender<'s> {
         }
     }
 
-    fn sign(&self, request: &Request, caller: &Caller, clock: Option<Measured>) -> Result<Outgoing> {
-        let offset = clock.map_or(Offset::NONE, |clock| clock.offset);
-        let signed = self.signer.sign_by(request, caller, offset)?;
-        self.signer.settle(false)?;
-        Outgoing::of(&signed)
+    fn sign(&self, route: &Route, request: &Request, clock: Option<Measured>) -> Result<Outgoing> {
+        let measured = clock.map(|clock| Request {
+            offset: Some(clock.offset),
+            ..request.clone()
+        });
+        let signed = self.signs.sign(measured.as_ref().unwrap_or(request))?;
+        Outgoing::of(&signed, &route.origin)
     }
 
     fn route(&self, request: &Request) -> Result<Route> {
@@ -200,7 +198,7 @@ impl<'s> Sender<'s> {
             return Err(bad_input("a WebSocket login is not sent by itself")
                 .fix("print it with `hsmsign websocket KEY`, and send it over your socket"));
         }
-        self.signer.route(request)
+        self.signs.route(request)
     }
 }
 

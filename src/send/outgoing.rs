@@ -18,9 +18,19 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// # Errors
-    /// When the client could not send the target exactly as it was signed.
-    pub(super) fn of(signed: &SignedRequest) -> Result<Self> {
+    /// When it was signed for another place than it is to go to, as for a key whose base-url has just been changed; or the
+    /// client could not send the target exactly as it was signed.
+    pub(super) fn of(signed: &SignedRequest, origin: &str) -> Result<Self> {
         let url = signed.url.as_deref().unwrap_or_default();
+        if !url
+            .strip_prefix(origin)
+            .is_some_and(|target| target.starts_with('/'))
+        {
+            return Err(failed(format!(
+                "it was signed for another host than {origin}: the key has changed"
+            ))
+            .fix("send it again"));
+        }
         let mut headers = Vec::with_capacity(signed.headers.len());
         for (name, value) in &signed.headers {
             let told = |_| failed(format!("the header {name} cannot be sent"));

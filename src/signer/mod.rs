@@ -1,22 +1,25 @@
 //! The road of a request: policy, nonce, composing, the token, and back.
 
+mod explained;
 mod lane;
 mod ready;
 mod road;
+mod route;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use explained::{Explained, Message};
 pub use lane::{Lane, LaneWork};
 pub use ready::ReadyKey;
 pub use road::{Confirm, Road};
+pub use route::{Here, Route, Signs};
 
 use self::lane::{Parts, Signatures};
 use crate::{
     algorithm::Algorithm,
     audit,
-    clock::Offset,
     error::{Code, Error, Result, failed},
-    exchange::{Catalogue, Composed, Part, Scheme},
+    exchange::{Catalogue, Composed, Part},
     home::Home,
     keyring::{Copy, KeyName, Material, Record},
     nonce::Nonces,
@@ -36,30 +39,6 @@ pub struct Signer {
 
 /// A request on its way: its key, what is composed, and its first message.
 type Work<'k> = (&'k Arc<ReadyKey>, Composed<'k>, Option<Part>);
-
-/// What was put before the token, for a person to compare with the exchange's documentation.
-#[derive(Debug)]
-pub struct Explained {
-    /// The answer.
-    pub signed: SignedRequest,
-    /// Each message, with the name of the secret it was MACed or signed with; none where it holds a passphrase.
-    pub messages: Vec<(String, Option<Vec<u8>>)>,
-}
-
-/// Where a request would go, known before it is signed.
-#[derive(Debug)]
-pub struct Route {
-    /// The exchange.
-    pub scheme: Arc<Scheme>,
-    /// The method.
-    pub method: String,
-    /// `https://` and the host.
-    pub origin: String,
-    /// The path as it goes on the wire, without its query.
-    pub path: String,
-    /// Whether the request brings a timestamp or a nonce of its own, so that signing it again makes no fresh one.
-    pub brings_stamps: bool,
-}
 
 impl Signer {
     /// A signer over the keys of these folders.
@@ -88,7 +67,7 @@ impl Signer {
     /// # Errors
     /// As [`Signer::sign`].
     pub fn judge(&self, request: &Request, caller: &Caller) -> Result<Verdict> {
-        self.road.judge(&*self.key_of(request)?, request, caller)
+        self.road.judge(request, caller)
     }
 
     /// Signs one request.
@@ -97,31 +76,15 @@ impl Signer {
     /// Everything that can be wrong with the request, the key, the policy or the token. Where the error comes before
     /// the token was asked, no nonce was given out unless the policy had permitted the request.
     pub fn sign(&self, request: &Request, caller: &Caller) -> Result<SignedRequest> {
-        self.sign_by(request, caller, Offset::NONE)
+        self.run(request, caller, |_| ())
     }
 
-    /// Signs one request by a clock that is this far from the machine's.
+    /// Where the request would go. Nothing is decided or given out, and no token is opened.
     ///
     /// # Errors
-    /// As [`Signer::sign`].
-    pub fn sign_by(&self, request: &Request, caller: &Caller, clock: Offset) -> Result<SignedRequest> {
-        self.run(request, caller, clock, |_| ())
-    }
-
-    /// Where the request would go. Nothing is decided or given out.
-    ///
-    /// # Errors
-    /// Everything that can be wrong with the request or its key.
+    /// Everything that can be wrong with the request or its key's record.
     pub fn route(&self, request: &Request) -> Result<Route> {
-        let key = self.key_of(request)?;
-        let prepared = key.prepare(request)?;
-        Ok(Route {
-            scheme: Arc::clone(key.scheme()?),
-            method: prepared.endpoint().method.clone(),
-            origin: prepared.origin().to_owned(),
-            path: prepared.endpoint().path.clone(),
-            brings_stamps: prepared.brings_stamps(),
-        })
+        self.road.route(request)
     }
 
     /// Signs several requests, and calls `composed` as soon as all nonces are given out and only the tokens are left to
@@ -151,9 +114,7 @@ impl Signer {
             .zip(requests)
             .map(|(key, request)| {
                 let key = key.as_ref().map_err(Clone::clone)?;
-                let mut work = self
-                    .road
-                    .compose(key, request, caller, Offset::NONE, &mut lease)?;
+                let mut work = self.road.compose(key, request, caller, &mut lease)?;
                 let part = work.next()?;
                 Ok((key, work, part))
             })
@@ -221,23 +182,17 @@ impl Signer {
     /// As [`Signer::sign`].
     pub fn explain(&self, request: &Request, caller: &Caller) -> Result<Explained> {
         let mut messages = Vec::new();
-        let signed = self.run(request, caller, Offset::NONE, |part| {
-            messages.push((part.slot.clone(), (!part.sensitive).then(|| part.message.clone())));
+        let signed = self.run(request, caller, |part| {
+            messages.push(Message::of(part));
         })?;
         Ok(Explained { signed, messages })
     }
 
     /// The road itself.
-    fn run(
-        &self,
-        request: &Request,
-        caller: &Caller,
-        clock: Offset,
-        look: impl FnMut(&Part),
-    ) -> Result<SignedRequest> {
+    fn run(&self, request: &Request, caller: &Caller, look: impl FnMut(&Part)) -> Result<SignedRequest> {
         let key = self.key_of(request)?;
         let mut lease = self.road.nonces().lease();
-        let mut work = self.road.compose(&key, request, caller, clock, &mut lease)?;
+        let mut work = self.road.compose(&key, request, caller, &mut lease)?;
         let note = work.take_note();
         let done = lease.finish().and_then(|()| self.compute(&key, work, look));
         self.road.record(note, done.as_ref().err());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
-    exchange::{Catalogue, Prepared, Scheme},
+    exchange::{Catalogue, Chosen, Prepared, Scheme},
     keyring::Record,
     request::{Credentials, Request},
     secret::Secret,
@@ -65,22 +65,31 @@ impl ReadyKey {
         self.record.current.copies.iter().any(|copy| !copy.hardware)
     }
 
-    pub(super) fn scheme(&self) -> Result<&Arc<Scheme>> {
-        self.scheme.as_ref().ok_or_else(|| {
-            let name = &self.record.name;
-            Error::new(
-                Code::Unsupported,
-                format!("the key {name} is for no exchange, so there is no request to compose"),
-            )
-            .fix(format!("MAC your own bytes with it: hsmsign hmac {name}"))
-        })
-    }
-
     pub(super) fn prepare(&self, request: &Request) -> Result<Prepared<'_>> {
-        let scheme = self.scheme()?;
-        let kind = scheme.kind(Some(self.record.algorithm))?;
-        scheme.prepare(request, kind, self.record.base_url.as_deref())
+        let scheme = self.scheme.as_ref().ok_or_else(|| no_exchange(&self.record))?;
+        prepare(&self.record, scheme, request)
     }
+}
+
+/// Prepares a request of a key's, as its record says.
+pub(super) fn prepare<'s>(record: &Record, scheme: &'s Scheme, request: &Request) -> Result<Prepared<'s>> {
+    let kind = scheme.kind(Some(record.algorithm))?;
+    let window = record.window.map(|window| window.to_string());
+    let chosen = Chosen {
+        base_url: record.base_url.as_deref(),
+        window: window.as_deref(),
+    };
+    scheme.prepare_for(request, kind, chosen)
+}
+
+/// That a key is for bytes alone.
+pub(super) fn no_exchange(record: &Record) -> Error {
+    let name = &record.name;
+    Error::new(
+        Code::Unsupported,
+        format!("the key {name} is for no exchange, so there is no request to compose"),
+    )
+    .fix(format!("MAC your own bytes with it: hsmsign hmac {name}"))
 }
 
 fn passphrase_macs(record: &Record) -> Result<Vec<(String, Vec<u8>)>> {

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::ReadyKey;
+use super::{
+    ReadyKey,
+    ready::{no_exchange, prepare},
+};
 use crate::{
     algorithm::Algorithm,
     audit::{Entry, Log, What, cut},
@@ -126,10 +129,15 @@ impl Road {
         request: &Request,
         passphrase: impl FnOnce(&Record) -> Result<Secret>,
     ) -> Result<Arc<ReadyKey>> {
-        let name = request.key.as_ref().ok_or_else(|| {
-            bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
-        })?;
-        self.ready(name, passphrase)
+        self.ready(name_of(request)?, passphrase)
+    }
+
+    /// The record of the key that a request names.
+    ///
+    /// # Errors
+    /// When it names none, or there is no such key.
+    pub fn record_of(&self, request: &Request) -> Result<Record> {
+        self.keyring.get(name_of(request)?)
     }
 
     /// A key with what its signatures need; read again where its record changed. Its passphrase, where the exchange wants
@@ -181,12 +189,11 @@ impl Road {
         key: &'k ReadyKey,
         request: &Request,
         caller: &Caller,
-        clock: Offset,
         lease: &mut Lease<'_>,
     ) -> Result<Composed<'k>> {
         self.log.check()?;
         let mut entry = Box::new(entry(What::Sign, key, caller));
-        let composed = self.compose_noting(key, request, caller, clock, lease, &mut entry);
+        let composed = self.compose_noting(key, request, caller, lease, &mut entry);
         match composed {
             Ok(composed) => Ok(composed.with_note(entry)),
             Err(error) => {
@@ -201,7 +208,6 @@ impl Road {
         key: &'k ReadyKey,
         request: &Request,
         caller: &Caller,
-        clock: Offset,
         lease: &mut Lease<'_>,
         entry: &mut Entry,
     ) -> Result<Composed<'k>> {
@@ -218,7 +224,7 @@ impl Road {
         entry.method.clone_from(&prepared.endpoint().method);
         entry.path = cut(&prepared.endpoint().path, 300);
         entry.parameters = prepared.parameters_text().map(String::into_bytes);
-        let verdict = self.decide(key, Asked::Request(&prepared), caller, Mode::Sign)?;
+        let verdict = self.decide(&key.record, Asked::Request(&prepared), caller, Mode::Sign)?;
         entry.rules = verdict.rules;
         entry.fields = verdict.fields;
         for (_, value) in &mut entry.fields {
@@ -227,6 +233,7 @@ impl Road {
         if let Some(rule) = &verdict.confirm {
             self.ask(name, rule, &prepared, caller)?;
         }
+        let clock = request.offset.unwrap_or(key.record.offset_ms);
         let stamps = stamps(name, &prepared, clock, lease)?;
         prepared.compose(&key.credentials, &stamps)
     }
@@ -265,22 +272,32 @@ impl Road {
             .scheme
             .as_ref()
             .and_then(|scheme| scheme.raw_moves_money(message));
-        self.decide(key, Asked::Raw(moves_money.as_deref()), caller, Mode::Sign)
+        self.decide(
+            &key.record,
+            Asked::Raw(moves_money.as_deref()),
+            caller,
+            Mode::Sign,
+        )
     }
 
-    /// Which rules decide about a request, without counting or signing it.
+    /// Which rules decide about a request, without counting or signing it. No token is asked.
     ///
     /// # Errors
     /// As [`Road::compose`].
-    pub fn judge(&self, key: &ReadyKey, request: &Request, caller: &Caller) -> Result<Verdict> {
-        let prepared = key.prepare(request)?;
-        self.decide(key, Asked::Request(&prepared), caller, Mode::Look)
+    pub fn judge(&self, request: &Request, caller: &Caller) -> Result<Verdict> {
+        let record = self.record_of(request)?;
+        if record.exchange == crate::enrol::GENERIC {
+            return Err(no_exchange(&record));
+        }
+        let scheme = self.catalogue.get(&record.exchange)?;
+        let prepared = prepare(&record, &scheme, request)?;
+        self.decide(&record, Asked::Request(&prepared), caller, Mode::Look)
     }
 
-    fn decide(&self, key: &ReadyKey, what: Asked<'_>, caller: &Caller, mode: Mode) -> Result<Verdict> {
+    fn decide(&self, record: &Record, what: Asked<'_>, caller: &Caller, mode: Mode) -> Result<Verdict> {
         let question = Question {
-            key: &key.record.name,
-            allow: &key.record.allow,
+            key: &record.name,
+            allow: &record.allow,
             caller,
             what,
             now: nonce::now(),
@@ -288,7 +305,7 @@ impl Road {
         };
         let decided = self.policies.decide(&question, mode);
         for change in self.policies.take_changes() {
-            let entry = Entry::new(What::Policy, caller, key.record.name.as_str(), clock::now());
+            let entry = Entry::new(What::Policy, caller, record.name.as_str(), clock::now());
             self.log.record(entry.detail(change));
         }
         decided
@@ -315,6 +332,12 @@ impl Road {
             Err(denied("the person who was asked did not agree").fix("ask again, and answer yes"))
         }
     }
+}
+
+fn name_of(request: &Request) -> Result<&KeyName> {
+    request.key.as_ref().ok_or_else(|| {
+        bad_input("the request names no key").fix("add \"key\":\"NAME\"; `hsmsign list` shows the keys")
+    })
 }
 
 /// The path of what is no request, without its query; of a URL without the name and password that may stand in it.

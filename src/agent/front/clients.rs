@@ -56,6 +56,8 @@ pub struct Client {
     sent: usize,
     /// Since when it takes no answers.
     pub stuck_since: Option<Instant>,
+    /// Whether its turn comes again: it had more lines than are worked on in one.
+    pub waits: bool,
 }
 
 impl Client {
@@ -79,6 +81,7 @@ impl Client {
             output: Vec::new(),
             sent: 0,
             stuck_since: None,
+            waits: false,
         }
     }
 
@@ -161,7 +164,7 @@ impl Client {
             let line = self.taken..end;
             self.taken = end + 1;
             self.scanned = end + 1;
-            if std::mem::take(&mut self.skipping) {
+            if std::mem::take(&mut self.skipping) || line.len() > LONGEST {
                 return Some(Err(too_long()));
             }
             let line = &self.input[line];

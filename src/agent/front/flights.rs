@@ -10,7 +10,7 @@ use crate::{
     exchange::Composed,
     json::Json,
     request::Request,
-    signer::ReadyKey,
+    signer::{Message, ReadyKey},
 };
 
 type MaybeComposed<'k> = Option<Composed<'k>>;
@@ -72,6 +72,8 @@ pub struct Flight {
     pub part: (String, Vec<u8>),
     /// What the log is to say of it.
     pub note: Option<Box<Entry>>,
+    /// The messages that were signed, where the client wants them.
+    pub explained: Option<Vec<Message>>,
 }
 
 impl Flight {

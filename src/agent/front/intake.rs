@@ -114,7 +114,10 @@ impl Front {
             client.broken = true;
         }
         self.touched.push(index);
-        self.take_lines(index);
+        // Whose turn comes again this round anyway has no second one.
+        if self.client(index).is_some_and(|client| !client.waits) {
+            self.take_lines(index);
+        }
         if self.client(index).is_some_and(|client| client.held() > 0) {
             self.drop_longest();
         }
@@ -174,7 +177,26 @@ impl Front {
                 client.close_passed_fds();
             }
         }
-        self.again.push(index);
+        self.once_more(index);
+    }
+
+    /// Gives those who had more lines than they could have worked on at once their next turn.
+    pub(super) fn take_turns(&mut self) {
+        for index in std::mem::take(&mut self.again) {
+            if let Some(client) = self.client(index) {
+                client.waits = false;
+            }
+            self.take_lines(index);
+        }
+    }
+
+    /// Another turn for a client, one a round: who sends much has no more of it than others.
+    fn once_more(&mut self, index: u32) {
+        if let Some(client) = self.client(index)
+            && !std::mem::replace(&mut client.waits, true)
+        {
+            self.again.push(index);
+        }
     }
 
     pub(super) fn answer(&mut self, whose: flights::Client, line: String) {
@@ -189,7 +211,7 @@ impl Front {
         let again = !had_room && client.has_room();
         self.touched.push(whose.index);
         if again {
-            self.again.push(whose.index);
+            self.once_more(whose.index);
         }
     }
 }

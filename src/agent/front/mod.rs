@@ -4,8 +4,10 @@ mod clients;
 mod files;
 mod flights;
 mod intake;
+mod looks;
 mod metrics;
 mod ops;
+mod parked;
 mod poll;
 mod reload;
 mod road;
@@ -28,6 +30,7 @@ use self::{
     clients::Client,
     files::{connections_by_files, raise_files, spare},
     flights::Flights,
+    parked::Parked,
     poll::{Interest, Poll, Ready, Source},
     scrape::Scrape,
     workers::{Launcher, Worker, launcher_gone},
@@ -126,6 +129,7 @@ struct Front {
     generation: u32,
     workers: Vec<Worker>,
     flights: Flights,
+    parked: Parked,
     road: Road,
     /// Passphrases that were fetched for requests that wait for them.
     passphrases: HashMap<KeyName, Secret>,
@@ -211,6 +215,7 @@ impl Front {
             generation: 0,
             workers,
             flights: Flights::default(),
+            parked: Parked::default(),
             passphrases: HashMap::new(),
             touched: Vec::new(),
             again: Vec::new(),
@@ -235,6 +240,8 @@ impl Front {
                 Duration::ZERO
             } else if self.unsettled {
                 SETTLE
+            } else if self.parked.len() > 0 {
+                parked::AGAIN
             } else {
                 TICK
             };
@@ -255,9 +262,8 @@ impl Front {
                     }
                 }
             }
-            for index in std::mem::take(&mut self.again) {
-                self.take_lines(index);
-            }
+            self.take_turns();
+            self.take_up_parked();
             self.look_at_clocks();
             self.flush();
             if idle && std::mem::take(&mut self.unsettled) {
@@ -276,6 +282,7 @@ impl Front {
                 for worker in &mut self.workers {
                     worker.stop(&self.launcher);
                 }
+                self.launcher.end();
                 if let Err(error) = self.road.log().flush() {
                     eprintln!("hsmsign agent: {error}");
                 }

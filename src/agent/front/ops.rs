@@ -77,7 +77,7 @@ pub fn ok(id: Option<&Json>, members: &str) -> String {
 }
 
 /// The members of an object, without its braces.
-fn members(value: &Value) -> String {
+pub fn members(value: &Value) -> String {
     let text = value.to_string();
     text.strip_prefix('{')
         .and_then(|text| text.strip_suffix('}'))
@@ -148,7 +148,7 @@ impl Front {
                 let shown: String = name.chars().take(60).collect();
                 return Err(
                     Error::new(Code::Unsupported, format!("the agent knows no op {shown:?}"))
-                        .fix("it knows ping, keys, status, lock, unlock, command, reload and stop"),
+                        .fix("it knows ping, keys, status, route, check, explain, lock, unlock, command, reload and stop"),
                 );
             }
         }))
@@ -196,7 +196,8 @@ impl Front {
                 "key": record.name.as_str(), "exchange": record.exchange, "algorithm": record.algorithm.name(),
                 "api_key": record.current.api_key,
                 "public_key": public_text(self.road.catalogue(), &record, &record.current),
-                "base_url": record.base_url, "created": record.current.created,
+                "base_url": record.base_url, "window": record.window, "offset_ms": record.offset_ms.millis(),
+                "created": record.current.created,
                 "hardware": record.current.copies.iter().all(|copy| copy.hardware),
                 "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
                 "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
@@ -252,7 +253,7 @@ impl Front {
             "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
             "uptime_s": self.counts.began.elapsed().as_secs(),
             "socket": self.listening.path, "uid": rustix::process::geteuid().as_raw(),
-            "connections": self.clients.len() - self.free.len(), "in_flight": self.flights.len(),
+            "connections": self.clients.len() - self.free.len(), "in_flight": self.flights.len() + self.parked.len(),
             "signed": self.counts.signed, "denied": self.counts.denied, "refused": self.counts.refused,
             "longest_us": u64::try_from(self.counts.longest.as_micros()).unwrap_or(u64::MAX),
             "confined": self.confined.map(|confined| json!({"landlock": confined.files.name(), "seccomp": confined.calls})),

@@ -13,14 +13,13 @@ use crate::{
         asked::{self, Asked, Hmac},
         frame::{self, Ask, Told},
     },
-    clock::Offset,
     error::{Code, Error, Result, bad_input, failed},
     json::Json,
     keyring::Record,
     policy::Caller,
     request::{Request, error_line},
     secret::Secret,
-    signer::{ReadyKey, elsewhere, none_could},
+    signer::{Explained, Message, ReadyKey, elsewhere, none_could},
 };
 
 /// Why a key is not ready: its passphrase must come from the token first.
@@ -36,6 +35,7 @@ impl Front {
         match asked::read(line) {
             Ok(Asked::Sign(request)) => self.sign(client, caller, request),
             Ok(Asked::Hmac(hmac)) => self.hmac(client, caller, hmac),
+            Ok(Asked::Look(what, request)) => self.look(client, caller, what, &request),
             Ok(Asked::Op(op)) => self.op(client, caller, op),
             Err((id, error)) => self.refuse(client, id.as_ref(), &error),
         }
@@ -67,12 +67,11 @@ impl Front {
                 return self.fetch_passphrase(client, *record, Again::Sign(request));
             }
         };
+        let explained = request.explain.then(Vec::new);
         let mut note = None;
         let composing = Composing::begin(key, |key| {
             let mut lease = self.road.nonces().lease();
-            let mut composed = self
-                .road
-                .compose(key, &request, caller, Offset::NONE, &mut lease)?;
+            let mut composed = self.road.compose(key, &request, caller, &mut lease)?;
             note = composed.take_note();
             lease.finish()?;
             Ok(composed)
@@ -82,6 +81,7 @@ impl Front {
             Ok(composing) => {
                 let mut flight = self.flight(client, id, Work::Sign(Box::new(composing)));
                 flight.note = note;
+                flight.explained = explained;
                 self.advance(flight);
             }
             Err(error) => {
@@ -132,6 +132,7 @@ impl Front {
             refusals: Vec::new(),
             part: Default::default(),
             note: None,
+            explained: None,
         }
     }
 
@@ -179,6 +180,9 @@ impl Front {
         });
         match next {
             Ok(Some(part)) => {
+                if let Some(messages) = &mut flight.explained {
+                    messages.push(Message::of(&part));
+                }
                 flight.part = (part.slot, part.message);
                 flight.tried.clear();
                 flight.refusals.clear();
@@ -195,7 +199,12 @@ impl Front {
                     Ok(signed) => {
                         self.road.record(flight.note.take(), None);
                         self.counts.signed(self.now - flight.began);
-                        self.answer(flight.client, signed.to_line(flight.id.as_ref()));
+                        let id = flight.id.as_ref();
+                        let line = match flight.explained.take() {
+                            Some(messages) => Explained { signed, messages }.to_line(id),
+                            None => signed.to_line(id),
+                        };
+                        self.answer(flight.client, line);
                     }
                     Err(error) => self.refuse_flight(flight, &error),
                 }
@@ -292,7 +301,7 @@ impl Front {
             ))
             .fix("import it again")
         });
-        self.refuse_flight(flight, &error);
+        self.refuse_or_park(flight, &error);
     }
 
     /// Takes an answer of a worker.

@@ -288,7 +288,7 @@ impl Front {
         let state = State {
             signed: self.counts.signed,
             connections: self.clients.len() - self.free.len(),
-            in_flight: self.flights.len(),
+            in_flight: self.flights.len() + self.parked.len(),
             tokens: tokens.collect(),
         };
         self.scrape.ready(index, generation, event, &self.poll, || {

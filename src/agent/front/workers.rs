@@ -30,6 +30,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long one that answers is passed over where another token will do, after it missed its device.
 const SICK: Duration = Duration::from_secs(2);
 
+/// How long the launcher may take to end its workers.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How long one that owes an answer is asked for more where another token will do.
 const SLOW: Duration = Duration::from_secs(2);
 
@@ -117,6 +120,25 @@ impl Launcher {
 
     fn stop(&self, pid: u32) {
         let _ = wire::send_all(&self.socket, format!("stop {pid}\n").as_bytes(), &[]);
+    }
+
+    /// Has it end its workers and itself, and waits for that, but not for a worker that hangs in its driver.
+    pub fn end(&self) {
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
+        let until = Instant::now() + LAST_WORDS;
+        while let Ok(left) = Timespec::try_from(until.saturating_duration_since(Instant::now())) {
+            let mut ready = [PollFd::new(&self.socket, PollFlags::IN)];
+            match poll(&mut ready, Some(&left)) {
+                Err(Errno::INTR) => continue,
+                Ok(1..) => {}
+                _ => return,
+            }
+            // What it still says of workers is not wanted any more.
+            match wire::receive(&self.socket, &mut [0; 512], &mut VecDeque::new()) {
+                Ok(read) if read > 0 => {}
+                _ => return,
+            }
+        }
     }
 }
 

@@ -302,6 +302,17 @@ fn where_nothing_is_signed_everything_may_be_a_withdrawal() {
 }
 
 #[test]
+fn a_login_that_is_signed_as_a_withdrawal_is_one() {
+    for exchange in ["coinmate", "ndax", "btcturk", "bigone"] {
+        withdrawal(exchange, r#"{"websocket":true}"#);
+    }
+    // A withdrawal has more in its message than a login.
+    for exchange in ["bitopro", "cex", "phemex", "upbit"] {
+        harmless(exchange, r#"{"websocket":true}"#);
+    }
+}
+
+#[test]
 fn a_file_without_rules_lets_nothing_pass() {
     let text = builtin("kraken").unwrap();
     let cut = &text[..text.find("[withdrawal]").unwrap()];

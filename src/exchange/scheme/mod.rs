@@ -256,6 +256,11 @@ impl Scheme {
         std::iter::once(&self.plan).chain(self.forms.iter().map(|form| &form.plan))
     }
 
+    /// Whether any kind of its requests has a receive window.
+    pub fn knows_window(&self) -> bool {
+        self.plans().any(|plan| plan.window().is_some())
+    }
+
     /// The plan of a request; the first form that fits.
     pub(crate) fn plan_for(&self, method: &str, path: &str) -> &Plan {
         let fits = |form: &&FormPlan| {

@@ -204,6 +204,35 @@ fn nothing_that_places_or_cancels_orders_is_taken_for_a_look() {
 }
 
 #[test]
+fn answers_of_exchanges_that_tell_of_a_wrong_clock_are_known() {
+    for (id, answer) in [
+        (
+            "binance",
+            r#"{"code": -1021, "msg": "Timestamp for this request was 1000ms ahead of the server's time."}"#,
+        ),
+        (
+            "bitbank",
+            "{\n  \"success\": 0,\n  \"data\": {\n    \"code\": 20035\n  }\n}",
+        ),
+        ("bitbank", r#"{"success":0,"data":{"code":20034}}"#),
+        (
+            "coinbase-legacy",
+            r#"{"errors":[{"id":"authentication_error","message":"request timestamp expired"}]}"#,
+        ),
+        ("digifinex", r#"{"code":10008}"#),
+        ("revolutx", r#"{"message":"Timestamp is in the future"}"#),
+    ] {
+        assert!(scheme(id).sending().is_clock_error(answer), "{id}: {answer}");
+    }
+    for (id, answer) in [
+        ("bitbank", r#"{"success":0,"data":{"code":20003}}"#),
+        ("revolutx", r#"{"message":"Order not found"}"#),
+    ] {
+        assert!(!scheme(id).sending().is_clock_error(answer), "{id}: {answer}");
+    }
+}
+
+#[test]
 fn an_exchange_like_another_has_its_rules_and_not_its_testnet() {
     for id in builtin_ids() {
         let scheme = scheme(id);

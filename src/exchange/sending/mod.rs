@@ -134,9 +134,13 @@ impl Sending {
     }
 }
 
+/// In the answer as it came, or as JSON without blanks, as the texts are written.
 fn has_one(answer: &str, texts: &[String]) -> bool {
-    let answer = answer.to_lowercase();
-    texts.iter().any(|text| answer.contains(text))
+    let compact = Json::parse(answer).map_or_else(|_| String::new(), |json| json.to_compact());
+    [answer, &compact].iter().any(|answer| {
+        let answer = answer.to_lowercase();
+        texts.iter().any(|text| answer.contains(text))
+    })
 }
 
 /// A table or a list of tables.

@@ -10,16 +10,29 @@ use super::{
     analyse::{Seam, is_path_char},
     endpoint::{self, Endpoint, collect},
     glob::{begins, fits},
+    plan::Plan,
     prepare::Prepared,
+    scheme::Scheme,
 };
+
+impl Scheme {
+    /// Whether a signature that covers nothing may be a withdrawal's.
+    fn a_login_fits(&self) -> bool {
+        let spare = |plan: &Plan| self.withdrawal.as_ref().is_some_and(|rules| rules.spare(plan));
+        self.rest_plans()
+            .any(|plan| !plan.facts.sign_something() && !spare(plan))
+    }
+}
 
 impl Prepared<'_> {
     /// The words of the rule that says that this moves money out, if one does.
     pub fn moves_money(&self) -> Option<String> {
         let facts = &self.plan.facts;
-        let signs_something = facts.signs_path || facts.signs_query || facts.signs_body;
+        let signs_something = facts.sign_something();
         if self.endpoint.websocket && !signs_something {
-            return None;
+            return self.scheme.a_login_fits().then(|| {
+                "no request's signature covers anything of it, so that of the login fits a withdrawal as well".into()
+            });
         }
         let Some(rules) = &self.scheme.withdrawal else {
             return Some(

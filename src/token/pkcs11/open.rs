@@ -182,7 +182,7 @@ impl Pkcs11Token {
         self.loaded.start(gate).map_err(|refused| {
             Stop::Again(TokenError::Missing {
                 what: format!("the module {} does not start: {refused}", settings.module.display()),
-                fix: "see that the token's device or folder is there and may be read (SoftHSM: directories.tokendir in the file that SOFTHSM2_CONF names)".to_owned(),
+                fix: "see that the token's device or folder is there and may be read (SoftHSM: directories.tokendir in the file that SOFTHSM2_CONF names; opencryptoki: its daemon runs, systemctl restart pkcsslotd)".to_owned(),
             })
         })?;
         let module = self.loaded.module;

@@ -64,6 +64,12 @@ impl Exchange {
         !self.scheme.plan_for("POST", path).facts.signs_path
     }
 
+    /// Whether requests of this method and path are no withdrawals, since the message of one has more in it.
+    fn spares(&self, method: &str, path: &str) -> bool {
+        let rules = self.scheme.withdrawal.as_ref().unwrap();
+        rules.spare(self.scheme.plan_for(method, path))
+    }
+
     fn judge(&self, request: &Request) -> Verdict {
         match self.message(request) {
             Err(_) => Verdict::Refused,

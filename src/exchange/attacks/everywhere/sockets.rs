@@ -35,6 +35,13 @@ fn no_login_has_the_message_of_a_withdrawal() {
             for real in forms(method, &path, &PAIRS) {
                 if let Ok((_, wanted)) = exchange.message(&real) {
                     try_oracles(&exchange, &path, &wanted);
+                    // Where parameters are signed, what has none withdraws nothing.
+                    let bare = real.query.is_none() && real.body.is_none() && real.params.is_none();
+                    let facts = &exchange.scheme.plan_for(method, &path).facts;
+                    let empty = bare && facts.sign_something() && !facts.signs_path;
+                    if !empty && !exchange.spares(method, &path) {
+                        differs(&exchange, &login(), &wanted);
+                    }
                 }
             }
         }
@@ -58,17 +65,20 @@ fn try_oracles(exchange: &Exchange, path: &str, wanted: &[u8]) {
     for (channel, event) in [(text.as_str(), "y"), ("x", &text), (path, "y"), (&text, "")] {
         let members = [("channel", channel), ("event", event)];
         let members = members.map(|(name, value)| (name.to_owned(), Json::String(value.to_owned())));
-        let login = Request {
-            body: Some(Body::Json(Json::Object(members.to_vec()).to_compact())),
-            ..login()
-        };
-        assert_ne!(
-            exchange.judge(&login),
-            Verdict::Signed(wanted.to_vec()),
-            "{}",
-            exchange.id()
+        differs(
+            exchange,
+            &Request {
+                body: Some(Body::Json(Json::Object(members.to_vec()).to_compact())),
+                ..login()
+            },
+            wanted,
         );
     }
+}
+
+fn differs(exchange: &Exchange, login: &Request, wanted: &[u8]) {
+    let signed = Verdict::Signed(wanted.to_vec());
+    assert_ne!(exchange.judge(login), signed, "{}", exchange.id());
 }
 
 fn login() -> Request {
