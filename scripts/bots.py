@@ -19,6 +19,8 @@ import tempfile
 
 sys.dont_write_bytecode = True
 
+import lib_node
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".cache" / "bots" / "bin" / "python"
 TESTS = ROOT / "clients" / "python" / "tests"
@@ -41,6 +43,14 @@ SPECIAL = {
     "lbank": {"secret": SECRET[:32]},
     **{name: {"secret": LONG} for name in ("btcmarkets", "coinbaseexchange", "kraken", "krakenfutures")},
 }
+
+
+def p256_public():
+    """The public key of Coinbase's, in PEM: no two signatures by it are the same, so that those in Node are checked."""
+    from cryptography.hazmat.primitives import serialization as form
+
+    private = form.load_pem_private_key(private_keys()["coinbase"]["secret"].encode(), None)
+    return private.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def base58(data):
@@ -262,20 +272,18 @@ def markdown(table, again, in_node, answers, others):
     same = [name for name, row in table.items() if row["signed"] and row["same"] == row["signed"]]
     in_async = [name for name in same if again[name]["signed"] == again[name]["same"] == table[name]["signed"]]
     total = sum(table[name]["signed"] for name in same)
-    nodes = [name for name, row in in_node.items() if row["signed"] and row["same"] == row["signed"]]
-    calls_in_node = sum(in_node[name]["signed"] for name in nodes)
     yield f"ccxt {CCXT} for Python: {len(same)} of {len(table)} exchanges, {total} calls; in async_support {len(in_async)}."
-    yield f"ccxt {CCXT_NODE} for Node: {len(nodes)} of {len(in_node)} exchanges, {calls_in_node} calls, all by raw MACs."
-    yield from ("", "| Exchange | Calls in Python | As whole requests | In Node |", "|---|---|---|---|")
+    yield from ("", "| Exchange | Calls in Python | As whole requests |", "|---|---|---|")
     for name in same:
-        node = in_node.get(name)
-        told = "not there" if node is None else str(node["signed"]) if name in nodes else f"{node['same']} of {node['signed']}"
-        yield f"| {name} | {table[name]['signed']} | {table[name]['whole']} | {told} |"
+        yield f"| {name} | {table[name]['signed']} | {table[name]['whole']} |"
     yield from ("", "| Not counted | Same calls | Why |", "|---|---|---|")
     for name, row in table.items():
         if name not in same:
             why = why_not(row, answers.get(name)).replace("|", "/")
             yield f"| {name} | {row['same']} of {row['signed']} | {why} |"
+    elsewhere = {name for name in table if name not in same}
+    yield ""
+    yield from lib_node.markdown(CCXT_NODE, in_node, elsewhere, lambda name: why_not(in_node[name], answers.get(name)).replace("|", "/"))
     yield from ("", "| Library | With a placeholder |", "|---|---|")
     for name, result in others.items():
         yield f"| {name} | {result} |"
@@ -284,12 +292,11 @@ def markdown(table, again, in_node, answers, others):
 def counted(lines):
     """The exchanges and libraries that lines of the tables count."""
     cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
-    exchanges = {row[0] for row in cells if len(row) == 4 and row[1].isdigit()}
-    exchanges |= {f"{row[0]} in Node" for row in cells if len(row) == 4 and row[3].isdigit() and row[3] != "0"}
+    exchanges = {row[0] for row in cells if len(row) == 3 and row[1].isdigit()}
     return exchanges | {row[0] for row in cells if len(row) == 2 and row[1] == "same"}
 
 
-def in_page(lines, write):
+def in_page(lines, in_node, write):
     """Puts the tables into docs/bots.md; or tells what it counts and the tables do not."""
     page = ROOT / "docs" / "bots.md"
     head, mark, rest = page.read_text().partition(BEGIN)
@@ -299,8 +306,11 @@ def in_page(lines, write):
     if write:
         page.write_text(head + mark + "\n" + "\n".join(lines) + "\n" + end + tail)
         return
+    lost = lib_node.lost(inside.splitlines(), in_node)
+    if lost:
+        sys.exit(f"bots.py: docs/bots.md counts what is not the same in Node: {', '.join(lost)}")
     # What a sample has no signed call of was not tried.
-    missing = {name for name in counted(inside.splitlines()) - counted(lines) if not name.endswith(" in Node")}
+    missing = counted(inside.splitlines()) - counted(lines)
     told = [line for line in lines if line.split(" ")[1:2] and line.split(" ")[1] in {name.split(",")[0] for name in missing}]
     told = [line for line in told if "| 0 of 0 |" not in line]
     if told:
@@ -334,10 +344,11 @@ def main():
         sys.exit("bots.py: the libraries are not installed: scripts/test.sh does that")
     if pathlib.Path(sys.prefix) != PYTHON.parent.parent:
         os.execv(PYTHON, [PYTHON, *sys.argv])
-    with tempfile.TemporaryDirectory() as folder:
+    # Workers of the agent may write a moment longer than it answers.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o700)
         place = Place(program, folder)
-        place.environment["CALLS"] = str(sample)
+        place.environment.update(CALLS=str(sample), P256_PUBLIC=p256_public())
         folder = pathlib.Path(folder)
         secrets = required()
         plain = calls(place, "sync", secrets, folder / "plain", hooked=False)
@@ -357,7 +368,7 @@ def main():
     lines = list(markdown(table, again, in_node, answers, others))
     print("\n".join(lines))
     if then:
-        in_page(lines, then == "--write")
+        in_page(lines, in_node, then == "--write")
     return None
 
 

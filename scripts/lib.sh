@@ -72,6 +72,8 @@ need_chromium() {
     done
     need_packages chromium
 }
+# need_pinentry: for the tests that ask a person at a terminal; they say SKIPPED where there is none.
+need_pinentry() { have pinentry-curses || need_packages pinentry-curses; }
 need_softhsm() { softhsm_module >/dev/null || need_packages softhsm2; }
 
 need_cargo() {
@@ -129,7 +131,7 @@ need_yubikit() {
     say "$1" >"$folder/version"
 }
 
-# need_bots: the libraries that bots use, from PyPI into .cache/bots and from npm into .cache/bots-js, at the versions of scripts/bots-requirements.txt.
+# need_bots: the libraries that bots use, from PyPI into .cache/bots, at the versions of scripts/bots-requirements.txt.
 # They ask for versions of one another that cannot be had together, so that all are named there. Two of them have the name
 # of another's module, and stand apart.
 need_bots() {
@@ -144,9 +146,36 @@ need_bots() {
     "$folder/bin/pip" install --quiet --no-deps --no-build-isolation -r "$wanted" || return
     "$folder/bin/pip" install --quiet --no-deps --target "$folder/apart/binance-connector" binance-connector==3.13.0 || return
     "$folder/bin/pip" install --quiet --no-deps --target "$folder/apart/python-kucoin" python-kucoin==2.2.0 || return
-    have node || need_packages nodejs npm
-    mkdir -p "$root/.cache/bots-js" && (cd "$root/.cache/bots-js" && say '{"private":true}' >package.json &&
-        npm install --silent --no-audit --no-fund --ignore-scripts ccxt@4.5.84) || return
+    cp "$wanted" "$folder/installed"
+}
+
+# need_bots_js: ccxt for Node, and what checks the types of clients/js, from npm into .cache/bots-js.
+need_bots_js() {
+    local folder=$root/.cache/bots-js wanted="ccxt@4.5.84 typescript@7.0.2 @types/node@26.6.6"
+    { have node && have npm; } || need_packages nodejs npm
+    [ "$(cat "$folder/installed" 2>/dev/null)" != "$wanted" ] || return 0
+    say "Installing the libraries of bots in Node into ${folder#"$root"/} (once)"
+    # shellcheck disable=SC2086  # one word a package
+    mkdir -p "$folder" && (cd "$folder" && say '{"private":true}' >package.json &&
+        npm install --silent --no-audit --no-fund --ignore-scripts $wanted) || return
+    say "$wanted" >"$folder/installed"
+}
+
+# need_programs: bots that are programs, at the versions of scripts/programs-requirements.txt, into .cache/programs: freqtrade
+# from wheels; and of hummingbot what is Python, since its parts in Cython take long to compile and sign nothing.
+need_programs() {
+    local folder=$root/.cache/programs wanted=$root/scripts/programs-requirements.txt python
+    ! cmp -s "$wanted" "$folder/installed" || return 0
+    python=$(command -v python3.11 || command -v python3) || return
+    say "Installing freqtrade and hummingbot into ${folder#"$root"/} (once; takes some minutes)"
+    "$python" -m venv --clear "$folder" || return
+    # One small package comes without a wheel.
+    grep -v '^hummingbot=' "$wanted" >"$folder/wheels" &&
+        "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: --no-binary sdnotify -r "$folder/wheels" || return
+    mkdir -p "$folder/no-cython/Cython" && : >"$folder/no-cython/Cython/__init__.py" &&
+        say 'def cythonize(*_, **__): return []' >"$folder/no-cython/Cython/Build.py" &&
+        PYTHONPATH=$folder/no-cython "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+            --no-binary hummingbot "$(grep '^hummingbot=' "$wanted")" || return
     cp "$wanted" "$folder/installed"
 }
 

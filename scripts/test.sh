@@ -117,13 +117,21 @@ bench() {
     }
 }
 
+programs() {
+    (need_programs) >"$scratch/programs" 2>&1 && return
+    tail -n 20 "$scratch/programs"
+    say "SKIPPED: freqtrade and hummingbot cannot be had, so neither is started; what needs them says so"
+    return "$skipped"
+}
+
 # Some calls of each exchange; scripts/bots.py tries all.
 bots() {
-    if ! (need_bots); then
+    if ! (need_bots && need_bots_js); then
         say "SKIPPED: the libraries of bots cannot be had"
         return "$skipped"
     fi
     if ! .cache/bots/bin/mypy --config-file clients/python/pyproject.toml clients/python/src/hsmsign >"$scratch/bots" 2>&1 ||
+        ! .cache/bots-js/node_modules/.bin/tsc --project clients/js/tests >"$scratch/bots" 2>&1 ||
         ! scripts/bots.py "$(built dev)/hsmsign" --sample 4 --check >"$scratch/bots" 2>&1; then
         tail -n 40 "$scratch/bots"
         return 1
@@ -149,9 +157,11 @@ check "benchmark" bench
 check "fuzzing" fuzz
 check "tokens" tokens
 check "libraries of bots" bots
+check "programs of bots" programs
 check "documentation tests" cargo test --quiet --doc --locked
 
 step "tests"
+(need_pinentry) || say "SKIPPED: nobody is asked, since pinentry-curses cannot be had"
 (need_chromium) || say "SKIPPED: the report is not looked at, since Chromium cannot be had"
 tests=0
 if (need_cargo_tool cargo-nextest 0.9.143); then

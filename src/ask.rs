@@ -1,12 +1,12 @@
 //! Asking the person: the one trait through which the library does it, and how a terminal or pinentry answers.
 
+mod pinentry;
 mod quiet;
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, IsTerminal as _, Write as _},
-    os::fd::{AsFd, BorrowedFd},
-    process::{Command, Stdio},
+    os::fd::{AsFd as _, BorrowedFd},
 };
 
 use rustix::{
@@ -14,6 +14,7 @@ use rustix::{
     io::Errno,
 };
 
+pub use self::pinentry::{agreed, has_display, pinentry};
 use self::quiet::Quiet;
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
@@ -50,6 +51,19 @@ pub trait Ask: Send + Sync {
             "set {field} for [token.{token}] in config.toml to file:PATH, fd:N or credential:NAME"
         ))
     }
+}
+
+/// What came of asking a person whether something may be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agreed {
+    /// They agreed.
+    Yes,
+    /// They did not.
+    No,
+    /// They gave no answer in the time that they had.
+    Silent,
+    /// They are being asked: the request is to be brought again when they have answered.
+    Later,
 }
 
 /// The process's terminal, whatever its standard input is.
@@ -225,85 +239,6 @@ fn read_byte(input: BorrowedFd<'_>) -> Result<Option<u8>> {
     }
 }
 
-/// Asks for a PIN with the desktop's or terminal's pinentry program (the Assuan protocol of GnuPG).
-///
-/// # Errors
-/// When there is no pinentry, the person breaks off, or a library in this process would see the PIN.
-pub fn pinentry(description: &str) -> Result<Secret> {
-    refuse_strangers()?;
-    let mut command = Command::new("pinentry");
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|error| {
-        Error::new(Code::TokenLocked, format!("pinentry cannot be started: {error}"))
-            .fix("install a pinentry (Debian: pinentry-curses or pinentry-gnome3), or give the token another pin-source")
-    })?;
-    let answered = (|| {
-        let mut to = child
-            .stdin
-            .take()
-            .ok_or_else(|| failed("pinentry has no input"))?;
-        let from = child
-            .stdout
-            .take()
-            .ok_or_else(|| failed("pinentry has no output"))?;
-        let quoted = description.replace('%', "%25").replace('\n', "%0A");
-        let terminal = std::env::var("GPG_TTY").unwrap_or_else(|_| "/dev/tty".to_owned());
-        let mut pin = None;
-        read_secret_line(from.as_fd())?; // the greeting
-        for request in [
-            format!("OPTION ttyname={terminal}"),
-            format!("SETDESC {quoted}"),
-            "SETPROMPT PIN:".to_owned(),
-            "GETPIN".to_owned(),
-        ] {
-            writeln!(to, "{request}").map_err(|error| failed(format!("pinentry ended: {error}")))?;
-            loop {
-                let line = read_secret_line(from.as_fd())?;
-                match line.expose() {
-                    [b'D', b' ', data @ ..] => pin = Some(traceless(|| unquote(data))?),
-                    [b'O', b'K', ..] => break,
-                    [b'E', b'R', b'R', ..] if request.starts_with("OPTION") => break,
-                    [b'E', b'R', b'R', ..] => {
-                        return Err(Error::new(Code::TokenLocked, "no PIN was given at the pinentry")
-                            .fix("try again, and give the PIN"));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        pin.ok_or_else(|| Error::new(Code::TokenLocked, "an empty PIN was given at the pinentry"))
-    })();
-    let _ = child.kill();
-    let _ = child.wait();
-    answered
-}
-
-fn unquote(data: &[u8]) -> Result<Secret> {
-    let mut pin = Secret::with_capacity(data.len())?;
-    let mut rest = data;
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = |digit: u8| {
-            char::from(digit)
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        };
-        match (first, after) {
-            (b'%', [high, low, behind @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
-                pin.push(&[hex(*high).unwrap_or(0) << 4 | hex(*low).unwrap_or(0)]);
-                rest = behind;
-            }
-            _ => {
-                pin.push(&[first]);
-                rest = after;
-            }
-        }
-    }
-    Ok(pin)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,10 +288,5 @@ mod tests {
             assert_eq!(read_secret_line(input.as_fd()).unwrap().expose(), pem.as_bytes());
             assert_eq!(read_secret_line(input.as_fd()).unwrap().expose(), b"passphrase");
         }
-    }
-
-    #[test]
-    fn assuan_data_is_unquoted() {
-        assert_eq!(unquote(b"12%2534%0A%").unwrap().expose(), b"12%34\n%");
     }
 }

@@ -1,4 +1,4 @@
-//! Backup and restore of everything but secrets: keys' records, tokens' settings, own schemes, marks of nonces.
+//! Backup and restore of everything but secrets: keys' records, tokens' settings, own schemes, policies, marks of nonces.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{self, Config},
-    error::{Result, bad_input, failed},
+    error::{Error, Result, bad_input, failed},
     home::{FileLock, Home, create_folder, list_folder, read_private, write_private},
     json,
     keyring::{self, FileKeyring, KeyName, Keyring, Record},
     nonce::{self, Nonces},
+    policy::{Denied, Policies, Policy, Whose},
 };
 
 /// The version of the format; a newer one is refused.
@@ -28,6 +29,12 @@ pub struct Snapshot {
     schemes: BTreeMap<String, String>,
     keys: Vec<Record>,
     nonces: BTreeMap<KeyName, u64>,
+    /// Policies by their files' names.
+    #[serde(default)]
+    policies: BTreeMap<String, String>,
+    /// What was switched off.
+    #[serde(default)]
+    denied: Denied,
 }
 
 /// What a restore did.
@@ -41,6 +48,8 @@ pub struct Restored {
     pub tokens: Vec<String>,
     /// Schemes that were put back.
     pub schemes: Vec<String>,
+    /// Policies that were put back.
+    pub policies: Vec<Whose>,
 }
 
 /// Takes a snapshot.
@@ -56,6 +65,7 @@ pub fn take(home: &Home) -> Result<Snapshot> {
     };
     let keyring = FileKeyring::new(home);
     let nonces = Nonces::new(home);
+    let policies = Policies::new(home);
     let mut snapshot = Snapshot {
         version: VERSION,
         made: micros(nonce::now()),
@@ -63,7 +73,12 @@ pub fn take(home: &Home) -> Result<Snapshot> {
         schemes: BTreeMap::new(),
         keys: Vec::new(),
         nonces: BTreeMap::new(),
+        policies: BTreeMap::new(),
+        denied: policies.switch().read()?,
     };
+    for (whose, text) in policies.texts()? {
+        snapshot.policies.insert(whose.to_string(), text);
+    }
     for file in list_folder(&home.config("schemes"))? {
         snapshot
             .schemes
@@ -155,6 +170,23 @@ impl Snapshot {
                 None => restored.schemes.push(file.clone()),
             }
         }
+        let policies = Policies::new(home);
+        let here = policies.texts()?;
+        let mut rules = Vec::new();
+        for (name, text) in &self.policies {
+            let whose: Whose = name.parse().map_err(|error: Error| error.within("the backup"))?;
+            match here.get(&whose) {
+                Some(same) if same == text => {}
+                Some(_) => {
+                    return Err(bad_input(format!("{name} is here already, and differs from the backup's"))
+                        .fix("hsmsign policy remove takes out what is here, where the backup's is the right one; nothing was changed"));
+                }
+                None => {
+                    Policy::parse(text, format_args!("the backup's {name}"))?;
+                    rules.push((whose, text));
+                }
+            }
+        }
         let ours = Config::load(home)?;
         for file in &restored.schemes {
             create_folder(&folder)?;
@@ -166,7 +198,18 @@ impl Snapshot {
                 restored.tokens.push(name.clone());
             }
         }
-        // Nonces first: a key that is there must never find a mark that is too low.
+        // The rules first: a key that is there must never be without them.
+        for (whose, text) in rules {
+            policies.put(&whose, text, nonce::now())?;
+            restored.policies.push(whose);
+        }
+        if self.denied.all || !self.denied.keys.is_empty() {
+            policies.switch().change(|denied| {
+                denied.all |= self.denied.all;
+                denied.keys.extend(self.denied.keys.iter().cloned());
+            })?;
+        }
+        // Nonces before keys: a key that is there must never find a mark that is too low.
         let nonces = Nonces::new(home);
         let then = Duration::from_micros(self.made);
         for (name, mark) in &self.nonces {

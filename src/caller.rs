@@ -2,7 +2,12 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use serde_json::{Value, json};
+
 use crate::error::{Result, bad_input};
+
+/// The variable in which an agent tells a command whom it does it for.
+pub const ASKED_BY: &str = "HSMSIGN_ASKED_BY";
 
 /// Who asks for a signature, as the kernel tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +36,33 @@ impl Caller {
             executable: executable(parent),
             cgroup: cgroup(rustix::process::getpid().as_raw_nonzero().get()),
         }
+    }
+
+    /// Who asks for what this process does: whoever an agent does it for, where it does so, else [`Caller::this_process`].
+    /// It is for the log alone, and no rule goes by it: whoever can start this program in an agent's place can write the
+    /// log's files as well.
+    pub fn asking() -> Self {
+        let told = std::env::var(ASKED_BY).ok();
+        told.and_then(|told| Self::read(&serde_json::from_str(&told).ok()?))
+            .unwrap_or_else(Self::this_process)
+    }
+
+    /// For another process of this program.
+    pub fn tell(&self) -> Value {
+        let executable = self.executable.as_ref().map(|path| path.to_string_lossy());
+        json!([self.uid, self.gid, self.pid, executable, self.cgroup.as_deref()])
+    }
+
+    /// Reads what [`Caller::tell`] says.
+    pub fn read(told: &Value) -> Option<Self> {
+        let number = |at: usize| u32::try_from(told[at].as_u64()?).ok();
+        Some(Self {
+            uid: number(0)?,
+            gid: number(1)?,
+            pid: i32::try_from(told[2].as_i64()?).ok()?,
+            executable: told[3].as_str().map(|path| Path::new(path).into()),
+            cgroup: told[4].as_str().map(Arc::from),
+        })
     }
 
     /// The other end of a socket, with what `SO_PEERCRED` says of it. To be read once a connection, since it looks into
@@ -104,6 +136,8 @@ mod tests {
         let caller = Caller::this_process();
         assert_eq!(caller.pid.cast_unsigned(), std::process::id());
         assert!(caller.executable.as_ref().is_some_and(|path| path.is_absolute()));
+        assert_eq!(Caller::read(&caller.tell()).as_ref(), Some(&caller));
+        assert_eq!(Caller::read(&Value::Null), None);
         let own = Caller::of_peer(caller.uid, caller.gid, caller.pid);
         assert_eq!(own, caller, "this program again is known by what started it");
         let mut sleep = std::process::Command::new("sleep").arg("60").spawn().unwrap();

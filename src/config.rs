@@ -58,6 +58,8 @@ pub struct AgentConfig {
     pub connections: usize,
     /// How long a token may take for one answer, in seconds.
     pub call_timeout: u64,
+    /// How long a person may take who is asked whether a request may be signed, in seconds.
+    pub confirm_timeout: u64,
     /// Tokens are locked when nothing was signed for so long, in seconds; 0 for never.
     pub lock_after: u64,
     /// Whether all tokens that hold a key take turns, for throughput; else the first that is healthy signs.
@@ -102,6 +104,7 @@ impl Default for AgentConfig {
             admins: Vec::new(),
             connections: 4096,
             call_timeout: 30,
+            confirm_timeout: 60,
             lock_after: 0,
             parallel: false,
             metrics: None,
@@ -113,6 +116,11 @@ impl AgentConfig {
     /// How long a token may take for one answer.
     pub fn call_timeout(&self) -> Duration {
         Duration::from_secs(self.call_timeout.max(1))
+    }
+
+    /// How long a person may take who is asked.
+    pub fn confirm_timeout(&self) -> Duration {
+        Duration::from_secs(self.confirm_timeout.max(1))
     }
 
     /// After how long without a signature tokens are locked.

@@ -1,6 +1,7 @@
 //! What is set up, what works and what does not, each with what to do.
 
 mod agent;
+mod rules;
 
 use std::sync::Arc;
 
@@ -66,6 +67,8 @@ pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
     report.journal(home, &enrol);
     report.schemes(home);
     report.keys(home, &enrol, &tokens, served);
+    report.policies(home, &config, &FileKeyring::new(home).names().unwrap_or_default());
+    report.log(home);
     report.0
 }
 

@@ -124,6 +124,7 @@ pub struct Error {
     code: Code,
     message: String,
     fix: Option<String>,
+    rule: Option<String>,
 }
 
 impl Error {
@@ -133,6 +134,7 @@ impl Error {
             code,
             message: message.into(),
             fix: None,
+            rule: None,
         }
     }
 
@@ -140,6 +142,13 @@ impl Error {
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
+        self
+    }
+
+    /// The same denial, with the rule that decided.
+    #[must_use]
+    pub fn by(mut self, rule: impl Into<String>) -> Self {
+        self.rule = Some(rule.into());
         self
     }
 
@@ -163,6 +172,11 @@ impl Error {
     /// What to do, where something particular is known.
     pub fn remedy(&self) -> Option<&str> {
         self.fix.as_deref()
+    }
+
+    /// The rule that denies, where it is a denial by a rule.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
     }
 
     /// What to do: the remedy, or what usually helps with its kind.

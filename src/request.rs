@@ -175,6 +175,10 @@ pub fn error_line(id: Option<&Json>, error: &Error) -> String {
     quote(error.message(), &mut line);
     line.push_str(",\"fix\":");
     quote(error.advice(), &mut line);
+    if let Some(rule) = error.rule() {
+        line.push_str(",\"rule\":");
+        quote(rule, &mut line);
+    }
     line.push_str("}}");
     line
 }
@@ -189,7 +193,7 @@ fn write_id(line: &mut String, id: Option<&Json>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::bad_input;
+    use crate::error::{Code, bad_input};
 
     #[test]
     fn an_answer_is_the_line_of_the_contract() {
@@ -219,6 +223,13 @@ mod tests {
         assert_eq!(
             error_line(Some(&Json::Null), &error),
             r#"{"ok":false,"id":null,"error":{"code":"bad-input","message":"no","fix":"say \"yes\""}}"#
+        );
+        let denial = Error::new(Code::Denied, "no")
+            .fix("yes")
+            .by("cap 1 of policy/k.toml");
+        assert_eq!(
+            error_line(None, &denial),
+            r#"{"ok":false,"error":{"code":"denied","message":"no","fix":"yes","rule":"cap 1 of policy/k.toml"}}"#
         );
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt as _,
-    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -11,7 +10,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    bench::{Place, random::Random},
+    bench::{Place, compile, random::Random},
     running::{BALANCE, Connection, Running, nonce},
 };
 
@@ -24,17 +23,7 @@ struct Clock<'p> {
 impl<'p> Clock<'p> {
     /// None, with a line on stderr, where there is no C compiler.
     fn new(place: &'p Place) -> Option<Self> {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/softhsm-tests/agent/c/shifted.c");
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-            .arg(place.path().join("libshifted.so"))
-            .arg(source)
-            .status();
-        let Ok(built) = built else {
-            eprintln!("SKIPPED: there is no C compiler (Debian: gcc libc6-dev)");
-            return None;
-        };
-        assert!(built.success(), "shifted.c compiles");
+        compile::library(place.path(), "shifted", "agent/c/shifted.c")?;
         let path = place.path().join("shift");
         fs::write(&path, [0; 8]).unwrap();
         let file = File::options().write(true).open(path).unwrap();

@@ -3,10 +3,9 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use crate::bench::{KRAKEN_SECRET, Place};
+use crate::bench::{KRAKEN_SECRET, Place, compile};
 
 /// One token's module.
 pub struct Faulty {
@@ -17,7 +16,7 @@ pub struct Faulty {
 impl Faulty {
     /// Puts the module before a development token; none, with a line on stderr, where there is no C compiler.
     pub fn before(place: &Place, token: &str) -> Option<Self> {
-        let module = build(place.path())?;
+        let module = compile::library(place.path(), "faulty-softhsm2", "agent/c/faulty.c")?;
         let faulty = Self {
             control: place.path().join(format!("{token}.control")),
             log: place.path().join(format!("{token}.log")),
@@ -76,22 +75,6 @@ impl Faulty {
 
 fn text(path: &Path) -> toml::Value {
     path.display().to_string().into()
-}
-
-fn build(folder: &Path) -> Option<PathBuf> {
-    let library = folder.join("libfaulty-softhsm2.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/softhsm-tests/agent/c/faulty.c");
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-        .arg(&library)
-        .args([source, "-ldl"])
-        .status();
-    let Ok(built) = built else {
-        eprintln!("SKIPPED: there is no C compiler (Debian: gcc libc6-dev)");
-        return None;
-    };
-    assert!(built.success(), "faulty.c compiles");
-    Some(library)
 }
 
 /// Changes config.toml.

@@ -1,10 +1,14 @@
 //! Lines that are not as they should be, and clients that are not.
 
-use std::{io::Write as _, time::Instant};
+use std::{
+    io::Write as _,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use crate::{
     bench::{Place, random::Random},
-    running::{BALANCE, Running},
+    running::{BALANCE, Running, until},
 };
 
 #[test]
@@ -157,6 +161,14 @@ fn who_sends_without_end_has_one_turn_a_round_like_everybody() {
     // A turn is 32 lines. How many turns there were before this test was scheduled again is the machine's to say, but in
     // one of ten cases it was at once.
     assert!(between[10] > 0 && between[10] <= 200, "{between:?}");
+    // What is not worked on waits in the socket and not in the agent.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
+    let most = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let kib: u64 = most.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+    assert!(kib < 64 << 10, "{most}");
 }
 
 #[test]

@@ -174,6 +174,18 @@ fn who_may_change_keys_does_so_through_the_agent() {
     let done = people.run(BOT, &import, KRAKEN_SECRET);
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.stdout.contains("imported second"), "{done:?}");
+    // The log has who asked, and not who did it; and who was not let.
+    for (what, outcome) in [("import", "done"), ("op", "denied")] {
+        let show = ["audit", "show", "--json", "--what", what, "--outcome", outcome];
+        let shown = people.run(OWNER, &show, "").stdout;
+        let last: Value = serde_json::from_str(shown.lines().last().unwrap()).unwrap();
+        assert_eq!(
+            (&last["uid"], &last["gid"]),
+            (&BOT.into(), &BOT.into()),
+            "{shown}"
+        );
+        assert_ne!(last["pid"], people.pid());
+    }
     assert!(
         fs::read_dir(people.path("bot")).unwrap().next().is_none(),
         "nothing of it is the bot's"

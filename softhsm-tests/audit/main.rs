@@ -8,4 +8,5 @@ mod faults;
 mod forgeries;
 mod lines;
 mod page;
+mod thefts;
 mod written;

@@ -1,6 +1,7 @@
 //! A user's place for the command line: folders of its own, the real binary, a real SoftHSM token.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod compile;
 pub mod people;
 pub mod random;
 

@@ -6,9 +6,12 @@
 mod bench;
 
 mod examples;
+mod exchange;
+mod freqtrade;
 mod hook;
 mod libraries;
 mod memory;
+mod node;
 mod package;
 mod run;
 
@@ -64,6 +67,28 @@ pub fn libraries() -> Option<PathBuf> {
     }
     eprintln!("SKIPPED: the libraries of bots are not installed (scripts/test.sh installs them)");
     None
+}
+
+/// The folder with freqtrade and hummingbot; none, with a line on stderr, where they are not installed.
+pub fn programs() -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/programs");
+    if folder.join("installed").exists() {
+        return Some(folder);
+    }
+    eprintln!("SKIPPED: freqtrade and hummingbot are not installed (scripts/test.sh installs them)");
+    None
+}
+
+/// Whether a program is there; where not, a line on stderr says what is left out.
+pub fn have(program: &str) -> bool {
+    let there = Command::new(program)
+        .arg(if program == "go" { "version" } else { "--version" })
+        .output()
+        .is_ok();
+    if !there {
+        eprintln!("SKIPPED: {program} is not installed");
+    }
+    there
 }
 
 /// What stands for a key.

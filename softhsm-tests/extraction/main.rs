@@ -291,16 +291,6 @@ fn lists_that_were_cut_off_lose_no_key(user: &User, _: &str) {
     faults::cut_lists(user);
 }
 
-/// A module that rewrites its token at every login, and was killed meanwhile, is given back what it had.
-fn a_login_that_was_cut_off_loses_no_token(user: &User, token: &str) {
-    faults::cut_login(user, token);
-}
-
-/// Nor is a key lost where the module's lists are older than its keys or were cut off.
-fn lists_that_were_cut_off_lose_no_key(user: &User, _: &str) {
-    faults::cut_lists(user);
-}
-
 /// By whatever process, however many there are.
 fn a_wrong_pin_is_spent_once(user: &User, _: &str) {
     faults::wrong_pin(user);

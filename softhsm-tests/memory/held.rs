@@ -18,7 +18,7 @@ use rustix::{
 };
 
 use crate::{
-    bench::{Done, Place, finish},
+    bench::{Done, Place, compile::library, finish},
     keys::Key,
     scan::{Find, Scan, Search},
 };
@@ -53,11 +53,7 @@ impl Bench {
             return None;
         }
         let place = Place::with_token()?;
-        let module = compile(
-            place.path(),
-            "stopper.c",
-            &["-shared", "-fPIC", "-Wl,-z,now", "-ldl"],
-        );
+        let module = library(place.path(), "stopper", "memory/c/stopper.c")?;
         let plain = compile(place.path(), "plain.c", &[]);
         let bench = Self { place, module, plain };
         bench.configure("module", &bench.module.display().to_string());

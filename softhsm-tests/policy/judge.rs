@@ -7,7 +7,7 @@ use hsmsign::{
     exchange::{Scheme, builtin},
     home::Home,
     keyring::{Allow, KeyName},
-    policy::{Caller, Mode, Policies, Question, Verdict, What, Whose},
+    policy::{self, Caller, Mode, Policies, Question, Verdict, What, Whose},
     request::Request,
 };
 
@@ -65,6 +65,13 @@ impl Judge {
             epoch: None,
         };
         self.policies.decide(&question, mode)
+    }
+
+    /// What a person would be shown of a request.
+    pub fn told(&self, line: &str) -> Result<String, Error> {
+        let request = Request::parse_line(line).map_err(|(_, error)| error)?;
+        let prepared = self.scheme.prepare(&request, self.scheme.kind(None)?, None)?;
+        policy::told(&prepared)
     }
 
     /// What becomes of bytes that hsmsign did not compose.

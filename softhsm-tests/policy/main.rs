@@ -7,9 +7,13 @@ mod bench;
 #[allow(dead_code)]
 mod running;
 
+mod asked;
 mod begin;
 mod bypass;
 mod counted;
 mod files;
 mod generated;
 mod judge;
+mod kept;
+mod orders;
+mod person;

@@ -1,12 +1,11 @@
 //! A module that takes less than the one behind it, built from `c/narrow.c` where a test asks for it.
 #![allow(unsafe_code)]
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
 use hsmsign::token::pkcs11::Settings;
+
+use crate::bench::compile;
 
 /// The module's library.
 pub struct Narrow(PathBuf);
@@ -14,19 +13,7 @@ pub struct Narrow(PathBuf);
 impl Narrow {
     /// Builds it into the folder; none, with a line on stderr, where there is no C compiler.
     pub fn build(folder: &Path) -> Option<Self> {
-        let library = folder.join("libnarrow.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/softhsm-tests/traps/c/narrow.c");
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-            .arg(&library)
-            .args([source, "-ldl"])
-            .status();
-        let Ok(built) = built else {
-            eprintln!("SKIPPED: there is no C compiler (Debian: gcc libc6-dev)");
-            return None;
-        };
-        assert!(built.success(), "narrow.c compiles");
-        Some(Self(library))
+        compile::library(folder, "narrow", "traps/c/narrow.c").map(Self)
     }
 
     /// The environment that makes it like this, in front of a module.

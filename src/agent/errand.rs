@@ -14,12 +14,15 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
+use serde_json::Value;
+
 use super::{
     client::Client,
     frame::{self, Ask, Told},
     wire,
 };
 use crate::{
+    caller::ASKED_BY,
     error::{Error, Result, failed},
     json::Json,
     request::Answer,
@@ -40,20 +43,11 @@ pub fn run(front: BorrowedFd<'_>) -> Result<()> {
     // What is typed is the asker's; the agent's own terminal, if it has one, is not to be asked at.
     rustix::process::setsid()
         .map_err(|error| failed(format!("the agent's terminal was not left: {error}")))?;
-    let mut input = Vec::new();
     let mut fds = VecDeque::new();
-    let length = loop {
-        if let Some(length) = frame::first(&input)? {
-            break length;
-        }
-        let mut room = [0; 4096];
-        let read = wire::receive(front, &mut room, &mut fds).unwrap_or(0);
-        if read == 0 {
-            return Ok(());
-        }
-        input.extend_from_slice(&room[..read]);
+    let Some(frame) = wire::first_frame(front, &mut fds)? else {
+        return Ok(());
     };
-    let (id, ask) = frame::read_ask(&input[..length])?;
+    let (id, ask) = frame::read_ask(&frame)?;
     let Ask::Errand(arguments) = ask else {
         return Err(failed("an errand was not understood"));
     };
@@ -66,7 +60,7 @@ pub fn run(front: BorrowedFd<'_>) -> Result<()> {
 }
 
 fn done(arguments: &[u8], fds: Vec<OwnedFd>, front: BorrowedFd<'_>) -> Result<i32> {
-    let arguments: Vec<String> = serde_json::from_slice(arguments)
+    let (caller, arguments): (Value, Vec<String>) = serde_json::from_slice(arguments)
         .map_err(|error| failed(format!("an errand was not understood: {error}")))?;
     let Ok([stdin, stdout, stderr, asker]) = <[OwnedFd; FDS]>::try_from(fds) else {
         return Err(failed("the command's descriptors did not come along"));
@@ -75,6 +69,7 @@ fn done(arguments: &[u8], fds: Vec<OwnedFd>, front: BorrowedFd<'_>) -> Result<i3
         .args(arguments)
         // It is to open the agent's own folders, and not to ask the agent again.
         .env_remove("HSMSIGN_SOCKET")
+        .env(ASKED_BY, caller.to_string())
         .stdin(Stdio::from(stdin))
         .stdout(Stdio::from(stdout))
         .stderr(Stdio::from(stderr))

@@ -36,8 +36,15 @@ pub enum Ask<'a> {
         /// What comes along, by a descriptor; none where nothing does.
         given: Option<Wanted>,
     },
-    /// A command, as a JSON list of its arguments; the descriptors of [`super::errand::FDS`] come along.
+    /// A command, as JSON: who asks for it, and its arguments; the descriptors of [`super::errand::FDS`] come along.
     Errand(&'a [u8]),
+    /// Whether a person agrees.
+    Question {
+        /// How long they may take.
+        seconds: u32,
+        /// What they are asked.
+        text: &'a [u8],
+    },
     /// The MAC of a seal of the log, by the key on the token that seals.
     Seal(&'a [u8]),
 }
@@ -78,6 +85,7 @@ impl Ask<'_> {
             Self::Open { given } => write(out, id, 2, &[given.map_or("", Wanted::name).as_bytes()]),
             Self::Errand(arguments) => write(out, id, 3, &[arguments]),
             Self::Seal(message) => write(out, id, 4, &[message]),
+            Self::Question { seconds, text } => write(out, id, 5, &[&seconds.to_le_bytes(), text]),
         }
     }
 }
@@ -99,6 +107,13 @@ pub fn read_ask(frame: &[u8]) -> Result<(u64, Ask<'_>)> {
         },
         (3, arguments) => Ask::Errand(arguments),
         (4, message) => Ask::Seal(message),
+        (5, rest) => {
+            let (seconds, text) = rest.split_first_chunk::<4>().ok_or_else(torn)?;
+            Ask::Question {
+                seconds: u32::from_le_bytes(*seconds),
+                text,
+            }
+        }
         _ => return Err(torn()),
     };
     Ok((id, ask))

@@ -7,6 +7,7 @@
 
 pub mod asked;
 pub mod client;
+mod confirm;
 pub mod errand;
 pub mod frame;
 pub mod front;

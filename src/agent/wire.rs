@@ -15,6 +15,9 @@ use rustix::{
     },
 };
 
+use super::frame;
+use crate::error::Error;
+
 /// How many descriptors come along with one write at most.
 pub const MOST_FDS: usize = 4;
 
@@ -42,6 +45,25 @@ pub fn receive(socket: impl AsFd, room: &mut [u8], fds: &mut VecDeque<OwnedFd>) 
             }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Reads the first frame on a socket that blocks; none where the other end is gone.
+///
+/// # Errors
+/// When it is no frame.
+pub fn first_frame(socket: BorrowedFd<'_>, fds: &mut VecDeque<OwnedFd>) -> Result<Option<Vec<u8>>, Error> {
+    let mut input = Vec::new();
+    loop {
+        if let Some(length) = frame::first(&input)? {
+            input.truncate(length);
+            return Ok(Some(input));
+        }
+        let mut room = [0; 4096];
+        match receive(socket, &mut room, fds) {
+            Ok(read) if read > 0 => input.extend_from_slice(&room[..read]),
+            _ => return Ok(None),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    errand,
+    confirm, errand,
     frame::{self, Ask, Told},
     wire,
 };
@@ -47,6 +47,9 @@ pub fn run(token: &str) -> Result<()> {
     let mut config = set_up(front)?;
     if token == errand::NAME {
         return errand::run(front);
+    }
+    if token == confirm::NAME {
+        return confirm::run(front);
     }
     let mut asks = false;
     if let Some(settings) = config.tokens.get_mut(token) {
@@ -178,6 +181,7 @@ impl Worker {
                 .and_then(|token| audit::seal(token.as_ref(), message))
                 .map(Told::Done),
             Ask::Errand(_) => Err(failed("a worker does no errands")),
+            Ask::Question { .. } => Err(failed("a worker asks nobody")),
         };
         told.unwrap_or_else(Told::Refused)
     }

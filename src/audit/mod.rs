@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use file::{Files, list};
 pub use line::{Hash, number, open};
 pub use report::Report;
-pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, seal};
+pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, has_sealed, seal};
 pub use show::{Filter, Reader, moment};
 pub use verify::{FindToken, Finding, Sealed, Verified, verify};
 pub use writer::Log;
@@ -39,6 +39,10 @@ pub enum What {
     Unlock,
     /// A policy was changed.
     Policy,
+    /// An API key or address of a key was changed.
+    Set,
+    /// Something was asked of an agent that is for its admins.
+    Op,
 }
 
 impl What {
@@ -53,6 +57,8 @@ impl What {
             Self::Lock => "lock",
             Self::Unlock => "unlock",
             Self::Policy => "policy",
+            Self::Set => "set",
+            Self::Op => "op",
         }
     }
 
@@ -112,7 +118,7 @@ pub struct Entry {
     pub fields: Vec<(String, String)>,
     /// All parameters, or the bytes that were MACed: the log holds a hash of them.
     pub parameters: Option<Vec<u8>>,
-    /// The rules that allowed it.
+    /// The rules that allowed it, or the one that denied it.
     pub rules: Vec<String>,
     /// What else is to be known, as what of a policy changed.
     pub detail: Option<String>,
@@ -156,6 +162,9 @@ impl Entry {
         self.took = Some(clock::now().saturating_sub(self.at));
         if let Some(error) = error {
             self.outcome = Outcome::of(error);
+            if let Some(rule) = error.rule() {
+                self.rules = vec![cut(rule, 200)];
+            }
         }
     }
 

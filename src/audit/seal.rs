@@ -133,6 +133,14 @@ fn keys(token: &dyn Token) -> Result<Vec<KeyRef>> {
     Ok(named.filter_map(|info| info.key).collect())
 }
 
+/// Whether a key on this token has sealed a log, here or elsewhere.
+///
+/// # Errors
+/// When the token cannot be asked.
+pub fn has_sealed(token: &dyn Token) -> Result<bool> {
+    Ok(!keys(token)?.is_empty())
+}
+
 /// The MAC of a seal's message, by the key on this token that seals; it is made where there is none.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! Whether the log is as it was written: every line behind the one before it, every seal of the token's.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
+    fmt,
     fs::File,
     io::{BufRead as _, BufReader},
     path::Path,
@@ -33,6 +34,8 @@ pub type FindToken<'a> = dyn Fn(&str) -> Result<Arc<dyn Token>> + 'a;
 pub struct Finding {
     /// The line's number, or that of the one that is missed.
     pub number: u64,
+    /// The file that it stands in; none where it is in none.
+    pub file: Option<String>,
     /// What is wrong.
     pub what: String,
 }
@@ -52,6 +55,8 @@ pub struct Verified {
     pub torn: u64,
     /// The last seal that holds: its number, its last line and that line's hash in hex.
     pub last: Option<(u64, u64, String)>,
+    /// The tokens that made those.
+    pub tokens: BTreeSet<String>,
     /// All that hold, as number and the beginning of the hash, `3:0123456789abcdef`.
     pub sealed: Vec<String>,
 }
@@ -84,6 +89,8 @@ pub fn verify(home: &Home, token: Option<&FindToken<'_>>) -> Result<Verified> {
 #[derive(Default)]
 struct Walk {
     found: Verified,
+    /// The file that is gone through.
+    file: Option<String>,
     number: u64,
     hash: Hash,
     seals: Vec<Sealed>,
@@ -101,6 +108,7 @@ impl Walk {
         if self.found.findings.len() < MOST {
             self.found.findings.push(Finding {
                 number,
+                file: self.file.clone(),
                 what: what.into(),
             });
         }
@@ -113,6 +121,7 @@ impl Walk {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
+        self.file = Some(name.clone());
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let mut line = Vec::new();
         let mut first = true;
@@ -203,6 +212,8 @@ impl Walk {
 
     fn seals(&mut self, last: Option<Last>, token: Option<&FindToken<'_>>) -> Result<()> {
         let mut before = 0;
+        let mut latest = None;
+        self.file = None;
         for sealed in std::mem::take(&mut self.seals) {
             if sealed.seal != before + 1 {
                 self.wrong(
@@ -211,6 +222,7 @@ impl Walk {
                 );
             }
             before = sealed.seal;
+            latest = Some((sealed.upto, sealed.head));
             if self.heads.get(&sealed.upto) != Some(&sealed.head) {
                 self.wrong(
                     sealed.upto,
@@ -229,14 +241,31 @@ impl Walk {
                 }
             }
             self.found.seals += 1;
+            self.found.tokens.insert(sealed.token.clone());
             let head = base16ct::lower::encode_string(&sealed.head);
             self.found.sealed.push(format!("{}:{}", sealed.seal, &head[..16]));
             self.found.last = Some((sealed.seal, sealed.upto, head));
         }
-        if let Some(last) = last
-            && last.seal > before
-        {
-            self.wrong(
+        self.kept(before, latest, last);
+        let upto = self.found.last.as_ref().map_or(0, |(_, upto, _)| *upto);
+        self.found.unsealed = self.number.saturating_sub(upto);
+        Ok(())
+    }
+}
+
+impl Walk {
+    /// Compares the last seal of the log with the one that is kept beside it.
+    fn kept(&mut self, before: u64, latest: Option<(u64, Hash)>, last: Option<Last>) {
+        let Some(last) = last else {
+            // The first may not be kept yet.
+            if before > 1 {
+                let what = "the file audit.seal, which keeps the last seal's number, is gone: whether the log was cut behind this cannot be told";
+                self.wrong(self.number, what);
+            }
+            return;
+        };
+        if last.seal > before {
+            return self.wrong(
                 self.number + 1,
                 format!(
                     "the log ends with seal {before}, and seal {} up to line {} was made: it was cut, or is an older one",
@@ -244,9 +273,19 @@ impl Walk {
                 ),
             );
         }
-        let upto = self.found.last.as_ref().map_or(0, |(_, upto, _)| *upto);
-        self.found.unsealed = self.number.saturating_sub(upto);
-        Ok(())
+        let same = latest.is_some_and(|(upto, head)| {
+            upto == last.upto && base16ct::lower::encode_string(&head) == last.head
+        });
+        // A seal's line is written first, and then its number.
+        if last.seal + 1 < before || last.seal == before && !same {
+            self.wrong(
+                self.number,
+                format!(
+                    "audit.seal has seal {} up to line {}, and the log ends with seal {before}: they are not of one log",
+                    last.seal, last.upto
+                ),
+            );
+        }
     }
 }
 
@@ -269,6 +308,15 @@ fn read_seal(line: &[u8], number: u64) -> Option<Sealed> {
     })
 }
 
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => write!(f, "line {} ({file}): {}", self.number, self.what),
+            None => write!(f, "line {}: {}", self.number, self.what),
+        }
+    }
+}
+
 impl Verified {
     /// Refuses a log that is not as it was written.
     ///
@@ -282,10 +330,7 @@ impl Verified {
             1 => String::new(),
             count => format!(", and {} more", count - 1),
         };
-        Err(failed(format!(
-            "the audit log was changed: line {}: {}{more}",
-            first.number, first.what
-        ))
-        .fix("keep the folder `audit` as it is, and see docs/incident.md"))
+        Err(failed(format!("the audit log was changed: {first}{more}"))
+            .fix("keep the folder `audit` as it is, and see docs/incident.md"))
     }
 }

@@ -5,7 +5,7 @@ use hsmsign::{
     clock,
     error::{Error, Result, failed},
     json::Json,
-    token::Token,
+    token::{Token, Tokens, pin_source},
 };
 use serde_json::json;
 
@@ -37,7 +37,7 @@ struct FilterArgs {
     /// Of this key
     #[arg(long)]
     key: Option<String>,
-    /// Of this kind: sign, raw, import, rotate, remove, lock, unlock, policy, seal
+    /// Of this kind: sign, raw, import, rotate, remove, set, lock, unlock, policy, op, seal
     #[arg(long)]
     what: Option<String>,
     /// With this outcome: signed, denied, failed, done
@@ -219,11 +219,16 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
     } else {
         Some(around.tokens()?)
     };
-    let find =
-        tokens.map(|tokens| move |name: &str| -> Result<std::sync::Arc<dyn Token>> { tokens.get(name) });
+    let find = tokens
+        .as_ref()
+        .map(|tokens| move |name: &str| -> Result<std::sync::Arc<dyn Token>> { tokens.get(name) });
     let found = match &find {
         Some(find) => audit::verify(&around.home, Some(find))?,
         None => audit::verify(&around.home, None)?,
+    };
+    let before = match &tokens {
+        Some(tokens) if found.seals == 0 => sealed_before(&around, tokens)?,
+        _ => Vec::new(),
     };
     let missed = args
         .expect
@@ -237,8 +242,8 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         output::json(&json!({
             "ok": found.findings.is_empty() && missed.is_none(),
             "lines": found.lines, "seals": found.seals, "unsealed": found.unsealed, "torn_bytes": found.torn,
-            "seals_checked": !args.no_token, "last_seal": last,
-            "findings": found.findings.iter().map(|finding| json!({"line": finding.number, "what": finding.what})).collect::<Vec<_>>(),
+            "seals_checked": !args.no_token, "last_seal": last, "sealed_by": found.tokens, "sealed_before": before,
+            "findings": found.findings.iter().map(|finding| json!({"line": finding.number, "file": finding.file, "what": finding.what})).collect::<Vec<_>>(),
         }))?;
     }
     let whole = found.whole().and_then(|()| match missed {
@@ -252,9 +257,14 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         return Ok(whole.map_or_else(|error| output::report(&error), |()| ExitCode::SUCCESS));
     }
     for finding in found.findings.iter().skip(1) {
-        output::warn(&format!("line {}: {}", finding.number, finding.what));
+        output::warn(&finding.to_string());
     }
     whole?;
+    for token in &before {
+        output::warn(&format!(
+            "token {token} has a key that seals logs, and this log has no seal: unless it seals elsewhere too, there was another log here"
+        ));
+    }
     if found.torn > 0 {
         output::warn(&format!(
             "{} bytes at the end are no whole line: what a process that was cut off left of one",
@@ -263,13 +273,37 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
     }
     let seals = match (&last, args.no_token) {
         (_, true) => "seals not looked at".to_owned(),
-        (Some(last), _) => format!("{} seals of the token hold, the last is {last}", found.seals),
+        (Some(last), _) => {
+            let tokens: Vec<_> = found.tokens.iter().map(String::as_str).collect();
+            format!(
+                "{} seals of token {} hold, the last is {last}",
+                found.seals,
+                tokens.join(", ")
+            )
+        }
         (None, _) => "no seal yet".to_owned(),
     };
     output::line(&format!(
         "{} lines as they were written; {seals}; {} lines behind it",
         found.lines, found.unsealed
     ))
+}
+
+/// The tokens with a key that seals, of those whose PIN comes without a person: what a log leaves that was taken away
+/// whole, with what tells of its seals.
+fn sealed_before(around: &Around, tokens: &Tokens) -> Result<Vec<String>> {
+    let silent = |settings| pin_source(settings).is_ok_and(|source| !source.interactive());
+    let has_sealed = |name: &str| {
+        tokens
+            .get(name)
+            .and_then(|token| audit::has_sealed(token.as_ref()))
+    };
+    let config = around.config()?;
+    let names = config.tokens.iter().filter(|(_, settings)| silent(settings));
+    Ok(names
+        .map(|(name, _)| name.clone())
+        .filter(|name| has_sealed(name).unwrap_or(false))
+        .collect())
 }
 
 fn seal() -> Result<ExitCode> {

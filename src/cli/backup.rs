@@ -5,6 +5,7 @@ use std::{
 };
 
 use hsmsign::{
+    audit::What,
     backup::{self, Snapshot},
     error::{Result, bad_input, failed},
     home::write_private,
@@ -12,7 +13,7 @@ use hsmsign::{
 
 use super::{Around, output};
 
-/// Write everything but secrets to a file: keys' records, API keys, tokens' settings, own schemes, nonces.
+/// Write everything but secrets to a file: keys' records, API keys, tokens' settings, own schemes, policies, nonces.
 ///
 /// The secrets are on the token and cannot be written anywhere: back them up by importing each to two tokens.
 #[derive(Debug, clap::Args)]
@@ -81,12 +82,20 @@ pub fn restore(args: &RestoreArgs) -> Result<ExitCode> {
         std::fs::read_to_string(&args.file)
             .map_err(|error| bad_input(format!("{} cannot be read: {error}", args.file.display())))?
     };
-    let restored = Snapshot::parse(&text)?.restore(&Around::find()?.home)?;
+    let around = Around::find()?;
+    let restored = Snapshot::parse(&text)?.restore(&around.home)?;
+    for whose in &restored.policies {
+        around.note(What::Policy, "", format!("{whose} was restored"));
+    }
+    for key in &restored.keys {
+        around.note(What::Import, key.as_str(), "restored");
+    }
     output::line(&format!(
-        "restored: keys {} ({} were here already), tokens {}, schemes {}; nonces go on above all that were used\nthe secrets are on the tokens: `hsmsign doctor` says whether each is there",
+        "restored: keys {} ({} were here already), tokens {}, schemes {}, policies {}; nonces go on above all that were used\nthe secrets are on the tokens: `hsmsign doctor` says whether each is there",
         restored.keys.len(),
         restored.same,
         restored.tokens.len(),
-        restored.schemes.len()
+        restored.schemes.len(),
+        restored.policies.len()
     ))
 }

@@ -117,7 +117,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let enrol = around.enrol()?;
     if args.json {
         let log = Log::new(&around.home);
-        let caller = Caller::this_process();
+        let caller = Caller::asking();
         let done = lines::import(&enrol, &args.new_key(), &|record| {
             let entry = Entry::new(What::Import, &caller, record.name.as_str(), clock::now());
             log.record(entry.detail(&record.exchange));

@@ -35,14 +35,14 @@ mod test;
 mod token;
 mod websocket;
 
-use std::{error::Error as _, process::ExitCode, sync::Arc};
+use std::{error::Error as _, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{
     Parser, Subcommand,
     error::{ContextKind, ErrorKind},
 };
 use hsmsign::{
-    ask::{Ask, Terminal},
+    ask::{Agreed, Ask, Terminal, agreed, has_display},
     audit::{Entry, Log, What},
     caller::Caller,
     clock,
@@ -145,7 +145,7 @@ impl Around {
 
     /// Has the log say what was done. It is done already: where it cannot be written, that is told.
     fn note(&self, what: What, key: &str, detail: impl Into<String>) {
-        let entry = Entry::new(what, &Caller::this_process(), key, clock::now());
+        let entry = Entry::new(what, &Caller::asking(), key, clock::now());
         let log = Log::new(&self.home);
         log.record(entry.detail(detail));
         if let Err(error) = log.flush() {
@@ -169,20 +169,30 @@ impl Around {
         let tokens = self.tokens()?;
         Enrol::new(&self.home, Arc::clone(&tokens)).sweep()?;
         let ask = Arc::clone(&self.ask);
-        let confirm = move |question: &str| confirm(ask.as_ref(), question);
+        let patience = self.config()?.agent.confirm_timeout();
+        let confirm = move |question: String| confirm(ask.as_ref(), &question, patience);
         Ok(Signer::new(&self.home, tokens).with_confirm(Box::new(confirm)))
     }
 }
 
-/// Asks the person whether a request may be signed.
-fn confirm(ask: &dyn Ask, question: &str) -> Result<bool> {
-    if !ask.present() {
-        return Err(
-            Error::new(Code::Denied, "a person is to be asked, and there is no terminal")
-                .fix("run hsmsign at a terminal"),
-        );
+/// Asks the person whether a request may be signed: at the terminal, else on the desktop.
+fn confirm(ask: &dyn Ask, question: &str, patience: Duration) -> Result<Agreed> {
+    if ask.present() {
+        let typed = ask.line(&format!("{question}\nType yes to sign it: "))?;
+        return Ok(if typed.trim() == "yes" {
+            Agreed::Yes
+        } else {
+            Agreed::No
+        });
     }
-    Ok(ask.line(&format!("{question}\nType yes to sign it: "))?.trim() == "yes")
+    if !has_display() {
+        return Err(Error::new(
+            Code::Denied,
+            "a person is to be asked, and there is neither a terminal nor a desktop",
+        )
+        .fix("run hsmsign at a terminal, or have an agent sign, which asks by pinentry"));
+    }
+    agreed(question, patience, None)
 }
 
 /// Tells a person which policy is not in force as its file stands.

@@ -173,6 +173,7 @@ fn check(args: CheckArgs) -> Result<ExitCode> {
             }),
             Err(error) => json!({
                 "allowed": false, "code": error.code().name(), "message": error.message(), "fix": error.advice(),
+                "rule": error.rule(),
             }),
         };
         output::json(&answer)?;

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use hsmsign::{
+    audit::{What, cut},
     clock::Offset,
     enrol::Changes,
     error::{Code, Error, Result},
@@ -53,9 +54,24 @@ pub fn run(args: Args) -> Result<ExitCode> {
         offset: args.offset_ms.as_deref().map(Offset::parse).transpose()?,
     };
     let around = Around::find()?;
+    let changed = told(&changes);
     let (record, in_force) = around.enrol()?.set(&args.key, changes)?;
+    around.note(What::Set, record.name.as_str(), cut(&changed, 300));
     if in_force {
         return super::rotate::in_force(&record.name);
     }
     output::line(&format!("set {}", record.name))
+}
+
+/// What is changed, for the log.
+fn told(changes: &Changes) -> String {
+    let changed = [
+        changes.api_key.as_ref().map(|_| "api-key".to_owned()),
+        changes.base_url.as_ref().map(|url| format!("base-url {url:?}")),
+        changes.window.as_ref().map(|window| format!("window {window:?}")),
+        changes
+            .offset
+            .map(|offset| format!("offset-ms {}", offset.millis())),
+    ];
+    changed.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

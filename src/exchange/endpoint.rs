@@ -86,7 +86,16 @@ fn walk(value: &Json, fields: &mut Vec<(String, String)>) {
                 walk(value, fields);
             }
         }
-        Json::List(items) => items.iter().for_each(|item| walk(item, fields)),
+        Json::List(items) => {
+            for item in items {
+                match item {
+                    Json::String(text) if text.trim_start().starts_with(['{', '[']) => {
+                        collect_json(text, fields)
+                    }
+                    item => walk(item, fields),
+                }
+            }
+        }
         _ => {}
     }
 }

@@ -28,6 +28,7 @@ mod impossible;
 mod key;
 mod like;
 mod locate;
+mod named;
 mod names;
 mod nodes;
 mod params;

@@ -2,6 +2,8 @@
 //! a method out of the set, a path or query with odd characters, a body that is neither JSON nor a form, a field named
 //! twice, a part that the exchange does not sign.
 
+use std::sync::OnceLock;
+
 use super::{
     bodies::{self, Payload},
     carried::too_great,
@@ -9,6 +11,7 @@ use super::{
     endpoint::{self, Endpoint},
     glob,
     key::KeyKind,
+    named::Named,
     place,
     plan::{Place, Plan},
     scheme::Scheme,
@@ -46,6 +49,8 @@ pub struct Prepared<'s> {
     pub(crate) under: Option<String>,
     /// Whether it goes to the exchange's testnet.
     pub(crate) testnet: bool,
+    /// What [`Prepared::named`] found.
+    pub(crate) named: OnceLock<Named>,
 }
 
 /// What a key's owner chose for its requests.
@@ -236,6 +241,7 @@ impl Scheme {
             expected: Vec::new(),
             under,
             testnet: at.testnet,
+            named: OnceLock::new(),
         };
         prepared.take_content_type(request.content_type.as_deref())?;
         prepared.take_challenge(request.challenge.as_deref())?;

@@ -35,9 +35,11 @@ impl Subject for Prepared<'_> {
         let takes_body = self.plan.takes_form || self.plan.takes_json;
         Bound {
             login: self.endpoint.websocket && !signs_params && !facts.signs_path,
-            method: facts.signs_method
+            method: (facts.signs_method
                 || self.endpoint.websocket
-                || facts.tells_endpoint && self.told_like().all(|(method, _)| method == self.endpoint.method),
+                || facts.tells_endpoint
+                    && self.told_like().all(|(method, _)| method == self.endpoint.method))
+                && !self.named().another_method,
             path: facts.signs_path,
             path_goes_on: facts.seams.iter().any(goes_on),
             fields: match self.endpoint.method.as_str() {
@@ -49,11 +51,15 @@ impl Subject for Prepared<'_> {
 
     fn fits(&self, pattern: &str) -> bool {
         // A word that stands for the endpoint holds for every endpoint that has the same.
-        fits(pattern, &self.endpoint.plain_path) && self.told_like().all(|(_, path)| fits(pattern, &path))
+        fits(pattern, &self.endpoint.plain_path)
+            && self.told_like().all(|(_, path)| fits(pattern, &path))
+            && self.named().paths.iter().all(|path| fits(pattern, path))
     }
 
     fn could_be(&self, pattern: &str) -> bool {
-        could_be(self, pattern) || self.told_like().any(|(_, path)| fits(pattern, &path))
+        could_be(self, pattern)
+            || self.told_like().any(|(_, path)| fits(pattern, &path))
+            || self.named().paths.iter().any(|path| fits(pattern, path))
     }
 
     fn fields(&self) -> Fields {
@@ -159,6 +165,14 @@ impl Seen {
                     self.members(group, members);
                 }
                 Json::List(items) => self.items(within, items),
+                Json::String(text) if text.trim_start().starts_with(['{', '[']) => match Json::parse(text) {
+                    Ok(Json::Object(members)) => {
+                        let group = self.group(within);
+                        self.members(group, &members);
+                    }
+                    Ok(Json::List(items)) => self.items(within, &items),
+                    _ => {}
+                },
                 _ => {}
             }
         }

@@ -174,7 +174,8 @@ fn over(one: &Wanted, used: Amount, ahead: bool) -> Error {
             "{}: {used} of {} in a {window} are used up, and the request wants {}",
             one.rule, one.limit, one.amount
         ),
-    );
+    )
+    .by(one.rule.as_str());
     if ahead {
         return error.fix(format!(
             "wait, or raise the limit; the clock was further ahead when that was counted, and a {window} is over only then"

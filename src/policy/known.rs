@@ -1,5 +1,7 @@
 //! Names of fields, folded, that exchanges use for what rules are about.
 
+use super::subject::Field;
+
 /// Fields that name what is traded.
 pub(super) const SYMBOLS: &[&str] = &[
     "symbol",
@@ -41,10 +43,23 @@ pub(super) const SYMBOLS: &[&str] = &[
     "instfamily",
     "uly",
     "basequote",
+    "productcode",
+    "productsymbol",
+    "pairsymbol",
+    "assetpairname",
+    "instidcode",
+    "marketcode",
+    "tradepair",
+    "tradingsymbol",
+    "currency1",
+    "currency2",
+    "targetcurrency",
+    "ordercurrency",
+    "primarycurrencycode",
 ];
 
-/// Fields that say how much is traded, moved or spent.
-pub(super) const AMOUNTS: &[&str] = &[
+/// Fields that say how much is traded, moved or spent, beside those that [`is_amount`] knows by how they end.
+const AMOUNTS: &[&str] = &[
     "quantity",
     "qty",
     "orderqty",
@@ -98,6 +113,87 @@ pub(super) const AMOUNTS: &[&str] = &[
     "sizeusd",
     "szusd",
     "closevolume",
+    "delta",
+    "major",
+    "minor",
+    "amountquote",
+    "amountremaining",
+    "amountccy1",
+    "amountccy2",
+    "tpsize",
+    "slsize",
+    "cancelsize",
+    "sztp",
+    "szsl",
+];
+
+/// How the names of fields end that say how much; exchanges that scale numbers add `Ev`, `Rq` and the like.
+const ENDINGS: &[&str] = &[
+    "qty", "quantity", "amount", "volume", "notional", "qtyev", "qtyrq", "qtyrv", "qtyep", "amountev",
+    "valueev",
+];
+/// How names begin that end so and say what is seen of an order, or the least of it, and nothing beyond its amount.
+const BEGINNINGS: &[&str] = &[
+    "iceberg", "visible", "display", "show", "hidden", "min", "filled", "executed", "origin",
+];
+
+/// Whether a field of this folded name says how much is traded, moved or spent.
+pub(super) fn is_amount(name: &str) -> bool {
+    AMOUNTS.contains(&name)
+        || ENDINGS.iter().any(|end| name.ends_with(end))
+            && !BEGINNINGS.iter().any(|begin| name.starts_with(begin))
+}
+
+/// Fields that say in which unit an amount is, and what must stand in them for that; nothing for anything.
+const UNITS: &[(&str, &str)] = &[
+    ("tgtccy", ""),
+    ("marketunit", ""),
+    ("qtytype", ""),
+    ("amountincounter", ""),
+    ("quantitytype", ""),
+    ("sizetype", ""),
+    // Among other flags: the volume is in the quote currency.
+    ("oflags", "viqc"),
+];
+
+/// Whether a field of this folded name may say in which unit an amount is.
+pub(super) fn is_unit(name: &str) -> bool {
+    UNITS.iter().any(|(known, _)| *known == name)
+}
+
+/// Whether a field says in which unit an amount is.
+pub(super) fn sets_unit(field: &Field) -> bool {
+    let value = field.value.as_deref().unwrap_or_default().to_lowercase();
+    UNITS
+        .iter()
+        .any(|(name, part)| *name == field.name && value.contains(part))
+}
+
+/// Fields by which all that there is, or a part of it, is closed, whatever amount is named.
+const CLOSES: &[&str] = &[
+    "closeposition",
+    "closeorder",
+    "closefraction",
+    "closeall",
+    "autosize",
+];
+
+/// Whether a field closes what there is.
+pub(super) fn closes(field: &Field) -> bool {
+    let value = field.value.as_deref().unwrap_or_default().to_lowercase();
+    CLOSES.contains(&field.name.as_str()) && !matches!(value.as_str(), "" | "false" | "0")
+        // BitMEX says so among other flags.
+        || field.name == "execinst" && value.split(',').any(|flag| flag.trim() == "close")
+}
+
+/// Fields that an order has, and little else.
+pub(super) const ORDERS: &[&str] = &[
+    "side",
+    "orderside",
+    "ordertype",
+    "ordtype",
+    "direction",
+    "tradeside",
 ];
 
 /// Programs that run what they are given: a rule about the executable says nothing of the script.

@@ -15,6 +15,10 @@ pub struct Seen {
     /// Names of fields, by method and path.
     endpoints: BTreeMap<(String, String), BTreeSet<String>>,
     symbols: BTreeSet<String>,
+    /// By field: the units that amounts were in.
+    units: BTreeMap<String, BTreeSet<String>>,
+    /// Fields of orders without an amount.
+    unsized_orders: BTreeSet<String>,
     /// By field: the most of a request, and what each day had.
     amounts: BTreeMap<String, (Amount, BTreeMap<String, Amount>)>,
     callers: BTreeSet<(String, String)>,
@@ -66,7 +70,12 @@ impl Seen {
                 let (folded, value) = (folded(super::last_part(name)), value.scalar().unwrap_or_default());
                 if known::SYMBOLS.contains(&folded.as_str()) {
                     self.symbols.insert(value.to_owned());
-                } else if known::AMOUNTS.contains(&folded.as_str()) {
+                } else if known::is_unit(&folded) {
+                    self.units
+                        .entry(name.clone())
+                        .or_default()
+                        .insert(value.to_owned());
+                } else if known::is_amount(&folded) {
                     let amount = Decimal::parse(value)
                         .and_then(Decimal::amount)
                         .unwrap_or_default();
@@ -74,6 +83,12 @@ impl Seen {
                     *sum = sum.plus(amount);
                 }
             }
+        }
+        if request.is_empty() {
+            let orders = names
+                .iter()
+                .filter(|name| known::ORDERS.contains(&folded(name).as_str()));
+            self.unsized_orders.extend(orders.cloned());
         }
         for (name, amount) in request {
             let (most, days) = self.amounts.entry(name.to_owned()).or_default();
@@ -100,6 +115,19 @@ impl Seen {
         }
         if !self.symbols.is_empty() {
             text.push_str(&format!("symbols = {}\n", list(self.symbols.iter())));
+        }
+        if !self.units.is_empty() {
+            let units = self
+                .units
+                .iter()
+                .map(|(name, values)| format!("{name} = {}", list(values)));
+            text.push_str(&format!(
+                "values = {{ {} }}\n",
+                units.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        if !self.amounts.is_empty() && !self.unsized_orders.is_empty() {
+            text.push_str(&format!("uncapped = {}\n", list(&self.unsized_orders)));
         }
         let [second, minute, day] = self
             .rates
@@ -167,4 +195,31 @@ fn general(path: &str) -> String {
 fn list<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
     let quoted: Vec<_> = texts.into_iter().map(|text| format!("{text:?}")).collect();
     format!("[{}]", quoted.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+
+    #[test]
+    fn units_and_orders_without_an_amount_are_let_through_as_they_were_seen() {
+        let mut seen = Seen::default();
+        for fields in [
+            r#"{"instId":"BTC-USDT","side":"","ordType":"","sz":"0.1","tgtCcy":"base_ccy"}"#,
+            r#"{"instId":"BTC-USDT","side":"","ordType":""}"#,
+        ] {
+            let line = format!(
+                r#"{{"t":"2026-01-01T00:00:00","what":"sign","outcome":"signed","method":"POST","path":"/o","uid":1,"fields":{fields}}}"#
+            );
+            seen.take(&Json::parse(&line).unwrap());
+        }
+        let text = seen.propose(Signs {
+            method: true,
+            path: true,
+        });
+        assert!(text.contains(r#"values = { tgtCcy = ["base_ccy"] }"#), "{text}");
+        assert!(text.contains(r#"uncapped = ["ordType", "side"]"#), "{text}");
+        Policy::parse(&text, "k").unwrap();
+    }
 }

@@ -11,6 +11,7 @@ mod rules;
 mod store;
 mod subject;
 mod switch;
+mod told;
 
 use std::{cell::OnceCell, time::Duration};
 
@@ -20,8 +21,9 @@ pub use rules::Policy;
 pub use store::{InForce, Policies, Whose};
 pub use subject::{Bound, Field, Fields, Group, Subject, folded, last_part};
 pub use switch::{Denied, Switch};
+pub use told::{plain, told};
 
-use self::judge::{Case, endpoint};
+use self::judge::Case;
 use crate::{
     error::{Code, Error, Result},
     keyring::{Allow, KeyName},
@@ -56,8 +58,10 @@ pub enum What<'a> {
 /// Whether a request that is permitted counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// It is about to be signed.
+    /// It is about to be signed, unless a person is to be asked first: then it counts when they agreed.
     Sign,
+    /// It is about to be signed, and a person agreed where one is to be asked.
+    Agreed,
     /// It is only asked whether it would be.
     Look,
 }
@@ -84,6 +88,7 @@ fn consent(question: &Question<'_>) -> Result<()> {
         What::Raw(moves_money) => {
             if !question.allow.contains(&Allow::Raw) {
                 return Err(Error::new(Code::Denied, format!("the key {key} signs no raw bytes, only whole requests"))
+                    .by("raw")
                     .fix("raw MACs are allowed at import, by the owner: --allow raw; where a message does not carry the path, a withdrawal cannot be told from an order then"));
             }
             moves_money.map(str::to_owned)
@@ -94,6 +99,7 @@ fn consent(question: &Question<'_>) -> Result<()> {
             Code::Denied,
             format!("the key {key} is not allowed to move money out: {rule}"),
         )
+        .by("withdrawals")
         .fix("if this key is to withdraw and transfer, its owner imports it with --allow withdrawals")),
         _ => Ok(()),
     }
@@ -151,8 +157,13 @@ impl Policies {
             let fields = fields.get_or_init(|| subject.fields());
             verdict.fields = learned(fields);
         }
+        let counts = match mode {
+            Mode::Sign => verdict.confirm.is_none(),
+            Mode::Agreed => true,
+            Mode::Look => false,
+        };
         self.counts
-            .count(key, &wanted, question.now, mode == Mode::Sign)
+            .count(key, &wanted, question.now, counts)
             .map_err(|error| match error.code() {
                 Code::Denied => error.within(format_args!("denied to the key {key}")),
                 _ => error,
@@ -166,7 +177,7 @@ fn learned(fields: &Fields) -> Vec<(String, String)> {
     let all = fields.groups.iter().flat_map(|group| &group.fields);
     all.map(|field| {
         let name = field.name.as_str();
-        let told = known::SYMBOLS.contains(&name) || known::AMOUNTS.contains(&name);
+        let told = known::SYMBOLS.contains(&name) || known::is_amount(name) || known::is_unit(name);
         let value = field.value.clone().filter(|_| told);
         (field.given.clone(), value.unwrap_or_default())
     })
@@ -188,25 +199,4 @@ impl Policy {
         };
         case.judge().map(|_| ())
     }
-}
-
-/// A request in a line, for the person who is asked.
-pub fn told(subject: &dyn Subject) -> String {
-    let fields = subject.fields();
-    let fields = fields.groups.iter().flat_map(|group| &group.fields);
-    let fields: Vec<_> = fields
-        .map(|field| format!("{}={}", field.given, field.value.as_deref().unwrap_or("…")))
-        .collect();
-    let told = format!("{} {}", endpoint(subject), fields.join(" "));
-    // What a request says must not act on the terminal of the person who is asked.
-    told.trim_end()
-        .chars()
-        .flat_map(|char| {
-            let plain = !char.is_control();
-            plain
-                .then_some(char)
-                .into_iter()
-                .chain(char.escape_unicode().filter(move |_| !plain))
-        })
-        .collect()
 }

@@ -1,9 +1,11 @@
 //! The policies of all keys: their files, read again where they changed, whole or not at all.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    str::FromStr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::{counts::Counts, rules::Policy, switch::Switch};
 use crate::{
     error::{Code, Error, Result, bad_input},
-    home::{Home, create_folder, io_error, read_private, remove_file, write_private},
+    home::{Home, create_folder, io_error, list_folder, read_private, remove_file, write_private},
     keyring::KeyName,
     watch::Epoch,
 };
@@ -42,7 +44,7 @@ pub(super) fn mark(path: &Path) -> Result<Option<Mark>> {
 }
 
 /// Whose policy a file has.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Whose {
     /// That of every key, `policy.toml`.
     Everyone,
@@ -236,6 +238,27 @@ impl Policies {
         Policy::parse(&text, name(whose)).map(|policy| Some(Arc::new(policy)))
     }
 
+    /// What is in force of each file, or its text where it cannot be used, by its name.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn texts(&self) -> Result<BTreeMap<Whose, String>> {
+        let mut all = BTreeSet::from([Whose::Everyone]);
+        for folder in [self.config.join("policy"), self.accepted.clone()] {
+            let names = list_folder(&folder)?.into_iter();
+            all.extend(names.filter_map(|name| name.strip_suffix(".toml")?.parse().ok().map(Whose::Key)));
+        }
+        let mut texts = BTreeMap::new();
+        for whose in all {
+            let text = match self.current(&whose) {
+                Ok(known) => known.policy.map(|policy| policy.text().to_owned()),
+                Err(_) => text(&self.path(&whose))?,
+            };
+            texts.extend(text.map(|text| (whose, text)));
+        }
+        Ok(texts)
+    }
+
     /// Puts a policy into force, whole, with what the owner should know of it.
     ///
     /// # Errors
@@ -270,9 +293,31 @@ impl Policies {
 
 /// The file's name as errors and the log have it.
 pub(super) fn name(whose: &Whose) -> String {
-    match whose {
-        Whose::Everyone => "policy.toml".into(),
-        Whose::Key(key) => format!("policy/{key}.toml"),
+    whose.to_string()
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everyone => f.write_str("policy.toml"),
+            Self::Key(key) => write!(f, "policy/{key}.toml"),
+        }
+    }
+}
+
+impl FromStr for Whose {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        if name == "policy.toml" {
+            return Ok(Self::Everyone);
+        }
+        let key = name
+            .strip_prefix("policy/")
+            .and_then(|name| name.strip_suffix(".toml"));
+        key.ok_or_else(|| bad_input(format!("{name:?} is no policy's name")))?
+            .parse()
+            .map(Self::Key)
     }
 }
 

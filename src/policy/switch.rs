@@ -70,6 +70,7 @@ impl Switch {
         if denied.all {
             return Err(
                 Error::new(Code::Denied, "every key is locked: hsmsign lock --all")
+                    .by("lock --all")
                     .fix("when you know why: hsmsign unlock --all"),
             );
         }
@@ -78,6 +79,7 @@ impl Switch {
                 Code::Denied,
                 format!("everything is denied to the key {key}: hsmsign policy deny-all {key}"),
             )
+            .by("deny-all")
             .fix(format!("when you know why: hsmsign policy deny-all {key} --undo")));
         }
         Ok(denied.learning.contains_key(key))

@@ -61,7 +61,10 @@ impl Answer {
                     .text("code")?
                     .and_then(|code| Code::named(&code))
                     .unwrap_or(Code::Failed);
-                let told = Error::new(code, error.text("message")?.unwrap_or_default());
+                let mut told = Error::new(code, error.text("message")?.unwrap_or_default());
+                if let Some(rule) = error.text("rule")? {
+                    told = told.by(rule);
+                }
                 Err(match error.text("fix")? {
                     Some(fix) => told.fix(fix),
                     None => told,
@@ -112,10 +115,11 @@ mod tests {
             let line = signed.to_line(None);
             assert_eq!(SignedRequest::parse_line(&line).unwrap().to_line(None), line);
         }
-        let error = SignedRequest::parse_line(&error_line(None, &bad_input("no").fix("yes"))).unwrap_err();
+        let told = bad_input("no").fix("yes").by("a rule");
+        let error = SignedRequest::parse_line(&error_line(None, &told)).unwrap_err();
         assert_eq!(
-            (error.code(), error.message(), error.remedy()),
-            (Code::BadInput, "no", Some("yes"))
+            (error.code(), error.message(), error.remedy(), error.rule()),
+            (Code::BadInput, "no", Some("yes"), Some("a rule"))
         );
         for strange in [
             "",

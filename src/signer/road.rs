@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm,
+    ask::Agreed,
     audit::{Entry, Log, What, cut},
     clock::{self, Offset},
     error::{Code, Error, Result, bad_input},
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// Asks a person whether a request may be signed, in words that name key, request and program.
-pub type Confirm = Box<dyn Fn(&str) -> Result<bool> + Send + Sync>;
+pub type Confirm = Box<dyn Fn(String) -> Result<Agreed> + Send + Sync>;
 
 /// Finds keys, asks the policy, gives out nonces and composes what is to be signed.
 pub struct Road {
@@ -183,7 +184,8 @@ impl Road {
     /// finished.
     ///
     /// # Errors
-    /// Everything that can be wrong with the request or that its policy forbids.
+    /// Everything that can be wrong with the request or that its policy forbids. Where a person is being asked, `denied`,
+    /// and nothing is written down or counted yet.
     pub fn compose<'k>(
         &self,
         key: &'k ReadyKey,
@@ -195,7 +197,8 @@ impl Road {
         let mut entry = Box::new(entry(What::Sign, key, caller));
         let composed = self.compose_noting(key, request, caller, lease, &mut entry);
         match composed {
-            Ok(composed) => Ok(composed.with_note(entry)),
+            Ok(Some(composed)) => Ok(composed.with_note(entry)),
+            Ok(None) => Err(Error::new(Code::Denied, "a person is being asked")),
             Err(error) => {
                 self.record(Some(entry), Some(&error));
                 Err(error)
@@ -203,6 +206,7 @@ impl Road {
         }
     }
 
+    /// None where a person is being asked.
     fn compose_noting<'k>(
         &self,
         key: &'k ReadyKey,
@@ -210,7 +214,7 @@ impl Road {
         caller: &Caller,
         lease: &mut Lease<'_>,
         entry: &mut Entry,
-    ) -> Result<Composed<'k>> {
+    ) -> Result<Option<Composed<'k>>> {
         let name = &key.record.name;
         let prepared = match key.prepare(request) {
             Ok(prepared) => prepared,
@@ -224,18 +228,22 @@ impl Road {
         entry.method.clone_from(&prepared.endpoint().method);
         entry.path = cut(&prepared.endpoint().path, 300);
         entry.parameters = prepared.parameters_text().map(String::into_bytes);
-        let verdict = self.decide(&key.record, Asked::Request(&prepared), caller, Mode::Sign)?;
+        let mut verdict = self.decide(&key.record, Asked::Request(&prepared), caller, Mode::Sign)?;
+        if let Some(rule) = &verdict.confirm {
+            if !self.ask(key, rule, &prepared, caller)? {
+                return Ok(None);
+            }
+            // While they thought, a count may have been used up, a policy changed, the switch pulled.
+            verdict = self.decide(&key.record, Asked::Request(&prepared), caller, Mode::Agreed)?;
+        }
         entry.rules = verdict.rules;
         entry.fields = verdict.fields;
         for (_, value) in &mut entry.fields {
             *value = cut(value, 100);
         }
-        if let Some(rule) = &verdict.confirm {
-            self.ask(name, rule, &prepared, caller)?;
-        }
         let clock = request.offset.unwrap_or(key.record.offset_ms);
         let stamps = stamps(name, &prepared, clock, lease)?;
-        prepared.compose(&key.credentials, &stamps)
+        prepared.compose(&key.credentials, &stamps).map(Some)
     }
 
     /// Permits bytes to be MACed that hsmsign did not compose.
@@ -311,25 +319,45 @@ impl Road {
         decided
     }
 
-    fn ask(&self, name: &KeyName, rule: &str, subject: &dyn Subject, caller: &Caller) -> Result<()> {
-        let denied = |saw: &str| Error::new(Code::Denied, format!("denied to the key {name}: {rule}: {saw}"));
-        let Some(confirm) = &self.confirm else {
-            return Err(denied("a person is to be asked, and nobody can be").fix("sign it at a terminal"));
+    /// Asks a person. Answers whether they agreed; false where they are being asked.
+    fn ask(&self, key: &ReadyKey, rule: &str, subject: &dyn Subject, caller: &Caller) -> Result<bool> {
+        let name = &key.record.name;
+        let within = |error: Error| {
+            error
+                .within(format_args!("denied to the key {name}: {rule}"))
+                .by(rule)
         };
-        let program = caller
-            .executable
-            .as_ref()
-            .map_or_else(|| "a program".to_owned(), |path| path.display().to_string());
-        let question = format!(
-            "{program} (process {}, uid {}) asks to sign with {name}: {}",
-            caller.pid,
-            caller.uid,
-            policy::told(subject)
+        let denied = |saw: &str, fix: &str| Err(within(Error::new(Code::Denied, saw).fix(fix)));
+        let Some(confirm) = &self.confirm else {
+            return denied(
+                "a person is to be asked, and nobody can be",
+                "sign it at a terminal",
+            );
+        };
+        let program = caller.executable.as_ref().map_or_else(
+            || "a program".to_owned(),
+            |path| policy::plain(&path.to_string_lossy()),
         );
-        if confirm(&question)? {
-            Ok(())
-        } else {
-            Err(denied("the person who was asked did not agree").fix("ask again, and answer yes"))
+        let exchange = key
+            .scheme
+            .as_ref()
+            .map_or(key.record.exchange.as_str(), |scheme| scheme.name());
+        let request = policy::told(subject).map_err(within)?;
+        let question = format!(
+            "{program} (process {}, uid {}) asks to sign with the key {name}, at {exchange}:\n{request}",
+            caller.pid, caller.uid,
+        );
+        match confirm(question).map_err(within)? {
+            Agreed::Yes => Ok(true),
+            Agreed::Later => Ok(false),
+            Agreed::No => denied(
+                "the person who was asked did not agree",
+                "ask again, and answer yes",
+            ),
+            Agreed::Silent => denied(
+                "the person who was asked gave no answer",
+                "ask again, and answer in time",
+            ),
         }
     }
 }

@@ -4,26 +4,8 @@
 'use strict';
 
 const { Worker, MessageChannel, receiveMessageOnPort, isMainThread, parentPort, workerData } = require('node:worker_threads');
-const path = require('node:path');
-const fs = require('node:fs');
-
-const TIMEOUT = 30000;
-
-function socketPath(env = process.env) {
-    if (env.HSMSIGN_SOCKET) return env.HSMSIGN_SOCKET;
-    if (env.HSMSIGN_HOME) return path.join(env.HSMSIGN_HOME, 'agent.sock');
-    const own = env.XDG_RUNTIME_DIR && path.join(env.XDG_RUNTIME_DIR, 'hsmsign', 'agent.sock');
-    return own && fs.existsSync(own) ? own : '/run/hsmsign/agent.sock';
-}
-
-class HsmsignError extends Error {
-    constructor({ code, message, fix }) {
-        super(`hsmsign: ${message} [${code}]${fix ? `; ${fix}` : ''}`);
-        this.name = 'HsmsignError';
-        this.code = code;
-        this.fix = fix;
-    }
-}
+const { AgentUnavailable } = require('../src/errors.cjs');
+const { TIMEOUT, answerOf, socketPath } = require('../src/line.cjs');
 
 let thread;
 
@@ -42,16 +24,15 @@ function ask(request) {
     const { signal, port } = thread;
     const number = ++thread.asked;
     port.postMessage({ number, socket: socketPath(), line: `${JSON.stringify(request)}\n` });
-    const end = Date.now() + TIMEOUT;
+    // A clock that no program sets.
+    const end = performance.now() + TIMEOUT;
     for (;;) {
         const seen = Atomics.load(signal, 0);
         const got = receiveMessageOnPort(port);
         if (got && got.message.number === number) return read(got.message);
-        if (!got && Atomics.wait(signal, 0, seen, Math.max(1, end - Date.now())) === 'timed-out' && Date.now() >= end) {
+        if (!got && Atomics.wait(signal, 0, seen, Math.max(1, end - performance.now())) === 'timed-out' && performance.now() >= end) {
             thread = undefined;
-            throw new HsmsignError({
-                code: 'agent-unavailable',
-                message: `the agent gave no answer in ${TIMEOUT / 1000} seconds; the request may have been signed`,
+            throw new AgentUnavailable(`the agent gave no answer in ${TIMEOUT / 1000} seconds; the request may have been signed`, {
                 fix: 'see `hsmsign agent status`',
             });
         }
@@ -59,66 +40,31 @@ function ask(request) {
 }
 
 function read({ answer, error }) {
-    if (error) {
-        throw new HsmsignError({
-            code: 'agent-unavailable',
-            message: error,
-            fix: 'start it with `hsmsign agent start`, or start the bot with `hsmsign run -- COMMAND`',
-        });
-    }
-    const told = JSON.parse(answer);
-    if (told.ok !== true) throw new HsmsignError(told.error ?? { code: 'failed', message: 'the answer has no error in it' });
-    return told;
+    if (error) throw new AgentUnavailable(error);
+    return answerOf(answer);
 }
 
 // The thread: one connection, kept open, and one request after the other.
 function serve({ signal, port }) {
-    const net = require('node:net');
+    const { Connection } = require('../src/connection.cjs');
     let held;
-    const finish = (message) => {
+    port.on('message', async ({ number, socket, line }) => {
+        const message = { number };
+        try {
+            if (held?.path !== socket) {
+                held?.close();
+                held = new Connection(socket, 2 * TIMEOUT);
+            }
+            message.answer = await held.exchange(line);
+        } catch (error) {
+            message.error = error.reason ?? String(error);
+        }
         port.postMessage(message);
         Atomics.add(signal, 0, 1);
         Atomics.notify(signal, 0);
-    };
-    const connect = (socket) => {
-        const stream = net.connect(socket);
-        const connection = { socket, stream, waiting: undefined, text: '' };
-        stream.setEncoding('utf8');
-        stream.on('data', (data) => {
-            connection.text += data;
-            const end = connection.text.indexOf('\n');
-            if (end >= 0 && connection.waiting) {
-                const { number } = connection.waiting;
-                connection.waiting = undefined;
-                finish({ number, answer: connection.text.slice(0, end) });
-                connection.text = '';
-            }
-        });
-        const gone = (error) => {
-            if (held === connection) held = undefined;
-            const asked = connection.waiting;
-            connection.waiting = undefined;
-            if (!asked) return;
-            // One that was kept open may have been closed while nobody looked.
-            if (asked.kept) begin({ ...asked, kept: false });
-            else finish({ number: asked.number, error: error ? `no agent answers at ${socket}: ${error.message}` : 'the agent went away' });
-        };
-        stream.on('error', gone);
-        stream.on('close', () => gone());
-        return connection;
-    };
-    const begin = (asked) => {
-        const kept = held !== undefined && held.socket === asked.socket;
-        if (!kept) {
-            held?.stream.destroy();
-            held = connect(asked.socket);
-        }
-        held.waiting = { ...asked, kept };
-        held.stream.write(asked.line);
-    };
-    port.on('message', begin);
+    });
 }
 
 if (!isMainThread && workerData?.hsmsign === true && parentPort) serve(workerData);
 
-module.exports = { ask, HsmsignError, socketPath };
+module.exports = { ask };

@@ -1,6 +1,7 @@
 // As clients/python/tests/ccxt_calls.py, for ccxt in Node: ccxt_calls.mjs SECRETS.json OUT.jsonl. Nothing is sent.
 
-import { createHash } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, verify } from 'node:crypto';
+import { subscribe } from 'node:diagnostics_channel';
 import fs from 'node:fs';
 
 const METHODS = new Set(['get', 'post', 'put', 'delete', 'patch', 'head']);
@@ -43,10 +44,32 @@ function params(path, method) {
     return { ...given, ...more };
 }
 
+// ccxt reads a P-256 key in another form than it is issued in.
+function asCcxtReads(keys) {
+    if (!keys.secret?.startsWith('-----BEGIN')) return keys;
+    const key = createPrivateKey(keys.secret);
+    return key.asymmetricKeyType === 'ec' ? { ...keys, secret: key.export({ type: 'sec1', format: 'pem' }) } : keys;
+}
+
+// A token (JWT) that is signed on P-256, where no two signatures are the same: checked with the public key, and told by the
+// claims that the exchange looks at.
+function withoutSignature(sent, publicKey) {
+    return sent.replace(/(eyJ[\w-]+)\.(eyJ[\w-]+)\.([\w-]+)/, (token, head, claims, signature) => {
+        const key = { key: publicKey, dsaEncoding: 'ieee-p1363' };
+        if (!verify('sha256', Buffer.from(`${head}.${claims}`), key, Buffer.from(signature, 'base64url'))) return token;
+        const [{ alg, kid }, { sub, uri, exp, nbf }] = [head, claims].map((part) => JSON.parse(Buffer.from(part, 'base64url')));
+        return `${alg} ${kid} ${sub} ${uri} ${exp - nbf} verified`;
+    });
+}
+
+let way = null;
+subscribe('hsmsign.signed', (message) => { way = message.way; });
+
 const lines = [];
 for (const [name, keys] of Object.entries(JSON.parse(fs.readFileSync(secretsFile)))) {
     if (!ccxt[name]) continue;
-    const made = new ccxt[name]({ ...keys, enableRateLimit: false });
+    const made = new ccxt[name]({ ...asCcxtReads(keys), enableRateLimit: false });
+    const publicKey = name === 'coinbase' && createPublicKey(process.env.P256_PUBLIC);
     let signed = new Set();
     for (const kind of ['hmac', 'eddsa', 'ecdsa', 'rsa', 'jwt']) {
         const original = made[kind];
@@ -60,6 +83,7 @@ for (const [name, keys] of Object.entries(JSON.parse(fs.readFileSync(secretsFile
     };
     for (const [path, api, method] of spread(entries(made.api))) {
         signed = new Set();
+        way = null;
         let sent = null;
         let error = 'nothing was sent';
         try {
@@ -68,10 +92,12 @@ for (const [name, keys] of Object.entries(JSON.parse(fs.readFileSync(secretsFile
             if (thrown instanceof Captured) [sent, error] = [thrown.message, null];
             else error = String(thrown);
         }
-        // It makes tokens (JWT) by a function of its own.
+        // It makes tokens (JWT) and signs with private keys by functions that no exchange's object has.
         if (sent && /eyJ[\w-]+\.eyJ/.test(sent)) signed.add('jwt');
+        if (sent && !signed.size && /"[\w-]*signature","[^"]{80,}"/i.test(sent)) signed.add('private');
+        if (sent && publicKey) sent = withoutSignature(sent, publicKey);
         const digest = sent && createHash('sha256').update(sent).digest('hex').slice(0, 20);
-        lines.push(JSON.stringify([name, method, `${api}/${path}`, [...signed], digest, error, null]));
+        lines.push(JSON.stringify([name, method, `${api}/${path}`, [...signed], digest, error, way]));
     }
 }
 fs.writeFileSync(out, `${lines.join('\n')}\n`);

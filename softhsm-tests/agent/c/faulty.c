@@ -18,26 +18,12 @@
  *   short           it does its work and says that it wrote nothing
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-typedef unsigned long CK_RV, CK_ULONG, CK_HANDLE;
-typedef unsigned char CK_BYTE;
-
-#define CKR_GENERAL_ERROR 5UL
-#define FUNCTIONS 68
-
-/* CK_FUNCTION_LIST of PKCS#11 v2.40: a version, then the functions in the standard's order. */
-struct list {
-    struct {
-        CK_BYTE major, minor;
-    } version;
-    void *function[FUNCTIONS];
-};
+#include "forward.h"
 
 /* The calls that can fail: place in the list, name, parameters, arguments, where the length is that they write. */
 #define CALLS(X)                                                                                                       \
@@ -128,11 +114,8 @@ CALLS(WRAPPER)
 
 CK_RV C_GetFunctionList(struct list **list) {
     if (!behind[0]) {
-        const char *path = getenv("FAULTY_MODULE");
-        void *library = path ? dlopen(path, RTLD_LAZY | RTLD_LOCAL) : NULL;
-        CK_RV (*get)(struct list **) = library ? (CK_RV(*)(struct list **))dlsym(library, "C_GetFunctionList") : NULL;
-        struct list *theirs;
-        if (!get || get(&theirs) != 0)
+        struct list *theirs = module_behind("FAULTY_MODULE");
+        if (!theirs)
             return CKR_GENERAL_ERROR;
         control = getenv("FAULTY_CONTROL");
         record = getenv("FAULTY_LOG");

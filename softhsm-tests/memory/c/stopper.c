@@ -13,28 +13,14 @@
  * test is looking for.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-typedef unsigned long CK_RV, CK_ULONG, CK_HANDLE;
-typedef unsigned char CK_BYTE;
-
-#define CKR_GENERAL_ERROR 5UL
-#define FUNCTIONS 68
-
-/* CK_FUNCTION_LIST of PKCS#11 v2.40: a version, then the functions in the standard's order. */
-struct list {
-    struct {
-        CK_BYTE major, minor;
-    } version;
-    void *function[FUNCTIONS];
-};
+#include "forward.h"
 
 /* The calls that can be stopped at: place in the list, name, parameters, arguments. */
 #define CALLS(X)                                                                                                       \
@@ -89,11 +75,9 @@ static void prepare(int number, int after, const char *name, const char *at) {
 
 CK_RV C_GetFunctionList(struct list **list) {
     if (!behind[0]) {
-        const char *path = getenv("STOPPER_MODULE"), *log = getenv("STOPPER_LOG"), *at = getenv("STOPPER_AT");
-        void *library = path ? dlopen(path, RTLD_LAZY | RTLD_LOCAL) : NULL;
-        CK_RV (*get)(struct list **) = library ? (CK_RV(*)(struct list **))dlsym(library, "C_GetFunctionList") : NULL;
-        struct list *theirs;
-        if (!get || get(&theirs) != 0)
+        const char *log = getenv("STOPPER_LOG"), *at = getenv("STOPPER_AT");
+        struct list *theirs = module_behind("STOPPER_MODULE");
+        if (!theirs)
             return CKR_GENERAL_ERROR;
         self = getpid();
         out = log ? open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;

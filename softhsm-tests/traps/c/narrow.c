@@ -9,14 +9,12 @@
  *
  * Where NARROW_DIE is set the process is killed when a key is stored, before it hears of it.
  */
-#include <dlfcn.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-typedef unsigned long CK_RV, CK_ULONG, CK_HANDLE;
-typedef unsigned char CK_BYTE;
+#include "forward.h"
 
 struct attribute {
     CK_ULONG type;
@@ -24,17 +22,9 @@ struct attribute {
     CK_ULONG length;
 };
 
-/* CK_FUNCTION_LIST of PKCS#11 v2.40: a version, then the functions in the standard's order. */
-struct list {
-    struct {
-        CK_BYTE major, minor;
-    } version;
-    void *function[68];
-};
-
 enum { CREATE_OBJECT = 20, SIGN = 43 };
 enum { CKA_PRIVATE = 2, CKA_KEY_TYPE = 0x100, CKA_ID = 0x102, CKA_SENSITIVE = 0x103, CKK_GENERIC_SECRET = 0x10 };
-enum { CKR_GENERAL_ERROR = 5, CKR_FUNCTION_FAILED = 6, CKR_ATTRIBUTE_TYPE_INVALID = 0x12, CKR_TEMPLATE_INCONSISTENT = 0xd1 };
+enum { CKR_FUNCTION_FAILED = 6, CKR_ATTRIBUTE_TYPE_INVALID = 0x12, CKR_TEMPLATE_INCONSISTENT = 0xd1 };
 
 static struct list ours, *theirs;
 static int yubihsm, sign_failed;
@@ -69,10 +59,9 @@ static CK_RV sign(CK_HANDLE session, CK_BYTE *data, CK_ULONG length, CK_BYTE *si
 }
 
 CK_RV C_GetFunctionList(struct list **list) {
-    const char *path = getenv("NARROW_MODULE"), *as = getenv("NARROW_AS");
-    void *library = path ? dlopen(path, RTLD_LAZY | RTLD_LOCAL) : NULL;
-    CK_RV (*get)(struct list **) = library ? (CK_RV(*)(struct list **))dlsym(library, "C_GetFunctionList") : NULL;
-    if (!get || !as || get(&theirs) != 0)
+    const char *as = getenv("NARROW_AS");
+    theirs = module_behind("NARROW_MODULE");
+    if (!theirs || !as)
         return CKR_GENERAL_ERROR;
     ours = *theirs;
     yubihsm = strcmp(as, "yubihsm") == 0;

@@ -99,6 +99,8 @@ pub enum Work {
     Errand,
     /// Nobody waits: the front wants to know for itself.
     Probe,
+    /// A request that a person is asked about.
+    Question(Box<super::questions::Question>),
     /// A seal of the log, with the name of the token that makes it.
     Seal(Box<(Due, String)>),
 }
@@ -129,6 +131,12 @@ impl Flights {
         slot.0 = slot.0.wrapping_add(1);
         slot.1 = Some(flight);
         u64::from(index) | u64::from(slot.0) << 32
+    }
+
+    /// Looks at one.
+    pub fn get(&self, id: u64) -> Option<&Flight> {
+        let (generation, flight) = self.slots.get(usize::try_from(id & 0xffff_ffff).ok()?)?;
+        flight.as_ref().filter(|_| u64::from(*generation) == id >> 32)
     }
 
     /// Takes one out.

@@ -105,7 +105,10 @@ impl Front {
             return;
         }
         if event.read && client.interest.read {
-            client.receive(&mut self.room);
+            // What comes behind lines that wait for their turn waits in the socket.
+            if !client.waits {
+                client.receive(&mut self.room);
+            }
             if !client.fds.is_empty() {
                 self.close_unwanted(index);
             }
@@ -187,6 +190,8 @@ impl Front {
                 client.waits = false;
             }
             self.take_lines(index);
+            // More of it is read once the lines that came are worked on.
+            self.touched.push(index);
         }
     }
 

@@ -9,6 +9,7 @@ mod metrics;
 mod ops;
 mod parked;
 mod poll;
+mod questions;
 mod reload;
 mod road;
 mod scrape;
@@ -32,6 +33,7 @@ use self::{
     flights::Flights,
     parked::Parked,
     poll::{Interest, Poll, Ready, Source},
+    questions::Questions,
     scrape::Scrape,
     workers::{Launcher, Worker, launcher_gone},
 };
@@ -47,7 +49,6 @@ use crate::{
     error::{Error, Result, failed},
     home::{FileLock, Home},
     keyring::KeyName,
-    nonce::Nonces,
     secret::Secret,
     signer::Road,
 };
@@ -130,6 +131,7 @@ struct Front {
     workers: Vec<Worker>,
     flights: Flights,
     parked: Parked,
+    questions: Questions,
     road: Road,
     /// Passphrases that were fetched for requests that wait for them.
     passphrases: HashMap<KeyName, Secret>,
@@ -196,8 +198,10 @@ impl Front {
             .cloned()
             .map(Worker::new)
             .collect();
+        let questions = Questions::default();
         Ok(Self {
-            road: Road::new(&settings.home, Nonces::held(&settings.home)).watching(&settings.home),
+            road: questions.desk.road(&settings.home).watching(&settings.home),
+            questions,
             home: settings.home,
             config: settings.config.1,
             config_text: settings.config.0,
@@ -364,7 +368,7 @@ impl Front {
                 continue;
             }
             let wanted = Interest {
-                read: client.has_room() && !client.ended && !stopping,
+                read: client.has_room() && !client.waits && !client.ended && !stopping,
                 write: client.has_unsent(),
             };
             if wanted != client.interest {
@@ -389,7 +393,7 @@ impl Front {
         for number in 0..self.workers.len() {
             // A person who is asked for a secret may take their time.
             let worker = &self.workers[number];
-            if !worker.does_errands() && worker.owes_since().is_some_and(|since| since + deadline < now) {
+            if worker.holds_token() && worker.owes_since().is_some_and(|since| since + deadline < now) {
                 let error = failed(format!("it gave no answer for {} s", deadline.as_secs()));
                 self.ended(number, error);
             }
@@ -408,6 +412,7 @@ impl Front {
             self.lock(None);
         }
         self.scrape.expire(now);
+        self.close_questions();
         self.probe_sick();
         self.seal(false);
     }

@@ -131,7 +131,7 @@ impl Front {
             }
             "command" => {
                 self.permit(caller, "change its keys")?;
-                self.command(client, op)?;
+                self.command(client, caller, op)?;
                 return Ok(None);
             }
             "reload" => {
@@ -174,7 +174,7 @@ impl Front {
         if self.may_administer(caller) {
             return Ok(());
         }
-        Err(Error::new(
+        let error = Error::new(
             Code::Denied,
             format!(
                 "uid {} may have requests signed by this agent, and not {what}",
@@ -184,7 +184,10 @@ impl Front {
         .fix(format!(
             "its owner adds the uid to admins in [agent] of config.toml: admins = [{}]",
             caller.uid
-        )))
+        ));
+        let entry = Entry::new(What::Op, caller, "", clock::now());
+        self.road.log().record(entry.detail(what).refused(&error));
+        Err(error)
     }
 
     fn keys(&self) -> Result<Vec<Value>> {
@@ -220,7 +223,7 @@ impl Front {
         let tokens: Vec<_> = self
             .workers
             .iter()
-            .filter(|worker| !worker.does_errands())
+            .filter(|worker| worker.holds_token())
             .map(|worker| {
                 let state = if worker.locked {
                     "locked"
@@ -263,10 +266,11 @@ impl Front {
 
     /// Opens a token again, with the PIN from the descriptor that came along where the line says so.
     fn unlock(&mut self, client: Client, op: &Op) -> Result<()> {
-        let token = match (token_of(op)?, &self.workers[..]) {
-            (Some(token), _) => token,
-            (None, [only]) => only.token.clone(),
-            (None, _) => {
+        let mut tokens = self.workers.iter().filter(|worker| worker.holds_token());
+        let token = match (token_of(op)?, tokens.next(), tokens.next()) {
+            (Some(token), ..) => token,
+            (None, Some(only), None) => only.token.clone(),
+            (None, ..) => {
                 return Err(
                     bad_input("there is more than one token").fix("name it: {\"op\":\"unlock\",\"token\":…}")
                 );
@@ -302,7 +306,11 @@ impl Front {
                 );
             }
         };
-        let Some(number) = self.workers.iter().position(|worker| worker.token == token) else {
+        let found = self
+            .workers
+            .iter()
+            .position(|worker| worker.token == token && worker.holds_token());
+        let Some(number) = found else {
             let shown: String = token.chars().take(60).collect();
             return Err(
                 Error::new(Code::TokenMissing, format!("the agent has no token {shown:?}"))
@@ -325,7 +333,7 @@ impl Front {
     }
 
     /// Has a command done that changes keys, with the asker's own standard input, output and error.
-    fn command(&mut self, client: Client, op: &Op) -> Result<()> {
+    fn command(&mut self, client: Client, caller: &Caller, op: &Op) -> Result<()> {
         let Some((_, Json::List(arguments))) = op.arguments.iter().find(|(name, _)| name == "arguments")
         else {
             return Err(bad_input("`arguments` must be a list of strings"));
@@ -383,7 +391,7 @@ impl Front {
         flight.told = true;
         let now = self.now;
         let id = self.flights.put(flight);
-        let text = json!(arguments).to_string();
+        let text = json!([caller.tell(), arguments]).to_string();
         self.workers[number].ask(id, &crate::agent::frame::Ask::Errand(text.as_bytes()), fds, now);
         Ok(())
     }
@@ -398,7 +406,7 @@ impl Front {
             let worker = &mut self.workers[number];
             if token.as_ref().is_some_and(|token| *token != worker.token)
                 || worker.locked
-                || worker.does_errands()
+                || !worker.holds_token()
             {
                 continue;
             }

@@ -6,8 +6,6 @@ use super::{Front, Worker};
 use crate::{
     config::Config,
     error::{Result, failed},
-    nonce::Nonces,
-    signer::Road,
 };
 
 impl Front {
@@ -27,6 +25,7 @@ impl Front {
     pub(super) fn stop(&mut self) {
         if self.stopping.is_none() {
             self.stopping = Some(self.now);
+            self.drop_questions();
             self.manager.stopping();
         }
     }
@@ -48,13 +47,13 @@ impl Front {
                 .is_some_and(|old| config.tokens.get(name) == Some(old))
         };
         for worker in &mut self.workers {
-            if !worker.does_errands() && !kept(&worker.token, &self.config) {
+            if worker.holds_token() && !kept(&worker.token, &self.config) {
                 worker.stop(&self.launcher);
                 worker.forget_failures();
             }
         }
         for index in 0..self.workers.len() {
-            if !self.workers[index].is_running() && !self.workers[index].does_errands() {
+            if !self.workers[index].is_running() && self.workers[index].holds_token() {
                 self.lost(index, &failed("its token was set up anew"), false);
             }
         }
@@ -66,7 +65,7 @@ impl Front {
         self.config = config;
         self.config_text = text;
         let log = Arc::clone(self.road.log());
-        self.road = Road::new(&self.home, Nonces::held(&self.home)).with_log(log);
+        self.road = self.questions.desk.road(&self.home).with_log(log);
         self.open_tokens();
         Ok(())
     }

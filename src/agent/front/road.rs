@@ -13,6 +13,7 @@ use crate::{
         asked::{self, Asked, Hmac},
         frame::{self, Ask, Told},
     },
+    ask::Agreed,
     error::{Code, Error, Result, bad_input, failed},
     json::Json,
     keyring::Record,
@@ -55,7 +56,18 @@ impl Front {
         }
     }
 
-    fn sign(&mut self, client: Client, caller: &Caller, mut request: Box<Request>) {
+    fn sign(&mut self, client: Client, caller: &Caller, request: Box<Request>) {
+        self.sign_as(client, caller, request, None);
+    }
+
+    /// Signs a request, with what a person said who was asked about it.
+    pub(super) fn sign_as(
+        &mut self,
+        client: Client,
+        caller: &Caller,
+        mut request: Box<Request>,
+        said: Option<Result<Agreed>>,
+    ) {
         let id = request.id.take();
         let key = match self.key(request.key.as_ref().cloned(), |road, passphrase| {
             road.key_of(&request, passphrase)
@@ -69,6 +81,7 @@ impl Front {
         };
         let explained = request.explain.then(Vec::new);
         let mut note = None;
+        self.questions.desk.put(said);
         let composing = Composing::begin(key, |key| {
             let mut lease = self.road.nonces().lease();
             let mut composed = self.road.compose(key, &request, caller, &mut lease)?;
@@ -85,6 +98,10 @@ impl Front {
                 self.advance(flight);
             }
             Err(error) => {
+                if let Some(question) = self.questions.desk.take() {
+                    request.id = id;
+                    return self.question(client, caller, request, question);
+                }
                 self.road.record(note, Some(&error));
                 self.refuse(client, id.as_ref(), &error);
             }
@@ -229,7 +246,7 @@ impl Front {
                 unready = Arc::clone(&waiting.0);
                 &*unready
             }
-            Work::Worker | Work::Errand | Work::Probe | Work::Seal(_) => return,
+            Work::Worker | Work::Errand | Work::Probe | Work::Seal(_) | Work::Question(_) => return,
         };
         let slot = &flight.part.0;
         let mut holders: Vec<_> = record
@@ -309,6 +326,9 @@ impl Front {
         let Some(mut flight) = self.flights.take(id) else {
             return;
         };
+        if matches!(flight.work, Work::Question(_)) {
+            return self.person_said(flight, Ok(told));
+        }
         let number = flight.worker.take();
         flight.told = false;
         if let (Work::Errand, Some(number)) = (&flight.work, number) {
@@ -403,7 +423,7 @@ impl Front {
                 let error = failed("a worker answered something else than was asked");
                 self.refuse_flight(flight, &error);
             }
-            Work::Probe | Work::Seal(_) => {}
+            Work::Probe | Work::Seal(_) | Work::Question(_) => {}
         }
     }
 }

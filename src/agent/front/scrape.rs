@@ -278,13 +278,17 @@ fn head(status: &str, kind: &str, fields: &str, length: usize) -> String {
 impl Front {
     /// Goes on with a reader.
     pub(super) fn reader_ready(&mut self, index: u32, generation: u32, event: Ready) {
-        let tokens = self.workers.iter().map(|worker| TokenState {
-            name: &worker.token,
-            open: worker.open && !worker.locked,
-            locked: worker.locked,
-            restarts: worker.restarts,
-            waiting: worker.asked(),
-        });
+        let tokens = self
+            .workers
+            .iter()
+            .filter(|worker| worker.holds_token())
+            .map(|worker| TokenState {
+                name: &worker.token,
+                open: worker.open && !worker.locked,
+                locked: worker.locked,
+                restarts: worker.restarts,
+                waiting: worker.asked(),
+            });
         let state = State {
             signed: self.counts.signed,
             connections: self.clients.len() - self.free.len(),

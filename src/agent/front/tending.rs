@@ -60,9 +60,10 @@ impl Front {
     pub(super) fn probe_sick(&mut self) {
         for number in 0..self.workers.len() {
             let worker = &self.workers[number];
-            let missed = worker.last_error.as_ref().is_some_and(|error| {
-                matches!(error.code(), Code::TokenMissing | Code::TokenBusy | Code::Failed)
-            });
+            let missed = worker.holds_token()
+                && worker.last_error.as_ref().is_some_and(|error| {
+                    matches!(error.code(), Code::TokenMissing | Code::TokenBusy | Code::Failed)
+                });
             if missed && worker.asked() == 0 && !worker.locked {
                 self.probe(number);
             }
@@ -116,6 +117,10 @@ impl Front {
             } else {
                 "it was not signed"
             };
+            if matches!(flight.work, Work::Question(_)) {
+                self.person_said(flight, Err(error.clone()));
+                continue;
+            }
             if matches!(flight.work, Work::Errand) {
                 let refusal = failed(format!("the command's process ended: {}", error.message()))
                     .fix("it was done whole or not at all: see `hsmsign list`");
@@ -128,7 +133,7 @@ impl Front {
             )
             .fix("send the request again; its nonce is not used twice");
             match flight.work {
-                Work::Probe | Work::Seal(_) => {}
+                Work::Probe | Work::Seal(_) | Work::Question(_) => {}
                 Work::Worker | Work::Errand => self.refuse_flight(flight, &refusal),
                 _ => {
                     flight.refused(&token, refusal);

@@ -16,7 +16,7 @@ use zeroize::Zeroize as _;
 use super::poll::Interest;
 use crate::{
     agent::{
-        errand,
+        confirm, errand,
         frame::{self, Ask, Told},
         launcher, wire,
     },
@@ -203,6 +203,11 @@ impl Worker {
     /// Whether it holds no token, and does commands for those who may not read the agent's files.
     pub fn does_errands(&self) -> bool {
         self.token == errand::NAME
+    }
+
+    /// Whether it is what its name says, and no process for errands or questions.
+    pub fn holds_token(&self) -> bool {
+        self.token != errand::NAME && self.token != confirm::NAME
     }
 
     /// Whether it runs.
@@ -437,7 +442,10 @@ impl Worker {
 
     /// Ends it, and with it its login and PIN.
     pub fn stop(&mut self, launcher: &Launcher) {
-        if let Some(running) = self.running.take() {
+        if let Some(running) = self.running.take()
+            // One that asks sees that nobody listens, and closes its question; killed, it would leave that standing.
+            && self.token != confirm::NAME
+        {
             launcher.stop(running.pid);
         }
         self.open = false;

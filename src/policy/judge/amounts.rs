@@ -36,10 +36,7 @@ impl Case<'_> {
         }
         // An amount of something that no field names may be of anything, as where the path names it.
         for (at, group) in fields.groups.iter().enumerate() {
-            let amount = group
-                .fields
-                .iter()
-                .find(|field| known::AMOUNTS.contains(&field.name.as_str()));
+            let amount = group.fields.iter().find(|field| known::is_amount(&field.name));
             let Some(amount) = amount else { continue };
             if !self
                 .policy
@@ -124,7 +121,8 @@ impl Case<'_> {
             judged.looked_at.push(cap.field.clone());
             judged.looked_at.extend(cap.times.clone());
         }
-        self.uncapped(fields, &counted)
+        self.uncapped(fields, &counted)?;
+        self.sized_otherwise(subject, fields, &counted)
     }
 
     /// What of a cap's field the request has, all its objects together.
@@ -177,7 +175,7 @@ impl Case<'_> {
     /// Refuses an amount for which there is no cap: it may stand for the one that is capped.
     pub(super) fn uncapped(&self, fields: &Fields, counted: &[(usize, *const Field)]) -> Result<()> {
         let sets_amount = |name: &str| {
-            (known::AMOUNTS.contains(&name) || self.policy.caps.iter().any(|cap| cap.field == name))
+            (known::is_amount(name) || self.policy.caps.iter().any(|cap| cap.field == name))
                 && !self.policy.uncapped.iter().any(|free| free == name)
         };
         for (at, group) in fields.groups.iter().enumerate() {

@@ -102,7 +102,7 @@ impl Case<'_> {
         }
         if !bound.method && bound.path && !rule.methods.is_empty() {
             return Ok(Some((
-                "the exchange does not sign the method, so a signature for this one may be used with another"
+                "the exchange does not sign the method, or a field such as _method stands for it, so a signature for this one may be used with another"
                     .into(),
                 "leave `method` out of the rule, if every method of the path may be used".into(),
             )));

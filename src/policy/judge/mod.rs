@@ -2,6 +2,7 @@
 
 mod amounts;
 mod endpoints;
+mod orders;
 
 use std::{cell::OnceCell, time::Duration};
 
@@ -83,7 +84,8 @@ impl Case<'_> {
     }
 
     fn deny(&self, rule: &str, saw: &str) -> Error {
-        Error::new(Code::Denied, format!("{rule} of {}: {saw}", self.policy.origin))
+        let rule = format!("{rule} of {}", self.policy.origin);
+        Error::new(Code::Denied, format!("{rule}: {saw}")).by(rule)
     }
 
     fn moment(&self) -> Result<()> {

@@ -147,6 +147,14 @@ impl Policy {
         Ok(policy)
     }
 
+    /// Whether a client is told by this user.
+    pub fn names_user(&self, uid: u32) -> bool {
+        self.clients
+            .iter()
+            .flatten()
+            .any(|client| client.uid == Some(uid))
+    }
+
     /// The file, as errors name it.
     pub fn origin(&self) -> &str {
         &self.origin

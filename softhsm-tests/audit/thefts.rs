@@ -1,0 +1,238 @@
+//! A log that was taken away, rolled back, spliced or begun anew, each found and placed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::{
+    bench::Place,
+    written::{Written, entry},
+};
+
+/// Signs so many requests in one process, which seals at its end.
+fn sign(place: &Place, count: usize) {
+    let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}\n";
+    let done = place.run(&["sign", "--json"], &line.repeat(count));
+    assert_eq!(done.code, 0, "{done:?}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    let done = Command::new("cp").arg("-aT").arg(from).arg(to).status().unwrap();
+    assert!(done.success());
+}
+
+/// What verifying says, whether or not it is content.
+fn verified(place: &Place) -> Value {
+    serde_json::from_str(&place.run(&["audit", "verify", "--json"], "").stdout).unwrap()
+}
+
+/// The line and the words of the first finding.
+fn first(found: &Value) -> (u64, String) {
+    let first = &found["findings"][0];
+    (
+        first["line"].as_u64().unwrap_or_else(|| panic!("{found}")),
+        first["what"].as_str().unwrap().to_owned(),
+    )
+}
+
+#[test]
+fn each_place_of_a_forgery_is_told_with_its_line_and_file() {
+    let written = Written::with(40, 3000);
+    let files = written.files();
+    let whole: Vec<String> = files
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let mut number = 0;
+    for (path, text) in files.iter().zip(&whole) {
+        let lines: Vec<&str> = text.lines().collect();
+        for at in 0..lines.len() {
+            number += 1;
+            let mut forged: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
+            forged[at] = forged[at].replacen("\"20", "\"19", 1);
+            assert_ne!(forged[at], lines[at]);
+            fs::write(path, forged.join("\n") + "\n").unwrap();
+            let found = written.verified().findings;
+            assert_eq!(found.len(), 1, "{found:?}");
+            let name = path.file_name().unwrap().to_str();
+            assert_eq!((found[0].number, found[0].file.as_deref()), (number, name));
+        }
+        fs::write(path, text).unwrap();
+    }
+    // What is no line at all, at the end and in between.
+    let last = files.last().unwrap();
+    let text = whole.last().unwrap();
+    for garbage in ["\n", "{}\n", "garbage\n", "\0\0\0\0\n", "{\"n\":999}\n"] {
+        fs::write(last, format!("{text}{garbage}")).unwrap();
+        let found = written.verified().findings;
+        assert_eq!(
+            found.first().map(|found| found.number),
+            Some(number + 1),
+            "{garbage:?}: {found:?}"
+        );
+    }
+    fs::write(last, text).unwrap();
+    let half: PathBuf = files[1].clone();
+    fs::write(&half, whole[1].replacen('\n', "\ngarbage\n", 1)).unwrap();
+    assert!(!written.verified().findings.is_empty());
+}
+
+#[test]
+fn files_that_changed_places_or_names_are_found() {
+    let written = Written::with(60, 3000);
+    let files = written.files();
+    let whole: Vec<Vec<u8>> = files.iter().map(|path| fs::read(path).unwrap()).collect();
+    let finds = |what: &str| {
+        let found = written.verified().findings;
+        assert!(!found.is_empty(), "{what}");
+    };
+    for at in 1..files.len() {
+        fs::write(&files[at], &whole[at - 1]).unwrap();
+        fs::write(&files[at - 1], &whole[at]).unwrap();
+        finds("swapped");
+        fs::write(&files[at], &whole[at]).unwrap();
+        fs::write(&files[at - 1], &whole[at - 1]).unwrap();
+    }
+    for name in ["000000000002.jsonl", "000000099999.jsonl"] {
+        let other = files[1].with_file_name(name);
+        fs::rename(&files[1], &other).unwrap();
+        finds(name);
+        fs::rename(&other, &files[1]).unwrap();
+        fs::write(&other, &whole[1]).unwrap();
+        finds("doubled under another name");
+        fs::remove_file(&other).unwrap();
+    }
+    for name in ["x.jsonl", "000000000001.json", "0000000000010.jsonl"] {
+        let other = files[1].with_file_name(name);
+        fs::rename(&files[1], &other).unwrap();
+        finds(name);
+        fs::rename(&other, &files[1]).unwrap();
+    }
+    // Two logs spliced at a file's end: each chain holds by itself.
+    let other = Written::with(60, 3000);
+    for (path, theirs) in files.iter().zip(other.files()).skip(2) {
+        fs::copy(theirs, path).unwrap();
+    }
+    finds("spliced");
+    assert!(other.verified().findings.is_empty());
+}
+
+#[test]
+fn a_chain_that_begins_anew_is_found_though_it_holds_by_itself() {
+    let written = Written::with(10, u64::MAX);
+    let first = written.files()[0].clone();
+    let ours = fs::read_to_string(&first).unwrap();
+    let anew = Written::new();
+    let log = hsmsign::audit::Log::over(&anew.home(), hsmsign::audit::Files::new(&anew.home()));
+    log.record(entry("/forged"));
+    log.flush().unwrap();
+    let theirs = fs::read_to_string(&anew.files()[0]).unwrap();
+    // Behind ours in the same file, and as a file of its own with the number that is due.
+    fs::write(&first, format!("{ours}{theirs}")).unwrap();
+    assert_eq!(written.verified().findings[0].number, 12);
+    fs::write(&first, &ours).unwrap();
+    let next = first.with_file_name("000000000012.jsonl");
+    fs::write(&next, theirs.replacen("{\"n\":1,", "{\"n\":12,", 1)).unwrap();
+    let found = written.verified().findings;
+    assert_eq!(found[0].number, 12, "{found:?}");
+    assert!(
+        found[0].what.contains("does not go on from the file before"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_log_that_is_taken_away_leaves_its_seals() {
+    let Some(place) = Place::with_kraken() else { return };
+    let (folder, kept) = (place.home().join("audit"), place.home().join("audit.seal"));
+    let (older, older_kept) = (place.path().join("older"), place.path().join("older.seal"));
+    for _ in 0..3 {
+        sign(&place, 2);
+        if !older.exists() {
+            copy(&folder, &older);
+            copy(&kept, &older_kept);
+        }
+    }
+    let found = verified(&place);
+    assert_eq!(
+        (&found["ok"], &found["seals"]),
+        (&true.into(), &3.into()),
+        "{found}"
+    );
+    assert_eq!(found["sealed_by"], serde_json::json!(["softhsm"]));
+    let (whole, sealed) = (place.path().join("whole"), place.path().join("whole.seal"));
+    copy(&folder, &whole);
+    copy(&kept, &sealed);
+    let put = |from: &Path| {
+        let _ = fs::remove_dir_all(&folder);
+        copy(from, &folder);
+        copy(&sealed, &kept);
+    };
+    // The folder alone.
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(
+        first(&verified(&place))
+            .1
+            .contains("ends with seal 0, and seal 3"),
+        "{}",
+        verified(&place)
+    );
+    // With what tells of its seals: the token still knows that it sealed.
+    fs::remove_file(&kept).unwrap();
+    let done = place.run(&["audit", "verify"], "");
+    assert!(
+        done.stderr.contains("token softhsm has a key that seals logs"),
+        "{done:?}"
+    );
+    assert_eq!(verified(&place)["sealed_before"], serde_json::json!(["softhsm"]));
+    // An older log, without its number, and a number of an older log with this one.
+    put(&older);
+    assert!(
+        first(&verified(&place))
+            .1
+            .contains("it was cut, or is an older one")
+    );
+    put(&whole);
+    fs::remove_file(&kept).unwrap();
+    assert!(
+        first(&verified(&place))
+            .1
+            .contains("audit.seal, which keeps the last seal's number, is gone")
+    );
+    fs::copy(&older_kept, &kept).unwrap();
+    assert!(first(&verified(&place)).1.contains("they are not of one log"));
+    // A number that was edited.
+    let text = fs::read_to_string(&sealed).unwrap();
+    for (from, to) in [("\"seal\":3", "\"seal\":4"), ("\"upto\":", "\"upto\":1")] {
+        fs::write(&kept, text.replacen(from, to, 1)).unwrap();
+        assert_eq!(verified(&place)["ok"], false, "{from}");
+    }
+    fs::write(&kept, "{}").unwrap();
+    place.refused(&["audit", "verify"], "", 1, "is damaged");
+    put(&whole);
+    assert_eq!(verified(&place)["ok"], true);
+}
+
+#[test]
+fn the_seals_of_another_token_do_not_hold() {
+    let (Some(place), Some(other)) = (Place::with_kraken(), Place::with_kraken()) else {
+        return;
+    };
+    sign(&place, 2);
+    sign(&other, 2);
+    // Another place has a token of the same name and a log that holds there.
+    assert_eq!(verified(&other)["ok"], true);
+    for name in ["audit", "audit.seal"] {
+        let here = place.home().join(name);
+        let _ = fs::remove_dir_all(&here).or_else(|_| fs::remove_file(&here));
+        copy(&other.home().join(name), &here);
+    }
+    let found = verified(&place);
+    let (line, what) = first(&found);
+    assert!(what.contains("seal 1 was not made by token softhsm"), "{found}");
+    assert_eq!(line, 5, "begin, import, two signatures, the seal: {found}");
+}

@@ -1,0 +1,72 @@
+//! A request for the person who is asked: all of it, and nothing that it could pass itself off as.
+
+use super::{judge::endpoint, subject::Subject};
+use crate::error::{Code, Error, Result};
+
+/// How many fields a question shows at most.
+const MOST_FIELDS: usize = 40;
+/// How many characters it has at most.
+const LONGEST: usize = 2000;
+
+/// Method and path, and below them a line a field, with what the signature does not bind. Values stand in quotes, and what
+/// is not a plain character in them is written out, so that no request can look like another.
+///
+/// # Errors
+/// `denied` where a person could not see all of it, or it could be read in two ways.
+pub fn told(subject: &dyn Subject) -> Result<String> {
+    let fields = subject.fields();
+    let denied = |saw: String, fix: &str| Err(Error::new(Code::Denied, saw).fix(fix));
+    let names = fields.groups.iter().flat_map(|group| &group.fields);
+    if let Some(why) = fields
+        .odd
+        .clone()
+        .or_else(|| names.clone().find_map(|field| fields.doubt(&field.name)))
+    {
+        return denied(
+            format!("a person is to be asked, and {why}"),
+            "send plain fields, each once",
+        );
+    }
+    let mut told = plain(&endpoint(subject));
+    for group in &fields.groups {
+        let depth = std::iter::successors(group.within, |at| fields.groups.get(*at)?.within).count();
+        for (at, field) in group.fields.iter().enumerate() {
+            let mark = if depth > 0 && at == 0 { "- " } else { "  " };
+            told.push_str(&format!("\n{}{mark}{}", "  ".repeat(depth), plain(&field.given)));
+            if let Some(value) = &field.value {
+                told.push_str(&format!(" = \"{}\"", value.escape_default()));
+            }
+        }
+    }
+    let bound = subject.bound();
+    if !bound.path && !bound.login {
+        told.push_str(
+            "\nThe exchange does not sign method and path: the signature fits whatever takes these fields.",
+        );
+    }
+    if !bound.fields && !bound.login {
+        told.push_str("\nThe exchange does not sign the fields: they can be changed after this.");
+    }
+    if names.count() > MOST_FIELDS || told.len() > LONGEST {
+        return denied(
+            format!(
+                "a person is to be asked, and this is too long to be shown: {MOST_FIELDS} fields and {LONGEST} characters at most"
+            ),
+            "send fewer orders at once",
+        );
+    }
+    Ok(told)
+}
+
+/// Text of a stranger, with everything written out that a terminal or a window could show as something else.
+pub fn plain(text: &str) -> String {
+    text.chars()
+        .flat_map(|char| {
+            let plain = char == ' ' || char.is_ascii_graphic();
+            plain
+                .then_some(char)
+                .into_iter()
+                .chain(char.escape_unicode().filter(move |_| !plain))
+        })
+        .collect()
+}
