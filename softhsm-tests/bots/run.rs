@@ -1,6 +1,6 @@
 //! `hsmsign run`: the command's own signals, exit code and environment, and the agent for its time.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, io::Read as _, os::unix::fs::PermissionsExt as _};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -280,14 +280,15 @@ fn runs_that_begin_at_once_share_one_agent_and_the_last_one_ends_it() {
                 .unwrap()
         })
         .collect();
+    for run in &mut runs {
+        let mut line = [0; 6];
+        run.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+        assert_eq!(&line, b"ready\n");
+    }
     let last = runs.pop().unwrap();
     for run in runs {
         let done = run.wait_with_output().unwrap();
-        assert_eq!(
-            (done.status.code(), &done.stdout[..]),
-            (Some(0), &b"ready\n"[..]),
-            "{done:?}"
-        );
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
     }
     assert_eq!(
         place.run(&["agent", "status"], "").code,
