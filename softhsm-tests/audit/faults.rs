@@ -199,3 +199,30 @@ fn where_the_log_cannot_be_written_nothing_is_signed() {
     );
     assert!(sign("unlimited").status.success());
 }
+
+#[test]
+fn a_log_that_is_written_when_flushed_loses_nothing_where_that_fails() {
+    let written = Written::with(1, u64::MAX);
+    let log = Log::over(&written.home(), Files::new(&written.home()));
+    log.write_when_flushed();
+    log.record(entry("/a"));
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(written.verified().lines, 2, "nothing is written by itself");
+    // A file where the folder was: nothing can be written.
+    let (folder, aside) = (written.home().state("audit"), written.home().state("aside"));
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "").unwrap();
+    assert!(log.flush().is_err());
+    log.record(entry("/b"));
+    assert!(log.flush().is_err());
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    log.flush().unwrap();
+    log.flush().unwrap();
+    assert_eq!(written.verified().lines, 4);
+    log.record(entry("/c"));
+    drop(log);
+    let found = written.verified();
+    assert_eq!(found.lines, 5);
+    assert!(found.findings.is_empty(), "{:?}", found.findings);
+}

@@ -6,6 +6,7 @@ mod report;
 mod seal;
 mod show;
 mod verify;
+mod waiting;
 mod writer;
 
 use std::time::Duration;

@@ -3,7 +3,10 @@
 
 use std::{
     fs::File,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -11,11 +14,10 @@ use std::{
 use super::{
     Entry,
     file::{Files, Tail},
-    line,
     seal::{Due, Seals},
+    waiting::{Waiting, append},
 };
 use crate::{
-    clock,
     error::{Error, Result, failed},
     home::Home,
 };
@@ -33,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Log {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Whether whoever flushes writes, and there are no threads.
+    flushed_here: AtomicBool,
     home: Home,
 }
 
@@ -67,11 +71,6 @@ struct Queue {
     unsealed: Option<(Instant, u64)>,
 }
 
-enum Waiting {
-    Entry(Box<Entry>),
-    Seal { due: Due, token: String, mac: Vec<u8> },
-}
-
 impl Log {
     /// The log of these folders. Nothing is opened before there is something to write.
     pub fn new(home: &Home) -> Self {
@@ -91,8 +90,14 @@ impl Log {
                 done: Condvar::new(),
             }),
             threads: Mutex::default(),
+            flushed_here: AtomicBool::new(false),
             home: home.clone(),
         }
+    }
+
+    /// For a process that signs once: [`Log::flush`] writes what waits, and no threads are started for it.
+    pub fn write_when_flushed(&self) {
+        self.flushed_here.store(true, Ordering::Relaxed);
     }
 
     /// Starts the threads that write, for a process that may start none later.
@@ -137,7 +142,9 @@ impl Log {
     }
 
     fn push(&self, waiting: Waiting) {
-        if let Err(error) = self.start() {
+        if !self.flushed_here.load(Ordering::Relaxed)
+            && let Err(error) = self.start()
+        {
             lock(&self.shared.queue).failed = Some(error);
             return;
         }
@@ -156,6 +163,9 @@ impl Log {
     /// # Errors
     /// When it cannot be written.
     pub fn flush(&self) -> Result<()> {
+        if self.flushed_here.load(Ordering::Relaxed) {
+            return self.shared.write_here();
+        }
         let mut queue = lock(&self.shared.queue);
         let (upto, failures, begun) = (queue.recorded, queue.failures, Instant::now());
         while queue.kept < upto {
@@ -219,6 +229,11 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
+        if self.flushed_here.load(Ordering::Relaxed) {
+            // Who needs to know has flushed.
+            let _ = self.shared.write_here();
+            return;
+        }
         lock(&self.shared.queue).over = true;
         self.shared.wake.notify_one();
         self.shared.done.notify_all();
@@ -247,13 +262,35 @@ impl Shared {
             match synced {
                 Ok(()) => queue.kept = upto,
                 Err(error) => {
-                    queue.failed = Some(failed(format!(
-                        "the disk does not keep the audit log, so nothing is signed: {error}"
-                    )));
+                    queue.failed = Some(not_kept(&error));
                     queue.failures += 1;
                 }
             }
             self.done.notify_all();
+        }
+    }
+
+    /// Writes what waits, and has the disk keep it.
+    fn write_here(&self) -> Result<()> {
+        let mut queue = lock(&self.queue);
+        if queue.waiting.is_empty() {
+            return Ok(());
+        }
+        let mut held = std::mem::take(&mut queue.waiting);
+        let written = match &mut queue.files {
+            Some(files) => append(files, &held),
+            None => Err(failed("the audit log is written by a thread")),
+        };
+        match written {
+            Ok((file, end)) => {
+                queue.wrote(&mut held, end);
+                file.sync_data().map_err(|error| not_kept(&error))
+            }
+            Err(error) => {
+                // Whoever flushes next tries again.
+                queue.waiting = held;
+                Err(error)
+            }
         }
     }
 
@@ -287,36 +324,12 @@ impl Shared {
             let over = queue.over;
             drop(queue);
 
-            let mut end = None;
-            let done = files.append(&mut |tail, out| {
-                let tail = render(&held, tail, out);
-                end = Some(tail);
-                tail
-            });
+            let done = append(&mut files, &held);
             let mut queue = lock(&self.queue);
             match done {
-                Ok(file) => {
+                Ok((file, end)) => {
                     queue.unsynced = Some(file);
-                    let count = held.len() as u64;
-                    queue.written += count;
-                    queue.failed = None;
-                    queue.tail = end;
-                    let seals = held.iter().any(|waiting| matches!(waiting, Waiting::Seal { .. }));
-                    let (since, lines) = match queue.unsealed {
-                        Some(unsealed) if !seals => unsealed,
-                        _ => (Instant::now(), 0),
-                    };
-                    let entries = held
-                        .iter()
-                        .filter(|waiting| matches!(waiting, Waiting::Entry(_)))
-                        .count() as u64;
-                    queue.unsealed = Some((since, lines + entries)).filter(|(_, lines)| *lines > 0);
-                    for waiting in held.drain(..) {
-                        if let Waiting::Seal { due, token, mac } = waiting {
-                            // Where it cannot be kept, the line of the log has it all the same.
-                            let _ = due.keep(&token, &mac);
-                        }
-                    }
+                    queue.wrote(&mut held, end);
                 }
                 Err(error) => {
                     queue.failed = Some(error);
@@ -334,27 +347,35 @@ impl Shared {
     }
 }
 
-fn render(all: &[Waiting], mut tail: Tail, out: &mut String) -> Tail {
-    for waiting in all {
-        let (begin, number) = (out.len(), tail.number + 1);
-        match waiting {
-            Waiting::Entry(entry) => {
-                line::begin(out, number, micros(entry.at), entry.what.name());
-                line::members(out, entry);
-            }
-            Waiting::Seal { due, token, mac } => {
-                line::begin(out, number, micros(clock::now()), "seal");
-                due.members(out, token, mac);
+impl Queue {
+    /// Takes note of what was written, and where the log ends with it.
+    fn wrote(&mut self, held: &mut Vec<Waiting>, end: Option<Tail>) {
+        self.written += held.len() as u64;
+        self.failed = None;
+        self.tail = end;
+        let seals = held.iter().any(|waiting| matches!(waiting, Waiting::Seal { .. }));
+        let (since, lines) = match self.unsealed {
+            Some(unsealed) if !seals => unsealed,
+            _ => (Instant::now(), 0),
+        };
+        let entries = held
+            .iter()
+            .filter(|waiting| matches!(waiting, Waiting::Entry(_)))
+            .count() as u64;
+        self.unsealed = Some((since, lines + entries)).filter(|(_, lines)| *lines > 0);
+        for waiting in held.drain(..) {
+            if let Waiting::Seal { due, token, mac } = waiting {
+                // Where it cannot be kept, the line of the log has it all the same.
+                let _ = due.keep(&token, &mac);
             }
         }
-        let hash = line::close(out, begin, &tail.hash);
-        tail = Tail { number, hash };
     }
-    tail
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+fn not_kept(error: &std::io::Error) -> Error {
+    failed(format!(
+        "the disk does not keep the audit log, so nothing is signed: {error}"
+    ))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

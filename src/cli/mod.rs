@@ -147,6 +147,7 @@ impl Around {
     fn note(&self, what: What, key: &str, detail: impl Into<String>) {
         let entry = Entry::new(what, &Caller::asking(), key, clock::now());
         let log = Log::new(&self.home);
+        log.write_when_flushed();
         log.record(entry.detail(detail));
         if let Err(error) = log.flush() {
             output::warn(&format!("it is done, but {error}"));

@@ -188,6 +188,12 @@ pub fn settled<T>(signer: &Signer, done: Result<T>) -> Result<T> {
     settled.map(|()| done)
 }
 
+fn once(around: &Around) -> Result<Signer> {
+    let signer = around.signer()?;
+    signer.signs_once();
+    Ok(signer)
+}
+
 /// An agent of the system need not know a key that the user has besides.
 fn reach<T>(
     by_agent: impl FnOnce(&mut Client) -> Result<T>,
@@ -196,14 +202,14 @@ fn reach<T>(
     let Some(mut agent) = Client::find()? else {
         // A key that is not here is more likely that agent's than nobody's.
         let around = Around::find().map_err(|error| Client::barred().unwrap_or(error))?;
-        return here(around.signer()?).map_err(|error| match error.code() {
+        return here(once(&around)?).map_err(|error| match error.code() {
             Code::UnknownKey => Client::barred().unwrap_or(error),
             _ => error,
         });
     };
     match by_agent(&mut agent) {
         Err(error) if error.code() == Code::UnknownKey && !agent.told => {
-            let Ok(signer) = Around::find().and_then(|around| around.signer()) else {
+            let Ok(signer) = Around::find().and_then(|around| once(&around)) else {
                 return Err(error);
             };
             match here(signer) {

@@ -199,6 +199,11 @@ impl Signer {
         done
     }
 
+    /// For a process that signs once: the log is written by [`Signer::settle`], and no threads are started for it.
+    pub fn signs_once(&self) {
+        self.road.log().write_when_flushed();
+    }
+
     /// Waits until what was signed and refused is in the log, on the disk; to be called before a signature is given out
     /// by a process that signs few. Seals the log where that is due, or whatever is not sealed with `at_the_end`.
     ///
