@@ -131,8 +131,10 @@ bots() {
         return "$skipped"
     fi
     if ! .cache/bots/bin/mypy --config-file clients/python/pyproject.toml clients/python/src/hsmsign >"$scratch/bots" 2>&1 ||
+        ! .cache/bots/bin/vermin -t=3.9- --violations --no-tips clients/python/src clients/python/run >"$scratch/bots" 2>&1 ||
         ! .cache/bots-js/node_modules/.bin/tsc --project clients/js/tests >"$scratch/bots" 2>&1 ||
-        ! scripts/bots.py "$(built dev)/hsmsign" --sample 4 --check >"$scratch/bots" 2>&1; then
+        ! scripts/bots.py "$(built dev)/hsmsign" --sample 4 --check >"$scratch/bots" 2>&1 ||
+        ! scripts/bots-bench.py "$(built dev)/hsmsign" >"$scratch/bots" 2>&1; then
         tail -n 40 "$scratch/bots"
         return 1
     fi

@@ -310,3 +310,110 @@ fn a_scan_sees_secrets_in_files_programs_and_git_histories() {
         "{clean:?}"
     );
 }
+
+#[test]
+fn unusual_ways_of_writing_a_file_are_kept_too() {
+    let Some(place) = Place::with_token() else { return };
+    for (name, text) in [
+        (
+            "windows.env",
+            "\u{feff}KRAKEN_SECRET=@@\r\nKRAKEN_API_KEY=abc\r\n",
+        ),
+        ("flow.yaml", "kraken: {apiKey: abc, secret: @@}   # mine\n"),
+        (
+            "list.yaml",
+            "accounts:\n  - {exchange: kraken, key: abc, secret: \"@@\"}\n",
+        ),
+    ] {
+        let path = file(&place, name, &text.replace("@@", KRAKEN_SECRET));
+        assert_eq!(
+            adopted(&place, &path, &[]),
+            text.replace("@@", KRAKEN_PLACE),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_secret_that_stays_in_the_file_is_told() {
+    let Some(place) = Place::with_token() else { return };
+    for (name, text) in [
+        ("copy.env", "# KRAKEN_SECRET=@@\nKRAKEN_SECRET=@@\n"),
+        ("old.json", "{\n  // \"krakenSecret\": \"@@\",\n  \"a\": 1\n}\n"),
+    ] {
+        let path = file(&place, name, &text.replace("@@", KRAKEN_SECRET));
+        let done = place.run(&["adopt", path.to_str().unwrap(), "--yes"], "");
+        let told = done.stdout + &done.stderr;
+        assert!(
+            told.contains("stays: it stands where adopt changes nothing"),
+            "{name}: {told}"
+        );
+        assert!(!told.contains(KRAKEN_SECRET));
+    }
+    let wide: Vec<u8> = format!("\u{feff}KRAKEN_SECRET={KRAKEN_SECRET}\n")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let path = file(&place, "wide.env", "");
+    fs::write(&path, wide).unwrap();
+    place.refused(
+        &["adopt", path.to_str().unwrap(), "--yes"],
+        "",
+        5,
+        "written in UTF-16",
+    );
+    let path = file(
+        &place,
+        "bot.toml",
+        &format!("[kraken]\nsecret = \"{KRAKEN_SECRET}\"\n"),
+    );
+    place.refused(
+        &["adopt", path.to_str().unwrap(), "--yes"],
+        "",
+        5,
+        "no format that adopt knows",
+    );
+}
+
+#[test]
+fn a_scan_sees_what_is_not_written_as_a_bot_would() {
+    let Some(place) = Place::with_token() else { return };
+    for (name, text) in [
+        ("windows.env", "\u{feff}KRAKEN_SECRET=@@\r\n"),
+        ("comment.env", "# KRAKEN_SECRET=@@\n"),
+        ("flow.yaml", "kraken: {apiKey: abc, secret: @@}\n"),
+        ("bot.toml", "[kraken]\nsecret = \"@@\"\n"),
+        ("bot.ini", "[kraken]\nsecret = @@\n"),
+        (
+            "nothing.env",
+            "KRAKEN_SECRET=\n# KRAKEN_SECRET=your-secret-goes-here\n",
+        ),
+    ] {
+        file(
+            &place,
+            &format!("tree/{name}"),
+            &text.replace("@@", KRAKEN_SECRET),
+        );
+    }
+    let done = place.run(
+        &["adopt", "--scan", place.path().join("tree").to_str().unwrap()],
+        "",
+    );
+    assert_eq!(done.code, 1, "{done:?}");
+    let lines: Vec<_> = done.stdout.lines().collect();
+    assert_eq!(lines.len(), 5, "{done:?}");
+    for (name, line) in [
+        ("bot.ini", 2),
+        ("bot.toml", 2),
+        ("comment.env", 1),
+        ("flow.yaml", 1),
+        ("windows.env", 1),
+    ] {
+        assert!(
+            lines
+                .iter()
+                .any(|seen| seen.contains(&format!("{name}:{line}: "))),
+            "{name}: {done:?}"
+        );
+    }
+}

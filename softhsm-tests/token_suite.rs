@@ -31,99 +31,36 @@ macro_rules! promises {
     };
 }
 
-promises! { on_softhsm on softhsm:
-    macs_agree_with_software
-    messages_may_be_empty_or_long
-    keys_are_unreadable
-    ids_are_not_used_twice
-    deleted_keys_are_gone
-    keys_are_listed
-    threads_do_not_mix
-    wrong_pins_are_spent_once
-    mac_keys_can_be_made
-    data_comes_back
-    sweeps_take_one_id
-    other_logins_are_noticed
-    opening_again_loses_nothing
-    pairs_sign
-    private_keys_are_taken
-    private_keys_of_two_halves_are_found_out
+/// All promises hold on every kind.
+macro_rules! every_promise {
+    ($($tests:ident on $bench:ident)*) => {
+        $(promises! { $tests on $bench:
+            macs_agree_with_software
+            messages_may_be_empty_or_long
+            keys_are_unreadable
+            ids_are_not_used_twice
+            deleted_keys_are_gone
+            keys_are_listed
+            threads_do_not_mix
+            wrong_pins_are_spent_once
+            mac_keys_can_be_made
+            data_comes_back
+            sweeps_take_one_id
+            other_logins_are_noticed
+            opening_again_loses_nothing
+            pairs_sign
+            private_keys_are_taken
+            private_keys_of_two_halves_are_found_out
+        })*
+    };
 }
 
-promises! { on_nss on nss:
-    macs_agree_with_software
-    messages_may_be_empty_or_long
-    keys_are_unreadable
-    ids_are_not_used_twice
-    deleted_keys_are_gone
-    keys_are_listed
-    threads_do_not_mix
-    wrong_pins_are_spent_once
-    mac_keys_can_be_made
-    data_comes_back
-    sweeps_take_one_id
-    other_logins_are_noticed
-    opening_again_loses_nothing
-    pairs_sign
-    private_keys_are_taken
-    private_keys_of_two_halves_are_found_out
-}
-
-promises! { on_opencryptoki on opencryptoki:
-    macs_agree_with_software
-    messages_may_be_empty_or_long
-    keys_are_unreadable
-    ids_are_not_used_twice
-    deleted_keys_are_gone
-    keys_are_listed
-    threads_do_not_mix
-    wrong_pins_are_spent_once
-    mac_keys_can_be_made
-    data_comes_back
-    sweeps_take_one_id
-    other_logins_are_noticed
-    opening_again_loses_nothing
-    pairs_sign
-    private_keys_are_taken
-    private_keys_of_two_halves_are_found_out
-}
-
-promises! { on_kryoptic on kryoptic:
-    macs_agree_with_software
-    messages_may_be_empty_or_long
-    keys_are_unreadable
-    ids_are_not_used_twice
-    deleted_keys_are_gone
-    keys_are_listed
-    threads_do_not_mix
-    wrong_pins_are_spent_once
-    mac_keys_can_be_made
-    data_comes_back
-    sweeps_take_one_id
-    other_logins_are_noticed
-    opening_again_loses_nothing
-    pairs_sign
-    private_keys_are_taken
-    private_keys_of_two_halves_are_found_out
-}
-
-promises! { on_a_yubikey on virtual_yubikey:
-    macs_agree_with_software
-    messages_may_be_empty_or_long
-    keys_are_unreadable
-    ids_are_not_used_twice
-    deleted_keys_are_gone
-    keys_are_listed
-    threads_do_not_mix
-    wrong_pins_are_spent_once
-    mac_keys_can_be_made
-    data_comes_back
-    sweeps_take_one_id
-    other_logins_are_noticed
-    opening_again_loses_nothing
-    pairs_sign
-    private_keys_are_taken
-    private_keys_of_two_halves_are_found_out
+every_promise! {
+    on_softhsm on softhsm
+    on_nss on nss
+    on_opencryptoki on opencryptoki
+    on_kryoptic on kryoptic
+    on_a_yubikey on virtual_yubikey
 }
 
 /// What is known of each token is what trying finds.

@@ -80,5 +80,9 @@ fn certificates(answer: &[u8]) {
     point[0] = 1;
     let key = hsmsign::public_key::PublicKey::ed25519(&point).unwrap();
     assert!(attestation.check(&key).is_err());
+    let now = std::time::Duration::from_secs(1_790_000_000);
+    let vouched = piv::Roots::default().vouch(&attestation.pem(), &key, "1", now);
+    assert!(matches!(vouched, piv::Vouched::Unsound(_)), "{vouched}");
+    let _ = attestation.serial();
     assert!(attestation.pem().is_ascii());
 }

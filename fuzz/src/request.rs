@@ -46,7 +46,8 @@ pub fn outcome(data: &[u8]) -> Outcome {
     for (name, value) in words.filter_map(|word| word.split_once('=')) {
         key.set(name, value);
     }
-    if line.contains(PASSPHRASE) {
+    // Where the input itself says it, the answer may.
+    if head.contains(PASSPHRASE) || line.contains(PASSPHRASE) {
         return Outcome::Refused;
     }
     let request = match Request::parse_line(line) {

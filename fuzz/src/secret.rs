@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use base64ct::Encoding as _;
@@ -76,13 +76,13 @@ fn decodes(form: &[u8], text: &[u8], key: &[u8]) {
 }
 
 /// A scheme whose secrets are written so; none where a file cannot say that.
-fn scheme(head: &str) -> Option<&'static Scheme> {
-    static KNOWN: OnceLock<Mutex<HashMap<String, Option<&'static Scheme>>>> = OnceLock::new();
+fn scheme(head: &str) -> Option<Arc<Scheme>> {
+    static KNOWN: OnceLock<Mutex<HashMap<String, Option<Arc<Scheme>>>>> = OnceLock::new();
     let mut known = KNOWN.get_or_init(Mutex::default).lock().unwrap();
     if known.len() > 1000 {
         known.clear();
     }
-    *known.entry(head.to_owned()).or_insert_with(|| {
+    let found = known.entry(head.to_owned()).or_insert_with(|| {
         let mut words = head.split(' ');
         let (form, algorithm) = (words.next()?, words.next()?);
         let alphabet = words.next().map(|word| format!(", alphabet = \"{word}\"")).unwrap_or_default();
@@ -92,6 +92,7 @@ fn scheme(head: &str) -> Option<&'static Scheme> {
              key = {{ algorithm = \"{algorithm}\", secret = \"{form}\", encoding = \"hex\", length = [64]{alphabet} }}\n"
         );
         let scheme = head.chars().all(plain).then(|| Scheme::parse(&file, "x").ok())??;
-        Some(Box::leak(Box::new(scheme)))
-    })
+        Some(Arc::new(scheme))
+    });
+    found.clone()
 }

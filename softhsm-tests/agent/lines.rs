@@ -140,7 +140,9 @@ fn who_sends_without_end_has_one_turn_a_round_like_everybody() {
     let mut between = std::thread::scope(|scope| {
         scope.spawn(|| {
             let lines = b"{}\n".repeat(20_000);
-            while !done.load(Ordering::Relaxed) && flood.try_send(&lines) {}
+            while !done.load(Ordering::Relaxed) && flood.try_send(&lines) {
+                std::hint::spin_loop();
+            }
             flood.end();
         });
         scope.spawn(|| std::io::copy(&mut answers, &mut std::io::sink()));

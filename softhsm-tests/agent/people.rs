@@ -177,7 +177,12 @@ fn who_may_change_keys_does_so_through_the_agent() {
     // The log has who asked, and not who did it; and who was not let.
     for (what, outcome) in [("import", "done"), ("op", "denied")] {
         let show = ["audit", "show", "--json", "--what", what, "--outcome", outcome];
-        let shown = people.run(OWNER, &show, "").stdout;
+        let mut shown = String::new();
+        // The agent writes a line some milliseconds after its answer.
+        crate::running::until("the line is written", || {
+            shown = people.run(OWNER, &show, "").stdout;
+            !shown.is_empty()
+        });
         let last: Value = serde_json::from_str(shown.lines().last().unwrap()).unwrap();
         assert_eq!(
             (&last["uid"], &last["gid"]),

@@ -1,12 +1,12 @@
 //! Forgeries of a log, each of which verifying must find.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use hsmsign::audit;
 
 use crate::{
     bench::Place,
-    written::{Written, entry},
+    written::{Written, copy, entry},
 };
 
 #[test]
@@ -123,30 +123,18 @@ fn a_file_of_several_that_is_gone_cut_or_changed_for_another_is_found() {
     }
 }
 
-/// Signs so many requests in one process, which seals at its end.
-fn sign(place: &Place, count: usize) {
-    let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}\n";
-    let done = place.run(&["sign", "--json"], &line.repeat(count));
-    assert_eq!(done.code, 0, "{done:?}");
-}
-
-fn copy(from: &Path, to: &Path) {
-    let done = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(done.success());
-}
-
 #[test]
 fn a_sealed_log_cannot_be_cut_written_anew_or_replaced_by_an_older_one() {
     let Some(place) = Place::with_kraken() else { return };
     let folder = place.home().join("audit");
-    sign(&place, 5);
+    place.sign_balances(5);
     let (older, newer) = (place.path().join("older"), place.path().join("newer"));
     copy(&folder, &older);
     let noted = place.json(&["audit", "verify", "--json"])["last_seal"]
         .as_str()
         .unwrap()
         .to_owned();
-    sign(&place, 5);
+    place.sign_balances(5);
     copy(&folder, &newer);
     let verify = ["audit", "verify"];
     place.ok(&verify);
@@ -209,7 +197,7 @@ fn a_sealed_log_cannot_be_cut_written_anew_or_replaced_by_an_older_one() {
 #[test]
 fn lines_behind_the_last_seal_are_counted() {
     let Some(place) = Place::with_kraken() else { return };
-    sign(&place, 3);
+    place.sign_balances(3);
     place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
     let found = place.json(&["audit", "verify", "--json"]);
     assert_eq!(

@@ -4,13 +4,6 @@ use serde_json::Value;
 
 use crate::bench::Place;
 
-fn log(place: &Place) -> Vec<Value> {
-    let text = place.ok(&["audit", "show", "--json"]);
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
 #[test]
 fn signatures_denials_imports_policies_and_locks_are_lines() {
     let Some(place) = Place::with_kraken() else { return };
@@ -39,7 +32,7 @@ fn signatures_denials_imports_policies_and_locks_are_lines() {
     place.ok(&["lock", "--all"]);
     place.ok(&["unlock", "--all"]);
     place.ok(&["remove", "kraken", "--yes"]);
-    let lines = log(&place);
+    let lines = place.log(&[]);
     let told: Vec<_> = lines
         .iter()
         .map(|line| [&line["what"], &line["outcome"]].map(|text| text.as_str().unwrap_or_default()))

@@ -8,7 +8,6 @@ use std::{
 };
 
 use base64ct::Encoding as _;
-use serde_json::Value;
 
 use crate::bench::Place;
 
@@ -167,8 +166,7 @@ impl Picture {
 /// What the log itself has of each hour.
 fn hours(place: &Place) -> Vec<[u32; 3]> {
     let mut hours: BTreeMap<String, [u32; 3]> = BTreeMap::new();
-    for line in place.ok(&["audit", "show", "--json", "--what", "sign"]).lines() {
-        let line: Value = serde_json::from_str(line).unwrap();
+    for line in place.log(&["--what", "sign"]) {
         let outcome = line["outcome"].as_str().unwrap();
         let at = ["signed", "denied", "failed"]
             .iter()

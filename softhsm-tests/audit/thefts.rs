@@ -3,27 +3,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use serde_json::Value;
 
 use crate::{
     bench::Place,
-    written::{Written, entry},
+    written::{Written, copy, entry},
 };
-
-/// Signs so many requests in one process, which seals at its end.
-fn sign(place: &Place, count: usize) {
-    let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}\n";
-    let done = place.run(&["sign", "--json"], &line.repeat(count));
-    assert_eq!(done.code, 0, "{done:?}");
-}
-
-fn copy(from: &Path, to: &Path) {
-    let done = Command::new("cp").arg("-aT").arg(from).arg(to).status().unwrap();
-    assert!(done.success());
-}
 
 /// What verifying says, whether or not it is content.
 fn verified(place: &Place) -> Value {
@@ -151,7 +138,7 @@ fn a_log_that_is_taken_away_leaves_its_seals() {
     let (folder, kept) = (place.home().join("audit"), place.home().join("audit.seal"));
     let (older, older_kept) = (place.path().join("older"), place.path().join("older.seal"));
     for _ in 0..3 {
-        sign(&place, 2);
+        place.sign_balances(2);
         if !older.exists() {
             copy(&folder, &older);
             copy(&kept, &older_kept);
@@ -222,8 +209,8 @@ fn the_seals_of_another_token_do_not_hold() {
     let (Some(place), Some(other)) = (Place::with_kraken(), Place::with_kraken()) else {
         return;
     };
-    sign(&place, 2);
-    sign(&other, 2);
+    place.sign_balances(2);
+    other.sign_balances(2);
     // Another place has a token of the same name and a log that holds there.
     assert_eq!(verified(&other)["ok"], true);
     for name in ["audit", "audit.seal"] {

@@ -138,6 +138,21 @@ impl Place {
         serde_json::from_str(&self.ok(args)).unwrap()
     }
 
+    /// The lines of the audit log that `audit show` finds by these arguments.
+    pub fn log(&self, by: &[&str]) -> Vec<Value> {
+        let text = self.ok(&[&["audit", "show", "--json"], by].concat());
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Signs so many requests with Kraken's key in one process, which seals the log at its end.
+    pub fn sign_balances(&self, count: usize) {
+        let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}\n";
+        let done = self.run(&["sign", "--json"], &line.repeat(count));
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+
     /// A command that must fail with this exit code, and say these words.
     pub fn refused(&self, args: &[&str], input: &str, code: i32, words: &str) {
         let done = self.run(args, input);

@@ -9,10 +9,12 @@ mod examples;
 mod exchange;
 mod freqtrade;
 mod hook;
+mod hummingbot;
 mod libraries;
 mod memory;
 mod node;
 mod package;
+mod refusals;
 mod run;
 
 use std::{
@@ -20,6 +22,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use bench::{Done, KRAKEN_SECRET, Place};
@@ -128,13 +131,14 @@ impl Drop for Agent<'_> {
     }
 }
 
-/// Whether no agent answers any more, within some seconds.
+/// Whether no agent answers any more, within a minute.
 pub fn agent_ends(place: &Place) -> bool {
-    for _ in 0..200 {
+    let end = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < end {
         if place.run(&["agent", "status"], "").code == 4 {
             return true;
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
     false
 }

@@ -1,11 +1,14 @@
 //! The package `hsmsign` for Python, without the hook.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 
 use crate::{
     Agent, RAW_SECRET,
     bench::{KRAKEN_BODY, KRAKEN_SIGN, Place},
-    libraries, place, script,
+    libraries, place, script, stand_in,
 };
 
 /// Runs a script with the package on its path; answers what it printed.
@@ -87,47 +90,230 @@ fn every_supported_python_reads_the_package() {
     assert_eq!(String::from_utf8_lossy(&done.stdout), "read\n", "{done:?}");
 }
 
+/// A port on which nobody listens.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// The HTTP libraries that there are `auth=` objects for.
+const HTTP: [&str; 4] = ["requests", "httpx", "httpx-async", "aiohttp"];
+
+/// What arrives at a server when a library sends with an `auth=` object of this key.
+fn arrived(place: &Place, python: &Path, port: u16, library: &str, key: &str) -> Vec<serde_json::Value> {
+    let text = include_str!("../../clients/python/tests/auth.py");
+    let args = [&port.to_string(), library, key];
+    serde_json::from_str(&told(place, python.to_str().unwrap(), text, &args)).unwrap()
+}
+
 #[test]
 fn auth_objects_have_http_libraries_send_what_was_signed() {
     let (Some(place), Some(python)) = (place(), libraries()) else {
         return;
     };
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     place.ok(&["set", "kraken", "--base-url", &format!("http://127.0.0.1:{port}")]);
     let _agent = Agent::start(&place);
-    let text = std::fs::read_to_string(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/clients/python/tests/auth.py"
-    ))
-    .unwrap();
-    for library in ["requests", "httpx", "httpx-async", "aiohttp"] {
-        let printed = told(
-            &place,
-            python.to_str().unwrap(),
-            &text,
-            &[&port.to_string(), library, "kraken"],
-        );
-        let arrived: serde_json::Value = serde_json::from_str(&printed).unwrap();
-        assert_eq!(arrived.as_array().unwrap().len(), 2, "{library}: {printed}");
-        for request in arrived.as_array().unwrap() {
+    for library in HTTP {
+        let arrived = arrived(&place, &python, port, library, "kraken");
+        assert_eq!(arrived.len(), 2, "{library}: {arrived:?}");
+        for request in &arrived {
             // What arrived is signed again with its own nonce: the signature must be that of these bytes.
             let body = request["body"].as_str().unwrap();
-            assert!(body.contains("nonce="), "{library}: {printed}");
+            assert!(body.contains("nonce="), "{library}: {request}");
             let path = request["path"].as_str().unwrap();
             let again = place.json(&["sign", "kraken", "POST", path, "--data", body]);
-            assert_eq!(
-                again["headers"]["API-Sign"], request["headers"]["API-Sign"],
-                "{library}: {printed}"
-            );
+            let sign = |from: &serde_json::Value| from["headers"]["API-Sign"].clone();
+            assert_eq!(sign(&again), sign(request), "{library}");
             assert_eq!(request["headers"]["API-Key"], "example", "{library}");
         }
         assert!(
             arrived[0]["body"].as_str().unwrap().contains("pair=XBTUSD"),
-            "{library}: {printed}"
+            "{library}: {arrived:?}"
         );
+    }
+}
+
+#[test]
+fn auth_objects_put_a_signature_into_url_and_body_where_the_exchange_wants_it() {
+    let (Some(place), Some(python)) = (place(), libraries()) else {
+        return;
+    };
+    let port = free_port();
+    place.import(&["--exchange", "binance", "--api-key", "b"], RAW_SECRET);
+    place.ok(&[
+        "set",
+        "binance",
+        "--base-url",
+        &format!("http://127.0.0.1:{port}"),
+    ]);
+    let _agent = Agent::start(&place);
+    for library in HTTP {
+        let arrived = arrived(&place, &python, port, library, "binance");
+        assert_eq!(arrived.len(), 3, "{library}: {arrived:?}");
+        for request in &arrived {
+            assert_eq!(request["headers"]["X-MBX-APIKEY"], "b", "{library}");
+            let (_, query) = request["path"]
+                .as_str()
+                .unwrap()
+                .split_once('?')
+                .unwrap_or_default();
+            let whole = format!("{query}{}", request["body"].as_str().unwrap());
+            let (message, signature) = whole.rsplit_once("&signature=").unwrap();
+            assert!(message.contains("timestamp="), "{library}: {request}");
+            let mut mac = Hmac::<Sha256>::new_from_slice(RAW_SECRET.as_bytes()).unwrap();
+            mac.update(message.as_bytes());
+            assert_eq!(
+                base16ct::lower::encode_string(&mac.finalize().into_bytes()),
+                signature,
+                "{library}: {request}"
+            );
+        }
+        let asked: Vec<_> = arrived
+            .iter()
+            .map(|request| request["path"].to_string())
+            .collect();
+        assert!(
+            asked[1].contains("omitZeroBalances=true&") && asked[2].contains("orderId=1&"),
+            "{asked:?}"
+        );
+    }
+}
+
+#[test]
+fn the_wheel_installs_into_an_empty_environment_with_its_types() {
+    let (Some(place), Some(python)) = (place(), libraries()) else {
+        return;
+    };
+    let run = |program: &Path, args: &[&str]| -> String {
+        let done = Command::new(program)
+            .args(args)
+            .current_dir(place.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(
+            done.status.success(),
+            "{args:?}: {told}{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        told
+    };
+    // Building writes beside what is built.
+    let source = place.path().join("source");
+    copy(
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/clients/python")),
+        &source,
+    );
+    let bin = python.parent().unwrap();
+    let quiet = [
+        "--disable-pip-version-check",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+    ];
+    run(
+        &bin.join("pip"),
+        &[
+            &["wheel"],
+            &quiet[..],
+            &["--no-build-isolation", "--wheel-dir", "wheels", "./source"],
+        ]
+        .concat(),
+    );
+    let names: Vec<_> = std::fs::read_dir(place.path().join("wheels")).unwrap().collect();
+    let wheel = names[0].as_ref().unwrap().path();
+    assert!(
+        names.len() == 1 && wheel.to_str().unwrap().ends_with("-py3-none-any.whl"),
+        "{wheel:?}"
+    );
+    run(&python, &["-m", "venv", "--without-pip", "empty"]);
+    let fresh = place.path().join("empty/bin/python");
+    run(
+        &bin.join("pip"),
+        &[
+            &["--python", "empty/bin/python", "install"],
+            &quiet[..],
+            &[wheel.to_str().unwrap()],
+        ]
+        .concat(),
+    );
+    let shown = run(
+        &fresh,
+        &[
+            "-c",
+            "import hsmsign, importlib.metadata as m; print(hsmsign.placeholder('main'), m.requires('hsmsign'))",
+        ],
+    );
+    assert_eq!(shown, "aHNtc2lnbjptYWluAAAAAAAAAAAAAAAA None\n");
+    // Its types are seen from outside: this is right, and the other is not.
+    let program = "from hsmsign import Signer, counts, placeholder\nkey: str = placeholder('a')\nmac: bytes = Signer('a').hmac(b'')\nraw: int = counts()['a']['raw']\n";
+    let right = script(&place, "right.py", program);
+    let wrong = script(
+        &place,
+        "wrong.py",
+        "from hsmsign import placeholder\nkey: int = placeholder('a')\n",
+    );
+    let mypy = |file: &str| {
+        let args = ["--strict", "--python-executable", fresh.to_str().unwrap(), file];
+        Command::new(bin.join("mypy"))
+            .args(args)
+            .current_dir(place.path())
+            .output()
+            .unwrap()
+    };
+    let done = mypy(&right);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    let told = String::from_utf8_lossy(&mypy(&wrong).stdout).into_owned();
+    assert!(
+        told.contains("wrong.py:2: error: Incompatible types in assignment"),
+        "{told}"
+    );
+}
+
+/// Copies a folder, without what Python leaves in one.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (name, path) = (entry.file_name(), entry.path());
+        if name == "__pycache__" || name == "build" {
+            continue;
+        }
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            std::fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn each_python_that_is_here_signs_with_it() {
+    let Some(place) = place() else { return };
+    let text = r#"
+import hmac, sys
+import hsmsign
+key, secret = sys.argv[1].encode(), sys.argv[2].encode()
+assert hmac.new(key, b"abc", "sha256").digest() == hmac.digest(secret, b"abc", "sha256") == hmac.digest(key, b"abc", "sha256")
+assert hsmsign.Signer("kraken").sign("POST", "/0/private/Balance").headers["API-Sign"]
+assert hsmsign.counts() == {"raw": {"whole": 0, "raw": 2}, "kraken": {"whole": 1, "raw": 0}}, hsmsign.counts()
+print("signed")
+"#;
+    let bot = script(&place, "bot.py", text);
+    let key = stand_in(&place, "raw");
+    for python in [
+        "python3.9",
+        "python3.10",
+        "python3.11",
+        "python3.12",
+        "python3.13",
+    ] {
+        let there = Command::new(python).arg("--version").output();
+        if !there.is_ok_and(|done| done.status.success()) {
+            eprintln!("SKIPPED: {python} is not installed");
+            continue;
+        }
+        let done = place.run(&["run", "--", python, &bot, &key, RAW_SECRET], "");
+        assert_eq!(done.stdout, "signed\n", "{python}: {done:?}");
     }
 }

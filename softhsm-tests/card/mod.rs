@@ -78,7 +78,7 @@ impl Desk {
     /// Ends pcscd.
     pub fn stop(&mut self) {
         if let Some(mut pcscd) = self.pcscd.take() {
-            service::stop(&mut pcscd);
+            service::stop(&mut pcscd, &self.folder);
         }
     }
 

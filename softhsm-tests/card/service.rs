@@ -107,10 +107,16 @@ pub fn start(folder: &Path, patience: Duration) -> Child {
     child
 }
 
-/// Ends one with all that it started.
-pub fn stop(pcscd: &mut Child) {
+/// Ends one with all that it started, and waits until nobody is behind its socket.
+pub fn stop(pcscd: &mut Child, folder: &Path) {
     if let Some(group) = i32::try_from(pcscd.id()).ok().and_then(Pid::from_raw) {
         let _ = kill_process_group(group, Signal::KILL);
     }
     let _ = pcscd.wait();
+    let socket = folder.join("run/pcscd.comm");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while UnixStream::connect(&socket).is_ok() {
+        assert!(Instant::now() < deadline, "pcscd does not end");
+        sleep(Duration::from_millis(5));
+    }
 }

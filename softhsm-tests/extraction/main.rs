@@ -27,7 +27,7 @@ mod workers;
 use serde_json::Value;
 use user::User;
 
-/// The tests that every kind of token gets.
+/// Tests of one kind of token.
 macro_rules! on {
     ($tests:ident, $bench:ident, $name:literal: $($test:ident)*) => {
         mod $tests {
@@ -47,51 +47,34 @@ macro_rules! on {
     };
 }
 
-on! { on_softhsm, softhsm, "SoftHSM":
-    every_attack_has_the_verdict_that_is_known
-    every_attack_on_a_private_key_has_the_verdict_that_is_known
-    a_key_is_left_as_it_was
-    a_key_goes_the_whole_road
-    a_stream_is_signed_whole
-    a_killed_change_is_whole_or_nothing
-    a_login_that_was_cut_off_loses_no_token
-    a_wrong_pin_is_spent_once
-    many_processes_sign_at_once
+/// Those that every kind gets, and more for some.
+macro_rules! on_every {
+    ($($tests:ident, $bench:ident, $name:literal: $($more:ident)*;)*) => {
+        $(on! { $tests, $bench, $name:
+            every_attack_has_the_verdict_that_is_known
+            every_attack_on_a_private_key_has_the_verdict_that_is_known
+            a_key_is_left_as_it_was
+            a_key_goes_the_whole_road
+            a_stream_is_signed_whole
+            a_killed_change_is_whole_or_nothing
+            a_wrong_pin_is_spent_once
+            many_processes_sign_at_once
+            $($more)*
+        })*
+    };
 }
-on! { on_kryoptic, kryoptic, "kryoptic":
-    every_attack_has_the_verdict_that_is_known
-    every_attack_on_a_private_key_has_the_verdict_that_is_known
-    a_key_is_left_as_it_was
-    a_key_goes_the_whole_road
-    a_stream_is_signed_whole
-    a_killed_change_is_whole_or_nothing
-    a_wrong_pin_is_spent_once
-    many_processes_sign_at_once
-    a_token_that_leaks_is_refused_unless_that_is_accepted
-}
-on! { on_nss, nss, "NSS":
-    every_attack_has_the_verdict_that_is_known
-    every_attack_on_a_private_key_has_the_verdict_that_is_known
-    a_key_is_left_as_it_was
-    a_key_goes_the_whole_road
-    a_stream_is_signed_whole
-    a_killed_change_is_whole_or_nothing
-    a_wrong_pin_is_spent_once
-    many_processes_sign_at_once
-    a_token_that_leaks_is_refused_unless_that_is_accepted
-}
-on! { on_opencryptoki, opencryptoki, "opencryptoki":
-    every_attack_has_the_verdict_that_is_known
-    every_attack_on_a_private_key_has_the_verdict_that_is_known
-    a_key_is_left_as_it_was
-    a_key_goes_the_whole_road
-    a_stream_is_signed_whole
-    a_killed_change_is_whole_or_nothing
-    a_login_that_was_cut_off_loses_no_token
-    lists_that_were_cut_off_lose_no_key
-    a_wrong_pin_is_spent_once
-    many_processes_sign_at_once
-    a_token_that_leaks_is_refused_unless_that_is_accepted
+
+on_every! {
+    on_softhsm, softhsm, "SoftHSM":
+        a_login_that_was_cut_off_loses_no_token;
+    on_kryoptic, kryoptic, "kryoptic":
+        a_token_that_leaks_is_refused_unless_that_is_accepted;
+    on_nss, nss, "NSS":
+        a_token_that_leaks_is_refused_unless_that_is_accepted;
+    on_opencryptoki, opencryptoki, "opencryptoki":
+        a_login_that_was_cut_off_loses_no_token
+        lists_that_were_cut_off_lose_no_key
+        a_token_that_leaks_is_refused_unless_that_is_accepted;
 }
 
 fn pin(bench: &dyn suite::Bench) -> String {

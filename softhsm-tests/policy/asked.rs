@@ -2,8 +2,6 @@
 
 use std::process::Stdio;
 
-use serde_json::Value;
-
 use crate::{
     bench::{Place, finish},
     judge::Judge,
@@ -40,13 +38,6 @@ fn agent<'p>(place: &'p Place, person: &Person) -> Running<'p> {
 
 fn send(connection: &mut Connection, line: &str) {
     connection.send(format!("{line}\n").as_bytes());
-}
-
-fn log(place: &Place, outcome: &str) -> Vec<Value> {
-    let text = place.ok(&["audit", "show", "--json", "--what", "sign", "--outcome", outcome]);
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
 }
 
 #[test]
@@ -100,10 +91,12 @@ fn a_person_is_asked_by_the_agent_and_what_they_refuse_is_not_counted() {
         answer["error"]["rule"], "rate.day of policy/kraken.toml",
         "{answer}"
     );
-    let signed = log(&place, "signed");
-    assert_eq!(signed.len(), 2);
-    let denied = log(&place, "denied");
-    assert_eq!(denied.len(), 4, "each refusal is a line, and no more: {denied:?}");
+    // The agent writes a line some milliseconds after its answer. Each refusal is one, and each signature.
+    let lines = |outcome: &str| place.log(&["--what", "sign", "--outcome", outcome]);
+    until("all lines are written", || {
+        (lines("signed").len(), lines("denied").len()) == (2, 4)
+    });
+    let denied = lines("denied");
     assert_eq!(
         denied[0]["rule"],
         "confirm 1 (/0/private/AddOrder) of policy/kraken.toml"
@@ -130,8 +123,10 @@ fn one_question_is_asked_at_a_time_and_nobody_else_waits() {
     for bot in &mut more {
         send(bot, &order("0.33"));
     }
-    until("two too many are denied", || log(&place, "denied").len() == 2);
-    for denied in log(&place, "denied") {
+    until("two too many are denied", || {
+        place.log(&["--what", "sign", "--outcome", "denied"]).len() == 2
+    });
+    for denied in place.log(&["--what", "sign", "--outcome", "denied"]) {
         let message = denied["message"].as_str().unwrap();
         assert!(message.contains("8 questions wait for them already"), "{denied}");
     }
@@ -201,7 +196,7 @@ fn what_changed_while_a_person_thought_holds() {
         answer["error"]["rule"], "cap 1 (volume) of policy/kraken.toml",
         "{answer}"
     );
-    assert!(log(&place, "signed").is_empty());
+    assert!(place.log(&["--what", "sign", "--outcome", "signed"]).is_empty());
 }
 
 #[test]

@@ -17,3 +17,4 @@ mod judge;
 mod kept;
 mod orders;
 mod person;
+mod templates;

@@ -21,10 +21,12 @@ mod road;
 mod running;
 mod user;
 
-/// Runs the body in a process of its own with this variable, which the client library of pcscd reads.
-fn alone(name: &str, value: &str, test: &str, body: impl FnOnce()) {
+/// Runs the body in a process of its own with this variable, which the client library of pcscd reads. Answers what it
+/// printed; none in that process.
+fn alone(name: &str, value: &str, test: &str, body: impl FnOnce()) -> Option<String> {
     if std::env::var(INSIDE).is_ok() {
-        return body();
+        body();
+        return None;
     }
     let done = std::process::Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
@@ -33,7 +35,7 @@ fn alone(name: &str, value: &str, test: &str, body: impl FnOnce()) {
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    print!("{}", String::from_utf8_lossy(&done.stdout));
+    Some(String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
 const INSIDE: &str = "HSMSIGN_TEST_INSIDE";

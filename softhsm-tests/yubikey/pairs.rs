@@ -236,7 +236,7 @@ fn ed25519_messages_of_every_length_are_signed() {
         return;
     };
     let (name, value) = user.desk.environment();
-    crate::alone(
+    let _ = crate::alone(
         &name,
         &value,
         "pairs::ed25519_messages_of_every_length_are_signed",

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    env, json,
+    env, json, loose,
     recognise::{Found, Left, recognise},
     scalar::Scalar,
     yaml,
@@ -57,6 +57,14 @@ impl Format {
             .filter(|line| !line.is_empty() && !line.starts_with(b"#"));
         let first = lines.next()?;
         match first {
+            // A section, as of TOML and INI files.
+            [b'[', name @ .., b']']
+                if name
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"_-. ".contains(byte)) =>
+            {
+                None
+            }
             [b'{' | b'[', ..] | [b'/', b'/' | b'*', ..] => Some(Self::Json),
             _ if env::setting(first).is_some() => Some(Self::Env),
             _ if first == b"---" || first.ends_with(b":") || first.windows(2).any(|pair| pair == b": ") => {
@@ -129,6 +137,10 @@ impl Document {
         let told = |error: Error| {
             Error::new(error.code(), format!("{}: {}", path.display(), error.message())).fix(error.advice())
         };
+        if matches!(text.expose(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+            return Err(bad_input(format!("{} is written in UTF-16", path.display()))
+                .fix("save it as UTF-8, as bots read it, then try again"));
+        }
         let format = Format::of_name(&path)
             .or_else(|| Format::of_text(text.expose()))
             .ok_or_else(|| {
@@ -138,7 +150,9 @@ impl Document {
             })?;
         let (found, left) = traceless(|| {
             let scalars = format.scalars(text.expose())?;
-            recognise(text.expose(), &scalars, catalogue, wished)
+            let (found, mut left) = recognise(text.expose(), &scalars, catalogue, wished)?;
+            left.extend(elsewhere(text.expose(), &found, &left, catalogue)?);
+            Ok((found, left))
         })
         .map_err(told)?;
         Ok(Self {
@@ -172,6 +186,23 @@ impl Document {
             .map(|field| field.public(self.text.expose()))
             .transpose()
     }
+}
+
+/// Secrets that stand where the format's reader sees no text, as in a comment: they are told, and stay.
+fn elsewhere(text: &[u8], found: &[Found], left: &[Left], catalogue: &Catalogue) -> Result<Vec<Left>> {
+    let known = |line: usize| {
+        found.iter().any(|found| found.line == line) || left.iter().any(|left| left.line == line)
+    };
+    let stays = |one: &Found| {
+        Left {
+        line: one.line,
+        field: one.field.clone(),
+        why: "it stands where adopt changes nothing, as in a comment; put the placeholder there by hand, or take it out"
+            .to_owned(),
+    }
+    };
+    let seen = loose::seen(text, catalogue)?;
+    Ok(seen.iter().filter(|one| !known(one.line)).map(stays).collect())
 }
 
 enum ReadError {

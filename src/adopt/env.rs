@@ -1,11 +1,11 @@
 //! `.env` files, as python-dotenv, docker and shells read them: `NAME=value`, `export NAME="value"`.
 
-use super::scalar::{Form, Scalar};
+use super::scalar::{BOM, Form, Scalar};
 
 /// Where the values are. Lines that set nothing are passed over.
 pub(super) fn scalars(text: &[u8]) -> Vec<Scalar> {
     let mut found = Vec::new();
-    let mut at = 0;
+    let mut at = if text.starts_with(BOM) { BOM.len() } else { 0 };
     while at < text.len() {
         let end = line_end(text, at);
         match setting(&text[at..end]) {
@@ -94,6 +94,7 @@ mod tests {
     #[test]
     fn values_are_found_as_dotenv_reads_them() {
         let text = concat!(
+            "\u{feff}Z=first\r\n",
             "# KRAKEN_SECRET=no\n",
             "A=plain # comment\n",
             "export B=\"two \\\"words\\\"\" # comment\r\n",
@@ -110,6 +111,7 @@ mod tests {
             .map(|scalar| (scalar.path.join("/"), scalar.public(text.as_bytes()).unwrap()))
             .collect();
         let wanted = [
+            ("Z", "first"),
             ("A", "plain"),
             ("B", "two \"words\""),
             ("C", "it # is"),

@@ -2,14 +2,16 @@
 //! puts the key's placeholder in its place.
 //!
 //! A file a format: `json`, `yaml` and `env` answer where a file's texts are, `keyfile` opens what hummingbot
-//! encrypts, `vault` reads a password manager's export. `recognise` knows which texts are an exchange's secret,
+//! encrypts, `vault` reads a password manager's export, `loose` programs and comments, which are only told of. `recognise` knows which texts are an exchange's secret,
 //! `rewrite` changes a file whole or not at all, and `scan` looks through folders and git histories.
 
 mod bring;
 mod document;
 mod env;
+mod flow;
 mod json;
 mod keyfile;
+mod loose;
 mod recognise;
 mod rewrite;
 mod scalar;

@@ -7,6 +7,9 @@ use crate::{
     secret::{Secret, traceless},
 };
 
+/// What some editors put at the beginning of a file in UTF-8.
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// A text in a file.
 #[derive(Debug, Clone)]
 pub(super) struct Scalar {

@@ -10,12 +10,11 @@ use std::{
 
 use super::{
     document::{Format, LONGEST},
+    loose,
     recognise::recognise,
-    scalar::{Form, Scalar},
-    words::{Role, role, words},
 };
 use crate::{
-    error::{Result, bad_input, failed},
+    error::{Error, Result, bad_input, failed},
     exchange::Catalogue,
     home::io_error,
     secret::{Secret, traceless},
@@ -103,6 +102,9 @@ fn file(path: &Path, catalogue: &Catalogue, seen: &mut BTreeSet<Sighting>) -> Re
     }
     let text = read_exact(&mut file, length)
         .map_err(|error| failed(format!("{}: {}", path.display(), error.message())))?;
+    if matches!(text.expose(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        return Err(bad_input(format!("{} is written in UTF-16", path.display())));
+    }
     look(path, None, &text, catalogue, seen);
     Ok(())
 }
@@ -135,8 +137,13 @@ fn look(
         let text = text.expose();
         // What is not in its format, as a half-written file, is looked at as a program is.
         let scalars = Format::of_name(path).and_then(|format| format.scalars(text).ok());
-        let scalars = scalars.unwrap_or_else(|| assignments(text));
-        recognise(text, &scalars, catalogue, None).map(|(found, _)| found)
+        let (mut found, _) = recognise(text, &scalars.unwrap_or_default(), catalogue, None)?;
+        let new: Vec<_> = loose::seen(text, catalogue)?
+            .into_iter()
+            .filter(|one| found.iter().all(|other| other.line != one.line))
+            .collect();
+        found.extend(new);
+        Ok::<_, Error>(found)
     });
     for found in found.unwrap_or_default() {
         seen.insert(Sighting {
@@ -146,83 +153,6 @@ fn look(
             field: found.field,
             exchange: found.exchange,
         });
-    }
-}
-
-/// Names to which a program sets a text in quotes: `name = "text"`, `"name": 'text'`. A text before them that says an
-/// exchange, as in `ccxt.kraken({`, stands for the names above them.
-fn assignments(text: &[u8]) -> Vec<Scalar> {
-    let mut all = Vec::new();
-    let mut above = Vec::new();
-    let mut start = 0;
-    for line in text.split_inclusive(|&byte| byte == b'\n') {
-        if let Some(at) = line.windows(5).position(|window| window == b"ccxt.") {
-            let name = line[at + 5..]
-                .split(|byte| !byte.is_ascii_alphanumeric())
-                .find(|name| !name.is_empty() && *name != b"pro");
-            above = name
-                .map(|name| vec![String::from_utf8_lossy(name).into_owned()])
-                .unwrap_or_default();
-        }
-        let mut from = 0;
-        while let Some((span, name)) = assignment(line, from) {
-            from = span.end + 1;
-            if role(&words(&name)).is_some() || span.len() <= 40 {
-                let path = [above.clone(), vec![name]].concat();
-                all.push(Scalar {
-                    path,
-                    span: start + span.start..start + span.end,
-                    form: Form::Plain,
-                });
-            }
-        }
-        start += line.len();
-    }
-    // A secret in a program is told by its form too: long, and without blanks.
-    all.retain(|scalar| {
-        let is_secret = role(&words(scalar.leaf())).is_some_and(|(role, _)| role == Role::Secret);
-        let raw = scalar.raw(text);
-        !is_secret
-            || (raw.len() >= 16 && raw.iter().all(|byte| byte.is_ascii_graphic()))
-            || raw.starts_with(b"-----BEGIN")
-    });
-    all
-}
-
-/// The next `name = "text"` of a line from here on: where the text is, and the name.
-fn assignment(line: &[u8], from: usize) -> Option<(std::ops::Range<usize>, String)> {
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    let mut at = from;
-    loop {
-        let sign = at
-            + line
-                .get(at..)?
-                .iter()
-                .position(|byte| matches!(byte, b'=' | b':'))?;
-        at = sign + 1;
-        let left = line[..sign].trim_ascii_end();
-        let left = left.strip_suffix(b"]").unwrap_or(left);
-        let left = left
-            .strip_suffix(b"\"")
-            .or_else(|| left.strip_suffix(b"'"))
-            .unwrap_or(left);
-        let length = left.iter().rev().take_while(|byte| is_name(byte)).count();
-        let right = line[at..]
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'='))
-            .count()
-            + at;
-        let Some(&quote) = line.get(right).filter(|byte| matches!(byte, b'"' | b'\'' | b'`')) else {
-            continue;
-        };
-        let Some(text) = line[right + 1..].iter().position(|&byte| byte == quote) else {
-            continue;
-        };
-        if length > 0 {
-            let name = String::from_utf8_lossy(&left[left.len() - length..]);
-            let name = name.rsplit('.').next().unwrap_or_default().to_owned();
-            return Some((right + 1..right + 1 + text, name));
-        }
     }
 }
 
@@ -309,25 +239,4 @@ fn history(folder: &Path, catalogue: &Catalogue, seen: &mut BTreeSet<Sighting>) 
     drop(asks);
     let _ended = reader.wait();
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_that_programs_set_are_found_with_their_names() {
-        let text = concat!(
-            "exchange = ccxt.kraken({\n",
-            "  'apiKey': 'abc', 'secret': 'kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSU',\n",
-            "os.environ[\"BINANCE_SECRET\"] = \"NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP\"\n",
-            "if a == \"b\": secret = 'short'\n",
-        );
-        let read: Vec<_> = assignments(text.as_bytes())
-            .iter()
-            .filter(|scalar| role(&words(scalar.leaf())).is_some())
-            .map(|scalar| scalar.path.join("."))
-            .collect();
-        assert_eq!(read, ["kraken.apiKey", "kraken.secret", "kraken.BINANCE_SECRET"]);
-    }
 }

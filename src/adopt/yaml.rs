@@ -1,11 +1,11 @@
 //! YAML as configurations are written: block mappings and lists, plain and quoted texts, block texts. An `environment`
-//! section of docker-compose may be a list of `NAME=value`.
+//! section of docker-compose may be a list of `NAME=value`. Flow collections are read by `flow`.
 //!
-//! What is written in other ways (flow collections, anchors, texts over several lines) is passed over, and stays as it is.
+//! What is written in other ways (anchors, texts over several lines) is passed over, and stays as it is.
 
 use super::{
-    env,
-    scalar::{Form, Scalar},
+    env, flow,
+    scalar::{BOM, Form, Scalar},
 };
 
 /// Where the texts are.
@@ -15,7 +15,7 @@ pub(super) fn scalars(text: &[u8]) -> Vec<Scalar> {
         levels: Vec::new(),
         found: Vec::new(),
     };
-    let mut at = 0;
+    let mut at = if text.starts_with(BOM) { BOM.len() } else { 0 };
     while at < text.len() {
         let end = text[at..]
             .iter()
@@ -97,6 +97,9 @@ impl Reader<'_> {
         if matches!(value.first(), Some(b'|' | b'>')) {
             return self.block(to, indent);
         }
+        if matches!(value.first(), Some(b'{' | b'[')) {
+            return self.flow(from);
+        }
         if let Some((span, form)) = text_in(value) {
             let span = from + span.start..from + span.end;
             self.found.push(Scalar {
@@ -108,8 +111,18 @@ impl Reader<'_> {
         0
     }
 
+    /// A flow collection: answers the end of the line that it ends in.
+    fn flow(&mut self, from: usize) -> usize {
+        let end = flow::collection(self.text, from, &mut self.path(), &mut self.found).unwrap_or(0);
+        let rest = self.text[end..].iter().take_while(|&&byte| byte != b'\n').count();
+        if end == 0 { 0 } else { end + rest }
+    }
+
     /// A text of a list; in an environment section it sets a name.
     fn in_list(&mut self, from: usize, to: usize) -> usize {
+        if matches!(self.text[from..to].first(), Some(b'{' | b'[')) {
+            return self.flow(from);
+        }
         let Some((span, form)) = text_in(&self.text[from..to]) else {
             return 0;
         };
@@ -202,7 +215,7 @@ fn key(content: &[u8]) -> Option<(String, usize)> {
 }
 
 /// The text that a value is, if it is one in one line.
-fn text_in(value: &[u8]) -> Option<(std::ops::Range<usize>, Form)> {
+pub(super) fn text_in(value: &[u8]) -> Option<(std::ops::Range<usize>, Form)> {
     match value.first()? {
         b'"' => {
             let mut at = 1;
@@ -270,6 +283,7 @@ mod tests {
                 ("binance.apiKey", "abc"),
                 ("binance.secret", "it's"),
                 ("binance.note", "a\"b: c"),
+                ("binance.flow.a", "b"),
                 ("list.0", "one"),
                 ("list.1.name", "two"),
                 ("list.1.id", "x:y"),
@@ -297,6 +311,35 @@ mod tests {
                 ("services.bot.environment.KRAKEN_SECRET", "abc="),
                 ("services.bot.environment.FREQTRADE.EXCHANGE.NAME", "binance"),
                 ("services.other.environment.KRAKEN_SECRET", "abc"),
+            ])
+        );
+    }
+
+    #[test]
+    fn flow_collections_are_read_in_one_line_and_in_several() {
+        let text = concat!(
+            "\u{feff}kraken: {apiKey: abc, secret: 'x''y' , \"note\": \"a}b\", n: {}, url: http://a:1/}  # end\r\n",
+            "list: [{name: one, secret: s#1}, two,]\n",
+            "more: { # first\n",
+            "    secret: deep, # {hush\n",
+            "  }\n",
+            "- {id: x}\n",
+            "after: ok\n",
+            "open: {a: b\n",
+        );
+        assert_eq!(
+            read(text),
+            pairs([
+                ("kraken.apiKey", "abc"),
+                ("kraken.secret", "x'y"),
+                ("kraken.note", "a}b"),
+                ("kraken.url", "http://a:1/"),
+                ("list.0.name", "one"),
+                ("list.0.secret", "s#1"),
+                ("list.1", "two"),
+                ("more.secret", "deep"),
+                ("more.0.id", "x"),
+                ("after", "ok"),
             ])
         );
     }

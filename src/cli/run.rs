@@ -7,13 +7,13 @@ use std::{
 
 use hsmsign::{
     agent::client::Client,
-    error::{Code, Error, Result, failed},
+    error::{Code, Error, Result, bad_input, failed},
     home::Home,
     process,
-    run::{Lease, agent, environment, refuse_unhooked, watch},
+    run::{Hooks, Lease, agent, not_started, refuse_unhooked, watch},
 };
 
-use super::{Around, output};
+use super::output;
 
 /// Run a bot that has placeholders where its secrets were: what it signs with them is signed on the token.
 ///
@@ -47,7 +47,6 @@ pub fn helper() -> Option<ExitCode> {
         return None;
     }
     let parent = arguments.next()?.into_string().ok()?.parse().ok()?;
-    let _own = rustix::process::setsid();
     let done = Home::from_env().and_then(|home| watch(&home, parent));
     Some(if done.is_ok() {
         ExitCode::SUCCESS
@@ -57,33 +56,57 @@ pub fn helper() -> Option<ExitCode> {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    refuse_unhooked(&args.command)?;
-    let around = Around::find()?;
-    around.home.create()?;
-    let mut lease = Lease::take(&around.home)?;
-    let pid = match agent() {
-        Some(pid) => pid,
-        None => start(&mut lease)?,
-    };
-    let socket = std::path::absolute(Client::connect()?.path)
-        .map_err(|error| failed(format!("the agent's socket has no usable path: {error}")))?;
-    let environment = environment(&around.home, &socket)?;
-    if lease.is_of_runs(pid) {
-        stay_behind(lease)?;
-    }
     let (program, arguments) = args
         .command
         .split_first()
-        .ok_or_else(|| failed("there is no command"))?;
+        .filter(|(program, _)| !program.is_empty())
+        .ok_or_else(|| bad_input("the command is empty").fix("hsmsign run -- COMMAND"))?;
+    refuse_unhooked(&args.command)?;
+    let (hooks, lease) = prepare()?;
+    let socket = std::path::absolute(Client::connect()?.path)
+        .map_err(|error| failed(format!("the agent's socket has no usable path: {error}")))?;
+    if let Some(lease) = lease {
+        stay_behind(lease)?;
+    }
     let _flushed = io::stdout().flush();
     process::soften();
-    let error = Command::new(program).args(arguments).envs(environment).exec();
+    let error = Command::new(program)
+        .args(arguments)
+        .envs(hooks.environment(&socket))
+        .exec();
     let _told = process::harden();
-    Err(Error::new(
-        Code::Failed,
-        format!("{} cannot be run: {error}", program.display()),
-    )
-    .fix("give a command that is on the PATH, or its path"))
+    Err(not_started(program, &error))
+}
+
+/// The hooks, and an agent that runs; with a share in it where it was started for runs.
+fn prepare() -> Result<(Hooks, Option<Lease>)> {
+    match home() {
+        Ok(home) => {
+            let hooks = Hooks::place(&home)?;
+            let mut lease = Lease::take(&home)?;
+            let pid = match agent() {
+                Some(pid) => pid,
+                None => start(&mut lease)?,
+            };
+            Ok((hooks, lease.is_of_runs(pid).then_some(lease)))
+        }
+        // A bot's user may have no folders of its own where another's agent signs. Folders that are open to others are
+        // refused as everywhere.
+        Err(error) if is_without_place(&error) && agent().is_some() => Ok((Hooks::place_anywhere()?, None)),
+        Err(error) => Err(error),
+    }
+}
+
+fn home() -> Result<Home> {
+    let home = Home::from_env()?;
+    home.create()?;
+    Ok(home)
+}
+
+/// Whether an error says that there is nowhere to write, and not that something there is wrong.
+fn is_without_place(error: &Error) -> bool {
+    let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    error.code() == Code::Failed || (unset("HSMSIGN_HOME") && unset("HOME"))
 }
 
 /// Starts an agent for this run and those that come to it; answers its process.
@@ -123,6 +146,8 @@ fn stay_behind(lease: Lease) -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .current_dir("/")
+        // From its first moment on: Ctrl-C is for the command's group.
+        .process_group(0)
         .spawn()
         .map(drop)
         .map_err(|error| failed(format!("the agent of the run cannot be watched: {error}")))

@@ -127,7 +127,13 @@ fn curl(signed: &SignedRequest) -> Result<ExitCode> {
         quote(url)
     );
     for (name, value) in &signed.headers {
-        text.push_str(&format!("header = {}\n", quote(&format!("{name}: {value}"))));
+        // With a colon and nothing behind it curl would leave the header out.
+        let header = if value.is_empty() {
+            format!("{name};")
+        } else {
+            format!("{name}: {value}")
+        };
+        text.push_str(&format!("header = {}\n", quote(&header)));
     }
     if let Some(body) = &signed.body {
         let body = std::str::from_utf8(body)

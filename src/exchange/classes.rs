@@ -107,6 +107,11 @@ impl Scheme {
         let runs_on = |plan: &super::plan::Plan| !plan.facts.seams.is_empty();
         if template == Template::ReadOnly && signed && !self.rest_plans().any(runs_on) {
             text.push_str("\n[[allow]]\nmethod = \"GET\"\npath = \"*\"\n");
+            // Some act by GET, too.
+            let acting = self.sending().acting();
+            if !acting.is_empty() {
+                text.push_str(&format!("\n[[deny]]\npath = {}\n", list(acting)));
+            }
             return Ok(text);
         }
         Err(Error::new(
@@ -181,6 +186,15 @@ mod tests {
         let mut classed = 0;
         for id in builtin_ids() {
             let scheme = Scheme::parse(builtin(id).unwrap(), id).unwrap();
+            if let Some(classes) = &scheme.classes
+                && classes.read.iter().any(|endpoint| endpoint == "GET *")
+            {
+                let text = scheme.by_method(Template::ReadOnly, String::new());
+                assert!(
+                    text.is_ok_and(|text| !text.contains("deny")),
+                    "{id}: a GET that is no look"
+                );
+            }
             for template in Template::ALL {
                 match scheme.policy_template(template) {
                     Ok(text) => {
@@ -195,6 +209,6 @@ mod tests {
                 }
             }
         }
-        assert!(classed >= 7, "{classed}");
+        assert!(classed >= 21, "{classed}");
     }
 }

@@ -1,16 +1,25 @@
-//! Refusing commands whose interpreter would not load the hooks.
+//! Refusing commands whose interpreter would not load the hooks, and telling why one cannot be started.
 
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::Read as _,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, failed};
 
-/// Refuses a command that starts Python with `-I`, `-E` or `-S`, by its arguments or by a script's first line: such an
-/// interpreter does not look for the hooks, and the bot would sign with the placeholder itself.
+/// Programs that start another with the environment that they have, by their arguments.
+const PASSING: [&str; 14] = [
+    "chrt", "hatch", "ionice", "nice", "nohup", "pdm", "pipenv", "poetry", "setsid", "stdbuf", "taskset",
+    "time", "timeout", "uv",
+];
+/// The variables without which no hook is loaded.
+const WANTED: [&str; 3] = ["PYTHONPATH", "NODE_OPTIONS", "HSMSIGN_SOCKET"];
+
+/// Refuses a command that starts an interpreter without its hook, and the bot would sign with the placeholder itself: Python
+/// with `-I`, `-E` or `-S`, by its arguments or by a script's first line; `env` and `sudo` where they take the variables away
+/// that lead to the hooks.
 ///
 /// # Errors
 /// `unsupported`, with the option.
@@ -19,8 +28,8 @@ pub fn refuse_unhooked(command: &[OsString]) -> Result<()> {
         .iter()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    if let Some(option) = unhooked(&words) {
-        return Err(refused(&option, "the command"));
+    if let Some(why) = unhooked(&words) {
+        return Err(why.told("the command"));
     }
     let script = command
         .first()
@@ -29,39 +38,59 @@ pub fn refuse_unhooked(command: &[OsString]) -> Result<()> {
     if let Some(line) = script {
         let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         words.push("script".to_owned());
-        if let Some(option) = unhooked(&words) {
-            return Err(refused(&option, "the script's first line"));
+        if let Some(why) = unhooked(&words) {
+            return Err(why.told("the script's first line"));
         }
     }
     Ok(())
 }
 
-fn refused(option: &str, whose: &str) -> Error {
-    Error::new(
-        Code::Unsupported,
-        format!("{whose} starts Python with {option}, which keeps it from loading hsmsign's hook"),
-    )
-    .fix(format!(
-        "start it without {option}, or change the bot to use the package hsmsign, which needs no hook"
-    ))
+/// What keeps a hook from being loaded.
+#[derive(Debug, PartialEq)]
+enum Unhooked {
+    /// An option of Python's.
+    Option(char),
+    /// What `env` does to a variable.
+    Env(String),
+    /// A program that gives another user's environment.
+    User(String),
 }
 
-/// The option by which these words start a Python without hooks.
-fn unhooked(words: &[String]) -> Option<String> {
+impl Unhooked {
+    fn told(&self, whose: &str) -> Error {
+        let error = |message: String| Error::new(Code::Unsupported, message);
+        match self {
+            Self::Option(option) => error(format!(
+                "{whose} starts Python with -{option}, which keeps it from loading hsmsign's hook"
+            ))
+            .fix(format!(
+                "start it without -{option}, or change the bot to use the package hsmsign, which needs no hook"
+            )),
+            Self::Env(word) => error(format!(
+                "{whose} has env take hsmsign's variables away ({word}), and no hook would be loaded"
+            ))
+            .fix("give env to the whole: env … hsmsign run -- COMMAND"),
+            Self::User(program) => error(format!(
+                "{whose} starts with {program}, which takes hsmsign's variables away, and no hook would be loaded"
+            ))
+            .fix(format!("give it the whole: {program} … hsmsign run -- COMMAND")),
+        }
+    }
+}
+
+/// Why these words start an interpreter without its hook, where they do.
+fn unhooked(words: &[String]) -> Option<Unhooked> {
     let (program, rest) = words.split_first()?;
     let name = Path::new(program).file_name()?.to_str()?;
-    if name == "env" {
-        // `env -S python -I`, `env NAME=value python -I`
-        let at = rest
-            .iter()
-            .position(|word| !word.starts_with('-') && !word.contains('='))?;
-        return unhooked(&rest[at..]);
-    }
-    let version = name
-        .strip_prefix("python")
-        .or_else(|| name.strip_prefix("pypy"))?;
-    if !version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return None;
+    match name {
+        "env" => return in_env(rest),
+        "sudo" | "doas" => return Some(Unhooked::User(name.to_owned())),
+        _ if PASSING.contains(&name) => {
+            let at = rest.iter().position(|word| is_python(word) || is_taking(word))?;
+            return unhooked(&rest[at..]);
+        }
+        _ if !is_python(program) => return None,
+        _ => {}
     }
     let mut words = rest.iter();
     while let Some(word) = words.next() {
@@ -70,7 +99,7 @@ fn unhooked(words: &[String]) -> Option<String> {
             .filter(|letters| !letters.is_empty() && !letters.starts_with('-'))?;
         for (at, letter) in letters.char_indices() {
             match letter {
-                'I' | 'E' | 'S' => return Some(format!("-{letter}")),
+                'I' | 'E' | 'S' => return Some(Unhooked::Option(letter)),
                 'c' | 'm' => return None,
                 'W' | 'X' => {
                     if at + 1 == letters.len() {
@@ -83,6 +112,81 @@ fn unhooked(words: &[String]) -> Option<String> {
         }
     }
     None
+}
+
+/// `env -S python -I`, `env NAME=value python -I`, `env -i python`, `env -u PYTHONPATH python`.
+fn in_env(all: &[String]) -> Option<Unhooked> {
+    let mut words = all.iter().enumerate();
+    let taken = |name: &str| WANTED.contains(&name);
+    while let Some((at, word)) = words.next() {
+        if let Some((name, _)) = word.split_once('=').filter(|_| !word.starts_with('-')) {
+            if taken(name) {
+                return Some(Unhooked::Env(word.clone()));
+            }
+        } else if let Some(name) = word.strip_prefix("--unset=").or_else(|| word.strip_prefix("-u")) {
+            let name = match name {
+                "" => words.next()?.1,
+                name => name,
+            };
+            if taken(name) {
+                return Some(Unhooked::Env(format!("-u {name}")));
+            }
+        } else if matches!(word.as_str(), "-" | "-i" | "--ignore-environment") {
+            return Some(Unhooked::Env(word.clone()));
+        } else if matches!(word.as_str(), "-C" | "--chdir") {
+            words.next();
+        } else if !word.starts_with('-') {
+            return unhooked(&all[at..]);
+        }
+    }
+    None
+}
+
+/// Whether a word is a Python, by its name.
+fn is_python(word: &str) -> bool {
+    let name = Path::new(word)
+        .file_name()
+        .and_then(OsStr::to_str)
+        .unwrap_or_default();
+    name.strip_prefix("python")
+        .or_else(|| name.strip_prefix("pypy"))
+        .is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+}
+
+/// Whether a word is a program that may take variables away.
+fn is_taking(word: &str) -> bool {
+    matches!(word, "env" | "sudo" | "doas" | "/usr/bin/env")
+}
+
+/// Why a program could not take this process's place.
+pub fn not_started(program: &OsStr, error: &io::Error) -> Error {
+    let told = program.display();
+    let path = find(program).filter(|path| path.exists());
+    match (error.kind(), &path) {
+        (io::ErrorKind::NotFound, None) => failed(format!("{told} cannot be run: there is no such command"))
+            .fix("give a command that is on the PATH, or its path"),
+        (io::ErrorKind::NotFound, Some(path)) => match first_line(path) {
+            Some(line) => failed(format!(
+                "{told} cannot be run: the interpreter of its first line is not there: {}",
+                line.trim()
+            ))
+            .fix("install it, or change the first line"),
+            None => failed(format!(
+                "{told} cannot be run: the loader that it names is not there"
+            ))
+            .fix("see that it was built for this system: file COMMAND"),
+        },
+        (io::ErrorKind::PermissionDenied, Some(path)) if path.is_dir() => {
+            failed(format!("{told} cannot be run: it is a folder")).fix("give the program that is in there")
+        }
+        (io::ErrorKind::PermissionDenied, Some(_)) => {
+            failed(format!("{told} cannot be run: it is not executable for you")).fix(format!(
+                "chmod +x {told}; or start its interpreter: hsmsign run -- python3 {told}"
+            ))
+        }
+        _ => failed(format!("{told} cannot be run: {error}"))
+            .fix("give a command that is on the PATH, or its path"),
+    }
 }
 
 /// The file that a command's name means.
@@ -118,20 +222,24 @@ fn first_line(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn option(command: &str) -> Option<String> {
+    fn why(command: &str) -> Option<Unhooked> {
         unhooked(&command.split(' ').map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
     fn options_that_keep_the_hook_out_are_seen() {
         for (command, wanted) in [
-            ("python -I bot.py", "-I"),
-            ("/usr/bin/python3.11 -uE bot.py", "-E"),
-            ("python3 -W error -S bot.py", "-S"),
-            ("python3 -Xdev -BI -m bot", "-I"),
-            ("env -S A=b python3 -E bot.py", "-E"),
+            ("python -I bot.py", 'I'),
+            ("/usr/bin/python3.11 -uE bot.py", 'E'),
+            ("python3 -W error -S bot.py", 'S'),
+            ("python3 -Xdev -BI -m bot", 'I'),
+            ("env -S A=b python3 -E bot.py", 'E'),
+            ("env -u HOME -C /tmp python3 -E bot.py", 'E'),
+            ("timeout 60 python3 -I bot.py", 'I'),
+            ("nice -n 5 env A=b python3 -S bot.py", 'S'),
+            ("uv run python -I bot.py", 'I'),
         ] {
-            assert_eq!(option(command).as_deref(), Some(wanted), "{command}");
+            assert_eq!(why(command), Some(Unhooked::Option(wanted)), "{command}");
         }
         for command in [
             "python bot.py -I",
@@ -141,8 +249,32 @@ mod tests {
             "python-config -I",
             "node -E",
             "python -W -I bot.py",
+            "env",
+            "env A=b python bot.py -i",
+            "env -u HOME python bot.py",
+            "timeout 60 bot -I",
+            "bot sudo",
         ] {
-            assert_eq!(option(command), None, "{command}");
+            assert_eq!(why(command), None, "{command}");
         }
+    }
+
+    #[test]
+    fn programs_that_take_the_hooks_variables_away_are_seen() {
+        for (command, word) in [
+            ("env -i python3 bot.py", "-i"),
+            ("/usr/bin/env - node bot.mjs", "-"),
+            ("env --ignore-environment A=b bot", "--ignore-environment"),
+            ("env -u PYTHONPATH python3 bot.py", "-u PYTHONPATH"),
+            ("env --unset=NODE_OPTIONS node bot.mjs", "-u NODE_OPTIONS"),
+            ("env PYTHONPATH=lib python3 bot.py", "PYTHONPATH=lib"),
+            ("nohup env HSMSIGN_SOCKET=/x python3 bot.py", "HSMSIGN_SOCKET=/x"),
+        ] {
+            assert_eq!(why(command), Some(Unhooked::Env(word.to_owned())), "{command}");
+        }
+        assert_eq!(
+            why("sudo -u bot python3 bot.py"),
+            Some(Unhooked::User("sudo".to_owned()))
+        );
     }
 }

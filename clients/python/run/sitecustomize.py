@@ -21,9 +21,9 @@ def _next():
 
 
 try:
-    from hsmsign._run import begin
+    from hsmsign._run import hook
 
-    begin()
+    hook()
 except BaseException as error:
     # Python would go on without the hooks, and a bot would send signatures made with a placeholder.
     sys.stderr.write("hsmsign: the hooks could not be put in place: %r\n" % (error,))

@@ -6,7 +6,7 @@ import json
 import pathlib
 import sys
 
-from ccxt_calls import Captured, stand_still
+from ccxt_calls import Captured, stand_still, without_signature
 
 APART = pathlib.Path(sys.prefix) / "apart"
 
@@ -61,6 +61,25 @@ def python_binance_async(key, secret):
     asyncio.run(run())
 
 
+def python_binance_private_key(key, secret):
+    from binance.client import Client
+
+    Client(key, private_key=secret, ping=False).create_order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity="1")
+
+
+def python_binance_private_key_async(key, secret):
+    from binance import AsyncClient
+
+    async def run():
+        client = AsyncClient(key, private_key=secret)
+        try:
+            await client.get_account()
+        finally:
+            await client.close_connection()
+
+    asyncio.run(run())
+
+
 def binance_connector(key, secret):
     sys.path.insert(0, str(APART / "binance-connector"))
     from binance.spot import Spot
@@ -85,6 +104,52 @@ def pybit(key, secret):
     from pybit.unified_trading import HTTP
 
     HTTP(api_key=key, api_secret=secret).place_order(category="spot", symbol="BTCUSDT", side="Buy", orderType="Market", qty="1")
+
+
+def pybit_private_key(key, secret):
+    from pybit.unified_trading import HTTP
+
+    client = HTTP(api_key=key, api_secret=secret, rsa_authentication=True)
+    client.place_order(category="spot", symbol="BTCUSDT", side="Buy", orderType="Market", qty="1")
+
+
+def coinbase_advanced_py(key, secret):
+    from coinbase.rest import RESTClient
+
+    # Its token has a nonce of its own, and on P-256 no signature comes twice.
+    try:
+        RESTClient(api_key=key, api_secret=secret).create_order("id", "BTC-USDT", "BUY", {"market_market_ioc": {"quote_size": "1"}})
+    except Captured as captured:
+        raise Captured(without_signature(str(captured))) from None
+
+
+def coinbase_advanced_py_socket(key, secret):
+    from coinbase import jwt_generator
+
+    print(json.dumps([without_signature(jwt_generator.build_ws_jwt(key, secret))]))
+
+
+def ccxt_binance(key, secret):
+    import ccxt
+
+    exchange = ccxt.binance({"apiKey": key, "secret": secret, "enableRateLimit": False})
+    exchange.privatePostOrder({"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "1"})
+
+
+def ccxt_bybit(key, secret):
+    import ccxt
+
+    exchange = ccxt.bybit({"apiKey": key, "secret": secret, "enableRateLimit": False})
+    exchange.privatePostV5OrderCreate({"category": "spot", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Market", "qty": "1"})
+
+
+def ccxt_coinbase(key, secret):
+    import ccxt
+
+    try:
+        ccxt.coinbase({"apiKey": key, "secret": secret, "enableRateLimit": False}).v3PrivateGetBrokerageAccounts()
+    except Captured as captured:
+        raise Captured(without_signature(str(captured))) from None
 
 
 def python_okx(key, secret):

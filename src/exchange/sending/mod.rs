@@ -42,6 +42,11 @@ pub struct Sending {
 }
 
 impl Sending {
+    /// The paths at which a GET does more than read.
+    pub(crate) fn acting(&self) -> &[String] {
+        &self.acting
+    }
+
     pub(crate) fn read(file: SendFile, hosts: &[String], withdrawal: Option<&Rules>) -> Result<Self> {
         let times = list::<TimeFile>(file.time.as_ref()).map_err(|error| error.within("time"))?;
         let errors = list::<ErrorFile>(file.error.as_ref()).map_err(|error| error.within("error"))?;

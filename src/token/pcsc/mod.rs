@@ -33,6 +33,8 @@ use crate::token::Result;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait for another program's transaction: longer than a key waits for a touch.
 const LONG_PATIENCE: Duration = Duration::from_secs(20);
+/// After how long pcscd is asked again where it hung up.
+const AGAIN: Duration = Duration::from_millis(200);
 /// The stack of a thread that waits, in bytes.
 const STACK: usize = 256 << 10;
 /// How long pcscd may take to answer the first time.
@@ -74,10 +76,16 @@ impl Service {
     /// When libpcsclite is not installed, pcscd does not run, or it does not let this user in.
     pub fn connect() -> Result<Self> {
         let library = library().map_err(trouble::no_library)?;
-        let context = match ANSWERED.load(Ordering::Relaxed) {
-            true => library.establish(),
-            false => first_answer(library)?,
+        let establish = || match ANSWERED.load(Ordering::Relaxed) {
+            true => Ok(library.establish()),
+            false => first_answer(library),
         };
+        let mut context = establish()?;
+        if context.is_err_and(|code| trouble::NOT_ALLOWED.contains(&code)) {
+            // One that ends at this moment hangs up as one that does not let us in; it is not there the next time.
+            sleep(AGAIN);
+            context = establish()?;
+        }
         let context = context.map_err(|code| Trouble(code).at_service())?;
         ANSWERED.store(true, Ordering::Relaxed);
         Ok(Self {

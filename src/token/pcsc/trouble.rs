@@ -19,6 +19,8 @@ pub(super) const REMOVED: Code = 0x8010_0069;
 pub(super) const RESET: Code = 0x8010_0068;
 /// SCARD_E_NO_READERS_AVAILABLE
 pub(super) const NO_READERS: Code = 0x8010_002e;
+/// SCARD_E_NO_ACCESS and SCARD_W_SECURITY_VIOLATION
+pub(super) const NOT_ALLOWED: [Code; 2] = [0x8010_0027, 0x8010_006a];
 /// SCARD_E_NO_MEMORY
 pub(super) const NO_MEMORY: Code = 0x8010_0006;
 /// No code of PC/SC: another program's transaction did not end while it was waited for.
@@ -77,8 +79,7 @@ impl Trouble {
                 }
             }
             NO_READERS => no_reader(),
-            // NO_ACCESS, SECURITY_VIOLATION
-            0x8010_0027 | 0x8010_006a => TokenError::Missing {
+            code if NOT_ALLOWED.contains(&code) => TokenError::Missing {
                 what: "pcscd does not let this user reach smart cards".to_owned(),
                 fix: "allow it to the user by a polkit rule for org.debian.pcsc-lite.access_pcsc and access_card: docs/yubikey.md has one; a session at the machine itself needs none".to_owned(),
             },

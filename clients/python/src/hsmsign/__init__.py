@@ -24,12 +24,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._async import AsyncSigner
+    from ._counts import counts
     from ._placeholder import placeholder
     from ._request import Signed
+    from ._run import hook
     from ._signer import Signer
 
 # Loaded when they are asked for: most programs under `hsmsign run` ask for none.
-_LATER = {"AsyncSigner": "_async", "Signed": "_request", "Signer": "_signer", "placeholder": "_placeholder"}
+_LATER = {
+    "AsyncSigner": "_async",
+    "Signed": "_request",
+    "Signer": "_signer",
+    "counts": "_counts",
+    "hook": "_run",
+    "placeholder": "_placeholder",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -54,5 +63,7 @@ __all__ = [
     "TokenLocked",
     "TokenUnavailable",
     "UnsupportedAlgorithm",
+    "counts",
+    "hook",
     "placeholder",
 ]

@@ -9,7 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-_waiting: "dict[str, Callable[[Any], None]]" = {}
+# They stay: a module may be loaded again.
+_wanted: "dict[str, Callable[[Any], None]]" = {}
 
 
 class _Loader:
@@ -31,13 +32,11 @@ class _Loader:
 
 class _Finder:
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
-        change = _waiting.get(fullname)
+        change = _wanted.get(fullname)
         if change is None:
             return None
-        del _waiting[fullname]
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is None or spec.loader is None:
-            _waiting[fullname] = change
             return None
         spec.loader = _Loader(spec.loader, change)  # type: ignore[assignment]
         return spec
@@ -47,7 +46,6 @@ def after(name: str, change: "Callable[[Any], None]") -> None:
     """Makes a change to a module: now if it is imported, else when it is."""
     if name in sys.modules:
         change(sys.modules[name])
-        return
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
-    _waiting[name] = change
+    _wanted[name] = change

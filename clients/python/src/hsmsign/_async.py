@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any
 
+from ._counts import count
 from ._errors import AgentUnavailable, HsmsignError, error_of
 from ._mac import read, request
 from ._request import Signed, line
@@ -40,16 +41,24 @@ class AsyncSigner:
 
     async def sign(self, method: str, target: str, **parts: Any) -> Signed:
         """As `Signer.sign`."""
-        return Signed.of(await self.ask(line(self.key, method, target, **parts)))
+        return await self.signed(line(self.key, method, target, **parts))
 
     async def websocket(self, **parts: Any) -> Signed:
         """As `Signer.websocket`."""
-        return Signed.of(await self.ask(line(self.key, websocket=True, **parts)))
+        return await self.signed(line(self.key, websocket=True, **parts))
 
     async def hmac(self, message: "bytes | str", algorithm: "str | None" = None) -> bytes:
         """As `Signer.hmac`."""
         data = message.encode() if isinstance(message, str) else bytes(message)
-        return read(await self.ask(request(self.key, data, algorithm)))
+        made = read(await self.ask(request(self.key, data, algorithm)))
+        count(self.key, "raw")
+        return made
+
+    async def signed(self, wanted: "dict[str, Any]") -> Signed:
+        """Has a request line signed."""
+        signed = Signed.of(await self.ask(wanted))
+        count(self.key, "whole")
+        return signed
 
     async def ask(self, wanted: "dict[str, Any]") -> "dict[str, Any]":
         """Sends a line of the agent's protocol."""

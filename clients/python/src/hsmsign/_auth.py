@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ._counts import count
 from ._errors import BadInput
 from ._request import Signed, line
 from ._wire import TIMEOUT, ask
@@ -23,4 +24,6 @@ def wanted(key: str, method: "str | None", url: Any, headers: "Mapping[str, Any]
 
 def sign(key: str, method: "str | None", url: Any, headers: "Mapping[str, Any]", body: Any, socket: "str | None") -> Signed:
     """Signs what a library is about to send."""
-    return Signed.of(ask(wanted(key, method, url, headers, body), socket, TIMEOUT))
+    signed = Signed.of(ask(wanted(key, method, url, headers, body), socket, TIMEOUT))
+    count(key, "whole")
+    return signed

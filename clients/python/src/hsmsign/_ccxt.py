@@ -5,19 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from ._compose import Composed, Mismatch
-from ._errors import (
-    AgentUnavailable,
-    BadInput,
-    HsmsignError,
-    KeyNotFound,
-    PolicyDenied,
-    SecretWouldBeSent,
-    TokenUnavailable,
-    UnsupportedAlgorithm,
-)
-from ._hook import STATE, compute, install
-from ._keys import by_label
+from . import _ccxt_async, _ccxt_own
+from ._ccxt_errors import raised
+from ._ccxt_request import holds_placeholder, whole
+from ._ccxt_request import label as _label
+from ._errors import HsmsignError, SecretWouldBeSent, UnsupportedAlgorithm
+from ._hook import STATE, install
+from ._login import login
 from ._placeholder import derive, label_of, within
 
 _MARKED = "_hsmsign_wrapped"
@@ -29,9 +23,10 @@ def hook(base: Any) -> None:
         return
     install()
     setattr(base, _MARKED, True)
-    base.rsa = staticmethod(_rsa(base.rsa))
-    base.eddsa = staticmethod(_eddsa(base.eddsa, base))
-    base.ecdsa = staticmethod(_ecdsa(base.ecdsa))
+    base.hmac = staticmethod(_told(base.hmac))
+    base.rsa = staticmethod(_told(_rsa(base.rsa)))
+    base.eddsa = staticmethod(_told(_eddsa(base.eddsa, base)))
+    base.ecdsa = staticmethod(_told(_ecdsa(base.ecdsa)))
     base.hash = staticmethod(_hash(base.hash))
     base.base58_to_binary = staticmethod(_kept(base.base58_to_binary))
     base.eth_get_address_from_private_key = staticmethod(_address(base.eth_get_address_from_private_key))
@@ -46,20 +41,32 @@ def hook(base: Any) -> None:
 
 
 def wrap(kind: Any) -> None:
-    """Changes the method `sign` of an exchange's class and of those that it is made from."""
+    """Changes the method `sign` of an exchange's class and of those that it is made from, and what some have of their own."""
+    _ccxt_own.wrap(kind)
+    _ccxt_async.wrap(kind)
     for each in kind.__mro__:
         sign = each.__dict__.get("sign")
         if sign is not None and not hasattr(sign, _MARKED):
             each.sign = _sign(sign)
 
 
-def _label(secret: Any) -> "tuple[str, str] | None":
-    data = secret.encode() if isinstance(secret, str) else secret
-    return label_of(bytes(data).strip()) if isinstance(data, (bytes, bytearray)) else None
-
-
 def _data(request: Any) -> bytes:
     return request.encode() if isinstance(request, str) else bytes(request)
+
+
+def _told(original: Any) -> Any:
+    """With errors of ccxt's own classes: logins are signed outside of what tells of them otherwise."""
+
+    @functools.wraps(original)
+    def told(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except HsmsignError as error:
+            if STATE.signing:
+                raise
+            raised("ccxt", error)
+
+    return told
 
 
 def _rsa(original: Any) -> Any:
@@ -104,10 +111,10 @@ def _ecdsa(original: Any) -> Any:
 
 
 def _private(label: "tuple[str, str]", algorithm: str, message: bytes) -> bytes:
-    """A private key signs whole requests only."""
+    """A private key signs whole requests, and logins."""
     if STATE.collect is not None:
         return STATE.collect(label[0], label[1], algorithm, message)
-    return compute(label[0], label[1], algorithm, message)
+    return login(label, algorithm, message)
 
 
 def _hash(original: Any) -> Any:
@@ -153,124 +160,16 @@ def _sign(original: Any) -> Any:
     def sign(self: Any, *args: Any, **kwargs: Any) -> Any:
         if STATE.collect is not None or not holds_placeholder(self):
             return original(self, *args, **kwargs)
+        STATE.signing = True
         try:
-            return _whole(original, self, args, kwargs)
+            deferred = _ccxt_async.defer(self, args, kwargs, lambda: original(self, *args, **kwargs))
+            if deferred is not None:
+                return deferred
+            return whole(self, args, kwargs, lambda: original(self, *args, **kwargs))
         except HsmsignError as error:
-            raise as_ccxt(self, error) from error
+            raised(self.id, error)
+        finally:
+            STATE.signing = False
 
     setattr(sign, _MARKED, True)
     return sign
-
-
-def holds_placeholder(exchange: Any) -> bool:
-    """Whether one of the exchange's credentials is a placeholder."""
-    return any(within(getattr(exchange, name, None)) for name in ("secret", "privateKey", "password", "token"))
-
-
-def _whole(original: Any, exchange: Any, args: Any, kwargs: Any) -> Any:
-    path = kwargs.get("path", args[0] if args else None)
-    api = kwargs.get("api", args[1] if len(args) > 1 else None)
-    place = (str(path), str(api))
-    raw: "set[tuple[str, str]]" = exchange.__dict__.setdefault("_hsmsign_raw", set())
-    if place in raw or _is_generic(exchange):
-        return _guarded(exchange, original(exchange, *args, **kwargs))
-    composed = Composed()
-    STATE.collect = composed.collect
-    try:
-        request = original(exchange, *args, **kwargs)
-    finally:
-        STATE.collect = None
-    _guarded(exchange, request)
-    if not composed.calls:
-        return request
-    try:
-        done = composed.sign(request)
-        seen: "set[tuple[str, str]]" = exchange.__dict__.setdefault("_hsmsign_whole", set())
-        if place in seen or not composed.may_be_raw() or composed.raw(request) in (None, done):
-            seen.add(place)
-            return done
-        # Both were looked at once: ccxt signs another message here than the exchange's file says.
-        raw.add(place)
-        return _guarded(exchange, composed.raw(request))
-    except Mismatch as mismatch:
-        if any(call[2] in ("rsa", "ed25519", "p256") for call in composed.calls):
-            try:
-                return composed.token(request)
-            except Mismatch:
-                raise UnsupportedAlgorithm(
-                    f"this request of {exchange.id} cannot be signed as a whole, and private keys sign nothing else: {mismatch}"
-                ) from None
-        try:
-            # Composed again only where a signature took a form that is not known: that takes another nonce.
-            done = composed.raw(request) or original(exchange, *args, **kwargs)
-        except PolicyDenied as error:
-            raise PolicyDenied(
-                f"{error.message}; and the whole request could not be used: {mismatch}", error.fix, error.code
-            ) from None
-        raw.add(place)
-        return _guarded(exchange, done)
-
-
-def _is_generic(exchange: Any) -> bool:
-    """Whether its key is of no exchange that hsmsign knows: that signs raw bytes only."""
-    for name in ("secret", "privateKey"):
-        label = _label(getattr(exchange, name, None) or "")
-        if label is not None and label[0]:
-            return by_label(label[0]).get("exchange") == "generic"
-    return False
-
-
-def _guarded(exchange: Any, request: Any) -> Any:
-    """Refuses a request that carries the placeholder: the exchange wants the secret itself there."""
-    if not isinstance(request, dict):
-        return request
-    parts = [request.get("url"), request.get("body"), *((request.get("headers") or {}).values())]
-    for part in parts:
-        text = part if isinstance(part, str) else repr(part) if part else ""
-        if within(text) or (text.startswith("Basic ") and _in_basic(text)):
-            raise SecretWouldBeSent(
-                f"{exchange.id} wants the secret itself in the request, and hsmsign never gives it out",
-                "this exchange cannot be signed for on a token; its page may offer another kind of key",
-            )
-    return request
-
-
-def _in_basic(header: str) -> bool:
-    import base64
-
-    try:
-        return within(base64.b64decode(header[6:]).decode("utf-8", "replace"))
-    except ValueError:
-        return False
-
-
-def as_ccxt(exchange: Any, error: HsmsignError) -> Exception:
-    """The error as ccxt's own kind, which bots catch; it carries code and remedy."""
-    from ccxt.base import errors
-
-    for kind, name in (
-        (PolicyDenied, "PermissionDenied"),
-        (AgentUnavailable, "ExchangeNotAvailable"),
-        (TokenUnavailable, "AuthenticationError"),
-        (KeyNotFound, "AuthenticationError"),
-        (SecretWouldBeSent, "NotSupported"),
-        (UnsupportedAlgorithm, "NotSupported"),
-        (BadInput, "BadRequest"),
-    ):
-        if isinstance(error, kind):
-            return joined(getattr(errors, name), error, exchange.id)
-    return joined(errors.ExchangeError, error, exchange.id)
-
-
-_kinds: "dict[tuple[Any, Any], Any]" = {}
-
-
-def joined(theirs: Any, error: HsmsignError, exchange: str) -> Exception:
-    """The error as one that is ccxt's and ours."""
-    ours = type(error)
-    if (theirs, ours) not in _kinds:
-        _kinds[theirs, ours] = type(ours.__name__, (theirs, ours), {"__str__": Exception.__str__, "__module__": __name__})
-    told: Exception = _kinds[theirs, ours](f"{exchange} {error}")
-    for name in ("message", "fix", "code"):
-        setattr(told, name, getattr(error, name))
-    return told

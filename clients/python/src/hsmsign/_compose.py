@@ -11,10 +11,11 @@ import base64
 import json
 import os
 import re
-from typing import Any
+from typing import Any, Callable
 
 from . import _forms
-from ._errors import BadInput, HsmsignError, UnsupportedAlgorithm
+from ._counts import count
+from ._errors import BadInput, UnsupportedAlgorithm
 from ._keys import by_label
 from ._mac import mac
 from ._request import Signed, line
@@ -22,12 +23,16 @@ from ._wire import ask
 
 # What is signed comes as such; these tell who the client is, and are not signed.
 _STAMPS = {
-    "nonce": re.compile(r"nonce", re.I),
+    "nonce": re.compile(r"nonce|echostr", re.I),
     "window": re.compile(r"window", re.I),
     "timestamp": re.compile(r"time|expir|stamp|ts$|^date$", re.I),
 }
 # A header that is a list, as in `ts=1700000000001,sig=…,nonce=…`.
 _LISTED = re.compile(r'(?:^|[\s,;])(ts|timestamp|nonce)="?([\w-]+)')
+# Of another list, as in `Bitso key:1700000000001:…`: what may be a time.
+_NUMBERS = re.compile(r"(?:^|[\s,;:])()(\d{10,19})(?=[\s,;:]|$)")
+# The first two parts of a token (JWT).
+_TOKEN = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+")
 
 
 class Mismatch(Exception):
@@ -52,10 +57,7 @@ class Composed:
 
     def sign(self, request: "dict[str, Any]") -> "dict[str, Any]":
         """The request with its signatures. Raises Mismatch where only raw MACs would do."""
-        labels = {call[0] for call in self.calls}
-        if len(labels) != 1:
-            raise Mismatch("it is signed with several keys")
-        info = by_label(labels.pop())
+        info = self._key()
         if info.get("exchange") in (None, "generic"):
             raise Mismatch("the key is a generic one, and signs raw bytes only")
         wanted = self._wanted(info, request)
@@ -70,14 +72,24 @@ class Composed:
         why: "Exception | None" = None
         for one in tries:
             try:
-                return self._joined(request, Signed.of(ask(one)))
+                done = self._joined(request, Signed.of(ask(one)), info)
+                count(info["key"], "whole")
+                return done
             except (BadInput, UnsupportedAlgorithm, Mismatch) as error:
                 why = why or error
         raise Mismatch(str(why)) from why
 
+    def _key(self) -> "dict[str, Any]":
+        """The one key that signs it."""
+        keys = {(call[0], call[2]) for call in self.calls}
+        found = {info["key"]: info for info in (by_label(label, algorithm) for label, algorithm in keys)}
+        if len(found) != 1:
+            raise Mismatch("it is signed with several keys")
+        return found.popitem()[1]
+
     def may_be_raw(self) -> bool:
         """Whether its key was allowed raw MACs."""
-        return all("raw" in (by_label(call[0]).get("allow") or ()) for call in self.calls)
+        return all("raw" in (by_label(call[0], call[2]).get("allow") or ()) for call in self.calls)
 
     def raw(self, request: "dict[str, Any]") -> "dict[str, Any] | None":
         """The request with the raw MACs of its messages; none where one took a form that is not known."""
@@ -85,7 +97,7 @@ class Composed:
         for call in self.calls:
             if not any(_forms.stands(call[4], part) for part in parts if isinstance(part, str)):
                 return None
-        values = [(call[4], mac(by_label(call[0])["key"], call[3], call[2])) for call in self.calls]
+        values = [(call[4], mac(by_label(call[0], call[2])["key"], call[3], call[2])) for call in self.calls]
         return filled(request, values)
 
     def _wanted(self, info: "dict[str, Any]", request: "dict[str, Any]") -> "dict[str, Any]":
@@ -97,7 +109,13 @@ class Composed:
         stamps: "dict[str, str]" = {}
         for name, value in (request.get("headers") or {}).items():
             self._stamp(name, str(value), stamps)
+        token = _TOKEN.search(request["url"])
+        if token:
+            self._claims(token.group(), stamps)
         return line(info["key"], request["method"], url, body=body or None, **stamps)
+
+    def _stand_ins(self) -> "list[bytes]":
+        return [call[4] for call in self.calls]
 
     def _written(self) -> "list[str]":
         return [write(call[4]) for call in self.calls for write, _ in _forms.FORMS]
@@ -119,10 +137,11 @@ class Composed:
 
     def _stamp(self, name: str, value: str, stamps: "dict[str, str]") -> None:
         """Finds the timestamp and nonce that a header carries."""
+        value = _forms.opened(value, self._stand_ins()) or value
         if any(written in value for written in self._written()):
-            for listed, stamp in _LISTED.findall(value):
+            for listed, stamp in _LISTED.findall(value) or _NUMBERS.findall(value):
                 stamps.setdefault("nonce" if listed == "nonce" else "timestamp", stamp)
-            token = re.search(r"eyJ[\w-]+\.eyJ[\w-]+", value)
+            token = _TOKEN.search(value)
             if token:
                 self._claims(token.group(), stamps)
             return
@@ -133,8 +152,9 @@ class Composed:
         if len(value) > 20 and re.fullmatch(r"[\w+/=-]+", value):
             try:
                 payload = json.loads(base64.b64decode(value))
-                if isinstance(payload, dict) and "nonce" in payload:
-                    stamps.setdefault("nonce", str(payload["nonce"]))
+                for member in payload if isinstance(payload, dict) else ():
+                    if "nonce" in member:
+                        stamps.setdefault("nonce", str(payload[member]))
             except ValueError:
                 pass
 
@@ -153,7 +173,8 @@ class Composed:
     def token(self, request: "dict[str, Any]") -> "dict[str, Any]":
         """The request with the agent's own headers in place of those that hold a signature: a token (JWT) says the same in
         the agent's words. Raises Mismatch where more than that differs."""
-        wanted = self._wanted(by_label(self.calls[0][0]), request)
+        info = self._key()
+        wanted = self._wanted(info, request)
         # It makes its own time and nonce.
         for name in ("timestamp", "nonce"):
             wanted.pop(name, None)
@@ -169,24 +190,30 @@ class Composed:
             for name, value in (request.get("headers") or {}).items()
             if not any(one in str(value) for one in written)
         }
+        count(info["key"], "whole")
         return {**request, "headers": {**signed.headers, **headers}}
 
-    def _joined(self, request: "dict[str, Any]", signed: Signed) -> "dict[str, Any]":
+    def _joined(self, request: "dict[str, Any]", signed: Signed, info: "dict[str, Any]") -> "dict[str, Any]":
         """ccxt's request with the agent's signatures, if that is the agent's own answer."""
         theirs = {name.lower(): str(value) for name, value in (request.get("headers") or {}).items()}
         ours = {name.lower(): value for name, value in signed.headers.items()}
         body = signed.text or ""
         pairs = [(request["url"], signed.url or ""), (request.get("body") or "", body)]
         pairs += [(composed, ours[name]) for name, composed in theirs.items() if name in ours]
-        values: "list[tuple[bytes, bytes]]" = []
+        opened = ((_forms.opened(one, self._stand_ins()), _forms.opened(other)) for one, other in pairs)
+        pairs += [(one, other) for one, other in opened if one and other]
+        # ccxt takes a placeholder for a secret text, and so a private key's signature is written as the exchange wants it.
+        as_written = not str(info.get("algorithm", "")).startswith("hmac") and self.calls[0][2].startswith("sha")
+        values: "list[tuple[str, str]]" = []
         for _, _, _, _, stand_in in self.calls:
-            found = (_forms.take(composed, made, stand_in) for composed, made in pairs)
-            value = next((one for one in found if one is not None), None)
+            found = (_forms.take(composed, made, stand_in, as_written) for composed, made in pairs)
+            value = next((one for one in found if one), None)
             if value is None:
                 raise Mismatch("its signature stands elsewhere in the agent's request")
-            values.append((stand_in, value))
-        done = filled(request, values)
-        same = done["url"] == signed.url and (done.get("body") or "") == body
+            values += value
+        done = _replaced(request, lambda text: _forms.put(text, values))
+        # Where the agent moved all of the body into a header, the rules saw what ccxt sends along once more.
+        same = done["url"] == signed.url and (signed.body is None or (done.get("body") or "") == body)
         headers = {name.lower(): str(value) for name, value in (done.get("headers") or {}).items()}
         for name, wanted in ours.items():
             same = same and (name == "content-type" or headers.get(name) == wanted)
@@ -197,18 +224,16 @@ class Composed:
 
 def filled(request: "dict[str, Any]", values: "list[tuple[bytes, bytes]]") -> "dict[str, Any]":
     """The request with values in place of their stand-ins."""
+    written = [pair for stand_in, value in values for pair in _forms.pairs(stand_in, value)]
+    return _replaced(request, lambda text: _forms.put(text, written))
+
+
+def _replaced(request: "dict[str, Any]", change: "Callable[[str], str]") -> "dict[str, Any]":
     done = dict(request)
-    done["url"] = _forms.put(request["url"], values)
+    done["url"] = change(request["url"])
     if isinstance(request.get("body"), str):
-        done["body"] = _forms.put(request["body"], values)
+        done["body"] = change(request["body"])
     headers = request.get("headers")
     if headers:
-        done["headers"] = {
-            name: _forms.put(value, values) if isinstance(value, str) else value for name, value in headers.items()
-        }
+        done["headers"] = {name: change(value) if isinstance(value, str) else value for name, value in headers.items()}
     return done
-
-
-
-
-__all__ = ["Composed", "HsmsignError", "Mismatch", "filled"]

@@ -99,3 +99,22 @@ def error_of(error: Any) -> HsmsignError:
     code = str(error.get("code", "failed"))
     kind = _KINDS.get(code, HsmsignError)
     return kind(str(error.get("message", "")), str(error.get("fix", "")), code)
+
+
+_joined: "dict[tuple[Any, Any], Any]" = {}
+
+
+def as_kind(theirs: Any, error: HsmsignError) -> Exception:
+    """The error as one that is of a library's own class and of ours, for those who catch the library's."""
+    ours = type(error)
+    if (theirs, ours) not in _joined:
+        body = {"__init__": HsmsignError.__init__, "__str__": HsmsignError.__str__, "__module__": __name__}
+        # In another process it is the plain one: the library's class may want more than it has.
+        body["__reduce__"] = lambda self: (ours, (self.message, self.fix, self.code))
+        _joined[theirs, ours] = type(ours.__name__, (theirs, ours), {**_UNKNOWN, **body})
+    told: Exception = _joined[theirs, ours](error.message, error.fix, error.code)
+    return told
+
+
+# What errors of HTTP libraries say of a request that was not sent.
+_UNKNOWN = {"request": None, "response": None}

@@ -48,16 +48,41 @@ def stands(stand_in: bytes, text: str) -> "list[tuple[str, Form]]":
     return found
 
 
-def put(text: str, values: "list[tuple[bytes, bytes]]") -> str:
-    """The text with each stand-in replaced, in its own form."""
-    for stand_in, value in values:
-        for write, _ in FORMS:
-            text = text.replace(write(stand_in), write(value))
-    return text
+def opened(text: str, stand_ins: "list[bytes] | None" = None) -> "str | None":
+    """What a text ends in as base64, as in `HS256 …`; only where one of the stand-ins is in that."""
+    last = text.rpartition(" ")[2]
+    try:
+        inner = base64.b64decode(last, validate=True).decode("ascii") if len(last) > 60 else ""
+    except ValueError:
+        return None
+    if stand_ins is not None and not any(stands(one, inner) for one in stand_ins):
+        return None
+    return inner or None
 
 
-def take(composed: str, signed: str, stand_in: bytes) -> "bytes | None":
-    """The signature that stands in the signed text where the stand-in stands in the composed one; the rest is the same."""
+def pairs(stand_in: bytes, value: bytes) -> "list[tuple[str, str]]":
+    """A stand-in and what takes its place, in each form."""
+    return [(write(stand_in), write(value)) for write, _ in FORMS]
+
+
+def put(text: str, values: "list[tuple[str, str]]") -> str:
+    """The text with each stand-in replaced."""
+    before = text
+    for written, value in values:
+        text = text.replace(written, value)
+    inner = opened(text) if text == before else None
+    if inner is None:
+        return text
+    # It may stand within base64 of more than itself.
+    filled = inner
+    for written, value in values:
+        filled = filled.replace(written, value)
+    return text if filled == inner else text[: -len(text.rpartition(" ")[2])] + _b64(filled.encode())
+
+
+def take(composed: str, signed: str, stand_in: bytes, as_written: bool = False) -> "list[tuple[str, str]]":
+    """What takes the places of a stand-in: the signature that stands in the signed text where the stand-in stands in the
+    composed one, in each form; the rest is the same. `as_written`: only as it stands there, of whatever form it is."""
     for written, (write, read) in stands(stand_in, composed):
         before, _, behind = composed.partition(written)
         if not (signed.startswith(before) and len(signed) >= len(before) + len(behind)):
@@ -68,10 +93,13 @@ def take(composed: str, signed: str, stand_in: bytes) -> "bytes | None":
             end = signed.find(behind[0], len(before))
             if end < 0:
                 continue
+        found = signed[len(before) : end]
+        if as_written:
+            return [(written, found)]
         try:
-            value = read(signed[len(before) : end])
+            value = read(found)
         except (ValueError, binascii.Error):
             continue
-        if write(value) == signed[len(before) : end]:
-            return value
-    return None
+        if write(value) == found:
+            return pairs(stand_in, value)
+    return []

@@ -19,6 +19,8 @@ class _State(threading.local):
     """While a request is composed, MACs are put off: who collects them answers what stands in their places."""
 
     collect: "Optional[Callable[[str, str, str, bytes], bytes]]" = None
+    # Whether ccxt composes a request: who has it do so tells of errors.
+    signing = False
 
 
 STATE = _State()
@@ -37,7 +39,7 @@ def compute(label: str, form: str, algorithm: str, message: bytes) -> bytes:
     from ._keys import by_label
     from ._mac import mac
 
-    return mac(by_label(label)["key"], message, algorithm)
+    return mac(by_label(label, algorithm)["key"], message, algorithm)
 
 
 def _algorithm(digestmod: Any) -> str:
@@ -91,20 +93,26 @@ class TokenMac(_HMAC):
 class _Kind(type(_HMAC)):  # type: ignore[misc]
     """`hmac.HMAC(…)` as it is called, and as it is asked about."""
 
-    def __call__(cls, key: Any, msg: Any = None, digestmod: Any = "") -> Any:
-        return new(key, msg, digestmod)
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return new(*args, **kwargs) if cls is HMAC else super().__call__(*args, **kwargs)
 
     def __instancecheck__(cls, value: Any) -> bool:
-        return isinstance(value, _HMAC)
+        return isinstance(value, _HMAC) if cls is HMAC else super().__instancecheck__(value)
 
     def __subclasscheck__(cls, kind: Any) -> bool:
-        return issubclass(kind, _HMAC)
+        return issubclass(kind, _HMAC) if cls is HMAC else super().__subclasscheck__(kind)
 
 
 class HMAC(_HMAC, metaclass=_Kind):
-    """What stands in the place of `hmac.HMAC`."""
+    """What stands in the place of `hmac.HMAC`, and is what programs make classes of their own from."""
 
-    __slots__ = ()
+    def __init__(self, key: Any, msg: Any = None, digestmod: Any = "") -> None:
+        if isinstance(key, (bytes, bytearray)) and label_of(key) is not None:
+            raise UnsupportedAlgorithm(
+                "a placeholder came to a class that was made from hmac.HMAC, which computes by itself",
+                "have it use hmac.new, whose MACs are computed on the token",
+            )
+        super().__init__(key, msg, digestmod)
 
 
 def new(key: Any, msg: Any = None, digestmod: Any = "") -> Any:
@@ -125,9 +133,8 @@ def digest(key: Any, msg: Any, digest: Any) -> bytes:
     return _digest(key, msg, digest)
 
 
-def install() -> None:
+def install(module: Any = _module) -> None:
     """Puts the hook in place; a second time changes nothing."""
-    if _module.new is new:
+    if module.new is new:
         return
-    _module.new, _module.digest = new, digest
-    _module.HMAC = HMAC  # type: ignore[misc]
+    module.new, module.digest, module.HMAC = new, digest, HMAC

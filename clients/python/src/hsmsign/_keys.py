@@ -27,20 +27,46 @@ def names() -> "list[str]":
     return list(_known)
 
 
-def by_label(label: str) -> "dict[str, Any]":
-    """The key that a placeholder stands for."""
+def by_label(label: str, algorithm: "str | None" = None) -> "dict[str, Any]":
+    """The key that a placeholder stands for. Where a MAC by another algorithm is wanted than that key computes, it is the key
+    of that algorithm with the same API key: the exchange's older interface may sign with the same secret in another way."""
     for attempt in range(2):
-        if label in _known:
-            return {"key": label, **_known[label]}
-        if label.startswith("#"):
-            import base64
-
-            for name, info in _known.items():
-                if base64.b64decode(placeholder(name))[8:].rstrip(b"\0") == label.encode():
-                    return {"key": name, **info}
+        found = _find(label)
+        if found is not None:
+            return _twin(found, algorithm) or found
         if attempt == 0:
             _refresh()
     raise KeyNotFound(
         f"there is no key for the placeholder of {label!r}",
         "`hsmsign list` shows the keys there are; `hsmsign placeholder KEY` prints what stands for one",
     )
+
+
+def _find(label: str) -> "dict[str, Any] | None":
+    if label in _known:
+        return {"key": label, **_known[label]}
+    if label.startswith("#"):
+        import base64
+
+        for name, info in _known.items():
+            if base64.b64decode(placeholder(name))[8:].rstrip(b"\0") == label.encode():
+                return {"key": name, **info}
+    return None
+
+
+def _twin(found: "dict[str, Any]", algorithm: "str | None") -> "dict[str, Any] | None":
+    wanted = f"hmac-{algorithm}"
+    own = str(found.get("algorithm"))
+    if own == wanted or not own.startswith("hmac-") or not found.get("api_key"):
+        return None
+    twins = [
+        {"key": name, **info}
+        for name, info in _known.items()
+        if (info.get("algorithm"), info.get("api_key")) == (wanted, found["api_key"]) and _family(info) == _family(found)
+    ]
+    return twins[0] if len(twins) == 1 else None
+
+
+def _family(info: "dict[str, Any]") -> str:
+    """The exchange without what tells its interfaces apart, as in `bithumb-legacy`."""
+    return str(info.get("exchange")).partition("-")[0]

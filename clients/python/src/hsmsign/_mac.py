@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any, Mapping
 
+from ._counts import count
 from ._errors import HsmsignError
 from ._wire import TIMEOUT, ask
 
@@ -38,4 +39,6 @@ def mac(
     timeout: float = TIMEOUT,
 ) -> bytes:
     """The token's MAC of a message."""
-    return read(ask(request(key, message, algorithm), socket, timeout))
+    made = read(ask(request(key, message, algorithm), socket, timeout))
+    count(key, "raw")
+    return made

@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 from ._errors import AgentUnavailable, HsmsignError, error_of
+from ._run import AT_START
 
 LONGEST = 32 << 20
 TIMEOUT = 30.0
@@ -16,7 +17,7 @@ TIMEOUT = 30.0
 
 def socket_path() -> str:
     """Where the agent listens."""
-    path = os.environ.get("HSMSIGN_SOCKET")
+    path = os.environ.get("HSMSIGN_SOCKET") or AT_START
     if path:
         return path
     home = os.environ.get("HSMSIGN_HOME")
@@ -36,7 +37,8 @@ class Connection:
     def __init__(self, path: str, timeout: float) -> None:
         self.pid = os.getpid()
         self.path = path
-        self.fresh = True
+        # Whether an answer is awaited: another greenlet, or a signal's handler, is not to read it.
+        self.busy = False
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         try:
@@ -84,33 +86,48 @@ class Wire(threading.local):
 
     def _exchange(self, path: str, line: bytes, timeout: float) -> bytes:
         for again in (True, False):
-            held = self.open.get(path)
-            if held is not None and held.pid != os.getpid():
-                # The parent's: a child that used it would read the parent's answers.
-                self.open.pop(path, None)
-                held = None
+            held = self._held(path)
             kept = held is not None
             if held is None:
                 held = Connection(path, timeout)
-                self.open[path] = held
+                self.open.setdefault(path, held)
+            held.busy = True
             try:
-                return held.exchange(line)
-            except socket.timeout:
-                self._drop(path)
-                raise AgentUnavailable(
-                    f"the agent gave no answer in {timeout:g} seconds; the request may have been signed",
-                    "see `hsmsign agent status`",
-                ) from None
-            except OSError as error:
-                self._drop(path)
+                answer = held.exchange(line)
+            except BaseException as error:
+                # Its answer may still come, and would be taken for the next one's.
+                self._drop(path, held)
+                if isinstance(error, socket.timeout):
+                    raise AgentUnavailable(
+                        f"the agent gave no answer in {timeout:g} seconds; the request may have been signed",
+                        "see `hsmsign agent status`",
+                    ) from None
+                if not isinstance(error, OSError):
+                    raise
                 # One that was kept open may have been closed while nobody looked, as by a restart of the agent.
                 if not (again and kept and isinstance(error, (BrokenPipeError, ConnectionResetError))):
                     raise AgentUnavailable(f"the agent went away: {error.strerror or error}") from None
+                continue
+            held.busy = False
+            if self.open.get(path) is not held:
+                held.socket.close()
+            return answer
         raise AgentUnavailable("the agent went away")
 
-    def _drop(self, path: str) -> None:
-        held = self.open.pop(path, None)
+    def _held(self, path: str) -> "Connection | None":
+        """The connection that is open and free."""
+        held = self.open.get(path)
+        if held is not None and held.pid != os.getpid():
+            # The parent's: a child that used it would read the parent's answers.
+            del self.open[path]
+            return None
+        return None if held is None or held.busy else held
+
+    def _drop(self, path: str, held: "Connection | None" = None) -> None:
+        held = held or self.open.get(path)
         if held is not None:
+            if self.open.get(path) is held:
+                del self.open[path]
             held.socket.close()
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Awaitable, Callable
 
+from aiohttp import ClientError
 from aiohttp.payload import BytesPayload
 from yarl import URL
 
 from ._async import AsyncSigner
 from ._auth import wanted
-from ._errors import BadInput
-from ._request import Signed
+from ._errors import BadInput, HsmsignError, as_kind
 
 
 class Auth:
@@ -21,9 +21,12 @@ class Auth:
         self._signer = AsyncSigner(key, socket=socket)
 
     async def __call__(self, request: Any, handler: "Callable[[Any], Awaitable[Any]]") -> Any:
-        body = await self._body(request)
-        line = wanted(self.key, request.method, request.url, request.headers, body)
-        signed = Signed.of(await self._signer.ask(line))
+        try:
+            body = await self._body(request)
+            line = wanted(self.key, request.method, request.url, request.headers, body)
+            signed = await self._signer.signed(line)
+        except HsmsignError as error:
+            raise as_kind(ClientError, error) from error
         # What is signed are these bytes: aiohttp is not to encode the URL again.
         request.url = URL(signed.url or "", encoded=True)
         request.headers.update(signed.headers)

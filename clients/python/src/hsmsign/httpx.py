@@ -8,6 +8,7 @@ import httpx
 
 from ._async import AsyncSigner
 from ._auth import sign, wanted
+from ._errors import HsmsignError, as_kind
 from ._request import Signed
 
 
@@ -22,12 +23,20 @@ class Auth(httpx.Auth):
 
     def sync_auth_flow(self, request: Any) -> "Generator[Any, Any, None]":
         request.read()
-        yield _with(request, sign(self.key, request.method, request.url, request.headers, request.content, self.socket))
+        try:
+            signed = sign(self.key, request.method, request.url, request.headers, request.content, self.socket)
+        except HsmsignError as error:
+            raise as_kind(httpx.RequestError, error) from error
+        yield _with(request, signed)
 
     async def async_auth_flow(self, request: Any) -> "AsyncGenerator[Any, Any]":
         await request.aread()
-        answer = await self._signer.ask(wanted(self.key, request.method, request.url, request.headers, request.content))
-        yield _with(request, Signed.of(answer))
+        try:
+            line = wanted(self.key, request.method, request.url, request.headers, request.content)
+            signed = await self._signer.signed(line)
+        except HsmsignError as error:
+            raise as_kind(httpx.RequestError, error) from error
+        yield _with(request, signed)
 
 
 def _with(request: Any, signed: Signed) -> Any:

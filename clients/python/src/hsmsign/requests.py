@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import requests.auth
+import requests.exceptions
 
 from ._auth import sign
+from ._errors import HsmsignError, as_kind
 
 
 class Auth(requests.auth.AuthBase):  # type: ignore[misc]
@@ -17,7 +19,10 @@ class Auth(requests.auth.AuthBase):  # type: ignore[misc]
         self.key, self.socket = key, socket
 
     def __call__(self, request: Any) -> Any:
-        signed = sign(self.key, request.method, request.url, request.headers, request.body, self.socket)
+        try:
+            signed = sign(self.key, request.method, request.url, request.headers, request.body, self.socket)
+        except HsmsignError as error:
+            raise as_kind(requests.exceptions.RequestException, error) from error
         request.url = signed.url
         request.body = signed.body
         request.headers.update(signed.headers)
