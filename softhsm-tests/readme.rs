@@ -324,7 +324,7 @@ fn sources(folder: &Path) -> Vec<String> {
     all
 }
 
-/// The names of all tests: functions marked as one, and those that the lists of `on!`, `promises!` and `hardening!` make
+/// The names of all tests: functions marked as one, and those that the lists of `on!`, `on_every!`, `promises!` and `hardening!` make
 /// tests of on each kind of token.
 fn tests() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
@@ -337,10 +337,12 @@ fn tests() -> BTreeSet<String> {
         let mut marked = false;
         let mut listed = false;
         for line in source.lines().map(str::trim) {
-            let list = ["on! {", "promises! {", "hardening! {"];
+            let list = ["on! {", "$(on! {", "on_every! {", "promises! {", "hardening! {"];
             listed |= list.iter().any(|head| line.starts_with(head));
             if listed {
-                let names = line.split([' ', ':', '{', '}']).filter(|word| word.contains('_'));
+                let names = line
+                    .split([' ', ':', ';', '{', '}'])
+                    .filter(|word| word.contains('_'));
                 all.extend(names.map(str::to_owned));
                 listed = !line.ends_with('}');
             }
