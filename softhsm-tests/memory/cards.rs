@@ -15,7 +15,7 @@ use crate::{
     import::nothing,
     keys::{Key, alphanumeric},
     private_keys::{ED25519, der, numbers},
-    running::Running,
+    running::{Running, until},
     scan::{Scan, Search, mappings},
 };
 
@@ -346,10 +346,9 @@ fn what_a_person_gave_is_in_the_locked_memory_of_the_worker_alone() {
         }
     }
     user.place.ok(&["lock"]);
-    assert!(
-        !Path::new(&format!("/proc/{worker}")).exists(),
-        "the worker is gone"
-    );
+    until("the worker is gone", || {
+        !Path::new(&format!("/proc/{worker}")).exists()
+    });
     for process in agent.processes() {
         let process = u32::try_from(process).unwrap();
         nothing(&codes.process(process), "the code, locked");

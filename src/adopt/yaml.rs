@@ -113,9 +113,13 @@ impl Reader<'_> {
 
     /// A flow collection: answers the end of the line that it ends in.
     fn flow(&mut self, from: usize) -> usize {
-        let end = flow::collection(self.text, from, &mut self.path(), &mut self.found).unwrap_or(0);
-        let rest = self.text[end..].iter().take_while(|&&byte| byte != b'\n').count();
-        if end == 0 { 0 } else { end + rest }
+        let before = self.found.len();
+        let Some(end) = flow::collection(self.text, from, &mut self.path(), &mut self.found) else {
+            // What stands in one that does not end is passed over.
+            self.found.truncate(before);
+            return 0;
+        };
+        end + self.text[end..].iter().take_while(|&&byte| byte != b'\n').count()
     }
 
     /// A text of a list; in an environment section it sets a name.

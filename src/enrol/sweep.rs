@@ -13,7 +13,7 @@ impl Enrol {
     /// # Errors
     /// When the journal cannot be read.
     pub fn sweep(&self) -> Result<usize> {
-        if self.journal.is_empty()? && self.tokens.cut_off()?.is_empty() {
+        if self.journal.is_empty()? && self.tokens.no_trials()? {
             return Ok(0);
         }
         let Some(_lock) = FileLock::try_acquire(&self.home.state("keyring.lock"))? else {

@@ -216,6 +216,18 @@ pub fn list_folder(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Whether a folder has nothing in it, or is not there.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn is_empty(folder: &Path) -> Result<bool> {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(io_error("the folder", folder, "be read", &error)),
+    }
+}
+
 /// Has the names in a folder on the disk.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::KeyName;
 use crate::{
     error::{Result, failed},
-    home::{Home, create_folder, io_error, list_folder, read_private, remove_file, write_private},
+    home::{Home, create_folder, is_empty, list_folder, read_private, remove_file, write_private},
     json,
     token::ObjectId,
 };
@@ -90,11 +90,7 @@ impl Journal {
     /// # Errors
     /// When the folder cannot be read.
     pub fn is_empty(&self) -> Result<bool> {
-        match std::fs::read_dir(&self.folder) {
-            Ok(mut entries) => Ok(entries.next().is_none()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(io_error("the folder", &self.folder, "be read", &error)),
-        }
+        is_empty(&self.folder)
     }
 
     /// All that is under way, or was when a process ended.

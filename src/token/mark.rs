@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ObjectId;
 use crate::{
     error::{Result, failed},
-    home::{Home, create_folder, list_folder, read_private, remove_file, write_private},
+    home::{Home, create_folder, is_empty, list_folder, read_private, remove_file, write_private},
     json,
 };
 
@@ -47,6 +47,11 @@ impl Mark {
             .map_err(|error| failed(format!("the mark of a trial cannot be written: {error}")))?;
         write_private(&mark.path(), &text)?;
         Ok(mark)
+    }
+
+    /// Whether there is none, not even one that was cut off while it was written down.
+    pub(super) fn none(home: &Home) -> Result<bool> {
+        is_empty(&home.state(FOLDER))
     }
 
     /// All that there are. One look into a folder where there is none.

@@ -138,6 +138,14 @@ impl Tokens {
         tried.map_err(|error| self.unwritable(name).unwrap_or_else(|| error.into()))
     }
 
+    /// Whether there is nothing of a trial, not even of one that was cut off while it was written down.
+    ///
+    /// # Errors
+    /// When the folder of marks cannot be read.
+    pub fn no_trials(&self) -> Result<bool> {
+        Mark::none(&self.home)
+    }
+
     /// The trials that were cut off, or are under way in another process that holds the keyring's lock.
     ///
     /// # Errors

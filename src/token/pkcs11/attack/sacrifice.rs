@@ -68,7 +68,8 @@ impl Sacrifice {
 
     /// A private key brought in from outside; none of RSA, of which none can be made here.
     fn stored(token: &Pkcs11Token, algorithm: SignatureAlgorithm, meta: &KeyMeta) -> Result<Option<Self>> {
-        let seed = random(32)?;
+        // Some modules store a scalar without the zeros in front of it, and the attacks ask for all of its length.
+        let seed = random_shaped(32, |seed| seed[0] = seed[0] & 0x7f | 0x40)?;
         let key = match algorithm {
             SignatureAlgorithm::Ed25519 => PrivateKey::from_seed(seed.expose(), None)?,
             SignatureAlgorithm::P256 => PrivateKey::from_scalar(seed.expose(), None)?,
@@ -88,9 +89,14 @@ impl Sacrifice {
 }
 
 fn random(len: usize) -> Result<Secret> {
+    random_shaped(len, |_| ())
+}
+
+fn random_shaped(len: usize, shape: impl FnOnce(&mut [u8])) -> Result<Secret> {
     let mut bytes = Secret::with_capacity(len)?;
     getrandom::fill(&mut bytes.spare_mut()[..len])
         .map_err(|_| TokenError::Failed("the system gave no random bytes".into()))?;
+    shape(&mut bytes.spare_mut()[..len]);
     bytes.grow(len);
     Ok(bytes)
 }
