@@ -137,6 +137,7 @@ impl Bench {
     pub fn agents(&self, token: &Token, table: &mut Table) -> Result<()> {
         self.back_to_back(token, table)?;
         self.many_clients(token, table)?;
+        self.policy(token, table)?;
         self.by_the_command_line(token, table)?;
         self.memory(token, table)?;
         self.paced(token, table)?;
@@ -204,17 +205,7 @@ impl Bench {
                 raws.push(raw(self, token, false)?[2]);
                 let each = (self.size.lines as usize * 2 / clients).max(flight);
                 let begun = Instant::now();
-                thread::scope(|scope| -> std::result::Result<(), String> {
-                    let all: Vec<_> = (0..clients)
-                        .map(|_| {
-                            scope.spawn(|| {
-                                in_flight(&agent.socket, flight, each).map_err(|error| error.to_string())
-                            })
-                        })
-                        .collect();
-                    all.into_iter()
-                        .try_for_each(|one| one.join().unwrap_or_else(|_| Err("a client panicked".into())))
-                })?;
+                in_flights(&agent.socket, clients, flight, each)?;
                 rates.push((clients * each) as f64 / begun.elapsed().as_secs_f64());
             }
             let (rate, raw) = (middle(rates), middle(raws));
@@ -226,6 +217,61 @@ impl Bench {
                 Target::AtLeast(target),
             );
         }
+        Ok(())
+    }
+
+    /// The same agent with a policy of 100 rules and without one, by turns.
+    fn policy(&self, token: &Token, table: &mut Table) -> Result<()> {
+        let rules: String = (0..49)
+            .map(|at| {
+                format!(
+                    "[[allow]]\nmethod = [\"GET\"]\npath = \"/0/private/Other{at}*\"\n[[deny]]\npath = \"/1/private/Other{at}\"\n"
+                )
+            })
+            .collect();
+        let own = "[[allow]]\npath = \"/0/private/AddOrder\"\n[[cap]]\nfield = \"volume\"\nrequest = \"2\"\n";
+        let policy = format!("policy = 1\nwithdrawals = false\n{rules}{own}");
+        let file = token.home.join("policy.toml");
+        let agent = self.agent(token, false)?;
+        let line = format!("{LINE}\n");
+        let mut client = Client::to(&agent.socket)?;
+        let mut answer = String::new();
+        client.ask(&line, &mut answer)?;
+        let (count, clients, flight) = (self.size.lines as usize / 4, 8, 16);
+        let mut with = [const { Vec::new() }; 2];
+        let mut without = [const { Vec::new() }; 2];
+        for _ in 0..self.size.stream_rounds * 2 {
+            for (values, on) in [(&mut without, false), (&mut with, true)] {
+                let mut command = self.hsmsign(token);
+                if on {
+                    fs::write(self.scratch.join("policy.toml"), &policy)?;
+                    command.args(["policy", "set", "--all", "--file"]);
+                    checked(command.arg(self.scratch.join("policy.toml")))?;
+                } else if file.exists() {
+                    checked(command.args(["policy", "remove", "--all"]))?;
+                }
+                values[0].push(at(&client.laps(&line, count)?, 0.5));
+                let begun = Instant::now();
+                in_flights(&agent.socket, clients, flight, count)?;
+                values[1].push((clients * count) as f64 / begun.elapsed().as_secs_f64());
+            }
+        }
+        checked(self.hsmsign(token).args(["policy", "remove", "--all"]))?;
+        let ([p50, rate], [plain_p50, plain_rate]) = (with.map(middle), without.map(middle));
+        table.limit(
+            "agent, a policy of 100 rules, p50",
+            format!("{p50:.1} us"),
+            format!("without a policy: {plain_p50:.1} us + 3 us"),
+            p50,
+            plain_p50 + 3.0,
+        );
+        table.row(
+            format!("agent, a policy of 100 rules, {clients} clients, {flight} lines in flight each"),
+            format!("{rate:.0} a second"),
+            format!("without a policy: {plain_rate:.0} a second"),
+            rate / plain_rate,
+            Target::AtLeast(0.9),
+        );
         Ok(())
     }
 
@@ -359,6 +405,17 @@ impl Bench {
         );
         Ok(())
     }
+}
+
+fn in_flights(socket: &Path, clients: usize, flight: usize, each: usize) -> Result<()> {
+    thread::scope(|scope| -> std::result::Result<(), String> {
+        let all: Vec<_> = (0..clients)
+            .map(|_| scope.spawn(|| in_flight(socket, flight, each).map_err(|error| error.to_string())))
+            .collect();
+        all.into_iter()
+            .try_for_each(|one| one.join().unwrap_or_else(|_| Err("a client panicked".into())))
+    })?;
+    Ok(())
 }
 
 fn in_flight(socket: &Path, flight: usize, count: usize) -> Result<()> {

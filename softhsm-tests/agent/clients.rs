@@ -8,6 +8,7 @@ use std::{
 };
 
 use hsmsign::agent::wire::send_all;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::{
     bench::{Place, random::Random},
@@ -238,6 +239,33 @@ fn a_handed_over_connection_that_lingers_delays_nobody() {
     assert_eq!(connection.answer()["ok"], true);
     assert_eq!(connection.ask(BALANCE)["ok"], true);
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_client_that_takes_the_last_descriptor_is_served() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    until_the_log_is_open(agent.pid());
+    let Ok(files) = std::fs::read_dir(format!("/proc/{}/fd", agent.pid())) else {
+        eprintln!("SKIPPED: the descriptors of a hardened process are for root to see");
+        return;
+    };
+    let taken: Vec<u64> = files
+        .map(|file| file.unwrap().file_name().to_str().unwrap().parse().unwrap())
+        .collect();
+    let free = (0..).find(|number| !taken.contains(number)).unwrap();
+    let limit = Rlimit {
+        current: Some(free + 1),
+        maximum: Some(free + 1),
+    };
+    prlimit(Pid::from_raw(agent.pid()), Resource::Nofile, limit).unwrap();
+    let mut last = agent.connect();
+    assert_eq!(last.ask("{\"op\":\"ping\"}")["ok"], true);
+    for _ in 0..3 {
+        assert_eq!(agent.connect().answer()["error"]["code"], "token-busy");
+        assert_eq!(last.ask("{\"op\":\"ping\"}")["ok"], true);
+    }
 }
 
 #[test]

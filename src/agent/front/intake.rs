@@ -37,9 +37,11 @@ impl Front {
                     if let Ok(socket) = &accepted {
                         refuse_connection(socket, &no_files());
                     }
+                    let nobody_waits = accepted.is_err();
                     drop(accepted);
                     self.spare = spare(&self.listening).ok();
-                    if self.spare.is_none() {
+                    // The kernel looks for a descriptor first, and says that there is none where no client waits either.
+                    if nobody_waits || self.spare.is_none() {
                         return;
                     }
                     continue;
