@@ -282,7 +282,11 @@ fn runs_that_begin_at_once_share_one_agent_and_the_last_one_ends_it() {
         .collect();
     for run in &mut runs {
         let mut line = [0; 6];
-        run.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+        if run.stdout.as_mut().unwrap().read_exact(&mut line).is_err() {
+            let mut told = String::new();
+            run.stderr.as_mut().unwrap().read_to_string(&mut told).unwrap();
+            panic!("it did not start its command: {told}");
+        }
         assert_eq!(&line, b"ready\n");
     }
     let last = runs.pop().unwrap();

@@ -4,6 +4,7 @@ use std::{
     os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
     path::PathBuf,
     process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
 };
 
 use clap::Subcommand;
@@ -73,6 +74,8 @@ enum Verb {
     Stop,
 }
 
+/// How long an agent that somebody else starts is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The arguments of helpers. They are no commands of the user's, so no help or completion knows them.
 const LAUNCHER: &str = "agent-launcher";
 const WORKER: &str = "agent-worker";
@@ -180,6 +183,23 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The agent that another process started at the same moment, once it serves; none where there is no such agent.
+fn started_by_another(home: &Home) -> Option<Client> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if let Some(mut client) = Client::find().unwrap_or(None)
+            && client.ask("{\"op\":\"ping\"}").is_ok()
+        {
+            return Some(client);
+        }
+        if Alone::in_folders(home).is_ok() {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    None
+}
+
 /// Starts it in the background, and waits until it serves.
 fn start(options: &Serve) -> Result<ExitCode> {
     let around = Around::find()?;
@@ -228,6 +248,10 @@ fn start(options: &Serve) -> Result<ExitCode> {
     }
     if said != "ready\n" {
         let _ = child.wait();
+        if let Some(client) = started_by_another(&around.home) {
+            output::aside(&format!("an agent listens at {} already", client.path.display()));
+            return lock::unlock_needed();
+        }
         let path = around.home.state("agent.log");
         let last = std::fs::read_to_string(&path).unwrap_or_default();
         let last = last

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     os::unix::fs::FileExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use super::{
     slot::{SLOT, Slot},
 };
 use crate::{
-    error::{Result, failed},
+    error::{Error, Result, failed},
     home::io_error,
     keyring::KeyName,
 };
@@ -76,9 +76,7 @@ impl<'a> State<'a> {
             .filter_map(Slot::parse)
             .max_by_key(|(slot, _)| (slot.sequence, slot.last));
         let Some((slot, written)) = newest else {
-            return Err(failed(format!("the nonce file {} is damaged", path.display())).fix(
-                "find the last nonce in the exchange's or bot's records, move the file away, and set it: hsmsign nonce KEY --set-above N",
-            ));
+            return Err(damaged(&path));
         };
         // Written in this boot, the file is exact; else what was given out is anywhere up to the reservation.
         let last = if nonces.boot.as_deref() == Some(written) {
@@ -157,6 +155,10 @@ impl<'a> State<'a> {
     }
 
     fn write_slot(&mut self, last: u64) -> Result<()> {
+        // The last number there is would not be read again.
+        if self.now.sequence >= u64::MAX - 1 {
+            return Err(damaged(&self.path));
+        }
         self.now.sequence += 1;
         let slot = Slot {
             sequence: self.now.sequence,
@@ -207,4 +209,10 @@ impl Drop for State<'_> {
             open.insert(self.key.clone(), Kept { file, held });
         }
     }
+}
+
+fn damaged(path: &Path) -> Error {
+    failed(format!("the nonce file {} is damaged", path.display())).fix(
+        "find the last nonce in the exchange's or bot's records, move the file away, and set it: hsmsign nonce KEY --set-above N",
+    )
 }
