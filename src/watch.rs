@@ -71,12 +71,6 @@ impl Watch {
         Some(watch)
     }
 
-    /// The state of the files as it was asked for last.
-    pub fn latest(&self) -> Option<Epoch> {
-        let state = self.state();
-        (!state.blind).then_some(Epoch(state.epoch))
-    }
-
     /// The state of the files; none where it must be looked at each.
     pub fn epoch(&self) -> Option<Epoch> {
         let mut state = self.state();

@@ -21,7 +21,7 @@ fn open_files(pid: i32) -> Option<usize> {
 }
 
 /// What the descriptors of a process are.
-fn targets(pid: i32) -> Option<Vec<String>> {
+pub fn targets(pid: i32) -> Option<Vec<String>> {
     let looked = std::fs::read_dir(format!("/proc/{pid}/fd"));
     if looked.is_err() {
         eprintln!("SKIPPED: the descriptors of a hardened process are for root to see");

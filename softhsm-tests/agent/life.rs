@@ -6,6 +6,7 @@ use rustix::process::Signal;
 
 use crate::{
     bench::{KRAKEN_SECRET, Place, random::rounds},
+    clients::targets,
     faulty::one,
     running::{BALANCE, Connection, Running, is_alive, kill, until},
 };
@@ -290,4 +291,26 @@ fn set_source(place: &Place, source: &str) {
 
 fn send_with(connection: &mut Connection, line: &[u8], fd: &impl std::os::fd::AsFd) {
     hsmsign::agent::wire::send_all(connection.stream(), line, &[fd.as_fd()]).unwrap();
+}
+
+#[test]
+fn what_is_switched_off_holds_for_the_next_line_also_behind_a_reload() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut bot = agent.connect();
+    let check = r#"{"op":"check","key":"kraken","method":"POST","path":"/0/private/Balance"}"#;
+    let watches =
+        || targets(agent.pid()).map(|all| all.iter().filter(|file| file.contains("inotify")).count());
+    let before = watches();
+    for _ in 0..2 {
+        assert_eq!(bot.ask(BALANCE)["ok"], true);
+        assert_eq!(bot.ask(check)["allowed"], true);
+        place.ok(&["policy", "deny-all", "kraken"]);
+        assert_eq!(bot.ask(check)["allowed"], false);
+        assert_eq!(bot.ask(BALANCE)["error"]["code"], "denied");
+        place.ok(&["policy", "deny-all", "kraken", "--undo"]);
+        assert_eq!(bot.ask(check)["allowed"], true);
+        place.ok(&["agent", "reload"]);
+    }
+    assert_eq!(watches(), before, "it is still told of changes");
 }

@@ -118,7 +118,7 @@ pub fn sign(request: &Request) -> Result<SignedRequest> {
         },
         |signer| {
             let signed = signer.sign(request, &Caller::this_process());
-            settled(&signer, signed)
+            signer.settled(signed)
         },
     )
 }
@@ -130,7 +130,7 @@ pub fn explain(request: &Request) -> Result<Explained> {
             tell_of_touch(agent, request.key.as_ref());
             agent.explain(request)
         },
-        |signer| settled(&signer, signer.explain(request, &Caller::this_process())),
+        |signer| signer.settled(signer.explain(request, &Caller::this_process())),
     )
 }
 
@@ -176,16 +176,9 @@ pub fn hmac(key: &KeyName, message: &[u8]) -> Result<Vec<u8>> {
         },
         |signer| {
             let mac = signer.hmac(key, message, &Caller::this_process());
-            settled(&signer, mac)
+            signer.settled(mac)
         },
     )
-}
-
-/// What was signed is given out when it is in the log; a refusal is told though it could not be written.
-pub fn settled<T>(signer: &Signer, done: Result<T>) -> Result<T> {
-    let settled = signer.settle(false);
-    let done = done?;
-    settled.map(|()| done)
 }
 
 fn once(around: &Around) -> Result<Signer> {

@@ -225,6 +225,17 @@ impl Signer {
         Ok(())
     }
 
+    /// What came of a request, when it is settled: a signature is given out when it is in the log; a refusal is told though
+    /// it could not be written.
+    ///
+    /// # Errors
+    /// That of the request; or of [`Signer::settle`].
+    pub fn settled<T>(&self, done: Result<T>) -> Result<T> {
+        let settled = self.settle(false);
+        let done = done?;
+        settled.map(|()| done)
+    }
+
     /// The rest of it: each message to the token, and its signature into its place.
     fn compute(
         &self,

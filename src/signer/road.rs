@@ -81,10 +81,11 @@ impl Road {
         self
     }
 
-    /// Goes on with a log that this process writes to already.
+    /// Takes the place of a road of this process: goes on with the log that it writes to and the folders that it watches.
     #[must_use]
-    pub fn with_log(mut self, log: Arc<Log>) -> Self {
-        self.log = log;
+    pub fn in_place_of(mut self, other: &mut Self) -> Self {
+        self.log = Arc::clone(&other.log);
+        self.watch = other.watch.take();
         self
     }
 
@@ -309,7 +310,7 @@ impl Road {
             caller,
             what,
             now: nonce::now(),
-            epoch: self.watch.as_ref().and_then(Watch::latest),
+            epoch: self.watch.as_ref().and_then(Watch::epoch),
         };
         let decided = self.policies.decide(&question, mode);
         for change in self.policies.take_changes() {

@@ -66,10 +66,7 @@ impl Signs for Here {
     }
 
     fn sign(&self, request: &Request) -> Result<SignedRequest> {
-        let signed = self.signer.sign(request, &self.caller);
-        let settled = self.signer.settle(false);
-        let signed = signed?;
-        settled.map(|()| signed)
+        self.signer.settled(self.signer.sign(request, &self.caller))
     }
 }
 

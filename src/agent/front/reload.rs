@@ -1,7 +1,5 @@
 //! Signals, ending, and reading the configuration again.
 
-use std::sync::Arc;
-
 use super::{Front, Worker};
 use crate::{
     config::Config,
@@ -64,8 +62,7 @@ impl Front {
         }
         self.config = config;
         self.config_text = text;
-        let log = Arc::clone(self.road.log());
-        self.road = self.questions.desk.road(&self.home).with_log(log);
+        self.road = self.questions.desk.road(&self.home).in_place_of(&mut self.road);
         self.open_tokens();
         Ok(())
     }
