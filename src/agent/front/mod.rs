@@ -14,6 +14,7 @@ mod reload;
 mod road;
 mod scrape;
 mod signals;
+mod starting;
 mod systemd;
 mod tending;
 mod workers;
@@ -35,7 +36,8 @@ use self::{
     poll::{Interest, Poll, Ready, Source},
     questions::Questions,
     scrape::Scrape,
-    workers::{Launcher, Worker, launcher_gone},
+    starting::{Launcher, launcher_gone},
+    workers::Worker,
 };
 pub use self::{scrape::MetricsSocket, signals::Signals, systemd::Manager};
 use super::{
