@@ -50,6 +50,8 @@ pub struct Restored {
     pub schemes: Vec<String>,
     /// Policies that were put back.
     pub policies: Vec<Whose>,
+    /// What the backup says is switched off, which it is from here on.
+    pub denied: Denied,
 }
 
 /// Takes a snapshot.
@@ -65,7 +67,7 @@ pub fn take(home: &Home) -> Result<Snapshot> {
     };
     let keyring = FileKeyring::new(home);
     let nonces = Nonces::new(home);
-    let policies = Policies::new(home);
+    let policies = Policies::new(home).only_looking();
     let mut snapshot = Snapshot {
         version: VERSION,
         made: micros(nonce::now()),
@@ -204,6 +206,7 @@ impl Snapshot {
             restored.policies.push(whose);
         }
         if self.denied.all || !self.denied.keys.is_empty() {
+            restored.denied = self.denied.clone();
             policies.switch().change(|denied| {
                 denied.all |= self.denied.all;
                 denied.keys.extend(self.denied.keys.iter().cloned());

@@ -314,3 +314,25 @@ fn what_is_switched_off_holds_for_the_next_line_also_behind_a_reload() {
     }
     assert_eq!(watches(), before, "it is still told of changes");
 }
+
+#[test]
+fn a_policy_that_is_taken_out_of_force_holds_no_longer_in_the_agent() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut bot = agent.connect();
+    let file = place.path().join("policy.toml");
+    std::fs::write(&file, "policy = 1\n[[deny]]\npath = \"/0/private/Balance\"\n").unwrap();
+    for _ in 0..2 {
+        assert_eq!(bot.ask(BALANCE)["ok"], true);
+        place.ok(&["policy", "set", "kraken", "--file", file.to_str().unwrap()]);
+        assert_eq!(bot.ask(BALANCE)["error"]["code"], "denied");
+        // An editor's absence of it is none.
+        let own = place.home().join("policy/kraken.toml");
+        std::fs::rename(&own, place.path().join("aside")).unwrap();
+        assert_eq!(bot.ask(BALANCE)["error"]["code"], "denied");
+        std::fs::rename(place.path().join("aside"), &own).unwrap();
+        assert_eq!(bot.ask(BALANCE)["error"]["code"], "denied");
+        place.ok(&["policy", "remove", "kraken"]);
+    }
+    assert_eq!(bot.ask(BALANCE)["ok"], true);
+}

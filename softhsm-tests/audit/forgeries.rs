@@ -212,6 +212,25 @@ fn lines_behind_the_last_seal_are_counted() {
         (Some(2), Some(1)),
         "the seal's own line: {found}"
     );
+    // Cut off between its line and its number, a seal's number is given once more.
+    let kept = place.home().join("audit.seal");
+    let before = fs::read(&kept).unwrap();
+    place.ok(&["audit", "seal"]);
+    fs::write(&kept, &before).unwrap();
+    place.ok(&["audit", "verify"]);
+    place.ok(&["audit", "seal"]);
+    let found = place.json(&["audit", "verify", "--json"]);
+    assert_eq!(
+        (&found["ok"], found["seals"].as_u64()),
+        (&true.into(), Some(4)),
+        "{found}"
+    );
+    let again = fs::read(&kept).unwrap();
+    fs::write(&kept, &before).unwrap();
+    place.ok(&["audit", "verify"]);
+    fs::write(&kept, &again).unwrap();
+    place.ok(&["audit", "seal"]);
+    place.ok(&["audit", "verify"]);
     // The key that seals is no key of the keyring's, and is made once.
     let keys = place.ok(&["token", "list", "--json"]);
     let _ = keys;

@@ -419,6 +419,24 @@ fn no_other_way_to_say_how_much_gets_by_a_cap() {
             r#"{"contract":"BTC_USDT","size":0,"auto_size":"close_long"}"#,
         ),
         (
+            "gate",
+            "size",
+            "/api/v4/futures/usdt/orders",
+            r#"{"contract":"BTC_USDT","size":1,"close":true}"#,
+        ),
+        (
+            "gate",
+            "size",
+            "/api/v4/futures/usdt/orders",
+            r#"{"contract":"BTC_USDT","size":0,"reduce_only":true}"#,
+        ),
+        (
+            "bybit",
+            "qty",
+            "/v5/order/create",
+            r#"{"category":"linear","symbol":"BTCUSDT","side":"Sell","orderType":"Market","qty":"0","reduceOnly":true,"closeOnTrigger":true}"#,
+        ),
+        (
             "htx",
             "amount",
             "/v1/order/batch-orders",
@@ -433,6 +451,26 @@ fn no_other_way_to_say_how_much_gets_by_a_cap() {
     ] {
         holds(exchange, &cap(field), &[], &[("POST", path, body)]);
     }
+    holds(
+        "kraken",
+        &cap("volume"),
+        &[("POST", "/0/private/AddOrder", "pair=XBTUSD&type=sell&volume=0.1")],
+        &[(
+            "POST",
+            "/0/private/AddOrder",
+            "pair=XBTUSD&type=sell&volume=0&leverage=2",
+        )],
+    );
+    holds(
+        "bingx",
+        &cap("quantity"),
+        &[],
+        &[(
+            "POST",
+            "/openApi/swap/v2/trade/order?clientOrderId=x%26closePosition=true%26side=SELL&symbol=BTC-USDT&type=STOP_MARKET",
+            "",
+        )],
+    );
     holds(
         "bitstamp",
         &cap("amount"),

@@ -212,17 +212,22 @@ impl Walk {
 
     fn seals(&mut self, last: Option<Last>, token: Option<&FindToken<'_>>) -> Result<()> {
         let mut before = 0;
-        let mut latest = None;
+        // What the seals of the last number are about.
+        let mut latest = Vec::new();
         self.file = None;
         for sealed in std::mem::take(&mut self.seals) {
-            if sealed.seal != before + 1 {
-                self.wrong(
-                    sealed.number,
-                    format!("it is seal {} where {} is due", sealed.seal, before + 1),
-                );
+            // Cut off between a seal's line and the file that keeps its number, hsmsign gives the next the same.
+            if sealed.seal != before || latest.is_empty() {
+                latest.clear();
+                if sealed.seal != before + 1 {
+                    self.wrong(
+                        sealed.number,
+                        format!("it is seal {} where {} is due", sealed.seal, before + 1),
+                    );
+                }
             }
             before = sealed.seal;
-            latest = Some((sealed.upto, sealed.head));
+            latest.push((sealed.upto, sealed.head));
             if self.heads.get(&sealed.upto) != Some(&sealed.head) {
                 self.wrong(
                     sealed.upto,
@@ -246,7 +251,7 @@ impl Walk {
             self.found.sealed.push(format!("{}:{}", sealed.seal, &head[..16]));
             self.found.last = Some((sealed.seal, sealed.upto, head));
         }
-        self.kept(before, latest, last);
+        self.kept(before, &latest, last);
         let upto = self.found.last.as_ref().map_or(0, |(_, upto, _)| *upto);
         self.found.unsealed = self.number.saturating_sub(upto);
         Ok(())
@@ -255,7 +260,7 @@ impl Walk {
 
 impl Walk {
     /// Compares the last seal of the log with the one that is kept beside it.
-    fn kept(&mut self, before: u64, latest: Option<(u64, Hash)>, last: Option<Last>) {
+    fn kept(&mut self, before: u64, latest: &[(u64, Hash)], last: Option<Last>) {
         let Some(last) = last else {
             // The first may not be kept yet.
             if before > 1 {
@@ -273,9 +278,9 @@ impl Walk {
                 ),
             );
         }
-        let same = latest.is_some_and(|(upto, head)| {
-            upto == last.upto && base16ct::lower::encode_string(&head) == last.head
-        });
+        let same = latest
+            .iter()
+            .any(|(upto, head)| *upto == last.upto && base16ct::lower::encode_string(head) == last.head);
         // A seal's line is written first, and then its number.
         if last.seal + 1 < before || last.seal == before && !same {
             self.wrong(

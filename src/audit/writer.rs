@@ -247,6 +247,7 @@ impl Shared {
     /// Has the disk keep what was written, until it is over.
     fn sync(&self) {
         let mut queue = lock(&self.queue);
+        let mut refused = false;
         loop {
             let upto = queue.written;
             let Some(file) = queue.unsynced.take() else {
@@ -260,13 +261,30 @@ impl Shared {
             let synced = file.sync_data();
             queue = lock(&self.queue);
             match synced {
-                Ok(()) => queue.kept = upto,
+                Ok(()) => {
+                    queue.kept = upto;
+                    if std::mem::take(&mut refused) {
+                        queue.failed = None;
+                    }
+                    self.done.notify_all();
+                }
                 Err(error) => {
+                    refused = true;
                     queue.failed = Some(not_kept(&error));
                     queue.failures += 1;
+                    queue.unsynced.get_or_insert(file);
+                    self.done.notify_all();
+                    if queue.ended {
+                        return;
+                    }
+                    // Nothing is signed meanwhile, so no line has it tried again.
+                    let (next, _) = self
+                        .done
+                        .wait_timeout_while(queue, AGAIN, |queue| !queue.ended)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    queue = next;
                 }
             }
-            self.done.notify_all();
         }
     }
 

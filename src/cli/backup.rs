@@ -87,6 +87,16 @@ pub fn restore(args: &RestoreArgs) -> Result<ExitCode> {
     for whose in &restored.policies {
         around.note(What::Policy, "", format!("{whose} was restored"));
     }
+    if restored.denied.all {
+        around.note(What::Lock, "", "every key, as in the backup");
+        output::warn("every key is locked, as it was in the backup; when you know why: hsmsign unlock --all");
+    }
+    for key in &restored.denied.keys {
+        around.note(What::Lock, key.as_str(), "deny-all, as in the backup");
+        output::warn(&format!(
+            "everything is denied to the key {key}, as it was in the backup; when you know why: hsmsign policy deny-all {key} --undo"
+        ));
+    }
     for key in &restored.keys {
         around.note(What::Import, key.as_str(), "restored");
     }

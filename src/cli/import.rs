@@ -168,6 +168,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         })?;
     if let Some((policies, whose)) = &policy {
         output::aside(&format!("its policy: {}", policies.path(whose).display()));
+        super::policy::tell_changes(&around, policies, whose);
     }
     around.note(
         What::Import,

@@ -209,7 +209,7 @@ fn check_by_agent(request: &Request) -> Option<Result<Verdict>> {
 fn show(args: &ShowArgs) -> Result<ExitCode> {
     let around = Around::find()?;
     let record = around.keyring().get(&args.key)?;
-    let policies = Policies::new(&around.home);
+    let policies = Policies::new(&around.home).only_looking();
     let denied = policies.switch().read()?;
     let in_force = policies.of(&record.name)?;
     let warnings: Vec<_> = in_force
@@ -367,7 +367,8 @@ fn remove(args: WhoseArgs) -> Result<ExitCode> {
     output::line(&format!("no longer in force: {}", path.display()))
 }
 
-fn tell_changes(around: &Around, policies: &Policies, whose: &Whose) {
+/// Has the log say what was put into force or taken out of it.
+pub(super) fn tell_changes(around: &Around, policies: &Policies, whose: &Whose) {
     let key = match whose {
         Whose::Everyone => "",
         Whose::Key(key) => key.as_str(),

@@ -19,7 +19,7 @@ const FEW: u64 = 64 << 20;
 impl Report {
     /// Which keys have a policy, what is wrong with it, and against whom it holds.
     pub(super) fn policies(&mut self, home: &Home, config: &Config, keys: &[KeyName]) {
-        let policies = Policies::new(home);
+        let policies = Policies::new(home).only_looking();
         match policies.switch().read() {
             Err(error) => self.bad(&error),
             Ok(denied) => {

@@ -1,7 +1,5 @@
 //! Names of fields, folded, that exchanges use for what rules are about.
 
-use super::subject::Field;
-
 /// Fields that name what is traded.
 pub(super) const SYMBOLS: &[&str] = &[
     "symbol",
@@ -161,12 +159,12 @@ pub(super) fn is_unit(name: &str) -> bool {
     UNITS.iter().any(|(known, _)| *known == name)
 }
 
-/// Whether a field says in which unit an amount is.
-pub(super) fn sets_unit(field: &Field) -> bool {
-    let value = field.value.as_deref().unwrap_or_default().to_lowercase();
+/// Whether a field of this folded name says in which unit an amount is.
+pub(super) fn sets_unit(name: &str, value: &str) -> bool {
+    let value = value.to_lowercase();
     UNITS
         .iter()
-        .any(|(name, part)| *name == field.name && value.contains(part))
+        .any(|(known, part)| *known == name && value.contains(part))
 }
 
 /// Fields by which all that there is, or a part of it, is closed, whatever amount is named.
@@ -178,12 +176,14 @@ const CLOSES: &[&str] = &[
     "autosize",
 ];
 
-/// Whether a field closes what there is.
-pub(super) fn closes(field: &Field) -> bool {
-    let value = field.value.as_deref().unwrap_or_default().to_lowercase();
-    CLOSES.contains(&field.name.as_str()) && !matches!(value.as_str(), "" | "false" | "0")
+/// Whether a field of this folded name closes what there is.
+pub(super) fn closes(name: &str, value: &str) -> bool {
+    let value = value.to_lowercase();
+    CLOSES.contains(&name) && !matches!(value.as_str(), "" | "false" | "0")
+        // Kraken has orders that close another one below this name.
+        || name == "close" && matches!(value.as_str(), "true" | "1")
         // BitMEX says so among other flags.
-        || field.name == "execinst" && value.split(',').any(|flag| flag.trim() == "close")
+        || name == "execinst" && value.split(',').any(|flag| flag.trim() == "close")
 }
 
 /// Fields that an order has, and little else.

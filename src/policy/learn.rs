@@ -64,6 +64,7 @@ impl Seen {
             .entry((text("method").to_owned(), general(text("path"))))
             .or_default();
         let mut request: BTreeMap<&str, Amount> = BTreeMap::new();
+        let mut orders = BTreeSet::new();
         if let Some(Json::Object(fields)) = line.get("fields") {
             for (name, value) in fields {
                 names.insert(name.clone());
@@ -81,14 +82,13 @@ impl Seen {
                         .unwrap_or_default();
                     let sum = request.entry(name).or_default();
                     *sum = sum.plus(amount);
+                } else if known::ORDERS.contains(&folded.as_str()) {
+                    orders.insert(name.clone());
                 }
             }
         }
         if request.is_empty() {
-            let orders = names
-                .iter()
-                .filter(|name| known::ORDERS.contains(&folded(name).as_str()));
-            self.unsized_orders.extend(orders.cloned());
+            self.unsized_orders.extend(orders);
         }
         for (name, amount) in request {
             let (most, days) = self.amounts.entry(name.to_owned()).or_default();

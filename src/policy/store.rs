@@ -56,6 +56,8 @@ pub enum Whose {
 #[derive(Debug, Clone)]
 struct Known {
     mark: Option<Mark>,
+    /// Without the file: whether its copy is there, which is in force then.
+    kept: bool,
     policy: Option<Arc<Policy>>,
     trouble: Option<Error>,
 }
@@ -68,6 +70,7 @@ pub struct Policies {
     switch: Switch,
     known: Mutex<HashMap<Whose, Known>>,
     standing: Mutex<HashMap<KeyName, (Epoch, Arc<Standing>)>>,
+    looks_only: bool,
     changed: AtomicBool,
     changes: Mutex<Vec<String>>,
 }
@@ -99,9 +102,17 @@ impl Policies {
             switch: Switch::new(home),
             known: Mutex::default(),
             standing: Mutex::default(),
+            looks_only: false,
             changed: AtomicBool::new(false),
             changes: Mutex::default(),
         }
+    }
+
+    /// For who only looks, and tells the log of nothing: whoever signs next finds what changed, and tells it.
+    #[must_use]
+    pub fn only_looking(mut self) -> Self {
+        self.looks_only = true;
+        self
     }
 
     /// What changed since it was asked last, in words for the log.
@@ -172,11 +183,12 @@ impl Policies {
     }
 
     fn current(&self, whose: &Whose) -> Result<Known> {
-        let path = self.path(whose);
-        let mark = mark(&path)?;
+        let (path, accepted) = (self.path(whose), self.accepted(whose));
+        let mut mark = self::mark(&path)?;
+        let mut kept = mark.is_none() && self::mark(&accepted)?.is_some();
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get(whose)
-            && known.mark == mark
+            && (known.mark, known.kept) == (mark, kept)
         {
             return Ok(known.clone());
         }
@@ -184,9 +196,14 @@ impl Policies {
             Some(known) => known.policy,
             None => self.earlier(whose)?,
         };
-        let (policy, trouble) = match self.read(whose, &path) {
+        let read = self.read(whose, &path);
+        if matches!(read, Ok(None)) {
+            // It may have gone since it was looked at. Only who takes a policy out of force removes the copy too.
+            (mark, kept) = (None, self::mark(&accepted)?.is_some());
+        }
+        let (policy, trouble) = match read {
             Ok(Some(policy)) => (Some(Arc::new(policy)), None),
-            Ok(None) if before.is_none() => (None, None),
+            Ok(None) if before.is_none() || !kept => (None, None),
             Ok(None) => {
                 let error = Error::new(
                     Code::Denied,
@@ -211,6 +228,7 @@ impl Policies {
         };
         let known = Known {
             mark,
+            kept,
             policy,
             trouble,
         };
@@ -222,7 +240,7 @@ impl Policies {
         let Some(text) = text(path)? else { return Ok(None) };
         let policy = Policy::parse(&text, name(whose))?;
         let accepted = self.accepted(whose);
-        if self::text(&accepted)?.as_ref() != Some(&text) {
+        if !self.looks_only && self::text(&accepted)?.as_ref() != Some(&text) {
             create_folder(&self.accepted)?;
             write_private(&accepted, text.as_bytes())?;
             let digest = base16ct::lower::encode_string(&Sha256::digest(text.as_bytes())[..16]);

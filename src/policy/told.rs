@@ -16,7 +16,18 @@ const LONGEST: usize = 2000;
 pub fn told(subject: &dyn Subject) -> Result<String> {
     let fields = subject.fields();
     let denied = |saw: String, fix: &str| Err(Error::new(Code::Denied, saw).fix(fix));
+    let too_long = || {
+        denied(
+            format!(
+                "a person is to be asked, and this is too long to be shown: {MOST_FIELDS} fields and {LONGEST} characters at most"
+            ),
+            "send fewer orders at once",
+        )
+    };
     let names = fields.groups.iter().flat_map(|group| &group.fields);
+    if names.clone().count() > MOST_FIELDS {
+        return too_long();
+    }
     if let Some(why) = fields
         .odd
         .clone()
@@ -47,13 +58,8 @@ pub fn told(subject: &dyn Subject) -> Result<String> {
     if !bound.fields && !bound.login {
         told.push_str("\nThe exchange does not sign the fields: they can be changed after this.");
     }
-    if names.count() > MOST_FIELDS || told.len() > LONGEST {
-        return denied(
-            format!(
-                "a person is to be asked, and this is too long to be shown: {MOST_FIELDS} fields and {LONGEST} characters at most"
-            ),
-            "send fewer orders at once",
-        );
+    if told.len() > LONGEST {
+        return too_long();
     }
     Ok(told)
 }

@@ -69,7 +69,12 @@ impl Road {
     pub fn watching(mut self, home: &Home) -> Self {
         self.watch = Watch::over(
             vec![home.config(""), home.state("")],
-            vec![home.config("policy"), home.state("policy"), home.state("keys")],
+            vec![
+                home.config("policy"),
+                home.state("policy"),
+                home.state("policy").join("accepted"),
+                home.state("keys"),
+            ],
         );
         self
     }

@@ -1,5 +1,7 @@
 //! Symbols, values and caps: what rules say of what stands in fields.
 
+use std::collections::HashSet;
+
 use super::{Case, Judged, Wanted, one_of, told};
 use crate::{
     error::Result,
@@ -166,6 +168,11 @@ impl Case<'_> {
                 self.deny(rule, &format!("{} is too great to be counted", told(field)))
                     .fix("ask for less")
             })?;
+            if amount == Amount::default() {
+                return Err(self
+                    .deny(rule, &format!("{} may stand for all there is", told(field)))
+                    .fix("send the amount that is meant"));
+            }
             sum = sum.plus(amount);
             counted.push((group, std::ptr::from_ref(field)));
         }
@@ -178,14 +185,14 @@ impl Case<'_> {
             (known::is_amount(name) || self.policy.caps.iter().any(|cap| cap.field == name))
                 && !self.policy.uncapped.iter().any(|free| free == name)
         };
-        for (at, group) in fields.groups.iter().enumerate() {
-            for field in group.fields.iter().filter(|field| sets_amount(&field.name)) {
-                if !counted.contains(&(at, std::ptr::from_ref(field))) {
-                    return Err(self
-                        .deny("cap", &format!("no cap is for {} here", told(field)))
-                        .fix("add a [[cap]] for it, or name the field in `uncapped`"));
-                }
-            }
+        let counted: HashSet<*const Field> = counted.iter().map(|(_, field)| *field).collect();
+        let mut all = fields.groups.iter().flat_map(|group| &group.fields);
+        if let Some(field) =
+            all.find(|field| sets_amount(&field.name) && !counted.contains(&std::ptr::from_ref(*field)))
+        {
+            return Err(self
+                .deny("cap", &format!("no cap is for {} here", told(field)))
+                .fix("add a [[cap]] for it, or name the field in `uncapped`"));
         }
         match fields.readings.iter().find(|(name, value)| {
             sets_amount(name)

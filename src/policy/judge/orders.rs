@@ -18,61 +18,104 @@ impl Case<'_> {
         fields: &Fields,
         counted: &[(usize, *const Field)],
     ) -> Result<()> {
-        let free = |field: &Field| self.policy.uncapped.contains(&field.name);
-        let pinned = |field: &Field| self.policy.values.iter().any(|(name, ..)| *name == field.name);
-        let all = || fields.groups.iter().flat_map(|group| &group.fields);
+        let free = |name: &str| self.policy.uncapped.iter().any(|free| free == name);
+        let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
+        let unit = |name: &str, value: &str| known::sets_unit(name, value) && !free(name) && !pinned(name);
         if !counted.is_empty()
-            && let Some(unit) = all().find(|field| known::sets_unit(field) && !free(field) && !pinned(field))
+            && let Some((given, shown)) = find(fields, unit)
         {
             return Err(self
-                .deny("cap", &format!("{} says in which unit the amount is", told(unit)))
+                .deny("cap", &format!("{shown} says in which unit the amount is"))
                 .fix(format!(
-                    "name the units that the cap is meant in: values = {{ {} = [\"…\"] }}",
-                    unit.given
+                    "name the units that the cap is meant in: values = {{ {given} = [\"…\"] }}"
                 )));
         }
-        if let Some(closes) = all().find(|field| known::closes(field) && !free(field)) {
+        if let Some((_, shown)) = find(fields, |name, value| known::closes(name, value) && !free(name)) {
             return Err(self
-                .deny(
-                    "cap",
-                    &format!("{} is an amount that no number says", told(closes)),
-                )
+                .deny("cap", &format!("{shown} is an amount that no number says"))
                 .fix("close with the amount that a cap is for, or name the field in `uncapped`"));
         }
         let bound = subject.bound();
         if bound.path && bound.method && matches!(subject.method(), "GET" | "DELETE") {
             return Ok(());
         }
-        let sized: Vec<usize> = (0..fields.groups.len())
-            .filter(|at| {
-                let group = &fields.groups[*at];
-                group.fields.iter().any(|field| known::is_amount(&field.name))
-                    || counted.iter().any(|(counted, _)| counted == at)
-            })
-            .collect();
-        for (at, group) in fields.groups.iter().enumerate() {
-            let related = |other: &usize| around(fields, at, *other) || around(fields, *other, at);
-            let order = group
-                .fields
-                .iter()
-                .find(|field| known::ORDERS.contains(&field.name.as_str()) && !free(field));
-            if let (Some(order), false) = (order, sized.iter().any(related)) {
-                return Err(self
-                    .deny(
-                        "cap",
-                        &format!("the request has {} and no amount, as an order", told(order)),
-                    )
-                    .fix(format!(
-                        "send the amount that a cap is for; where these are no orders, or need no cap: uncapped = [\"{}\"]",
-                        order.given
-                    )));
-            }
+        let of_order = |name: &str| known::ORDERS.contains(&name) && !free(name);
+        let sized = Sized::of(fields, counted);
+        let order = fields.groups.iter().enumerate().find_map(|(at, group)| {
+            let order = group.fields.iter().find(|field| of_order(&field.name))?;
+            (!sized.is(fields, at)).then(|| (order.given.clone(), told(order)))
+        });
+        let order = order.or_else(|| other_reading(fields, |name, _| of_order(name)));
+        match order {
+            Some((given, shown)) => Err(self
+                .deny(
+                    "cap",
+                    &format!("the request has {shown} and no amount, as an order"),
+                )
+                .fix(format!(
+                    "send the amount that a cap is for; where these are no orders, or need no cap: uncapped = [\"{given}\"]"
+                ))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
-/// Whether an object is another or stands in it.
-fn around(fields: &Fields, outer: usize, inner: usize) -> bool {
-    std::iter::successors(Some(inner), |at| fields.groups.get(*at)?.within).any(|at| at == outer)
+/// The first field that is wanted by its folded name and its value: its name as it was given, and how it is shown.
+fn find(fields: &Fields, wanted: impl Fn(&str, &str) -> bool) -> Option<(String, String)> {
+    let all = fields.groups.iter().flat_map(|group| &group.fields);
+    all.into_iter()
+        .find(|field| wanted(&field.name, field.value.as_deref().unwrap_or_default()))
+        .map(|field| (field.given.clone(), told(field)))
+        .or_else(|| other_reading(fields, wanted))
+}
+
+/// The same, of what only another reading of the request finds.
+fn other_reading(fields: &Fields, wanted: impl Fn(&str, &str) -> bool) -> Option<(String, String)> {
+    let (name, value) = fields.readings.iter().find(|(name, value)| {
+        let known = || {
+            fields
+                .of(name)
+                .any(|(_, field)| field.value.as_ref() == Some(value))
+        };
+        wanted(name, value) && !known()
+    })?;
+    let value: String = value.chars().take(40).collect();
+    Some((name.clone(), format!("{name} = {value:?}, in another reading,")))
+}
+
+/// The objects that say how much.
+struct Sized {
+    /// By number, whether the object does.
+    itself: Vec<bool>,
+    /// Whether it or one that stands in it does.
+    within: Vec<bool>,
+}
+
+impl Sized {
+    fn of(fields: &Fields, counted: &[(usize, *const Field)]) -> Self {
+        let says = |field: &Field| known::is_amount(&field.name);
+        let mut itself: Vec<bool> = fields
+            .groups
+            .iter()
+            .map(|group| group.fields.iter().any(says))
+            .collect();
+        for (at, _) in counted {
+            itself[*at] = true;
+        }
+        let mut within = vec![false; itself.len()];
+        for at in 0..itself.len() {
+            let mut next = itself[at].then_some(at);
+            // Above one that is marked all are.
+            while let Some(at) = next.filter(|at| !std::mem::replace(&mut within[*at], true)) {
+                next = fields.groups[at].within;
+            }
+        }
+        Self { itself, within }
+    }
+
+    /// Whether the object, one around it or one in it does.
+    fn is(&self, fields: &Fields, at: usize) -> bool {
+        let mut around = std::iter::successors(Some(at), |at| fields.groups.get(*at)?.within);
+        self.within[at] || around.any(|at| self.itself[at])
+    }
 }
