@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use self_cell::self_cell;
 
 use crate::{
+    ask::Agreed,
     audit::{Due, Entry},
     error::{Error, Result},
     exchange::Composed,
@@ -107,8 +108,8 @@ pub enum Work {
 
 /// What waits for a passphrase.
 pub enum Again {
-    /// A request.
-    Sign(Box<Request>),
+    /// A request, with what a person said of it.
+    Sign(Box<Request>, Option<Result<Agreed>>),
     /// A raw MAC.
     Hmac(Box<crate::agent::asked::Hmac>),
 }
