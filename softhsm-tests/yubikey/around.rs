@@ -170,3 +170,28 @@ fn two_keys_of_one_name_are_not_mistaken_for_one_another() {
     user.desk.card(0).pull();
     user.place.ok(&["sign", "binance", "GET", "/api/v3/account"]);
 }
+
+/// One who signs with a key pair waits for another's transaction once, and is told what holds the reader.
+#[test]
+fn a_key_pairs_reader_that_is_held_is_waited_for_once() {
+    let Some(user) = User::with_pin(Profile::default()) else {
+        return;
+    };
+    let done = user.generate("binance", &[]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let Some(holder) = Holder::busy(&user) else {
+        return;
+    };
+    let connects = || user.desk.log().matches("Attempting Connect to").count();
+    let before = connects();
+    let done = user.place.run(&["sign", "binance", "GET", "/api/v3/account"], "");
+    assert_eq!(done.code, 4, "{done:?}");
+    let words = format!(
+        "python3 (process {}) is in the middle of something on the key",
+        holder.pid()
+    );
+    assert!(done.stderr.contains(&words), "{done:?}");
+    assert_eq!(connects() - before, 1);
+    drop(holder);
+    user.place.ok(&["sign", "binance", "GET", "/api/v3/account"]);
+}

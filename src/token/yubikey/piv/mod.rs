@@ -24,7 +24,7 @@ pub use self::{
     attest::Attestation,
     chain::{Roots, Vouched},
 };
-use super::{YubiKey, device, touch::Awaited};
+use super::{YubiKey, device, touch::Awaited, worse};
 use crate::{
     algorithm::SignatureAlgorithm,
     public_key::encoded_hash,
@@ -78,7 +78,7 @@ impl YubiKey {
                 Ok(Some(transaction)) => transaction,
                 Ok(None) => continue,
                 Err(error) => {
-                    trouble = trouble.or(Some(error));
+                    trouble = Some(worse(trouble, error));
                     continue;
                 }
             };
@@ -93,8 +93,12 @@ impl YubiKey {
                     return work(&applet);
                 }
                 Ok(_) => {}
-                Err(error) => trouble = trouble.or(Some(error)),
+                Err(error) => trouble = Some(worse(trouble, error)),
             }
+        }
+        // Looking into a reader that is held would wait for it once more.
+        if let Some(held @ TokenError::Held { .. }) = trouble {
+            return Err(held);
         }
         let there: Vec<_> = readers
             .iter()
