@@ -1,7 +1,7 @@
 //! Key pairs in the PIV applet: made there, or stored, in a slot each.
 //!
 //! The PIN is verified in the transaction of each signature. Before it is given, the applet is asked how many tries are
-//! left, and the last one is spent only on what a person typed.
+//! left, and the last one is spent only on what a person typed for it.
 
 mod answers;
 mod applet;
@@ -157,7 +157,7 @@ impl YubiKey {
     /// The same with the PIN verified.
     fn with_pin<T>(&self, work: impl Fn(&Applet<'_, '_>) -> Result<T>) -> Result<T> {
         // A person is not asked in the middle of a transaction.
-        let typed = match self.piv_pin.interactive() {
+        let typed = match self.piv_pin.interactive() && !self.piv_pin.has_given() {
             true => Some(self.give_pin(self.with_piv(|applet| applet.tries())?)?),
             false => None,
         };
@@ -178,6 +178,18 @@ impl YubiKey {
             Verified::Blocked => return Err(blocked()),
         };
         let final_try = tries_left == Some(1);
+        if final_try && self.piv_pin.interactive() && self.piv_pin.has_given() {
+            // It is forgotten, so that a person is asked the next time.
+            self.piv_pin.refused(tries_left);
+            return Err(TokenError::Locked {
+                what: "one try of the PIV PIN is left, and that is not spent on a PIN that was given before"
+                    .to_owned(),
+                fix: format!(
+                    "see that the PIN is right, then give it anew: sign again, or where an agent signs: hsmsign unlock {}",
+                    self.settings.name
+                ),
+            });
+        }
         if final_try && !self.piv_pin.interactive() {
             return Err(TokenError::Locked {
                 what: "one try of the PIV PIN is left, and that is not spent on a PIN that nobody typed".to_owned(),
