@@ -195,3 +195,26 @@ fn a_key_pairs_reader_that_is_held_is_waited_for_once() {
     drop(holder);
     user.place.ok(&["sign", "binance", "GET", "/api/v3/account"]);
 }
+
+/// Beside another key it is told from that by the PIV applet's serial number alone.
+#[test]
+fn a_key_pair_is_found_among_several_keys_by_one_question_to_each() {
+    let other = Profile {
+        serial: Some(87_654_321),
+        ..Profile::default()
+    };
+    let Some(user) = User::with(vec![other, Profile::default()]) else {
+        return;
+    };
+    user.place.ok(&["init", "--yubikey", "12345678"]);
+    user.give_pin("123456");
+    let done = user.generate("binance", &[]);
+    assert_eq!(done.code, 0, "{done:?}");
+    (0..2).for_each(|reader| drop(user.desk.card(reader).exchanges()));
+    user.place.ok(&["sign", "binance", "GET", "/api/v3/account"]);
+    assert_eq!(user.desk.card(0).instructions(), [0xa4, 0xf8]);
+    assert_eq!(
+        user.desk.card(1).instructions(),
+        [0xa4, 0xf8, 0xa4, 0xf8, 0x20, 0x20, 0x87]
+    );
+}

@@ -24,7 +24,7 @@ pub use self::{
     attest::Attestation,
     chain::{Roots, Vouched},
 };
-use super::{YubiKey, device, touch::Awaited, worse};
+use super::{YubiKey, device, oath, touch::Awaited, worse};
 use crate::{
     algorithm::SignatureAlgorithm,
     public_key::encoded_hash,
@@ -120,22 +120,27 @@ impl YubiKey {
     }
 
     /// Refuses where several keys have the serial number by which this one is known, unless one of them has its OATH applet.
+    /// A reader that cannot be looked into now is none of them.
     fn refuse_twins(&self, service: &Service, readers: &[Reader]) -> Result<()> {
-        let look = |reader: &Reader| device::look_now(service, reader).ok().flatten();
-        let mut twins: Vec<_> = readers.iter().filter_map(look).collect();
-        twins.retain(|device| device.serial == self.settings.serial);
+        let has_serial = |reader: &&Reader| {
+            let begun = service.begin_now(reader).ok().flatten();
+            begun.is_some_and(|transaction| {
+                let applet = Applet::select(&transaction).ok().flatten();
+                applet.is_some_and(|applet| self.is_this(&applet).unwrap_or(false))
+            })
+        };
+        let twins: Vec<_> = readers.iter().filter(has_serial).collect();
         if twins.len() < 2 {
             return Ok(());
         }
-        let this = |device: &&device::Device| {
-            device
-                .oath
-                .as_ref()
-                .is_some_and(|oath| oath.id == self.settings.applet)
+        let is_ours = |reader: &&&Reader| {
+            let begun = service.begin_now(reader).ok().flatten();
+            let oath = begun.and_then(|transaction| oath::selected(&transaction).ok().flatten());
+            oath.is_some_and(|oath| oath.id == self.settings.applet)
         };
-        match twins.iter().find(this) {
-            Some(this) => {
-                self.remember(&this.reader);
+        match twins.iter().find(is_ours) {
+            Some(ours) => {
+                self.remember(ours);
                 Ok(())
             }
             None => Err(TokenError::Held {
