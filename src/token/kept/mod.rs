@@ -9,7 +9,7 @@
 mod opencryptoki;
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{self, File, Metadata, OpenOptions, Permissions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
     path::{Path, PathBuf},
@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, process::geteuid};
 
 use crate::home::sync_folder;
 
@@ -77,13 +77,21 @@ impl Kept {
         read(&self.file()).is_ok_and(|bytes| !self.is_whole(&bytes))
     }
 
+    /// The copy, where it is whole and nobody made it who may not write the token.
+    fn usable(&self) -> Option<Vec<u8>> {
+        let (copy, bytes) = read_with(&self.copy).ok()?;
+        let (file, _) = read_with(&self.file()).ok()?;
+        (self.is_whole(&bytes) && may_stand_for(&copy, &file)).then_some(bytes)
+    }
+
     fn mend(&self) {
         (self.what.mend)(&self.folder);
-        if !stays(|| self.is_lost()) {
+        if !self.is_lost() {
             return;
         }
-        if let Ok(mut copy) = read(&self.copy)
-            && self.is_whole(&copy)
+        // Waiting is for naught where nothing can be put back.
+        if let Some(mut copy) = self.usable()
+            && stays(|| self.is_lost())
         {
             (self.what.fit)(&self.folder, &mut copy);
             // Where it cannot be written, opening tells what is missing.
@@ -92,12 +100,12 @@ impl Kept {
     }
 
     fn keep(&self) {
-        let Ok(bytes) = read(&self.file()) else {
+        let Ok((file, bytes)) = read_with(&self.file()) else {
             return;
         };
         let copy = read(&self.copy).unwrap_or_default();
         if self.is_whole(&bytes) && bytes.get(self.what.count..) != copy.get(self.what.count..) {
-            let _best_effort = copy_as(&self.file(), &bytes, &self.copy);
+            let _best_effort = copy_as(&file, &bytes, &self.copy);
         }
     }
 }
@@ -142,12 +150,26 @@ fn stays(wrong: impl Fn() -> bool) -> bool {
     }
 }
 
+/// Whether a copy may be put in a file's place: it is ours, root's or the file's owner's, or of the group that may write the
+/// file. Others may be able to write the folder of tokens; what they leave there would bring a PIN of theirs.
+fn may_stand_for(copy: &Metadata, file: &Metadata) -> bool {
+    const GROUP_MAY_WRITE: u32 = 0o020;
+    let owners = [geteuid().as_raw(), 0, file.uid()];
+    owners.contains(&copy.uid()) || (file.mode() & GROUP_MAY_WRITE != 0 && copy.gid() == file.gid())
+}
+
 /// A plain file's bytes. Those who share a token share its folder, and a link in it leads nowhere.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    read_with(path).map(|(_, bytes)| bytes)
+}
+
+/// The same with what the system says of this very file.
+fn read_with(path: &Path) -> io::Result<(Metadata, Vec<u8>)> {
     let file = open(path, OpenOptions::new().read(true))?;
+    let metadata = file.metadata()?;
     let mut bytes = Vec::new();
     file.take(MOST).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok((metadata, bytes))
 }
 
 fn open(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
@@ -169,9 +191,8 @@ fn put_back(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes a copy of a file, whole or not at all, for those who may read the file.
-fn copy_as(file: &Path, bytes: &[u8], copy: &Path) -> io::Result<()> {
+fn copy_as(like: &Metadata, bytes: &[u8], copy: &Path) -> io::Result<()> {
     let folder = copy.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let like = fs::metadata(file)?;
     // Only one process at a time is here, so what bears this name was left by one that was killed.
     let new = copy.with_extension("kept.new");
     let _ = fs::remove_file(&new);
