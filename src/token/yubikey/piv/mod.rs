@@ -130,7 +130,8 @@ impl YubiKey {
             })
         };
         let twins: Vec<_> = readers.iter().filter(has_serial).collect();
-        if twins.len() < 2 {
+        if let [] | [_] = twins[..] {
+            twins.first().into_iter().for_each(|only| self.remember(only));
             return Ok(());
         }
         let is_ours = |reader: &&&Reader| {
