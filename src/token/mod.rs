@@ -33,6 +33,7 @@ use crate::{
 };
 
 pub use error::{Result, TokenError};
+pub(crate) use kept::SoftHsmFiles;
 pub use lock::ProcessLock;
 pub use mark::Mark;
 pub use pin::{PinProvider, PinRequest, Wanted};

@@ -38,23 +38,21 @@ struct Rewritten {
     fit: fn(&Path, &mut [u8]),
 }
 
-const REWRITTEN: [Rewritten; 2] = [
-    Rewritten {
-        file: "token.object",
-        // The name, the serial number and the PIN's key take more.
-        least: 128,
-        count: 8,
-        mend: |_| (),
-        fit: |_, _| (),
-    },
-    Rewritten {
-        file: "NVTOK.DAT",
-        least: opencryptoki::LEAST,
-        count: 0,
-        mend: opencryptoki::mend_index,
-        fit: opencryptoki::skip_names,
-    },
-];
+static SOFTHSM: Rewritten = Rewritten {
+    file: "token.object",
+    // The name, the serial number and the PIN's key take more.
+    least: 128,
+    count: 8,
+    mend: |_| (),
+    fit: |_, _| (),
+};
+static OPENCRYPTOKI: Rewritten = Rewritten {
+    file: "NVTOK.DAT",
+    least: opencryptoki::LEAST,
+    count: 0,
+    mend: opencryptoki::mend_index,
+    fit: opencryptoki::skip_names,
+};
 
 /// A token's folder, where its copy is, and what is copied.
 struct Kept {
@@ -64,6 +62,15 @@ struct Kept {
 }
 
 impl Kept {
+    fn of(folder: &Path, what: &'static Rewritten) -> Self {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        Self {
+            folder: folder.to_owned(),
+            copy: folder.with_file_name(format!(".{name}.kept")),
+            what,
+        }
+    }
+
     fn file(&self) -> PathBuf {
         self.folder.join(self.what.file)
     }
@@ -110,6 +117,39 @@ impl Kept {
     }
 }
 
+/// What there is of a SoftHSM token: the file with its name and key, and the copy of it.
+pub struct SoftHsmFiles(Kept);
+
+impl SoftHsmFiles {
+    /// Of the token in this folder.
+    pub fn of(folder: &Path) -> Self {
+        Self(Kept::of(folder, &SOFTHSM))
+    }
+
+    /// Where its copy is, or would be.
+    pub fn copy(&self) -> PathBuf {
+        self.0.copy.clone()
+    }
+
+    /// Whether nothing can be read of it any more.
+    pub fn is_wreck(&self) -> bool {
+        let mut both = self.both();
+        !both.any(|bytes| self.0.is_whole(&bytes))
+    }
+
+    /// Whether it has this label, which is padded with blanks to 32 bytes.
+    pub fn bears(&self, label: &str) -> bool {
+        let padded = format!("{label:<32}");
+        let has = |bytes: Vec<u8>| bytes.windows(padded.len()).any(|part| part == padded.as_bytes());
+        self.both().any(has)
+    }
+
+    fn both(&self) -> impl Iterator<Item = Vec<u8>> {
+        let paths = [self.0.file(), self.0.copy.clone()];
+        paths.into_iter().filter_map(|path| read(&path).ok())
+    }
+}
+
 /// Puts the copies back where tokens were lost in the middle of a login, and copies what is new: another program may
 /// have changed a PIN.
 pub fn mend(tokens: &Path) {
@@ -130,16 +170,7 @@ fn tokens(folder: &Path) -> impl Iterator<Item = Kept> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .flat_map(move |entry| {
-            let copy = entry
-                .path()
-                .with_file_name(format!(".{}.kept", entry.file_name().to_string_lossy()));
-            REWRITTEN.iter().map(move |what| Kept {
-                folder: entry.path(),
-                copy: copy.clone(),
-                what,
-            })
-        })
+        .flat_map(|entry| [&SOFTHSM, &OPENCRYPTOKI].map(|what| Kept::of(&entry.path(), what)))
 }
 
 /// Whether something is so, and still is when another program had the time to end it.
