@@ -64,8 +64,11 @@ pub fn agreed(question: &str, patience: Duration, asker: Option<BorrowedFd<'_>>)
         pinentry.ask("SETOK Sign")?;
         pinentry.ask("SETCANCEL Do not sign")?;
         pinentry.ask(&format!("SETTIMEOUT {seconds}"))?;
-        pinentry.describe(question)?;
-        pinentry.ask("CONFIRM")
+        // Whoever sees no question agrees to nothing.
+        match pinentry.describe(question)? {
+            Said::Ok(_) => pinentry.ask("CONFIRM"),
+            refused => Ok(refused),
+        }
     })()
     .map_err(|error| cannot(format!("pinentry could not ask: {error}")))?;
     match said {
