@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::{bench::Place, running::Running};
+use crate::{bench::Place, person::Person, running::Running};
 
 const CONFIRM: &str = "policy = 1\n[[confirm]]\npath = \"/0/private/AddOrder\"\n";
 
@@ -47,4 +47,57 @@ fn what_a_pinentry_does_not_show_nobody_agrees_to() {
         message.contains("pinentry could not ask: line too long"),
         "{answer}"
     );
+}
+
+#[test]
+fn a_question_longer_than_pinentry_takes_is_denied_in_its_own_words() {
+    // It agrees to whatever it is told, and writes down how long that was.
+    let Some((place, path)) = with_pinentry(
+        "#!/bin/sh\necho OK\nwhile read -r line; do\n\
+        case \"$line\" in SETDESC*) printf %s \"$line\" | wc -c >told;; esac\necho OK\ndone\n",
+    ) else {
+        return;
+    };
+    let agent = agent(&place, &path);
+    let mut bot = agent.connect();
+    let mut asked = |note: &str| {
+        let answer = bot.ask(&order(note));
+        if answer["ok"] == false {
+            let message = answer["error"]["message"].as_str().unwrap();
+            assert!(
+                message.contains("too long to be shown: 40 fields and 990 bytes"),
+                "{answer}"
+            );
+            assert_eq!(
+                answer["error"]["rule"],
+                "confirm 1 (/0/private/AddOrder) of policy/kraken.toml"
+            );
+        }
+        answer["ok"] == true
+    };
+    // A percent sign goes to it as three bytes.
+    assert!(!asked(&"%".repeat(330)) && asked(&"y".repeat(330)));
+    let length = (500..1000)
+        .rev()
+        .find(|length| asked(&"y".repeat(*length)))
+        .unwrap();
+    let told: usize = std::fs::read_to_string(place.path().join("told"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    // With its line feed that is the longest line but one of the Assuan protocol.
+    assert_eq!(told, 998);
+    drop(agent);
+    // What the limit lets through a real one shows.
+    std::fs::remove_dir_all(place.path().join("programs")).unwrap();
+    let Some(person) = Person::at_terminal(&place) else {
+        return;
+    };
+    let mut command = place.command(&["agent"]);
+    person.set(&mut command);
+    let agent = Running::of(&place, command);
+    let mut bot = agent.connect();
+    bot.send(format!("{}\n", order(&"y".repeat(length))).as_bytes());
+    person.is_asked("volume = \"1\"");
 }

@@ -141,8 +141,7 @@ impl<'a> Pinentry<'a> {
     }
 
     fn describe(&mut self, text: &str) -> Result<Said> {
-        let quoted = text.replace('%', "%25").replace('\n', "%0A");
-        self.ask(&format!("SETDESC {quoted}"))
+        self.ask(&format!("SETDESC {}", quoted(text)))
     }
 
     /// Says a line, and reads what comes of it.
@@ -208,6 +207,11 @@ impl Drop for Pinentry<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Text in one line, as pinentry is told it.
+pub fn quoted(text: &str) -> String {
+    text.replace('%', "%25").replace('\n', "%0A")
 }
 
 fn unquote(data: &[u8]) -> Result<Secret> {

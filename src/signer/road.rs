@@ -19,7 +19,7 @@ use crate::{
     home::Home,
     keyring::{FileKeyring, KeyName, Keyring, Record, Stamp},
     nonce::{self, Lease, Nonces},
-    policy::{self, Caller, Mode, Policies, Question, Subject, Verdict, What as Asked},
+    policy::{self, Caller, Mode, Policies, Question, Verdict, What as Asked},
     request::Request,
     secret::Secret,
     watch::{Epoch, Watch},
@@ -326,7 +326,7 @@ impl Road {
     }
 
     /// Asks a person. Answers whether they agreed; false where they are being asked.
-    fn ask(&self, key: &ReadyKey, rule: &str, subject: &dyn Subject, caller: &Caller) -> Result<bool> {
+    fn ask(&self, key: &ReadyKey, rule: &str, prepared: &Prepared<'_>, caller: &Caller) -> Result<bool> {
         let name = &key.record.name;
         let within = |error: Error| {
             error
@@ -340,19 +340,12 @@ impl Road {
                 "sign it at a terminal",
             );
         };
-        let program = caller.executable.as_ref().map_or_else(
-            || "a program".to_owned(),
-            |path| policy::plain(&path.to_string_lossy()),
-        );
         let exchange = key
             .scheme
             .as_ref()
             .map_or(key.record.exchange.as_str(), |scheme| scheme.name());
-        let request = policy::told(subject).map_err(within)?;
-        let question = format!(
-            "{program} (process {}, uid {}) asks to sign with the key {name}, at {exchange}:\n{request}",
-            caller.pid, caller.uid,
-        );
+        let question =
+            policy::question(caller, name, exchange, prepared.origin(), prepared).map_err(within)?;
         match confirm(question).map_err(within)? {
             Agreed::Yes => Ok(true),
             Agreed::Later => Ok(false),
