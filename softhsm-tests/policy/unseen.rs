@@ -101,3 +101,29 @@ fn a_question_longer_than_pinentry_takes_is_denied_in_its_own_words() {
     bot.send(format!("{}\n", order(&"y".repeat(length))).as_bytes());
     person.is_asked("volume = \"1\"");
 }
+
+#[test]
+fn a_yes_is_for_the_question_that_was_seen() {
+    let Some(place) = Place::with_kraken() else { return };
+    let Some(mut person) = Person::at_terminal(&place) else {
+        return;
+    };
+    assert_eq!(place.run(&["policy", "set", "kraken"], CONFIRM).code, 0);
+    let mut command = place.command(&["agent"]);
+    person.set(&mut command);
+    let agent = Running::of(&place, command);
+    let mut bot = agent.connect();
+    bot.send(format!("{}\n", order("-")).as_bytes());
+    person.is_asked("https://api.kraken.com");
+    // While they look at it, the key is given another address.
+    place.ok(&["set", "kraken", "--base-url", "https://localhost:7443"]);
+    person.agrees();
+    person.is_asked("https://localhost:7443");
+    assert!(place.log(&["--what", "sign", "--outcome", "signed"]).is_empty());
+    person.agrees();
+    let answer = bot.answer();
+    assert_eq!(
+        answer["url"], "https://localhost:7443/0/private/AddOrder",
+        "{answer}"
+    );
+}

@@ -7,13 +7,13 @@ use base64ct::Encoding as _;
 use super::{
     Front,
     flights::{Again, Client, Composing, Flight, Work},
+    questions::Answer,
 };
 use crate::{
     agent::{
         asked::{self, Asked, Hmac},
         frame::{self, Ask, Told},
     },
-    ask::Agreed,
     error::{Code, Error, Result, bad_input, failed},
     json::Json,
     keyring::Record,
@@ -66,7 +66,7 @@ impl Front {
         client: Client,
         caller: &Caller,
         mut request: Box<Request>,
-        said: Option<Result<Agreed>>,
+        said: Option<Answer>,
     ) {
         let id = request.id.take();
         let key = match self.key(request.key.as_ref().cloned(), |road, passphrase| {
