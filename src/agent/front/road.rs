@@ -311,6 +311,7 @@ impl Front {
             }
             return;
         }
+        let missed = flight.all_missed();
         let error = none_could(std::mem::take(&mut flight.refusals)).unwrap_or_else(|| {
             failed(format!(
                 "the key {} has no {} on any token",
@@ -318,7 +319,11 @@ impl Front {
             ))
             .fix("import it again")
         });
-        self.refuse_or_park(flight, &error);
+        if missed {
+            self.refuse_or_park(flight, &error);
+        } else {
+            self.refuse_flight(flight, &error);
+        }
     }
 
     /// Takes an answer of a worker.
