@@ -367,7 +367,7 @@ fn name_of(request: &Request) -> Result<&KeyName> {
     })
 }
 
-/// The path of what is no request, without its query; of a URL without the name and password that may stand in it.
+/// The path of what is no request, without its query, and without what stands before an `@`: it may be a name and password.
 fn as_given(request: &Request) -> &str {
     let given = request
         .path
@@ -375,10 +375,8 @@ fn as_given(request: &Request) -> &str {
         .or(request.url.as_deref())
         .unwrap_or_default();
     let path = given.split(['?', '#']).next().unwrap_or_default();
-    match path.split_once("://") {
-        Some((_, rest)) => rest.rsplit_once('@').map_or(rest, |(_, rest)| rest),
-        None => path,
-    }
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest);
+    path.rsplit_once('@').map_or(path, |(_, rest)| rest)
 }
 
 fn entry(what: What, key: &ReadyKey, caller: &Caller) -> Entry {
@@ -425,6 +423,15 @@ mod tests {
         assert_eq!(told(Some("/a/b?otp=1"), None), "/a/b");
         assert_eq!(told(None, Some("https://user:pass@host/a?b=c#d")), "host/a");
         assert_eq!(told(None, Some("https://host/a")), "host/a");
+        for odd in [
+            "//user:pass@host/a",
+            "https:/user:pass@host/a",
+            "user:pass@host/a",
+            "https:\\\\user:p@ss@host/a",
+        ] {
+            assert_eq!(told(Some(odd), None), "host/a");
+            assert_eq!(told(None, Some(odd)), "host/a");
+        }
         assert_eq!(told(None, None), "");
     }
 }
