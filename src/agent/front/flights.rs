@@ -7,7 +7,7 @@ use self_cell::self_cell;
 use crate::{
     ask::Agreed,
     audit::{Due, Entry},
-    error::{Error, Result},
+    error::{Code, Error, Result},
     exchange::Composed,
     json::Json,
     request::Request,
@@ -83,6 +83,13 @@ impl Flight {
         if !self.refusals.iter().any(|(name, _)| name == token) {
             self.refusals.push((token.to_owned(), error));
         }
+    }
+
+    /// Whether each token that did not was away, so that it may be back in a moment. What is locked stays so.
+    pub fn all_missed(&self) -> bool {
+        self.refusals
+            .iter()
+            .all(|(_, error)| matches!(error.code(), Code::TokenMissing | Code::TokenBusy))
     }
 }
 

@@ -7,13 +7,13 @@ use base64ct::Encoding as _;
 use super::{
     Front,
     flights::{Again, Client, Composing, Flight, Work},
+    questions::Answer,
 };
 use crate::{
     agent::{
         asked::{self, Asked, Hmac},
         frame::{self, Ask, Told},
     },
-    ask::Agreed,
     error::{Code, Error, Result, bad_input, failed},
     json::Json,
     keyring::Record,
@@ -66,7 +66,7 @@ impl Front {
         client: Client,
         caller: &Caller,
         mut request: Box<Request>,
-        said: Option<Result<Agreed>>,
+        said: Option<Answer>,
     ) {
         let id = request.id.take();
         let key = match self.key(request.key.as_ref().cloned(), |road, passphrase| {
@@ -311,6 +311,7 @@ impl Front {
             }
             return;
         }
+        let missed = flight.all_missed();
         let error = none_could(std::mem::take(&mut flight.refusals)).unwrap_or_else(|| {
             failed(format!(
                 "the key {} has no {} on any token",
@@ -318,7 +319,11 @@ impl Front {
             ))
             .fix("import it again")
         });
-        self.refuse_or_park(flight, &error);
+        if missed {
+            self.refuse_or_park(flight, &error);
+        } else {
+            self.refuse_flight(flight, &error);
+        }
     }
 
     /// Takes an answer of a worker.
