@@ -5,6 +5,7 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 
+mod connections;
 mod examples;
 mod exchange;
 mod freqtrade;

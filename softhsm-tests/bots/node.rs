@@ -115,7 +115,7 @@ console.log('same');
 }
 
 /// Runs a program that uses the package, without the hook; answers what it printed.
-fn told(place: &Place, name: &str, text: &str, args: &[&str]) -> String {
+pub fn told(place: &Place, name: &str, text: &str, args: &[&str]) -> String {
     let modules = place.path().join("node_modules");
     if !modules.exists() {
         fs::create_dir(&modules).unwrap();

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Runs a script with the package on its path; answers what it printed.
-fn told(place: &Place, python: &str, text: &str, args: &[&str]) -> String {
+pub fn told(place: &Place, python: &str, text: &str, args: &[&str]) -> String {
     let path = script(place, "client.py", text);
     let done = Command::new(python)
         .arg(path)
