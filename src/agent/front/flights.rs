@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use self_cell::self_cell;
 
+use super::questions::{Answer, Question};
 use crate::{
     audit::{Due, Entry},
     error::{Code, Error, Result},
@@ -107,15 +108,15 @@ pub enum Work {
     /// Nobody waits: the front wants to know for itself.
     Probe,
     /// A request that a person is asked about.
-    Question(Box<super::questions::Question>),
+    Question(Box<Question>),
     /// A seal of the log, with the name of the token that makes it.
     Seal(Box<(Due, String)>),
 }
 
 /// What waits for a passphrase.
 pub enum Again {
-    /// A request.
-    Sign(Box<Request>),
+    /// A request, with what a person said of it.
+    Sign(Box<Request>, Option<Answer>),
     /// A raw MAC.
     Hmac(Box<crate::agent::asked::Hmac>),
 }

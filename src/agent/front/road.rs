@@ -76,7 +76,7 @@ impl Front {
             Err(Parked::Refused(error)) => return self.refuse(client, id.as_ref(), &error),
             Err(Parked::Passphrase(record)) => {
                 request.id = id;
-                return self.fetch_passphrase(client, *record, Again::Sign(request));
+                return self.fetch_passphrase(client, *record, Again::Sign(request, said));
             }
         };
         let explained = request.explain.then(Vec::new);
@@ -178,7 +178,7 @@ impl Front {
 
     fn fetch_passphrase(&mut self, client: Client, record: Record, again: Again) {
         let id = match &again {
-            Again::Sign(request) => request.id.clone(),
+            Again::Sign(request, _) => request.id.clone(),
             Again::Hmac(hmac) => hmac.id.clone(),
         };
         let mut flight = self.flight(client, id, Work::Passphrase(Box::new((Arc::new(record), again))));
@@ -388,7 +388,7 @@ impl Front {
                         return;
                     };
                     match again {
-                        Again::Sign(request) => self.sign(flight.client, &caller, request),
+                        Again::Sign(request, said) => self.sign_as(flight.client, &caller, request, said),
                         Again::Hmac(hmac) => self.hmac(flight.client, &caller, *hmac),
                     }
                 }
