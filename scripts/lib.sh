@@ -109,13 +109,23 @@ need_kryoptic() {
 # need_virtual_reader: pcscd with the driver vpcd, to which the tests' cards connect. The machine's own pcscd is not used.
 need_virtual_reader() { need_packages pcscd vsmartcard-vpcd libpcsclite1 iproute2 util-linux coreutils; }
 
+# fresh_venv FOLDER: an empty environment of Python, of 3.11 where that is there: what is put into them has wheels for it.
+fresh_venv() {
+    local python
+    python=$(command -v python3.11 || command -v python3 || true)
+    if ! "${python:-python3}" -c 'import ensurepip' 2>/dev/null; then
+        need_packages python3 python3-venv
+        python=$(command -v /usr/bin/python3) || return
+    fi
+    "$python" -m venv --clear "$1"
+}
+
 # need_ykman VERSION: Yubico's own program, once into .cache/ykman.
 need_ykman() {
     local folder=$root/.cache/ykman
     [ "$("$folder/bin/ykman" --version 2>/dev/null | grep -o '[0-9.]*$')" != "$1" ] || return 0
-    python3 -c 'import ensurepip' 2>/dev/null || need_packages python3 python3-venv
     say "Installing ykman $1 into ${folder#"$root"/} (once)"
-    python3 -m venv --clear "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check "yubikey-manager==$1"
+    fresh_venv "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check "yubikey-manager==$1"
 }
 
 # need_yubikit VERSION: a small program over Yubico's own library, built once into .cache/yubikit.
@@ -135,11 +145,10 @@ need_yubikit() {
 # They ask for versions of one another that cannot be had together, so that all are named there. Two of them have the name
 # of another's module, and stand apart.
 need_bots() {
-    local folder=$root/.cache/bots wanted=$root/scripts/bots-requirements.txt python
+    local folder=$root/.cache/bots wanted=$root/scripts/bots-requirements.txt
     ! cmp -s "$wanted" "$folder/installed" || return 0
-    python=$(command -v python3.11 || command -v python3) || return
     say "Installing the libraries of bots into ${folder#"$root"/} (once; takes some minutes)"
-    "$python" -m venv --clear "$folder" || return
+    fresh_venv "$folder" || return
     # One of them cannot be built apart from what it needs.
     "$folder/bin/pip" install --quiet setuptools wheel || return
     grep -v '^bitfinex' "$wanted" >"$folder/most" && "$folder/bin/pip" install --quiet --no-deps -r "$folder/most" || return
@@ -164,11 +173,10 @@ need_bots_js() {
 # need_programs: bots that are programs, at the versions of scripts/programs-requirements.txt, into .cache/programs: freqtrade
 # from wheels; and of hummingbot what is Python, since its parts in Cython take long to compile and sign nothing.
 need_programs() {
-    local folder=$root/.cache/programs wanted=$root/scripts/programs-requirements.txt python
+    local folder=$root/.cache/programs wanted=$root/scripts/programs-requirements.txt
     ! cmp -s "$wanted" "$folder/installed" || return 0
-    python=$(command -v python3.11 || command -v python3) || return
     say "Installing freqtrade and hummingbot into ${folder#"$root"/} (once; takes some minutes)"
-    "$python" -m venv --clear "$folder" || return
+    fresh_venv "$folder" || return
     # One small package comes without a wheel.
     grep -v '^hummingbot=' "$wanted" >"$folder/wheels" &&
         "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: --no-binary sdnotify -r "$folder/wheels" || return

@@ -21,3 +21,20 @@ mod running;
 mod settings;
 mod tokens;
 mod workers;
+
+/// Imports the generic key `raw`, which may make raw MACs.
+fn import_raw(place: &bench::Place) {
+    let args = [
+        "-e",
+        "generic",
+        "-k",
+        "raw",
+        "--algorithm",
+        "hmac-sha256",
+        "--encoding",
+        "hex",
+        "--allow",
+        "raw",
+    ];
+    place.import(&args, "00112233445566778899aabbccddeeff");
+}

@@ -3,6 +3,7 @@
 use crate::{
     bench::{KRAKEN_SECRET, Place},
     faulty::{self, Faulty},
+    import_raw,
     running::{BALANCE, Running},
 };
 
@@ -38,19 +39,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
 /// A place with keys on a token behind the module that counts, and a wrong PIN in its file.
 fn with_a_wrong_pin() -> Option<(Place, Faulty)> {
     let place = Place::with_kraken()?;
-    let raw = [
-        "-e",
-        "generic",
-        "-k",
-        "raw",
-        "--algorithm",
-        "hmac-sha256",
-        "--encoding",
-        "hex",
-        "--allow",
-        "raw",
-    ];
-    place.import(&raw, "00112233445566778899aabbccddeeff");
+    import_raw(&place);
     place.import(&["-e", "bitfinex", "--api-key", "b"], "secret");
     let faulty = Faulty::before(&place, "softhsm")?;
     std::fs::write(place.home().join("softhsm/softhsm.pin"), "not the PIN at all").unwrap();

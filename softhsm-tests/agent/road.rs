@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::{
     bench::{KRAKEN_BODY, KRAKEN_SIGN, Place},
+    import_raw,
     running::{BALANCE, Running, nonce},
 };
 
@@ -23,21 +24,7 @@ fn krakens_documented_example_is_signed() {
 #[test]
 fn the_command_line_uses_it_and_answers_the_same() {
     let Some(place) = Place::with_kraken() else { return };
-    place.import(
-        &[
-            "-e",
-            "generic",
-            "-k",
-            "raw",
-            "--algorithm",
-            "hmac-sha256",
-            "--encoding",
-            "hex",
-            "--allow",
-            "raw",
-        ],
-        "00112233445566778899aabbccddeeff",
-    );
+    import_raw(&place);
     place.import(&["-e", "bitfinex", "--api-key", "b"], "secret");
     let fixed = [
         "sign",

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bench::Place,
+    import_raw,
     running::{Running, nonce},
 };
 
@@ -195,17 +196,7 @@ fn what_was_set_is_shown_backed_up_and_restored() {
 #[test]
 fn what_cannot_be_set_is_refused_and_nothing_is_changed() {
     let Some(place) = place() else { return };
-    let secret = [
-        "-e",
-        "generic",
-        "-k",
-        "raw",
-        "--algorithm",
-        "hmac-sha256",
-        "--encoding",
-        "hex",
-    ];
-    place.import(&secret, "00112233445566778899aabbccddeeff");
+    import_raw(&place);
     let before = place.ok(&["list", "--json"]);
     for (args, code, words) in [
         (

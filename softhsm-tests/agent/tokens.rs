@@ -1,7 +1,7 @@
 //! One key on several tokens.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -132,37 +132,24 @@ fn ask_on(agent: &Running<'_>, done: &AtomicBool) -> Vec<u64> {
     given
 }
 
-#[test]
-fn two_tokens_that_are_taken_away_by_turns_cost_no_request() {
-    let Some(place) = faulty::two() else { return };
-    let agent = Running::start(&place);
-    let open = || {
-        let is_open = |token: &&str| agent.token(token)["state"] == "open";
-        ["softhsm", "second"].iter().all(is_open)
-    };
-    until("both are open", open);
-    let folders: Vec<PathBuf> = std::fs::read_dir(place.token_folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect();
-    let mut random = Random::new(0x7475_726e);
+/// Ends those who ask on, when it goes: where what they asked during panics too.
+struct End<'d>(&'d AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Has four clients ask on while something is done, which is told whether one of them gave up; answers how many requests were
+/// signed, all of them and no nonce twice.
+fn asked_during(agent: &Running<'_>, what: impl FnOnce(&dyn Fn() -> bool)) -> usize {
     let done = AtomicBool::new(false);
     let mut all: Vec<u64> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..4).map(|_| scope.spawn(|| ask_on(&agent, &done))).collect();
-        for _ in 0..rounds(8) {
-            // One of the two is there at every moment, and none is known to be back before the other goes.
-            for folder in &folders {
-                let away = place.path().join("away");
-                std::fs::rename(folder, &away).unwrap();
-                std::thread::sleep(Duration::from_millis(random.below(300)));
-                std::fs::rename(&away, folder).unwrap();
-            }
-            until("both are open again", || {
-                clients.iter().any(std::thread::ScopedJoinHandle::is_finished) || open()
-            });
-        }
-        done.store(true, Ordering::Relaxed);
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(|| ask_on(agent, &done))).collect();
+        let end = End(&done);
+        what(&|| clients.iter().any(std::thread::ScopedJoinHandle::is_finished));
+        drop(end);
         clients
             .into_iter()
             .flat_map(|client| client.join().unwrap())
@@ -172,6 +159,50 @@ fn two_tokens_that_are_taken_away_by_turns_cost_no_request() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), count, "no nonce twice");
+    count
+}
+
+/// Whether the agent has both tokens open.
+fn both_open(agent: &Running<'_>) -> bool {
+    let is_open = |token: &&str| agent.token(token)["state"] == "open";
+    ["softhsm", "second"].iter().all(is_open)
+}
+
+/// The folders of the place's tokens.
+fn folders(place: &Place) -> Vec<PathBuf> {
+    let mut folders: Vec<_> = std::fs::read_dir(place.token_folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    folders
+}
+
+/// Takes a token away for a while.
+fn take_away(place: &Place, folder: &Path, time: Duration) {
+    let away = place.path().join("away");
+    std::fs::rename(folder, &away).unwrap();
+    std::thread::sleep(time);
+    std::fs::rename(&away, folder).unwrap();
+}
+
+#[test]
+fn two_tokens_that_are_taken_away_by_turns_cost_no_request() {
+    let Some(place) = faulty::two() else { return };
+    let agent = Running::start(&place);
+    until("both are open", || both_open(&agent));
+    let folders = folders(&place);
+    let mut random = Random::new(0x7475_726e);
+    let count = asked_during(&agent, |gave_up| {
+        for _ in 0..rounds(8) {
+            // One of the two is there at every moment, and none is known to be back before the other goes.
+            for folder in &folders {
+                take_away(&place, folder, Duration::from_millis(random.below(300)));
+            }
+            until("both are open again", || gave_up() || both_open(&agent));
+        }
+    });
     assert!(count > 50, "{count}");
 }
 
@@ -181,48 +212,47 @@ fn a_token_that_is_taken_away_under_load_costs_no_request() {
         let Some(place) = faulty::two() else { return };
         set(&place, "parallel", parallel);
         let agent = Running::start(&place);
-        until("both are open", || {
-            ["softhsm", "second"]
-                .iter()
-                .all(|token| agent.token(token)["state"] == "open")
-        });
-        let folders: Vec<PathBuf> = std::fs::read_dir(place.token_folder())
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_dir())
-            .collect();
+        until("both are open", || both_open(&agent));
+        let folders = folders(&place);
         assert_eq!(folders.len(), 2);
         let mut random = Random::new(0x7461_6b65 + u64::from(parallel));
-        let done = AtomicBool::new(false);
-        let mut all: Vec<u64> = std::thread::scope(|scope| {
-            let clients: Vec<_> = (0..4).map(|_| scope.spawn(|| ask_on(&agent, &done))).collect();
+        let count = asked_during(&agent, |gave_up| {
             for _ in 0..rounds(5) {
                 let folder = &folders[usize::try_from(random.below(2)).unwrap()];
-                let away = place.path().join("away");
-                std::fs::rename(folder, &away).unwrap();
-                std::thread::sleep(Duration::from_millis(random.below(400)));
-                std::fs::rename(&away, folder).unwrap();
+                take_away(&place, folder, Duration::from_millis(random.below(400)));
                 // Before the other may go, this one must be known to be back: looking for it takes a third of a second.
                 std::thread::sleep(Duration::from_millis(1500));
-                until("both are open again", || {
-                    clients.iter().any(std::thread::ScopedJoinHandle::is_finished)
-                        || ["softhsm", "second"]
-                            .iter()
-                            .all(|token| agent.token(token)["state"] == "open")
-                });
+                until("both are open again", || gave_up() || both_open(&agent));
             }
-            done.store(true, Ordering::Relaxed);
-            clients
-                .into_iter()
-                .flat_map(|client| client.join().unwrap())
-                .collect()
         });
-        let count = all.len();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), count, "no nonce twice");
         assert!(count > 100, "{count}");
     }
+}
+
+#[test]
+fn who_asks_hears_at_once_that_one_token_is_locked_and_the_other_away() {
+    let Some(place) = faulty::two() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    std::fs::rename(place.token_folder(), place.path().join("away")).unwrap();
+    place.ok(&["lock", "softhsm"]);
+    // A locked token is not back in the second for which those that are away are waited for.
+    let quickest = (0..8)
+        .map(|_| {
+            let begun = Instant::now();
+            let answer = connection.ask(BALANCE);
+            assert_eq!(answer["ok"], false, "{answer}");
+            let message = answer["error"]["message"].as_str().unwrap();
+            assert!(
+                message.contains("none of the key's tokens could") && message.contains("softhsm is locked"),
+                "{answer}"
+            );
+            begun.elapsed()
+        })
+        .min()
+        .unwrap();
+    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
 }
 
 #[test]
@@ -231,13 +261,7 @@ fn the_command_line_too_goes_to_the_next_token() {
     // Both modules are one library in one process, and so fail together: only what is asked of a token counts.
     first.heal();
     place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
-    let folder = std::fs::read_dir(place.token_folder()).unwrap();
-    let mut folders: Vec<_> = folder
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect();
-    folders.sort();
-    for folder in folders {
+    for folder in folders(&place) {
         let away = place.path().join("away");
         std::fs::rename(&folder, &away).unwrap();
         place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);

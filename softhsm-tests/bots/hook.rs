@@ -15,6 +15,7 @@ ways = [
     hmac.new(key=key, msg=b"abc", digestmod="SHA256").hexdigest(),
     hmac.HMAC(key, b"abc", hashlib.sha256).digest().hex(),
     hmac.digest(key, b"abc", "sha256").hex(),
+    hmac.digest(memoryview(key), memoryview(b"abc"), "sha256").hex(),
 ]
 parts = hmac.new(key, digestmod=hashlib.sha256)
 parts.update(b"ab")
@@ -237,6 +238,7 @@ assert not isinstance(hmac.new(secret, b"", "sha256"), Own)
 for call in (
     lambda: Own(key, b"abc", "sha256"),
     lambda: hashlib.pbkdf2_hmac("sha256", key, b"salt", 1),
+    lambda: hashlib.pbkdf2_hmac("sha256", memoryview(key), b"salt", 1),
     lambda: hashlib.scrypt(key, salt=b"salt", n=2, r=1, p=1),
 ):
     try:

@@ -1,12 +1,6 @@
 //! ccxt as bots use it. What all of its exchanges sign is compared by `scripts/bots.py`.
 
-use std::path::Path;
-
-use crate::{
-    RAW_SECRET,
-    bench::{Done, Place},
-    libraries, place, script, stand_in,
-};
+use crate::{RAW_SECRET, libraries, place, run_with, script, stand_in};
 
 #[test]
 fn ccxts_requests_go_to_the_agent_whole_and_errors_are_of_its_own_kinds() {
@@ -72,15 +66,6 @@ print("signed")
 /// A key of the form that Coinbase issues, of its file of tests.
 const COINBASE_SECRET: &str =
     "nlNyhKjsN6fcjEHTh8FleD7fe53H66ZsrD1rZa5k3PPwpOctWU+640VfFi1PZpvLV8i32S1cCpBmMW7Dz6UW9A==";
-
-/// Runs a bot with the libraries, with the placeholders of these keys as its arguments.
-fn run_with(place: &Place, python: &Path, text: &str, keys: &[&str]) -> Done {
-    let bot = script(place, "bot.py", text);
-    let stand_ins: Vec<String> = keys.iter().map(|key| stand_in(place, key)).collect();
-    let mut args = vec!["run", "--", python.to_str().unwrap(), &bot];
-    args.extend(stand_ins.iter().map(String::as_str));
-    place.run(&args, "")
-}
 
 #[test]
 fn the_tokens_time_does_not_stop_the_event_loop_of_ccxt() {
@@ -310,14 +295,26 @@ for parts in ({"headers": {"X-Secret": key}}, {"json": {"secret": key}}, {"data"
     refused(httpx.RequestError, lambda: httpx.post(url, **parts))
     refused(httpx.RequestError, lambda: asyncio.run(with_httpx(**parts)))
     refused(aiohttp.ClientError, lambda: asyncio.run(with_aiohttp(**parts)))
+for headers in ([("X-Secret", key)], (pair for pair in [("X-Secret", key)])):
+    refused(aiohttp.ClientError, lambda: asyncio.run(with_aiohttp(headers=headers)))
 refused(requests.RequestException, lambda: requests.get(url, auth=("user", key)))
+refused(requests.RequestException, lambda: requests.get(url, headers={"Authorization": f"Basic {key}"}))
 refused(httpx.RequestError, lambda: httpx.get(url, auth=("user", key)))
-# What carries none goes its way: nobody listens there.
-for kind, call in ((requests.ConnectionError, lambda: requests.get(url)), (httpx.ConnectError, lambda: httpx.get(url))):
+# What carries none goes its way: nobody listens there. A user of that name is no placeholder.
+pairs = (pair for pair in [("X-Note", "a")])
+for kind, call in (
+    (requests.ConnectionError, lambda: requests.get(url)),
+    (requests.ConnectionError, lambda: requests.get(url, auth=("hsmsign", "a password"))),
+    (httpx.ConnectError, lambda: httpx.get(url)),
+    (httpx.ConnectError, lambda: httpx.get(url, auth=("hsmsign", "a password"))),
+    (aiohttp.ClientConnectorError, lambda: asyncio.run(with_aiohttp(headers=pairs))),
+):
     try:
         call()
     except kind as error:
         assert not isinstance(error, SecretWouldBeSent)
+    else:
+        raise SystemExit("somebody listens there")
 print("refused")
 "#;
     let done = run_with(&place, &python, text, &["raw"]);

@@ -5,6 +5,7 @@
 #[path = "../bench/mod.rs"]
 mod bench;
 
+mod connections;
 mod examples;
 mod exchange;
 mod freqtrade;
@@ -16,11 +17,12 @@ mod node;
 mod package;
 mod refusals;
 mod run;
+mod versions;
 
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -62,6 +64,15 @@ pub fn run_python(place: &Place, text: &str, args: &[&str]) -> Done {
     place.run(&[&["run", "--", "python3", &script], args].concat(), "")
 }
 
+/// Runs a bot with the libraries, with the placeholders of these keys as its arguments.
+pub fn run_with(place: &Place, python: &Path, text: &str, keys: &[&str]) -> Done {
+    let bot = script(place, "bot.py", text);
+    let stand_ins: Vec<String> = keys.iter().map(|key| stand_in(place, key)).collect();
+    let mut args = vec!["run", "--", python.to_str().unwrap(), &bot];
+    args.extend(stand_ins.iter().map(String::as_str));
+    place.run(&args, "")
+}
+
 /// The interpreter with the libraries of bots; none, with a line on stderr, where they are not installed.
 pub fn libraries() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/bots");
@@ -69,6 +80,16 @@ pub fn libraries() -> Option<PathBuf> {
         return Some(folder.join("bin/python"));
     }
     eprintln!("SKIPPED: the libraries of bots are not installed (scripts/test.sh installs them)");
+    None
+}
+
+/// The folder of modules with ccxt for Node; none, with a line on stderr, where it or Node is not installed.
+pub fn ccxt_for_node() -> Option<PathBuf> {
+    let modules = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/bots-js/node_modules");
+    if have("node") && modules.join("ccxt").exists() {
+        return Some(modules);
+    }
+    eprintln!("SKIPPED: ccxt for Node is not installed (scripts/test.sh installs it)");
     None
 }
 

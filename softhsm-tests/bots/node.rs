@@ -1,11 +1,11 @@
 //! The hook in Node, and the package `hsmsign` for it.
 
-use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
+use std::{fs, os::unix::fs::symlink, process::Command};
 
 use crate::{
     Agent, RAW_SECRET,
     bench::{KRAKEN_BODY, KRAKEN_SIGN, Place},
-    have, place, script, stand_in,
+    ccxt_for_node, have, place, script, stand_in,
 };
 
 #[test]
@@ -44,11 +44,7 @@ console.log('same');
 #[test]
 fn ccxt_in_node_has_whole_requests_signed_imported_and_required() {
     let Some(place) = place() else { return };
-    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/bots-js/node_modules");
-    if !have("node") || !modules.join("ccxt").exists() {
-        eprintln!("SKIPPED: ccxt for Node is not installed (scripts/test.sh installs it)");
-        return;
-    }
+    let Some(modules) = ccxt_for_node() else { return };
     symlink(modules, place.path().join("node_modules")).unwrap();
     // Neither key was allowed raw MACs: what is signed is signed as a whole request.
     place.import(&["--exchange", "binance", "--api-key", "b"], RAW_SECRET);
@@ -115,7 +111,7 @@ console.log('same');
 }
 
 /// Runs a program that uses the package, without the hook; answers what it printed.
-fn told(place: &Place, name: &str, text: &str, args: &[&str]) -> String {
+pub fn told(place: &Place, name: &str, text: &str, args: &[&str]) -> String {
     let modules = place.path().join("node_modules");
     if !modules.exists() {
         fs::create_dir(&modules).unwrap();
@@ -161,6 +157,13 @@ const spaced = await kraken.sign('POST', '/0/private/AddOrder', { params: { note
 check(/^nonce=\d+&note=a%20b$/.test(spaced.body), spaced.body);
 const formed = await kraken.sign('POST', '/0/private/AddOrder', { form: new URLSearchParams([['a', '1'], ['a', '2']]) });
 check(formed.body.endsWith('&a=1&a=2'), formed.body);
+// Every part that the agent knows.
+const parts = (fix) => fix.replace(/^.* are /, '').split(', ').filter((name) => !['key', 'method', 'path', 'url', 'body_base64'].includes(name)).sort().join();
+const ours = (await kraken.sign('POST', '/0/private/AddOrder', { bodies: '' }).catch((error) => error)).fix;
+const { stdout } = spawnSync(process.env.PROGRAM, ['sign', '--json'], { input: '{"pth":1}\n', encoding: 'utf8' });
+const theirs = JSON.parse(stdout).error.fix;
+check(parts(ours) === parts(theirs), `${parts(ours)} and ${parts(theirs)}`);
+await kraken.sign('POST', '/0/private/Balance', { offset_ms: -120 });
 const refused = [
     [PolicyDenied, 'denied', () => kraken.sign('POST', '/0/private/Withdraw', { params: { asset: 'XBT' } })],
     [PolicyDenied, 'denied', () => kraken.hmac('abc')],
@@ -192,10 +195,10 @@ console.log('signed');
 "#;
     let names = "Signer, placeholder, AgentUnavailable, BadInput, HsmsignError, KeyNotFound, PolicyDenied, TokenLocked, UnsupportedAlgorithm";
     let imported = format!(
-        "import {{ {names} }} from 'hsmsign';\nimport {{ createHmac }} from 'node:crypto';\nimport {{ execFileSync }} from 'node:child_process';\n{body}"
+        "import {{ {names} }} from 'hsmsign';\nimport {{ createHmac }} from 'node:crypto';\nimport {{ execFileSync, spawnSync }} from 'node:child_process';\n{body}"
     );
     let required = format!(
-        "const {{ {names} }} = require('hsmsign');\nconst {{ createHmac }} = require('crypto');\nconst {{ execFileSync }} = require('child_process');\n(async () => {{ {body} }})().catch((error) => {{ console.error(error); process.exitCode = 1; }});"
+        "const {{ {names} }} = require('hsmsign');\nconst {{ createHmac }} = require('crypto');\nconst {{ execFileSync, spawnSync }} = require('child_process');\n(async () => {{ {body} }})().catch((error) => {{ console.error(error); process.exitCode = 1; }});"
     );
     for (name, text) in [("client.mjs", imported), ("client.cjs", required)] {
         let args = [KRAKEN_BODY, KRAKEN_SIGN, RAW_SECRET];

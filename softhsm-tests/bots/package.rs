@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Runs a script with the package on its path; answers what it printed.
-fn told(place: &Place, python: &str, text: &str, args: &[&str]) -> String {
+pub fn told(place: &Place, python: &str, text: &str, args: &[&str]) -> String {
     let path = script(place, "client.py", text);
     let done = Command::new(python)
         .arg(path)
@@ -32,6 +32,19 @@ fn told(place: &Place, python: &str, text: &str, args: &[&str]) -> String {
 #[test]
 fn whole_requests_and_macs_are_signed_in_threads_and_in_asyncio() {
     let Some(place) = place() else { return };
+    place.import(
+        &["--exchange", "binance", "--key", "urls", "--api-key", "b"],
+        RAW_SECRET,
+    );
+    // On the command line too it is a path, for what stands in its query.
+    let path = "/api/v3/account?note=https://example.com/";
+    let signed = place.json(&["sign", "urls", "GET", path]);
+    let url = signed["url"].as_str().unwrap();
+    assert!(
+        url.starts_with("https://api.binance.com/api/v3/account?")
+            && url.contains("&note=https://example.com/&"),
+        "{url}"
+    );
     let _agent = Agent::start(&place);
     let text = r#"
 import asyncio, hmac, sys
@@ -43,6 +56,8 @@ assert signed.headers["API-Sign"] == sign and signed.text == body, signed
 assert signed.url == "https://api.kraken.com/0/private/AddOrder"
 assert kraken.sign("POST", "https://api.kraken.com/0/private/Balance").text.startswith("nonce=")
 assert b"%20" in kraken.sign("POST", "/0/private/AddOrder", params={"note": "a b"}).body
+with_url = Signer("urls").sign("GET", "/api/v3/account?note=https://example.com/")
+assert "//api.binance.com/api/v3/account?" in with_url.url and "&note=https://example.com/&" in with_url.url, with_url
 for kind, call in (
     (PolicyDenied, lambda: kraken.sign("POST", "/0/private/Withdraw", params={"asset": "XBT"})),
     (PolicyDenied, lambda: kraken.hmac("abc")),

@@ -1,6 +1,8 @@
 //! What a bot sees where nothing is signed: errors of the library's own kinds, with code and remedy.
 
-use crate::{Agent, RAW_SECRET, libraries, place, script, stand_in};
+use std::os::unix::fs::symlink;
+
+use crate::{Agent, RAW_SECRET, ccxt_for_node, libraries, place, script, stand_in};
 
 #[test]
 fn every_refusal_is_of_ccxts_own_kind_and_carries_code_and_remedy() {
@@ -89,4 +91,61 @@ print("refused")
         "",
     );
     assert_eq!(done.stdout, "refused\n", "{done:?}");
+}
+
+#[test]
+fn a_raw_mac_that_is_only_compared_refuses_no_request() {
+    let (Some(place), Some(python)) = (place(), libraries()) else {
+        return;
+    };
+    place.import(
+        &["--exchange", "binance", "--api-key", "b", "--allow", "raw"],
+        RAW_SECRET,
+    );
+    let rules = script(&place, "rules.toml", "policy = 1\nraw = false\n");
+    place.ok(&["policy", "set", "binance", "--file", &rules]);
+    let text = r#"
+import ccxt, hsmsign, sys
+from hsmsign import _compose
+
+def sent(exchange):
+    seen = []
+    exchange.fetch = lambda *parts: seen.append(parts) or {}
+    exchange.privateGetAccount()
+    return seen[0][0]
+
+for _ in range(2):
+    exchange = ccxt.binance({"apiKey": "b", "secret": sys.argv[1]})
+    assert "&signature=" in sent(exchange) and "&signature=" in sent(exchange)
+assert hsmsign.counts() == {"binance": {"whole": 4, "raw": 0}}, hsmsign.counts()
+
+# Where the two differ, what is sent is by raw MACs, and it is counted as no whole request.
+original = _compose.Composed.raw
+_compose.Composed.raw = lambda self, request: {**request, "url": "https://example.com/by-raw-macs"}
+assert sent(ccxt.binance({"apiKey": "b", "secret": sys.argv[1]})).endswith("/by-raw-macs")
+assert hsmsign.counts() == {"binance": {"whole": 4, "raw": 0}}, hsmsign.counts()
+print("whole")
+"#;
+    let bot = script(&place, "bot.py", text);
+    let secret = stand_in(&place, "binance");
+    let done = place.run(&["run", "--", python.to_str().unwrap(), &bot, &secret], "");
+    assert_eq!(done.stdout, "whole\n", "{done:?}");
+
+    let Some(modules) = ccxt_for_node() else { return };
+    symlink(modules, place.path().join("node_modules")).unwrap();
+    let text = r"
+import ccxt from 'ccxt';
+import { subscribe } from 'node:diagnostics_channel';
+const ways = [];
+subscribe('hsmsign.signed', ({ way }) => ways.push(way));
+const exchange = new ccxt.binance({ apiKey: 'b', secret: process.argv[2] });
+let url;
+exchange.fetch = async (given) => { url = given; return {}; };
+await exchange.privateGetAccount();
+await exchange.privateGetAccount();
+console.log(url.includes('&signature='), ways.join());
+";
+    let bot = script(&place, "bot.mjs", text);
+    let done = place.run(&["run", "--", "node", &bot, &secret], "");
+    assert_eq!(done.stdout, "true whole,whole\n", "{done:?}");
 }

@@ -179,6 +179,19 @@ fn of_a_secret_on_its_way_to_a_card_all_copies_are_locked_and_none_is_left() {
     }
 }
 
+/// The arguments of a command that brings a key pair for Binance onto the card.
+const fn at_binance(command: &str) -> [&str; 7] {
+    [
+        command,
+        "--exchange",
+        "binance",
+        "--algorithm",
+        "ed25519",
+        "--api-key",
+        "a",
+    ]
+}
+
 #[test]
 fn of_a_private_key_on_its_way_to_a_card_all_copies_are_locked_and_none_is_left() {
     let Some(user) = User::new() else {
@@ -189,15 +202,7 @@ fn of_a_private_key_on_its_way_to_a_card_all_copies_are_locked_and_none_is_left(
     let forms = Forms::of_numbers(ED25519, &der, &numbers(&der));
     let search = Search::new(&forms);
     user.card().hold_at(IMPORT);
-    let args = [
-        "import",
-        "--exchange",
-        "binance",
-        "--algorithm",
-        "ed25519",
-        "--api-key",
-        "a",
-    ];
+    let args = at_binance("import");
     let mut held = user.hold(&args);
     held.feed(ED25519.as_bytes());
     held.feed_end();
@@ -258,15 +263,7 @@ fn an_access_code_and_a_pin_are_locked_while_they_are_given() {
     assert_eq!(held.end().code, 0);
 
     user.card().hold_at(VERIFY);
-    let args = [
-        "generate",
-        "--exchange",
-        "binance",
-        "--algorithm",
-        "ed25519",
-        "--api-key",
-        "a",
-    ];
+    let args = at_binance("generate");
     let mut held = user.hold(&args);
     user.card().wait_until_held();
     user.card().hold_at(GENERATE);
@@ -300,15 +297,7 @@ fn what_a_person_gave_is_in_the_locked_memory_of_the_worker_alone() {
     let key = Key::kraken();
     user.place.import(&key.import_args()[1..], &key.text);
     user.source("piv-pin-source", b"123456");
-    let args = [
-        "generate",
-        "--exchange",
-        "binance",
-        "--algorithm",
-        "ed25519",
-        "--api-key",
-        "a",
-    ];
+    let args = at_binance("generate");
     let done = user.place.run(&args, "");
     assert_eq!(done.code, 0, "{done:?}");
     user.without_sources();

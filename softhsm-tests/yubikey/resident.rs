@@ -227,6 +227,13 @@ fn a_touch_that_the_agent_waits_for_is_told_where_somebody_waits() {
         signed.stderr.contains("touch the YubiKey 12345678 to sign"),
         "{signed:?}"
     );
+    // So it is where the request is sent.
+    let send = ["send", SIGN[1], "POST", "/0/private/Balance", "--dry-run"];
+    let sent = user.place.run(&send, "");
+    assert!(
+        sent.code == 0 && sent.stderr.contains("touch the YubiKey 12345678 to sign"),
+        "{sent:?}"
+    );
     let mut other = SIGN;
     other[1] = "untouched";
     let signed = user.place.run(&other, "");

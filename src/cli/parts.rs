@@ -69,7 +69,7 @@ impl Parts {
             None => Some(Body::Form(Fields::Pairs(pairs(&self.form, "--form")?))),
         };
         let (path, url) = match path {
-            Some(path) if path.contains("://") => (None, Some(path)),
+            Some(path) if is_url(&path) => (None, Some(path)),
             path => (path, None),
         };
         Ok(Request {
@@ -102,6 +102,16 @@ impl Parts {
             ..Request::default()
         })
     }
+}
+
+/// Whether it begins as a URL does: in a query one may stand too.
+fn is_url(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(protocol, _)| {
+        protocol.starts_with(|first: char| first.is_ascii_alphabetic())
+            && protocol
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    })
 }
 
 fn pairs(given: &[String], flag: &str) -> Result<Vec<(String, Json)>> {

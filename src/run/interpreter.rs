@@ -114,32 +114,67 @@ fn unhooked(words: &[String]) -> Option<Unhooked> {
     None
 }
 
-/// `env -S python -I`, `env NAME=value python -I`, `env -i python`, `env -u PYTHONPATH python`.
+/// What `env` does to the variables, and what it starts: `env -S 'python -I'`, `env NAME=value python -I`, `env -i python`,
+/// `env -u PYTHONPATH python`. Short options may stand in one word, long ones may be cut short.
 fn in_env(all: &[String]) -> Option<Unhooked> {
-    let mut words = all.iter().enumerate();
     let taken = |name: &str| WANTED.contains(&name);
-    while let Some((at, word)) = words.next() {
-        if let Some((name, _)) = word.split_once('=').filter(|_| !word.starts_with('-')) {
+    let mut words = all.iter();
+    while let Some(word) = words.next() {
+        if let Some(long) = word.strip_prefix("--") {
+            let (name, value) = long
+                .split_once('=')
+                .map_or((long, None), |(name, value)| (name, Some(value)));
+            let mut value = || value.or_else(|| words.next().map(String::as_str));
+            match name.as_bytes().first() {
+                Some(b'u') => {
+                    if let Some(name) = value().filter(|name| taken(name)) {
+                        return Some(Unhooked::Env(format!("-u {name}")));
+                    }
+                }
+                Some(b'c') => _ = value(),
+                Some(b's') => return in_split(value()?, words.as_slice()),
+                _ if name.starts_with("ignore-e") => return Some(Unhooked::Env(word.clone())),
+                _ => {}
+            }
+        } else if word == "-" {
+            return Some(Unhooked::Env(word.clone()));
+        } else if let Some(letters) = word.strip_prefix('-') {
+            for (at, letter) in letters.char_indices() {
+                let mut value = || match &letters[at + 1..] {
+                    "" => words.next().map(String::as_str),
+                    value => Some(value),
+                };
+                match letter {
+                    'i' => return Some(Unhooked::Env(word.clone())),
+                    'u' => match value() {
+                        Some(name) if taken(name) => return Some(Unhooked::Env(format!("-u {name}"))),
+                        _ => break,
+                    },
+                    'C' => {
+                        value();
+                        break;
+                    }
+                    'S' => return in_split(value()?, words.as_slice()),
+                    _ => {}
+                }
+            }
+        } else if let Some((name, _)) = word.split_once('=') {
             if taken(name) {
                 return Some(Unhooked::Env(word.clone()));
             }
-        } else if let Some(name) = word.strip_prefix("--unset=").or_else(|| word.strip_prefix("-u")) {
-            let name = match name {
-                "" => words.next()?.1,
-                name => name,
-            };
-            if taken(name) {
-                return Some(Unhooked::Env(format!("-u {name}")));
-            }
-        } else if matches!(word.as_str(), "-" | "-i" | "--ignore-environment") {
-            return Some(Unhooked::Env(word.clone()));
-        } else if matches!(word.as_str(), "-C" | "--chdir") {
-            words.next();
-        } else if !word.starts_with('-') {
-            return unhooked(&all[at..]);
+        } else {
+            return unhooked(&[std::slice::from_ref(word), words.as_slice()].concat());
         }
     }
     None
+}
+
+/// What `env -S` makes of a text and the words behind it.
+fn in_split(text: &str, behind: &[String]) -> Option<Unhooked> {
+    let words = text
+        .split_whitespace()
+        .map(|word| word.trim_matches(['"', '\'']).to_owned());
+    in_env(&words.chain(behind.iter().cloned()).collect::<Vec<_>>())
 }
 
 /// Whether a word is a Python, by its name.
@@ -235,6 +270,10 @@ mod tests {
             ("python3 -Xdev -BI -m bot", 'I'),
             ("env -S A=b python3 -E bot.py", 'E'),
             ("env -u HOME -C /tmp python3 -E bot.py", 'E'),
+            ("env --unset HOME --chdir /tmp python3 -E bot.py", 'E'),
+            ("env -vuHOME -C/tmp -- python3 -E bot.py", 'E'),
+            ("env -vS A=b python3 -E bot.py", 'E'),
+            ("env --split-string=A=b python3 -E bot.py", 'E'),
             ("timeout 60 python3 -I bot.py", 'I'),
             ("nice -n 5 env A=b python3 -S bot.py", 'S'),
             ("uv run python -I bot.py", 'I'),
@@ -267,11 +306,19 @@ mod tests {
             ("env --ignore-environment A=b bot", "--ignore-environment"),
             ("env -u PYTHONPATH python3 bot.py", "-u PYTHONPATH"),
             ("env --unset=NODE_OPTIONS node bot.mjs", "-u NODE_OPTIONS"),
+            ("env --unset NODE_OPTIONS node bot.mjs", "-u NODE_OPTIONS"),
+            ("env -vu PYTHONPATH python3 bot.py", "-u PYTHONPATH"),
+            ("env -vi python3 bot.py", "-vi"),
+            ("env -iS A=b python3 bot.py", "-iS"),
+            ("env --ignore-env python3 bot.py", "--ignore-env"),
+            ("env -S -i python3 bot.py", "-i"),
             ("env PYTHONPATH=lib python3 bot.py", "PYTHONPATH=lib"),
             ("nohup env HSMSIGN_SOCKET=/x python3 bot.py", "HSMSIGN_SOCKET=/x"),
         ] {
             assert_eq!(why(command), Some(Unhooked::Env(word.to_owned())), "{command}");
         }
+        let words = ["env", "-S", "A=b python3 '-I'", "bot.py"].map(str::to_owned);
+        assert_eq!(unhooked(&words), Some(Unhooked::Option('I')));
         assert_eq!(
             why("sudo -u bot python3 bot.py"),
             Some(Unhooked::User("sudo".to_owned()))

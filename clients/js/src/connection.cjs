@@ -18,8 +18,18 @@ class Connection {
         return new Promise((resolve, reject) => this.#send({ line, resolve, reject, kept: this.stream?.answered === true }));
     }
 
+    // Requests that wait for their answers fail: what was asked for is not sent again behind its caller's back.
     close() {
-        this.stream?.destroy();
+        const { stream, waiting } = this;
+        this.stream = undefined;
+        this.waiting = [];
+        stream?.destroy();
+        for (const asked of waiting) {
+            clearTimeout(asked.timer);
+            asked.reject(new AgentUnavailable('the signer was closed before the answer came; the request may have been signed', {
+                fix: 'close a signer when its requests have their answers',
+            }));
+        }
     }
 
     #send(asked) {

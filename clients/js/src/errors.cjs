@@ -31,6 +31,9 @@ function kindsOf(type) {
     return kinds;
 }
 
+// A class of this name, which has nothing more to it.
+const kind = (name, base = HsmsignError) => ({ [name]: class extends base { static kind = name; } })[name];
+
 // No agent answers at the socket, or it went away.
 class AgentUnavailable extends HsmsignError {
     static kind = 'AgentUnavailable';
@@ -41,39 +44,25 @@ class AgentUnavailable extends HsmsignError {
 }
 
 // There is no key of that name.
-class KeyNotFound extends HsmsignError {
-    static kind = 'KeyNotFound';
-}
+const KeyNotFound = kind('KeyNotFound');
 
 // The key's owner did not allow it.
-class PolicyDenied extends HsmsignError {
-    static kind = 'PolicyDenied';
-}
+const PolicyDenied = kind('PolicyDenied');
 
 // The token is not there, busy, or refused its PIN.
-class TokenUnavailable extends HsmsignError {
-    static kind = 'TokenUnavailable';
-}
+const TokenUnavailable = kind('TokenUnavailable');
 
 // The token wants a PIN.
-class TokenLocked extends TokenUnavailable {
-    static kind = 'TokenLocked';
-}
+const TokenLocked = kind('TokenLocked', TokenUnavailable);
 
 // The key does not compute what was asked for, or the token cannot take the message.
-class UnsupportedAlgorithm extends HsmsignError {
-    static kind = 'UnsupportedAlgorithm';
-}
+const UnsupportedAlgorithm = kind('UnsupportedAlgorithm');
 
 // The exchange wants the secret itself in the request, which no token can give.
-class SecretWouldBeSent extends HsmsignError {
-    static kind = 'SecretWouldBeSent';
-}
+const SecretWouldBeSent = kind('SecretWouldBeSent');
 
 // The request cannot be understood.
-class BadInput extends HsmsignError {
-    static kind = 'BadInput';
-}
+const BadInput = kind('BadInput');
 
 const BY_CODE = {
     'agent-unavailable': AgentUnavailable,

@@ -18,6 +18,8 @@ export interface Parts {
     /** As on the wire; without it the agent takes the key's next. `null` for none, where it is optional. */
     nonce?: string | null;
     window?: string;
+    /** By how many milliseconds the exchange's clock is ahead, in place of what the key has. */
+    offset_ms?: number;
     challenge?: string;
     content_type?: string;
     id?: unknown;

@@ -9,7 +9,8 @@ const { BadInput, HsmsignError, UnsupportedAlgorithm, errorOf } = require('./err
 // Milliseconds until an answer that does not come is given up.
 const TIMEOUT = 30000;
 const LONGEST = 32 << 20;
-const PARTS = ['query', 'form', 'json', 'params', 'host', 'testnet', 'timestamp', 'nonce', 'window', 'challenge', 'content_type', 'id', 'websocket'];
+const PARTS = ['query', 'form', 'json', 'params', 'host', 'testnet', 'timestamp', 'nonce', 'window', 'offset_ms', 'challenge',
+    'content_type', 'id', 'websocket'];
 
 function socketPath(env = process.env) {
     if (env.HSMSIGN_SOCKET) return env.HSMSIGN_SOCKET;

@@ -6,7 +6,7 @@ const signer = new Signer('kraken', { timeout: 1000 });
 const signed: Signed = await signer.sign('POST', '/0/private/AddOrder', { form: [['pair', 'XBTUSD']], nonce: null });
 const told: string | Buffer | undefined = signed.body;
 const mac: string = (await signer.hmac(new Uint8Array(3), 'sha384')).toString('hex');
-await signer.sign('GET', '/', { query: new URLSearchParams({ a: '1' }), testnet: true });
+await signer.sign('GET', '/', { query: new URLSearchParams({ a: '1' }), testnet: true, offset_ms: -120 });
 await signer.websocket({ challenge: 'x' });
 // @ts-expect-error there are no keys for MD5
 await signer.hmac('a', 'md5');

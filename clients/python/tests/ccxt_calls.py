@@ -150,31 +150,36 @@ class Watch:
         return call
 
 
-def way():
-    """By which way the last request was signed: "whole", or why it was not."""
-    last = [None]
-    try:
-        from hsmsign import _ccxt, _ccxt_own, _compose
-    except ImportError:
-        return last
+class Way:
+    """By which way a request was signed, as the package counts it."""
 
-    def watched(original, why):
+    def __init__(self):
+        self.why, self.before = None, 0
+        try:
+            from hsmsign import _ccxt, _ccxt_own, _compose, counts
+        except ImportError:
+            self.whole = lambda: 0
+            return
+        self.whole = lambda: sum(row["whole"] for row in counts().values())
+        for owner, name in ((_compose.Composed, "sign"), (_ccxt_own, "_signature"), (_ccxt, "login")):
+            setattr(owner, name, self.watched(getattr(owner, name)))
+
+    def watched(self, original):
         def call(*args, **more):
             try:
-                done = original(*args, **more)
+                return original(*args, **more)
             except Exception as error:
-                last[0] = str(error) if why else last[0]
+                self.why = str(error)
                 raise
-            last[0] = "whole"
-            return done
 
         return call
 
-    _compose.Composed.sign = watched(_compose.Composed.sign, True)
-    _compose.Composed.token = watched(_compose.Composed.token, False)
-    _ccxt_own._signature = watched(_ccxt_own._signature, True)
-    _ccxt.login = watched(_ccxt.login, True)
-    return last
+    def begin(self):
+        self.why, self.before = None, self.whole()
+
+    def told(self):
+        """ "whole", or why it was not."""
+        return "whole" if self.whole() > self.before else self.why
 
 
 SEED = hashlib.sha256(b"hsmsign: a seed that is nobody's").digest()
@@ -274,7 +279,7 @@ async def run(mode, secrets, out):
         import ccxt.pro as module
     from ccxt.base.exchange import BaseExchange
 
-    watch, last = Watch(BaseExchange), way()
+    watch, way = Watch(BaseExchange), Way()
     for name in sorted(secrets):
         if not hasattr(module, name):
             continue
@@ -300,15 +305,15 @@ async def run(mode, secrets, out):
             if hasattr(made, "options"):
                 made.options.pop("lastNonceTimestamp", None)
             watch.seen.clear()
-            last[0] = None
+            way.begin()
             sent, error = await (call() if mode == "pro" else one(call))
             signed = sorted(set(watch.seen))
             if sent and name.startswith("coinbase"):
                 sent = without_signature(sent)
             if sent and len(sys.argv) > 4 and name in sys.argv[4]:
-                print(name, sent, last[0], file=sys.stderr)
+                print(name, sent, way.told(), file=sys.stderr)
             digest = hashlib.sha256(sent.encode()).hexdigest()[:20] if sent else None
-            print(json.dumps([name, method, path, signed, digest, error, last[0]]), file=out)
+            print(json.dumps([name, method, path, signed, digest, error, way.told()]), file=out)
         if mode != "sync":
             with contextlib.suppress(Exception):
                 await made.close()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.machinery
 import sys
+from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,15 +31,32 @@ class _Loader:
 
 
 class _Finder:
+    def __init__(self) -> None:
+        # By thread: another's finder may ask all finders in its turn, this one too.
+        self._asking: "set[tuple[int, str]]" = set()
+
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
-        change = _wanted.get(fullname)
-        if change is None:
+        asking = (get_ident(), fullname)
+        if fullname not in _wanted or asking in self._asking:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
-            return None
-        spec.loader = _Loader(spec.loader, change)  # type: ignore[assignment]
+        self._asking.add(asking)
+        try:
+            spec = self._found(fullname, path, target)
+        finally:
+            self._asking.discard(asking)
+        # A loader of the oldest kind has no place for a change.
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = _Loader(spec.loader, _wanted[fullname])
         return spec
+
+    def _found(self, fullname: str, path: Any, target: Any) -> Any:
+        """What the other finders say: a module may come from an archive, or by a finder of the program's own."""
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            spec = None if finder is self or find is None else find(fullname, path, target)
+            if spec is not None:
+                return spec
+        return None
 
 
 def after(name: str, change: "Callable[[Any], None]") -> None:

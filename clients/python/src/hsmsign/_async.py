@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from typing import Any
 
 from ._counts import count
@@ -14,17 +15,33 @@ from ._request import Signed, line
 from ._wire import LONGEST, TIMEOUT, socket_path
 
 
+class _Held(threading.local):
+    """The connection of a thread, and the process and event loop that it belongs to."""
+
+    owner: "tuple[int, asyncio.AbstractEventLoop] | None" = None
+    streams: "tuple[asyncio.StreamReader, asyncio.StreamWriter] | None" = None
+    lock: "asyncio.Lock | None" = None
+
+    def drop(self) -> None:
+        """Closes it; what its loop still reads is nobody's."""
+        streams, self.streams = self.streams, None
+        if streams is not None:
+            try:
+                streams[1].close()
+            except RuntimeError:
+                # Its loop ended before.
+                pass
+
+
 class AsyncSigner:
     """Signs with one key of the agent, and does not stop the event loop. Requests go one after the other over one
-    connection an event loop; the agent answers in order."""
+    connection a thread and event loop; the agent answers in order."""
 
     def __init__(self, key: str, *, socket: "str | None" = None, timeout: float = TIMEOUT) -> None:
         self.key = key
         self._socket = socket
         self._timeout = timeout
-        self._owner: "tuple[int, asyncio.AbstractEventLoop] | None" = None
-        self._streams: "tuple[asyncio.StreamReader, asyncio.StreamWriter] | None" = None
-        self._lock: "asyncio.Lock | None" = None
+        self._held = _Held()
 
     def __repr__(self) -> str:
         return f"AsyncSigner({self.key!r})"
@@ -36,8 +53,8 @@ class AsyncSigner:
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connection; the next request opens another."""
-        self._drop()
+        """Closes this thread's connection; the next request opens another."""
+        self._held.drop()
 
     async def sign(self, method: str, target: str, **parts: Any) -> Signed:
         """As `Signer.sign`."""
@@ -63,58 +80,59 @@ class AsyncSigner:
     async def ask(self, wanted: "dict[str, Any]") -> "dict[str, Any]":
         """Sends a line of the agent's protocol."""
         text = (json.dumps(wanted, ensure_ascii=True, separators=(",", ":")) + "\n").encode()
-        here = (os.getpid(), asyncio.get_running_loop())
-        if self._owner != here or self._lock is None:
+        here, held = (os.getpid(), asyncio.get_running_loop()), self._held
+        if held.owner != here or held.lock is None:
             # Another loop or a child process: nothing of the connection may be used there.
-            self._owner, self._lock, self._streams = here, asyncio.Lock(), None
-        async with self._lock:
-            answer = await self._exchange(text)
+            held.owner, held.lock, held.streams = here, asyncio.Lock(), None
+        async with held.lock:
+            answer = await self._exchange(held, text)
         try:
             told = json.loads(answer)
         except ValueError:
-            self._drop()
+            held.drop()
             raise HsmsignError("the agent's answer is not JSON", "see that the socket is hsmsign's") from None
         if not isinstance(told, dict) or told.get("ok") is not True:
             raise error_of(told.get("error") if isinstance(told, dict) else None)
         return told
 
-    async def _exchange(self, text: bytes) -> bytes:
+    async def _exchange(self, held: _Held, text: bytes) -> bytes:
         for again in (True, False):
-            kept = self._streams is not None
+            kept = held.streams is not None
+            if held.streams is None:
+                held.streams = await self._connect()
+            streams = reader, writer = held.streams
             try:
-                reader, writer = self._streams or await self._connect()
                 writer.write(text)
                 answer = await asyncio.wait_for(reader.readline(), self._timeout)
                 if answer.endswith(b"\n"):
                     return answer
                 raise ConnectionResetError("the agent closed the connection")
-            except asyncio.TimeoutError:
-                self._drop()
-                raise AgentUnavailable(
-                    f"the agent gave no answer in {self._timeout:g} seconds; the request may have been signed",
-                    "see `hsmsign agent status`",
-                ) from None
-            except asyncio.CancelledError:
+            except BaseException as error:
+                closed = held.streams is not streams
                 # Its answer may still come, and would be taken for the next one's.
-                self._drop()
-                raise
-            except AgentUnavailable:
-                raise
-            except OSError as error:
-                self._drop()
-                if not (again and kept):
+                held.drop()
+                if isinstance(error, asyncio.TimeoutError):
+                    raise AgentUnavailable(
+                        f"the agent gave no answer in {self._timeout:g} seconds; the request may have been signed",
+                        "see `hsmsign agent status`",
+                    ) from None
+                if isinstance(error, ValueError):
+                    raise HsmsignError("the agent's answer is too long", "see that the socket is hsmsign's") from None
+                if not isinstance(error, OSError):
+                    raise
+                if closed:
+                    raise AgentUnavailable(
+                        "the signer was closed before the answer came; the request may have been signed",
+                        "close a signer when its requests have their answers",
+                    ) from None
+                # One that was kept open may have been closed while nobody looked, as by a restart of the agent.
+                if not (again and kept and isinstance(error, (BrokenPipeError, ConnectionResetError))):
                     raise AgentUnavailable(f"the agent went away: {error.strerror or error}") from None
         raise AgentUnavailable("the agent went away")
 
     async def _connect(self) -> "tuple[asyncio.StreamReader, asyncio.StreamWriter]":
         path = self._socket or socket_path()
         try:
-            self._streams = await asyncio.open_unix_connection(path, limit=LONGEST)
+            return await asyncio.open_unix_connection(path, limit=LONGEST)
         except OSError as error:
             raise AgentUnavailable(f"no agent answers at {path}: {error.strerror or error}") from None
-        return self._streams
-
-    def _drop(self) -> None:
-        streams, self._streams = self._streams, None
-        if streams is not None:
-            streams[1].close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Callable
 
 from . import _ccxt_async, _ccxt_own
 from ._ccxt_errors import raised
@@ -23,13 +23,10 @@ def hook(base: Any) -> None:
         return
     install()
     setattr(base, _MARKED, True)
-    base.hmac = staticmethod(_told(base.hmac))
-    base.rsa = staticmethod(_told(_rsa(base.rsa)))
-    base.eddsa = staticmethod(_told(_eddsa(base.eddsa, base)))
-    base.ecdsa = staticmethod(_told(_ecdsa(base.ecdsa)))
-    base.hash = staticmethod(_hash(base.hash))
-    base.base58_to_binary = staticmethod(_kept(base.base58_to_binary))
-    base.eth_get_address_from_private_key = staticmethod(_address(base.eth_get_address_from_private_key))
+    for name, change in _CHANGES.items():
+        # Each version of ccxt has some of them.
+        if hasattr(base, name):
+            setattr(base, name, staticmethod(change(getattr(base, name))))
     made = base.__init__
 
     @functools.wraps(made)
@@ -82,7 +79,7 @@ def _rsa(original: Any) -> Any:
     return rsa
 
 
-def _eddsa(original: Any, base: Any) -> Any:
+def _eddsa(original: Any) -> Any:
     import base64
 
     @functools.wraps(original)
@@ -91,7 +88,9 @@ def _eddsa(original: Any, base: Any) -> Any:
         if label is None:
             return original(request, secret, curve, url_encode)
         signature = _private(label, "ed25519", _data(request))
-        return base.binary_to_urlencoded_base64(signature) if url_encode else base64.b64encode(signature).decode()
+        if url_encode:
+            return base64.urlsafe_b64encode(signature).decode().rstrip("=")
+        return base64.b64encode(signature).decode()
 
     return eddsa
 
@@ -153,6 +152,17 @@ def _address(original: Any) -> Any:
         return original(private_key)
 
     return eth_get_address_from_private_key
+
+
+_CHANGES: "dict[str, Callable[[Any], Any]]" = {
+    "hmac": _told,
+    "rsa": lambda original: _told(_rsa(original)),
+    "eddsa": lambda original: _told(_eddsa(original)),
+    "ecdsa": lambda original: _told(_ecdsa(original)),
+    "hash": _hash,
+    "base58_to_binary": _kept,
+    "eth_get_address_from_private_key": _address,
+}
 
 
 def _sign(original: Any) -> Any:

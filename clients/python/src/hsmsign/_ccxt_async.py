@@ -74,19 +74,29 @@ def defer(exchange: Any, args: Any, kwargs: Any, again: "Callable[[], Any]") -> 
     return pending.request
 
 
+def _remember(exchange: Any, done: "dict[str, Any]") -> None:
+    """Has ccxt tell of the signed request as its last one."""
+    if hasattr(exchange, "set_last_request"):
+        exchange.set_last_request(done)
+        return
+    for part in ("headers", "body", "url"):
+        setattr(exchange, f"last_request_{part}", done.get(part))
+
+
 def _fetch(original: Any) -> Any:
     @functools.wraps(original)
     async def fetch(self: Any, url: Any, method: Any = "GET", headers: Any = None, body: Any = None) -> Any:
         waiting = _waiting.get()
-        if not waiting:
+        # It is asked for again where ccxt tries a request again without composing it anew.
+        if not waiting or (waiting[0].done is not None and not waiting[0].is_of(url, method, body)):
             return await original(self, url, method, headers, body)
-        pending = waiting.pop()
+        pending = waiting[0]
         try:
             loop = asyncio.get_running_loop()
             done = await loop.run_in_executor(_LANE.of_this_process(), pending.finish)
         except HsmsignError as error:
             raised(self.id, error)
-        self.set_last_request(done)
+        _remember(self, done)
         return await original(self, done["url"], done["method"], done["headers"], done["body"])
 
     setattr(fetch, _MARKED, True)

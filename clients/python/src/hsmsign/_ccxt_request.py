@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ._compose import Composed, Mismatch
+from ._counts import count
 from ._errors import BadInput, PolicyDenied, SecretWouldBeSent, UnsupportedAlgorithm
 from ._guard import carries
 from ._hook import STATE
@@ -16,6 +17,8 @@ PRIVATE = ("rsa", "ed25519", "p256")
 
 class Pending:
     """A request with stand-ins where its signatures go."""
+
+    done: "Any | None" = None
 
     def __init__(self, exchange: Any, place: "tuple[str, str]", again: "Callable[[], Any]") -> None:
         self._exchange, self._place, self._again = exchange, place, again
@@ -37,7 +40,17 @@ class Pending:
         return bool(self._composed.calls)
 
     def finish(self) -> Any:
-        """The request with its signatures."""
+        """The request with its signatures. Asked again, as for a second try, it is the same."""
+        if self.done is None:
+            self.done = self._finished()
+        return self.done
+
+    def is_of(self, url: Any, method: Any, body: Any) -> bool:
+        """Whether this is what was composed."""
+        request = self.request
+        return bool((url, method, body) == (request["url"], request["method"], request.get("body")))
+
+    def _finished(self) -> Any:
         if self._place in self._raw or is_generic(self._exchange):
             return self._by_raw_macs()
         composed, request = self._composed, self.request
@@ -45,17 +58,31 @@ class Pending:
             done = composed.sign(request)
         except Mismatch as mismatch:
             return self._otherwise(mismatch)
-        if self._place in self._seen or not composed.may_be_raw() or composed.raw(request) in (None, done):
+        other = None if self._place in self._seen else self._compared()
+        if other in (None, done):
             self._seen.add(self._place)
-            return done
+            return self._whole(done)
         # Both were looked at once: ccxt signs another message here than the exchange's file says.
-        return self._by_raw_macs()
+        return self._raw_one(other)
+
+    def _compared(self) -> Any:
+        """The request by raw MACs, to be looked at only. The owner's rules may refuse that: the whole request was allowed."""
+        if not self._composed.may_be_raw():
+            return None
+        try:
+            return self._composed.raw(self.request)
+        except PolicyDenied:
+            return None
+
+    def _whole(self, done: Any) -> Any:
+        count(self._composed.key()["key"], "whole")
+        return done
 
     def _otherwise(self, mismatch: Mismatch) -> Any:
         """What is done where the agent composes the request in another way."""
         if any(call[2] in PRIVATE for call in self._composed.calls):
             try:
-                return self._composed.token(self.request)
+                return self._whole(self._composed.token(self.request))
             except Mismatch:
                 raise UnsupportedAlgorithm(
                     f"this request of {self._exchange.id} cannot be signed as a whole, and private keys sign nothing else: "
@@ -70,7 +97,9 @@ class Pending:
 
     def _by_raw_macs(self) -> Any:
         # Composed again only where a signature took a form that is not known: that takes another nonce.
-        done = self._composed.raw(self.request) or self._again()
+        return self._raw_one(self._composed.raw(self.request) or self._again())
+
+    def _raw_one(self, done: Any) -> Any:
         self._raw.add(self._place)
         return guarded(self._exchange, done)
 

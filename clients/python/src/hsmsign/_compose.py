@@ -14,7 +14,6 @@ import re
 from typing import Any, Callable
 
 from . import _forms
-from ._counts import count
 from ._errors import BadInput, UnsupportedAlgorithm
 from ._keys import by_label
 from ._mac import mac
@@ -57,7 +56,7 @@ class Composed:
 
     def sign(self, request: "dict[str, Any]") -> "dict[str, Any]":
         """The request with its signatures. Raises Mismatch where only raw MACs would do."""
-        info = self._key()
+        info = self.key()
         if info.get("exchange") in (None, "generic"):
             raise Mismatch("the key is a generic one, and signs raw bytes only")
         wanted = self._wanted(info, request)
@@ -72,14 +71,12 @@ class Composed:
         why: "Exception | None" = None
         for one in tries:
             try:
-                done = self._joined(request, Signed.of(ask(one)), info)
-                count(info["key"], "whole")
-                return done
+                return self._joined(request, Signed.of(ask(one)), info)
             except (BadInput, UnsupportedAlgorithm, Mismatch) as error:
                 why = why or error
         raise Mismatch(str(why)) from why
 
-    def _key(self) -> "dict[str, Any]":
+    def key(self) -> "dict[str, Any]":
         """The one key that signs it."""
         keys = {(call[0], call[2]) for call in self.calls}
         found = {info["key"]: info for info in (by_label(label, algorithm) for label, algorithm in keys)}
@@ -173,8 +170,7 @@ class Composed:
     def token(self, request: "dict[str, Any]") -> "dict[str, Any]":
         """The request with the agent's own headers in place of those that hold a signature: a token (JWT) says the same in
         the agent's words. Raises Mismatch where more than that differs."""
-        info = self._key()
-        wanted = self._wanted(info, request)
+        wanted = self._wanted(self.key(), request)
         # It makes its own time and nonce.
         for name in ("timestamp", "nonce"):
             wanted.pop(name, None)
@@ -190,7 +186,6 @@ class Composed:
             for name, value in (request.get("headers") or {}).items()
             if not any(one in str(value) for one in written)
         }
-        count(info["key"], "whole")
         return {**request, "headers": {**signed.headers, **headers}}
 
     def _joined(self, request: "dict[str, Any]", signed: Signed, info: "dict[str, Any]") -> "dict[str, Any]":

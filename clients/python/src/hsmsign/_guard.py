@@ -15,22 +15,23 @@ def carries(parts: "Iterable[Any]") -> bool:
     """Whether a placeholder stands in one of a request's parts."""
     for part in parts:
         text = part if isinstance(part, (str, bytes)) else repr(part) if part else ""
-        if within(text) or _in_basic(text):
+        if _in_basic(text) if text[:6] in ("Basic ", b"Basic ") else within(text):
             return True
     return False
 
 
 def _in_basic(header: "str | bytes") -> bool:
-    """A user and a password, as they stand in `Authorization: Basic`."""
-    text = header.decode("latin-1") if isinstance(header, bytes) else header
-    if not text.startswith("Basic "):
-        return False
+    """A user and a password, as they stand in `Authorization: Basic`. A user of the name `hsmsign` is no placeholder, although
+    what encodes it begins like one."""
     import base64
 
+    text = (header.decode("latin-1") if isinstance(header, bytes) else header)[6:].strip()
     try:
-        return within(base64.b64decode(text[6:]).decode("utf-8", "replace"))
+        plain = base64.b64decode(text, validate=True).decode("latin-1")
     except ValueError:
-        return False
+        return within(text)
+    is_user = plain.startswith("hsmsign:") and "\0" not in plain and len(plain) != 24
+    return within(plain) or within(text[10:] if is_user else text)
 
 
 def _would_send(url: Any) -> SecretWouldBeSent:
@@ -99,9 +100,12 @@ def _aiohttp(module: Any) -> None:
     @wraps(original)
     async def request(self: Any, method: Any, url: Any, **kwargs: Any) -> Any:
         headers = kwargs.get("headers") or {}
+        if not hasattr(headers, "values"):
+            # Pairs, which may be given out once only.
+            headers = kwargs["headers"] = list(headers)
+        values = headers.values() if hasattr(headers, "values") else [value for _, value in headers]
         parts = [str(url), *(kwargs.get(name) for name in ("data", "json", "params", "auth"))]
-        parts += [*headers.values(), *self.headers.values()]
-        if carries(parts):
+        if carries([*parts, *values, *self.headers.values()]):
             raise as_kind(module.ClientError, _would_send(url))
         return await original(self, method, url, **kwargs)
 
@@ -119,7 +123,7 @@ def _underived(original: Any) -> Any:
     @wraps(original)
     def derived(*args: Any, **kwargs: Any) -> Any:
         for value in (*args, *kwargs.values()):
-            if isinstance(value, (bytes, bytearray)) and within(value):
+            if isinstance(value, (bytes, bytearray, memoryview)) and within(bytes(value)):
                 raise UnsupportedAlgorithm(
                     "a key was to be derived from a placeholder, and the secret itself is needed for that",
                     "what signs with derived keys cannot be signed for on a token",

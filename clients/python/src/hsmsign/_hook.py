@@ -126,8 +126,9 @@ def new(key: Any, msg: Any = None, digestmod: Any = "") -> Any:
 
 def digest(key: Any, msg: Any, digest: Any) -> bytes:
     """As `hmac.digest`."""
-    if isinstance(key, (bytes, bytearray)):
-        label = label_of(key)
+    # Any view of bytes is taken here, and by `new` none.
+    if isinstance(key, (bytes, bytearray, memoryview)):
+        label = label_of(bytes(key))
         if label is not None:
             return compute(label[0], label[1], _algorithm(digest), bytes(msg))
     return _digest(key, msg, digest)

@@ -12,12 +12,13 @@ _known: "dict[str, dict[str, Any]]" = {}
 
 
 def _refresh() -> None:
-    keys = ask({"op": "keys"}).get("keys", [])
-    _known.clear()
-    for key in keys:
+    """Asks the agent. Other threads read what was known until all of it is there."""
+    global _known
+    made: "dict[str, dict[str, Any]]" = {}
+    for key in ask({"op": "keys"}).get("keys", []):
         info = key if isinstance(key, dict) else {"key": str(key)}
-        name = str(info.get("key") or info.get("name"))
-        _known[name] = info
+        made[str(info.get("key") or info.get("name"))] = info
+    _known = made
 
 
 def names() -> "list[str]":
@@ -43,12 +44,13 @@ def by_label(label: str, algorithm: "str | None" = None) -> "dict[str, Any]":
 
 
 def _find(label: str) -> "dict[str, Any] | None":
-    if label in _known:
-        return {"key": label, **_known[label]}
+    known = _known
+    if label in known:
+        return {"key": label, **known[label]}
     if label.startswith("#"):
         import base64
 
-        for name, info in _known.items():
+        for name, info in known.items():
             if base64.b64decode(placeholder(name))[8:].rstrip(b"\0") == label.encode():
                 return {"key": name, **info}
     return None

@@ -67,6 +67,13 @@ def _signature(label: str, sent: Any, read: Any, raw: "Callable[[], str]") -> st
             raise PolicyDenied(told, error.fix, error.code) from None
 
 
+def _change(owner: Any, name: str, change: "Callable[[Any], Any]") -> None:
+    """Changes a function where this version of the library has it; without it what is signed comes by another way, as by
+    `hmac`."""
+    if hasattr(owner, name):
+        setattr(owner, name, change(getattr(owner, name)))
+
+
 def _told(kind: Any, original: Any) -> Any:
     """With errors of the library's own kind."""
 
@@ -111,12 +118,16 @@ def coinbase(module: Any) -> None:
     """coinbase-advanced-py: `coinbase.jwt_generator`, which makes the token of each request and of the sockets."""
     original = module.build_jwt
 
+    # Older versions have a `service` between secret and address.
+    parts = inspect.signature(original)
+
     @functools.wraps(original)
-    def build_jwt(key_var: Any, secret_var: Any, uri: Any = None) -> Any:
-        label = _label(secret_var)
+    def build_jwt(*args: Any, **kwargs: Any) -> Any:
+        given = parts.bind(*args, **kwargs).arguments
+        label = _label(given.get("secret_var"))
         if label is None:
-            return original(key_var, secret_var, uri)
-        info = by_label(label)
+            return original(*args, **kwargs)
+        info, uri = by_label(label), given.get("uri")
         if uri is None:
             signed = Signed.of(ask(line(info["key"], websocket=True)))
             count(info["key"], "whole")
@@ -134,30 +145,33 @@ def _bearer(signed: Signed) -> "str | None":
 def binance(module: Any) -> None:
     """python-binance: `binance.base_client`, with keys for HMAC, Ed25519 and RSA."""
     base = module.BaseClient
-    original_key = base._init_private_key
-
-    @functools.wraps(original_key)
-    def init_private_key(self: Any, private_key: Any, *args: Any, **kwargs: Any) -> Any:
-        label = _label(private_key) if isinstance(private_key, (str, bytes)) else None
-        return original_key(self, private_key, *args, **kwargs) if label is None else TokenKey(label)
-
-    base._init_private_key = init_private_key
     from binance.exceptions import BinanceRequestException as kind
 
+    _change(base, "_init_private_key", _binance_key)
     for name in ("_hmac_signature", "_ed25519_signature", "_rsa_signature"):
-        setattr(base, name, _told(kind, _binance_signature(getattr(base, name))))
+        _change(base, name, lambda original: _told(kind, _binance_signature(original)))
+
+
+def _binance_key(original: Any) -> Any:
+    @functools.wraps(original)
+    def init_private_key(self: Any, private_key: Any, *args: Any, **kwargs: Any) -> Any:
+        label = _label(private_key) if isinstance(private_key, (str, bytes)) else None
+        return original(self, private_key, *args, **kwargs) if label is None else TokenKey(label)
+
+    return init_private_key
 
 
 def _binance_signature(original: Any) -> Any:
     @functools.wraps(original)
     def signature(self: Any, query: str) -> Any:
-        label = _label(getattr(self, "PRIVATE_KEY", None) or self.API_SECRET)
+        private = getattr(self, "PRIVATE_KEY", None)
+        label = _label(private or self.API_SECRET)
         request = _request.get()
         if label is None:
             return original(self, query)
         raw = functools.partial(original, self, query)
         if request is None:
-            return raw() if not isinstance(self.PRIVATE_KEY, TokenKey) else _login(label, query.encode())
+            return raw() if not isinstance(private, TokenKey) else _login(label, query.encode())
         method, url = request[0].upper(), request[1]
         sent = {"method": method, "url": f"{url}?{query}"} if method == "GET" else {"method": method, "url": url, "body": query}
 
@@ -182,10 +196,15 @@ def binance_requests(module: Any) -> None:
 
 def pybit(module: Any) -> None:
     """pybit: `pybit._http_manager`, with keys for HMAC and RSA."""
-    manager = module._V5HTTPManager
-    manager._submit_request = _within(manager._submit_request)
-    original, keyed = manager._auth, module.generate_signature
+    from pybit.exceptions import FailedRequestError as kind
 
+    manager = getattr(module, "_V5HTTPManager", None)
+    _change(manager, "_submit_request", _within)
+    _change(manager, "_auth", lambda original: _told(kind, _pybit_auth(original)))
+    _change(module, "generate_signature", _pybit_login)
+
+
+def _pybit_auth(original: Any) -> Any:
     @functools.wraps(original)
     def auth(self: Any, payload: Any, recv_window: Any, timestamp: Any) -> Any:
         label = _label(self.api_secret)
@@ -206,15 +225,16 @@ def pybit(module: Any) -> None:
         raw = functools.partial(original, self, payload, recv_window, timestamp)
         return _signature(label, {**sent, **stamps}, read, raw)
 
-    @functools.wraps(keyed)
+    return auth
+
+
+def _pybit_login(original: Any) -> Any:
+    @functools.wraps(original)
     def generate_signature(use_rsa_authentication: Any, secret: Any, param_str: Any) -> Any:
         label = _label(secret) if use_rsa_authentication else None
-        return keyed(use_rsa_authentication, secret, param_str) if label is None else _login(label, param_str.encode())
+        return original(use_rsa_authentication, secret, param_str) if label is None else _login(label, param_str.encode())
 
-    from pybit.exceptions import FailedRequestError as kind
-
-    manager._auth = _told(kind, auth)
-    module.generate_signature = generate_signature
+    return generate_signature
 
 
 def _login(label: str, message: bytes) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence, Union
 
 from ._errors import HsmsignError
 
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 Pairs = Union[Mapping[str, Any], Sequence[Any], str]
 
 
@@ -56,7 +58,7 @@ def line(
     if method is not None:
         made["method"] = method
     if target is not None:
-        made["url" if "://" in target else "path"] = target
+        made["url" if _URL.match(target) else "path"] = target
     if isinstance(body, bytes):
         try:
             made["body"] = body.decode()

@@ -22,7 +22,7 @@ class Signer:
 
     def sign(self, method: str, target: str, **parts: Any) -> Signed:
         """Signs a request. `target` is a path or a whole URL; the parts are those of a request line: `query`, `form`,
-        `json`, `body`, `params`, `timestamp`, `nonce`, `window`, `host`, `testnet`, `content_type`."""
+        `json`, `body`, `params`, `timestamp`, `nonce`, `window`, `offset_ms`, `host`, `testnet`, `content_type`."""
         return self._signed(line(self.key, method, target, **parts))
 
     def websocket(self, **parts: Any) -> Signed:

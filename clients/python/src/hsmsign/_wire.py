@@ -47,8 +47,9 @@ class Connection:
             self.socket.close()
             raise AgentUnavailable(f"no agent answers at {path}: {error.strerror or error}") from None
 
-    def exchange(self, line: bytes) -> bytes:
-        """Sends a line and reads the answer's."""
+    def exchange(self, line: bytes, timeout: float) -> bytes:
+        """Sends a line and reads the answer's; waits for this many seconds at most for each of its parts."""
+        self.socket.settimeout(timeout)
         self.socket.sendall(line)
         parts = []
         size = 0
@@ -93,7 +94,7 @@ class Wire(threading.local):
                 self.open.setdefault(path, held)
             held.busy = True
             try:
-                answer = held.exchange(line)
+                answer = held.exchange(line, timeout)
             except BaseException as error:
                 # Its answer may still come, and would be taken for the next one's.
                 self._drop(path, held)
