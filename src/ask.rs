@@ -14,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-pub use self::pinentry::{agreed, has_display, pinentry};
+pub use self::pinentry::{agreed, has_display, pinentry, quoted};
 use self::quiet::Quiet;
 use crate::{
     error::{Code, Error, Result, bad_input, failed},

@@ -1,7 +1,9 @@
 //! What a process does before anything else, so that its memory stays its own.
 
+mod code;
 mod strangers;
 
+pub use code::let_go_of_code;
 pub use strangers::{refuse_strangers, remember_libraries};
 
 use std::{os::unix::process::CommandExt as _, sync::OnceLock};

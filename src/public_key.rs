@@ -147,16 +147,7 @@ impl PublicKey {
     /// As text in one of the forms; a PEM block without the line feed at its end.
     pub fn text(&self, form: PublicForm) -> String {
         match form {
-            PublicForm::Pem => {
-                let body = base64ct::Base64::encode_string(&self.der);
-                let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
-                for line in body.as_bytes().chunks(64) {
-                    pem.extend(line.iter().copied().map(char::from));
-                    pem.push('\n');
-                }
-                pem.push_str("-----END PUBLIC KEY-----");
-                pem
-            }
+            PublicForm::Pem => pem("PUBLIC KEY", &self.der),
             PublicForm::Base64 => base64ct::Base64::encode_string(self.raw()),
             PublicForm::Hex => base16ct::lower::encode_string(self.raw()),
             PublicForm::Base58 => bs58::encode(self.raw()).into_string(),
@@ -203,6 +194,18 @@ impl PublicKey {
         let found = BoxedMontyForm::new(s, &params).pow(&e).retrieve();
         Some(found.to_be_bytes()[..] == encoded(message, modulus.len()))
     }
+}
+
+/// A PEM block (RFC 7468) of what has this label, without the line feed at its end.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let body = base64ct::Base64::encode_string(der);
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    for line in body.as_bytes().chunks(64) {
+        pem.extend(line.iter().copied().map(char::from));
+        pem.push('\n');
+    }
+    pem.push_str(&format!("-----END {label}-----"));
+    pem
 }
 
 /// EMSA-PKCS1-v1_5 of a message's SHA-256 (RFC 8017, section 9.2), `len` bytes of at least 62.

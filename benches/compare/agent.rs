@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::{
     Bench, Result, checked, medians, ms,
@@ -102,10 +102,23 @@ fn on_one_core(command: &Command) -> Command {
     pinned
 }
 
-fn pin_this_thread(cores: &[usize]) -> Result<()> {
-    let mut set = CpuSet::new();
-    cores.iter().for_each(|&core| set.set(core));
-    Ok(sched_setaffinity(None, &set)?)
+/// Keeps this thread on the first core, until it is dropped.
+struct OnOneCore(CpuSet);
+
+impl OnOneCore {
+    fn begin() -> Result<Self> {
+        let before = sched_getaffinity(None)?;
+        let mut first = CpuSet::new();
+        first.set(0);
+        sched_setaffinity(None, &first)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for OnOneCore {
+    fn drop(&mut self) {
+        let _ = sched_setaffinity(None, &self.0);
+    }
 }
 
 /// `p50 p99 rate` of bare calls, in microseconds and a second.
@@ -153,7 +166,7 @@ impl Bench {
         echo.arg(&echo_socket);
         let agent = self.agent(token, true)?;
         let echo = Served::start(&mut echo, echo_socket)?;
-        pin_this_thread(&[0])?;
+        let pinned = OnOneCore::begin()?;
         let (mut to_agent, mut to_echo) = (Client::to(&agent.socket)?, Client::to(&echo.socket)?);
         let mut answer = String::new();
         to_agent.ask(&line, &mut answer)?;
@@ -175,7 +188,7 @@ impl Bench {
                 .zip(values)
                 .for_each(|(all, value)| all.push(value));
         }
-        pin_this_thread(&(0..thread::available_parallelism()?.get()).collect::<Vec<_>>())?;
+        drop(pinned);
         let [raw_p50, raw_p99, echo, p50, p99] = rounds.map(middle);
         table.limit(
             "agent, one client on its core, p50",

@@ -13,7 +13,7 @@ use crate::{
         KRAKEN_SECRET,
         people::{BOT, OWNER, People, STRANGER},
     },
-    running::BALANCE,
+    running::{BALANCE, until},
 };
 
 const SIGN: [&str; 4] = ["sign", "kraken", "POST", "/0/private/Balance"];
@@ -64,6 +64,7 @@ fn a_member_of_the_group_has_requests_signed_and_sees_its_keys() {
         (3, &false.into(), &"denied".into()),
         "{told}"
     );
+    assert_eq!(told["rule"], "withdrawals", "{told}");
     check[2] = "nobody";
     assert_eq!(people.run(BOT, &check, "").code, 5);
 
@@ -147,6 +148,33 @@ fn who_may_only_sign_is_denied_the_rest_until_the_owner_makes_them_an_admin() {
     assert_eq!(people.run(BOT, &SIGN, "").code, 4);
     assert_eq!(people.run(BOT, &["unlock"], "").code, 0);
     assert_eq!(people.run(BOT, &SIGN, "").code, 0);
+}
+
+#[test]
+fn what_strangers_are_denied_is_not_kept_for_a_log_that_cannot_be_written() {
+    let Some(people) = People::with_agent() else {
+        return;
+    };
+    let denied = || assert_eq!(people.run(BOT, &["lock"], "").code, 3);
+    let lines = || {
+        let shown = people.run(OWNER, &["audit", "show", "--json", "--what", "op"], "");
+        assert_eq!(shown.code, 0, "{shown:?}");
+        shown.stdout.lines().count()
+    };
+    denied();
+    until("the log has it", || lines() == 1);
+    let (log, away) = (people.path("owner/hsmsign/audit"), people.path("owner/away"));
+    fs::rename(&log, &away).unwrap();
+    fs::write(&log, "").unwrap();
+    // One is handed over, and cannot be written.
+    denied();
+    until("nothing is signed", || people.run(BOT, &SIGN, "").code == 1);
+    (0..5).for_each(|_| denied());
+    fs::remove_file(&log).unwrap();
+    fs::rename(&away, &log).unwrap();
+    until("it signs again", || people.run(BOT, &SIGN, "").code == 0);
+    denied();
+    until("the log has what waited, and the last", || lines() == 3);
 }
 
 #[test]

@@ -230,6 +230,32 @@ fn a_token_that_is_taken_away_under_load_costs_no_request() {
 }
 
 #[test]
+fn who_asks_hears_at_once_that_one_token_is_locked_and_the_other_away() {
+    let Some(place) = faulty::two() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    std::fs::rename(place.token_folder(), place.path().join("away")).unwrap();
+    place.ok(&["lock", "softhsm"]);
+    // A locked token is not back in the second for which those that are away are waited for.
+    let quickest = (0..8)
+        .map(|_| {
+            let begun = Instant::now();
+            let answer = connection.ask(BALANCE);
+            assert_eq!(answer["ok"], false, "{answer}");
+            let message = answer["error"]["message"].as_str().unwrap();
+            assert!(
+                message.contains("none of the key's tokens could") && message.contains("softhsm is locked"),
+                "{answer}"
+            );
+            begun.elapsed()
+        })
+        .min()
+        .unwrap();
+    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
+}
+
+#[test]
 fn the_command_line_too_goes_to_the_next_token() {
     let Some((place, first, _)) = both() else { return };
     // Both modules are one library in one process, and so fail together: only what is asked of a token counts.

@@ -15,6 +15,8 @@ pub enum Fault {
     ForgesValidation,
     /// The MAC of CALCULATE has one bit turned.
     TurnsABit,
+    /// A command of this instruction that brings data is done, and answered as if it had named a wrong length.
+    WantsLength(u8),
     /// It says that more is to come, for ever.
     NeverEnds(u8),
 }

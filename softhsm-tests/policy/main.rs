@@ -18,3 +18,4 @@ mod kept;
 mod orders;
 mod person;
 mod templates;
+mod unseen;

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     sync::{Arc, Mutex},
     thread,
 };
@@ -11,7 +12,9 @@ use crate::{
     BALANCE, ORDER,
     bench::{Place, finish},
     certificates::Odd,
-    command, judge_kraken, kraken_at, send_json,
+    command, judge_kraken, kraken_at,
+    running::Running,
+    send, send_json,
     server::{Server, ok},
 };
 
@@ -70,6 +73,25 @@ fn an_authority_of_the_configuration_is_trusted() {
     assert_eq!(code, 5, "{stderr}");
     assert!(stderr.contains("/nowhere/ca.pem"), "{stderr}");
     assert_eq!(judge_kraken(&server), 1);
+}
+
+#[test]
+fn authorities_of_a_configuration_that_cannot_be_read_are_not_passed_over() {
+    let server = Server::new(vec![ok(FINE)]);
+    let Some(place) = kraken_at(&server) else { return };
+    let agent = Running::start(&place);
+    // Who has only the socket has no configuration.
+    let mut command = command(&place, &server, &BALANCE);
+    command
+        .env_remove("HSMSIGN_HOME")
+        .env("HSMSIGN_SOCKET", place.home().join("agent.sock"));
+    let done = finish(command.spawn().unwrap(), b"");
+    assert_eq!(done.code, 0, "{done:?}");
+    std::fs::set_permissions(place.home(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let done = send(&place, &server, &BALANCE);
+    assert!(done.code == 5 && done.stderr.contains("chmod 700"), "{done:?}");
+    assert_eq!(judge_kraken(&server), 1);
+    drop(agent);
 }
 
 #[test]

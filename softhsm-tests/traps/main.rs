@@ -48,6 +48,7 @@ mod sessions;
 mod softhsm;
 #[path = "../suite/mod.rs"]
 mod suite;
+mod trials;
 #[path = "../extraction/user.rs"]
 mod user;
 mod values;
@@ -117,6 +118,9 @@ on! { on_softhsm, softhsm:
     calls::a_key_is_found_once
     ladder::a_key_type_is_for_one_hash
     ladder::a_module_that_takes_little_gets_little
+    trials::a_trial_that_is_killed_leaves_no_key_where_ids_are_cut
+    trials::a_trial_takes_no_key_of_a_users_for_its_own
+    trials::a_removal_that_is_finished_later_takes_nothing_of_others
 }
 
 on! { on_nss, nss:

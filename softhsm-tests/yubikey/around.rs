@@ -53,6 +53,12 @@ fn another_process_that_holds_the_reader_is_named() {
     signs(&user);
 }
 
+/// Whether it is told, maybe among others of other tests, as who is in the middle of something on the first key.
+fn is_named(holder: &Holder, told: &str) -> bool {
+    told.contains(&format!("python3 (process {})", holder.pid()))
+        && told.contains("is in the middle of something on the key in the reader Virtual PCD 00 00")
+}
+
 /// A transaction has no end of its own: what waits for a touch may go on for a quarter of a minute, and no longer.
 #[test]
 fn another_process_in_the_middle_of_something_is_waited_for_and_named() {
@@ -74,18 +80,14 @@ fn another_process_in_the_middle_of_something_is_waited_for_and_named() {
     let done = crate::bench::finish(alone, b"");
     assert_eq!(done.code, 4, "{done:?}");
     assert!(begun.elapsed() > Duration::from_secs(15), "{:?}", begun.elapsed());
-    let words = format!(
-        "python3 (process {}) is in the middle of something on the key in the reader Virtual PCD 00 00",
-        holder.pid()
-    );
     assert!(
-        done.stderr.contains(&words) && done.stderr.contains("let it end"),
+        is_named(&holder, &done.stderr) && done.stderr.contains("let it end"),
         "{done:?}"
     );
     // The agent answers as well, and goes on when the other is gone.
     assert_eq!(answer["error"]["code"], "token-busy", "{answer}");
     assert!(
-        answer["error"]["message"].as_str().unwrap().contains(&words),
+        is_named(&holder, answer["error"]["message"].as_str().unwrap()),
         "{answer}"
     );
     drop(holder);
@@ -169,4 +171,60 @@ fn two_keys_of_one_name_are_not_mistaken_for_one_another() {
     );
     user.desk.card(0).pull();
     user.place.ok(&["sign", "binance", "GET", "/api/v3/account"]);
+}
+
+/// One who signs with a key pair waits for another's transaction once, and is told what holds the reader.
+#[test]
+fn a_key_pairs_reader_that_is_held_is_waited_for_once() {
+    let Some(user) = User::with_pin(Profile::default()) else {
+        return;
+    };
+    let done = user.generate("binance", &[]);
+    assert_eq!(done.code, 0, "{done:?}");
+    // With how often the reader was connected to.
+    let sign = || {
+        let connects = || {
+            user.desk
+                .log()
+                .matches("Attempting Connect to Virtual PCD 00 00")
+                .count()
+        };
+        let before = connects();
+        let done = user.place.run(&["sign", "binance", "GET", "/api/v3/account"], "");
+        (done, connects() - before)
+    };
+    let (done, once) = sign();
+    assert_eq!((done.code, once), (0, 1), "{done:?}");
+    let Some(holder) = Holder::busy(&user) else {
+        return;
+    };
+    let (done, connects) = sign();
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(is_named(&holder, &done.stderr), "{done:?}");
+    assert_eq!(connects, 1);
+    drop(holder);
+    assert_eq!(sign().0.code, 0);
+}
+
+/// Beside another key it is told from that by the PIV applet's serial number alone.
+#[test]
+fn a_key_pair_is_found_among_several_keys_by_one_question_to_each() {
+    let other = Profile {
+        serial: Some(87_654_321),
+        ..Profile::default()
+    };
+    let Some(user) = User::with(vec![other, Profile::default()]) else {
+        return;
+    };
+    user.place.ok(&["init", "--yubikey", "12345678"]);
+    user.give_pin("123456");
+    let done = user.generate("binance", &[]);
+    assert_eq!(done.code, 0, "{done:?}");
+    (0..2).for_each(|reader| drop(user.desk.card(reader).exchanges()));
+    user.place.ok(&["sign", "binance", "GET", "/api/v3/account"]);
+    assert_eq!(user.desk.card(0).instructions(), [0xa4, 0xf8]);
+    assert_eq!(
+        user.desk.card(1).instructions(),
+        [0xa4, 0xf8, 0xa4, 0xf8, 0x20, 0x20, 0x87]
+    );
 }

@@ -76,6 +76,28 @@ fn a_virtual_key_is_attested_by_a_root_that_nobody_knows_until_its_owner_names_i
     }
 }
 
+/// What is named from where somebody happens to be is another file elsewhere.
+#[test]
+fn a_file_of_roots_is_named_from_the_root_on() {
+    let Some(user) = with(Attests::Soundly) else {
+        return;
+    };
+    believe(&user);
+    let config = user.place.home().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let folder = format!("{}/", user.place.path().display());
+    std::fs::write(
+        &config,
+        text.replace(&format!("\"{folder}roots.pem"), "\"roots.pem"),
+    )
+    .unwrap();
+    assert_eq!(user.generate("binance", &[]).code, 0);
+    assert_eq!(
+        said(&user, "binance"),
+        "not attested: the attestation-roots roots.pem is not named from the root on, as /etc/ssl/yubikeys.pem"
+    );
+}
+
 #[test]
 fn a_chain_that_is_not_sound_is_no_attestation_and_says_why() {
     for (attests, before, after) in [

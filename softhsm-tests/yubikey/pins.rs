@@ -1,6 +1,9 @@
 //! PINs and management keys of the PIV applet.
 
-use crate::{card::Profile, user::User};
+use crate::{
+    card::{Profile, faults::Fault},
+    user::User,
+};
 
 #[test]
 fn a_wrong_pin_is_spent_once_and_the_last_try_is_left_to_a_person() {
@@ -66,4 +69,19 @@ fn a_management_key_that_ykman_protects_is_read_behind_the_pin() {
         4,
         "change-management-key --generate --protect",
     );
+}
+
+/// What ISO 7816-4 has for a length that was wrong stands for nothing where a PIN was given: that was counted already.
+#[test]
+fn a_pin_is_not_sent_again_whatever_the_card_answers_to_it() {
+    let Some(user) = User::with_pin(Profile::default()) else {
+        return;
+    };
+    assert_eq!(user.generate("binance", &[]).code, 0);
+    user.card().inside().piv.tried = 0;
+    user.card().fail(Fault::WantsLength(0x20));
+    let done = user.place.run(&["sign", "binance", "GET", "/api/v3/account"], "");
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.stderr.contains("verify its PIN (status 6C00)"), "{done:?}");
+    assert_eq!(user.card().inside().piv.tried, 1);
 }

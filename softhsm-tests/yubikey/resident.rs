@@ -227,8 +227,57 @@ fn a_touch_that_the_agent_waits_for_is_told_where_somebody_waits() {
         signed.stderr.contains("touch the YubiKey 12345678 to sign"),
         "{signed:?}"
     );
+    // So it is where the request is sent.
+    let send = ["send", SIGN[1], "POST", "/0/private/Balance", "--dry-run"];
+    let sent = user.place.run(&send, "");
+    assert!(
+        sent.code == 0 && sent.stderr.contains("touch the YubiKey 12345678 to sign"),
+        "{sent:?}"
+    );
     let mut other = SIGN;
     other[1] = "untouched";
     let signed = user.place.run(&other, "");
     assert!(signed.code == 0 && !signed.stderr.contains("touch"), "{signed:?}");
+}
+
+/// Once a person gave it, the PIN costs no look at the tries beforehand; and the last try is not spent on it again, unless a
+/// person gives it anew.
+#[test]
+fn a_pin_that_is_remembered_is_given_in_one_transaction_and_never_for_the_last_try() {
+    let Some(user) = User::with_pin(Profile::default()) else {
+        return;
+    };
+    let done = user.generate("binance", &[]);
+    assert_eq!(done.code, 0, "{done:?}");
+    sources(&user, "", "");
+    let agent = Running::start(&user.place);
+    let mut bot = agent.connect();
+    assert_eq!(unlock(&agent, Some(("123456", "piv-pin")))["ok"], true);
+    assert_eq!(bot.ask(ORDER)["ok"], true);
+    let begun = || {
+        user.desk
+            .log()
+            .matches("SCardBeginTransaction() Status: rv=SCARD_S_SUCCESS")
+            .count()
+    };
+    user.card().exchanges();
+    let before = begun();
+    assert_eq!(bot.ask(ORDER)["ok"], true);
+    assert_eq!(begun() - before, 1);
+    assert_eq!(user.card().instructions(), [0xa4, 0xf8, 0x20, 0x20, 0x87]);
+
+    // Another program spent the others.
+    user.card().inside().piv.tries = 1;
+    for _ in 0..2 {
+        user.card().inside().piv.tried = 0;
+        let refused = bot.ask(ORDER);
+        assert_eq!(refused["error"]["code"], "token-locked", "{refused}");
+        let fix = refused["error"]["fix"].as_str().unwrap();
+        assert!(fix.contains("hsmsign unlock yubikey"), "{refused}");
+        assert_eq!(user.card().inside().piv.tried, 0);
+    }
+    assert_eq!(unlock(&agent, None)["wants"], serde_json::json!(["piv-pin"]));
+    assert_eq!(unlock(&agent, Some(("123456", "piv-pin")))["ok"], true);
+    assert_eq!(user.card().inside().piv.tries, 3);
+    assert_eq!(bot.ask(ORDER)["ok"], true);
 }

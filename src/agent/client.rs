@@ -7,6 +7,7 @@ use std::{
         unix::net::UnixStream,
     },
     path::{Path, PathBuf},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -43,11 +44,12 @@ const SLOW: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 300_000_000,
 };
+
 /// An agent that signs for a sender. Each time it is connected to anew, since it may have been restarted while the sender
 /// waited.
-#[derive(Debug)]
 pub struct ByAgent {
     path: PathBuf,
+    when_slow: Option<Rc<dyn Fn()>>,
 }
 
 impl ByAgent {
@@ -55,6 +57,16 @@ impl ByAgent {
     pub fn of(client: &Client) -> Self {
         Self {
             path: client.path.clone(),
+            when_slow: None,
+        }
+    }
+
+    /// The same, with what to do while a signature takes long: as [`Client::when_slow`].
+    #[must_use]
+    pub fn when_slow(self, tell: Rc<dyn Fn()>) -> Self {
+        Self {
+            when_slow: Some(tell),
+            ..self
         }
     }
 
@@ -69,14 +81,16 @@ impl Signs for ByAgent {
     }
 
     fn sign(&self, request: &Request) -> Result<SignedRequest> {
-        self.client()?.sign(request)
+        let mut client = self.client()?;
+        client.when_slow.clone_from(&self.when_slow);
+        client.sign(request)
     }
 }
 
 /// A connection to an agent.
 pub struct Client {
     stream: BufReader<UnixStream>,
-    when_slow: Option<Box<dyn Fn()>>,
+    when_slow: Option<Rc<dyn Fn()>>,
     /// Where it is.
     pub path: PathBuf,
     /// Whether the environment says that it is the one to be used.
@@ -154,7 +168,7 @@ impl Client {
     }
 
     /// What to do, once, while an answer takes longer than 0.3 s: its token may be waiting for a touch.
-    pub fn when_slow(&mut self, tell: Box<dyn Fn()>) {
+    pub fn when_slow(&mut self, tell: Rc<dyn Fn()>) {
         self.when_slow = Some(tell);
     }
 
@@ -223,7 +237,11 @@ impl Client {
         let mut answer = Answer::parse(&self.ask(&request.to_op_line(Some("check")))?)?;
         if answer.take("allowed") == Some(Json::Bool(false)) {
             let told = Error::new(Code::Denied, answer.text("message")?.unwrap_or_default());
-            return Err(told.fix(answer.text("fix")?.unwrap_or_default()));
+            let told = told.fix(answer.text("fix")?.unwrap_or_default());
+            return Err(match answer.text("rule")? {
+                Some(rule) => told.by(rule),
+                None => told,
+            });
         }
         let Some(Json::List(rules)) = answer.take("rules") else {
             return Err(failed("the agent's answer is not understood"));

@@ -14,7 +14,10 @@ use rustix::{
 };
 
 use super::wire;
-use crate::error::{Result, failed};
+use crate::{
+    error::{Result, failed},
+    process::let_go_of_code,
+};
 
 /// The program that is started for helpers, with the arguments that make it one.
 #[derive(Debug, Clone)]
@@ -74,6 +77,7 @@ pub fn run(program: &Program) -> Result<()> {
     let front = rustix::stdio::stdin();
     let mut workers: HashMap<u32, Child> = HashMap::new();
     let mut input = Vec::new();
+    let_go_of_code();
     loop {
         let mut ready = [PollFd::new(&front, PollFlags::IN)];
         let waited = poll(&mut ready, Some(&COLLECT));

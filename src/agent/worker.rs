@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     error::{Code, Error, Result, failed},
     home::Home,
+    process::let_go_of_code,
     secret::Secret,
     token::{KeyRef, PinSource, SignInput, Token, Tokens, Wanted, pin_source, piv_pin_source},
 };
@@ -78,6 +79,7 @@ pub fn run(token: &str) -> Result<()> {
         missed: None,
         pins_told: 0,
         lost: false,
+        opened: false,
         fds: VecDeque::new(),
     }
     .serve(front)
@@ -118,6 +120,8 @@ struct Worker {
     pins_told: u64,
     /// Whether it computed nothing since it was missed: its token is to be looked at anew.
     lost: bool,
+    /// Whether its token was opened once.
+    opened: bool,
     /// Descriptors that came and belong to frames that are not read yet.
     fds: VecDeque<OwnedFd>,
 }
@@ -260,6 +264,9 @@ impl Worker {
         // A PIN that was refused is not kept for another try.
         self.handed.forget();
         opened?;
+        if !std::mem::replace(&mut self.opened, true) {
+            let_go_of_code();
+        }
         self.still_wanted()
     }
 

@@ -64,8 +64,11 @@ pub fn agreed(question: &str, patience: Duration, asker: Option<BorrowedFd<'_>>)
         pinentry.ask("SETOK Sign")?;
         pinentry.ask("SETCANCEL Do not sign")?;
         pinentry.ask(&format!("SETTIMEOUT {seconds}"))?;
-        pinentry.describe(question)?;
-        pinentry.ask("CONFIRM")
+        // Whoever sees no question agrees to nothing.
+        match pinentry.describe(question)? {
+            Said::Ok(_) => pinentry.ask("CONFIRM"),
+            refused => Ok(refused),
+        }
     })()
     .map_err(|error| cannot(format!("pinentry could not ask: {error}")))?;
     match said {
@@ -138,8 +141,7 @@ impl<'a> Pinentry<'a> {
     }
 
     fn describe(&mut self, text: &str) -> Result<Said> {
-        let quoted = text.replace('%', "%25").replace('\n', "%0A");
-        self.ask(&format!("SETDESC {quoted}"))
+        self.ask(&format!("SETDESC {}", quoted(text)))
     }
 
     /// Says a line, and reads what comes of it.
@@ -205,6 +207,11 @@ impl Drop for Pinentry<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Text in one line, as pinentry is told it.
+pub fn quoted(text: &str) -> String {
+    text.replace('%', "%25").replace('\n', "%0A")
 }
 
 fn unquote(data: &[u8]) -> Result<Secret> {

@@ -1,6 +1,6 @@
 //! Signing by the agent where one runs, and by the token itself where none does.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, rc::Rc};
 
 use hsmsign::{
     agent::client::{ByAgent, Client},
@@ -10,7 +10,7 @@ use hsmsign::{
     keyring::{FileKeyring, KeyName, Keyring as _},
     policy::Caller,
     request::{Request, SignedRequest},
-    signer::{Explained, Here, Signer, Signs},
+    signer::{Explained, Here, Route, Signer, Signs},
 };
 
 use serde_json::Value;
@@ -85,25 +85,23 @@ pub fn names(list: &Value) -> String {
 /// Tells of a touch that the agent's token may be waiting for, where its answer takes long: the agent tells it where it runs,
 /// which is seldom where somebody waits.
 fn tell_of_touch(agent: &mut Client, key: Option<&KeyName>) {
-    let Some(key) = key.cloned() else { return };
-    agent.when_slow(Box::new(move || {
-        if let Some(serial) = touched(&key) {
+    agent.when_slow(notice_of_touch(key));
+}
+
+fn notice_of_touch(key: Option<&KeyName>) -> Rc<dyn Fn()> {
+    let key = key.cloned();
+    Rc::new(move || {
+        if let Some(serial) = key.as_ref().and_then(touched) {
             Terminal.tell(&format!("touch the YubiKey {serial} to sign, if it blinks"));
         }
-    }));
+    })
 }
 
 /// The serial number of the YubiKey that wants a touch for this key; none where none does.
 fn touched(key: &KeyName) -> Option<String> {
     let home = Home::from_env().ok()?;
     if let Ok(record) = FileKeyring::new(&home).get(key) {
-        let mut copies = record.current.copies.iter();
-        let copy = copies.find(|copy| {
-            copy.objects
-                .get("secret")
-                .is_some_and(|secret| secret.key.is_touched())
-        })?;
-        return Some(copy.serial.clone());
+        return record.current.touched().map(|copy| copy.serial.clone());
     }
     let key = served()?.key(key.as_str())?["touch"].as_str()?.to_owned();
     Some(key)
@@ -134,17 +132,18 @@ pub fn explain(request: &Request) -> Result<Explained> {
     )
 }
 
-/// Whoever signs this request for the time of the process, be it many times.
-pub fn signs(request: &Request) -> Result<Box<dyn Signs>> {
+/// Whoever signs this request for the time of the process, be it many times; and where it would go.
+pub fn signs(request: &Request) -> Result<(Box<dyn Signs>, Route)> {
     reach(
         |agent| {
-            agent.route(request)?;
-            Ok(Box::new(ByAgent::of(agent)) as _)
+            let route = agent.route(request)?;
+            let signs = ByAgent::of(agent).when_slow(notice_of_touch(request.key.as_ref()));
+            Ok((Box::new(signs) as _, route))
         },
         |signer| {
-            signer.route(request)?;
+            let route = signer.route(request)?;
             let caller = Caller::this_process();
-            Ok(Box::new(Here { signer, caller }) as _)
+            Ok((Box::new(Here { signer, caller }) as _, route))
         },
     )
 }

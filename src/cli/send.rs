@@ -7,6 +7,7 @@ use std::{
 
 use hsmsign::{
     error::{Code, Error, Result, failed},
+    home::Home,
     keyring::KeyName,
     send::{Answer, Progress, Retry, Sender, Sent, Settings, failure_line},
 };
@@ -74,10 +75,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 fn send(args: Args) -> Result<ExitCode> {
-    // Who has no folders has no settings; whoever signs says so where that matters.
-    let ca_file = match Around::find() {
-        Ok(around) => around.config()?.send.ca_file,
-        Err(_) => None,
+    // Who has the agent's socket alone has no settings. Settings that are there and cannot be read are no reason to trust
+    // others than those that the owner named.
+    let ca_file = if Home::is_named() {
+        Around::find()?.config()?.send.ca_file
+    } else {
+        None
     };
     let settings = Settings {
         timeout: Duration::from_secs(args.timeout),
@@ -93,8 +96,8 @@ fn send(args: Args) -> Result<ExitCode> {
     let request = args
         .parts
         .request(Some(args.key), Some(args.method), Some(args.path))?;
-    let signs = reach::signs(&request)?;
-    let sender = Sender::new(signs.as_ref(), settings, &wait);
+    let (signs, route) = reach::signs(&request)?;
+    let sender = Sender::new(signs.as_ref(), route, settings, &wait);
     if args.dry_run {
         let preview = sender.preview(&request)?;
         return if args.json {

@@ -59,7 +59,9 @@ impl Enrol {
             let (token, id) = object;
             if !named.contains(object) {
                 let token = self.tokens.get(token)?;
-                token.sweep(id).map_err(Error::from)?;
+                if !id.is_cut() {
+                    token.sweep(id).map_err(Error::from)?;
+                }
                 if !self.is_named_cut(object)? {
                     token
                         .sweep_cut(id, &label(&pending.key, "secret"))

@@ -65,6 +65,13 @@ impl Home {
         Ok(home)
     }
 
+    /// Whether the environment names folders at all. That of a bot in a container may not.
+    pub fn is_named() -> bool {
+        ["HSMSIGN_HOME", "XDG_CONFIG_HOME", "HOME"]
+            .into_iter()
+            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+    }
+
     /// Removes what processes that were killed left beside the files they were writing. Whoever calls it holds the
     /// lock under which keys are changed, so that nobody writes in their folders now.
     pub fn sweep_unfinished(&self) {

@@ -217,6 +217,12 @@ impl Pair {
         self.secrets().any(|secret| secret.generated)
     }
 
+    /// The copy whose every use waits for a touch; none where none does.
+    pub fn touched(&self) -> Option<&Copy> {
+        let secret = |copy: &Copy| copy.objects.get("secret").map(|secret| secret.key.is_touched());
+        self.copies.iter().find(|copy| secret(copy) == Some(true))
+    }
+
     fn secrets(&self) -> impl Iterator<Item = &Material> {
         self.copies.iter().filter_map(|copy| copy.objects.get("secret"))
     }

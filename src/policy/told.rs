@@ -1,32 +1,70 @@
 //! A request for the person who is asked: all of it, and nothing that it could pass itself off as.
 
 use super::{judge::endpoint, subject::Subject};
-use crate::error::{Code, Error, Result};
+use crate::{
+    ask::quoted,
+    caller::Caller,
+    error::{Code, Error, Result},
+    keyring::KeyName,
+};
 
 /// How many fields a question shows at most.
 const MOST_FIELDS: usize = 40;
-/// How many characters it has at most.
-const LONGEST: usize = 2000;
+/// How long it is at most, in bytes as pinentry is told it: a line of the Assuan protocol has 1,000, with the command's
+/// name and the line feed, and a pinentry that is told more ends.
+const LONGEST: usize = 990;
+
+/// The whole question: which program asks to sign with which key, where the request goes, and all of it.
+///
+/// # Errors
+/// As [`told`]; and `denied` where it is longer than pinentry can show.
+pub fn question(
+    caller: &Caller,
+    key: &KeyName,
+    exchange: &str,
+    origin: &str,
+    subject: &dyn Subject,
+) -> Result<String> {
+    let program = caller
+        .executable
+        .as_ref()
+        .map_or_else(|| "a program".to_owned(), |path| plain(&path.to_string_lossy()));
+    let at = match origin {
+        "" => exchange.to_owned(),
+        origin => format!("{exchange} ({origin})"),
+    };
+    let request = told(subject)?;
+    let question = format!(
+        "{program} (process {}, uid {}) asks to sign with the key {key}, at {at}:\n{request}",
+        caller.pid, caller.uid,
+    );
+    match quoted(&question).len() {
+        ..=LONGEST => Ok(question),
+        _ => Err(too_long()),
+    }
+}
+
+fn too_long() -> Error {
+    Error::new(
+        Code::Denied,
+        format!(
+            "a person is to be asked, and this is too long to be shown: {MOST_FIELDS} fields and {LONGEST} bytes at most"
+        ),
+    )
+    .fix("send fewer orders at once, with shorter values")
+}
 
 /// Method and path, and below them a line a field, with what the signature does not bind. Values stand in quotes, and what
 /// is not a plain character in them is written out, so that no request can look like another.
 ///
 /// # Errors
-/// `denied` where a person could not see all of it, or it could be read in two ways.
+/// `denied` where it has more fields than a person sees at once, or could be read in two ways.
 pub fn told(subject: &dyn Subject) -> Result<String> {
     let fields = subject.fields();
     let denied = |saw: String, fix: &str| Err(Error::new(Code::Denied, saw).fix(fix));
-    let too_long = || {
-        denied(
-            format!(
-                "a person is to be asked, and this is too long to be shown: {MOST_FIELDS} fields and {LONGEST} characters at most"
-            ),
-            "send fewer orders at once",
-        )
-    };
     let names = fields.groups.iter().flat_map(|group| &group.fields);
     if names.clone().count() > MOST_FIELDS {
-        return too_long();
+        return Err(too_long());
     }
     if let Some(why) = fields
         .odd
@@ -57,9 +95,6 @@ pub fn told(subject: &dyn Subject) -> Result<String> {
     }
     if !bound.fields && !bound.login {
         told.push_str("\nThe exchange does not sign the fields: they can be changed after this.");
-    }
-    if told.len() > LONGEST {
-        return too_long();
     }
     Ok(told)
 }

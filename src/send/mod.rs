@@ -71,16 +71,19 @@ pub type Wait<'a> = dyn Fn(&Error, Duration) + 'a;
 /// Sends requests that somebody signs.
 pub struct Sender<'s> {
     signs: &'s dyn Signs,
+    route: Route,
     settings: Settings,
     progress: Arc<Progress>,
     wait: &'s Wait<'s>,
 }
 
 impl<'s> Sender<'s> {
-    /// A sender for one request; `wait` is called between two attempts and returns when the time is over.
-    pub fn new(signs: &'s dyn Signs, settings: Settings, wait: &'s Wait<'s>) -> Self {
+    /// A sender for one request, which goes where `signs` says; `wait` is called between two attempts and returns when the
+    /// time is over.
+    pub fn new(signs: &'s dyn Signs, route: Route, settings: Settings, wait: &'s Wait<'s>) -> Self {
         Self {
             signs,
+            route,
             settings,
             progress: Arc::default(),
             wait,
@@ -97,7 +100,8 @@ impl<'s> Sender<'s> {
     /// # Errors
     /// As [`Signs::sign`], and when it could not be sent exactly as it was signed.
     pub fn preview(&self, request: &Request) -> Result<Preview> {
-        let route = self.route(request)?;
+        let route = &self.route;
+        sendable(request)?;
         let signed = self.signs.sign(request)?;
         Outgoing::of(&signed, &route.origin)?;
         Ok(Preview::new(
@@ -113,7 +117,8 @@ impl<'s> Sender<'s> {
     /// measuring of the clock fail. What happens from the first attempt on is in the outcome.
     pub fn send(&self, request: &Request) -> Result<Outcome> {
         let began = Instant::now();
-        let route = self.route(request)?;
+        let route = &self.route;
+        sendable(request)?;
         let wire = Wire::to(
             &route.origin,
             self.settings.ca_file.as_deref(),
@@ -126,7 +131,7 @@ impl<'s> Sender<'s> {
         } else {
             None
         };
-        let (answer, error) = self.attempts(&route, &wire, clock, request)?;
+        let (answer, error) = self.attempts(route, &wire, clock, request)?;
         Ok(Outcome {
             answer,
             error,
@@ -192,14 +197,14 @@ impl<'s> Sender<'s> {
         let signed = self.signs.sign(measured.as_ref().unwrap_or(request))?;
         Outgoing::of(&signed, &route.origin)
     }
+}
 
-    fn route(&self, request: &Request) -> Result<Route> {
-        if request.websocket {
-            return Err(bad_input("a WebSocket login is not sent by itself")
-                .fix("print it with `hsmsign websocket KEY`, and send it over your socket"));
-        }
-        self.signs.route(request)
+fn sendable(request: &Request) -> Result<()> {
+    if request.websocket {
+        return Err(bad_input("a WebSocket login is not sent by itself")
+            .fix("print it with `hsmsign websocket KEY`, and send it over your socket"));
     }
+    Ok(())
 }
 
 fn as_came(came: &std::result::Result<Answer, Fault>) -> Came<'_> {

@@ -3,11 +3,7 @@
 //! SoftHSM chooses the folder of a new token itself. So what is there before is written down; what came since, bears the
 //! label that was chosen, and is not in `config.toml`, was made in vain.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,13 +11,10 @@ use crate::{
     config::Config,
     error::{Result, failed},
     home::{FileLock, Home, io_error, list_folder, read_private, remove_file, write_private},
-    token::softhsm_folder,
+    token::{SoftHsmFiles, softhsm_folder},
 };
 
 const LIMIT: u64 = 1 << 20;
-/// SoftHSM's file with a token's name and its key; one of fewer bytes was not written to its end.
-const OBJECT: &str = "token.object";
-const LEAST: usize = 128;
 
 /// One token at a time is made in hsmsign's folders.
 pub struct Making {
@@ -99,14 +92,11 @@ impl Making {
                 if mark.there.contains(&entry) || !folder.is_dir() || is_known(&config, &entry) {
                     continue;
                 }
-                let kept = tokens.join(format!(".{entry}.kept"));
-                if is_wreck(&folder, &kept)
-                    || bears(&folder.join(OBJECT), &mark.label)
-                    || bears(&kept, &mark.label)
-                {
+                let seen = SoftHsmFiles::of(&folder);
+                if seen.is_wreck() || seen.bears(&mark.label) {
                     fs::remove_dir_all(&folder)
                         .map_err(|error| io_error("the unfinished token", &folder, "be removed", &error))?;
-                    remove_file(&kept)?;
+                    remove_file(&seen.copy())?;
                 }
             }
             if !config.tokens.contains_key(&mark.name) {
@@ -122,16 +112,4 @@ fn is_known(config: &Config, folder: &str) -> bool {
     let name = folder.replace('-', "");
     let mut serials = config.tokens.values().filter_map(|token| token.serial.as_deref());
     serials.any(|serial| !serial.is_empty() && name.ends_with(serial))
-}
-
-/// Whether nothing can be read of a token any more.
-fn is_wreck(folder: &Path, kept: &Path) -> bool {
-    let torn = |file: &Path| fs::read(file).map_or(true, |bytes| bytes.len() < LEAST);
-    torn(&folder.join(OBJECT)) && torn(kept)
-}
-
-/// Whether a token's file has this label, which is padded with blanks to 32 bytes.
-fn bears(file: &Path, label: &str) -> bool {
-    let padded = format!("{label:<32}");
-    fs::read(file).is_ok_and(|bytes| bytes.windows(padded.len()).any(|part| part == padded.as_bytes()))
 }

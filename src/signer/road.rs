@@ -19,7 +19,7 @@ use crate::{
     home::Home,
     keyring::{FileKeyring, KeyName, Keyring, Record, Stamp},
     nonce::{self, Lease, Nonces},
-    policy::{self, Caller, Mode, Policies, Question, Subject, Verdict, What as Asked},
+    policy::{self, Caller, Mode, Policies, Question, Verdict, What as Asked},
     request::Request,
     secret::Secret,
     watch::{Epoch, Watch},
@@ -326,7 +326,7 @@ impl Road {
     }
 
     /// Asks a person. Answers whether they agreed; false where they are being asked.
-    fn ask(&self, key: &ReadyKey, rule: &str, subject: &dyn Subject, caller: &Caller) -> Result<bool> {
+    fn ask(&self, key: &ReadyKey, rule: &str, prepared: &Prepared<'_>, caller: &Caller) -> Result<bool> {
         let name = &key.record.name;
         let within = |error: Error| {
             error
@@ -340,19 +340,12 @@ impl Road {
                 "sign it at a terminal",
             );
         };
-        let program = caller.executable.as_ref().map_or_else(
-            || "a program".to_owned(),
-            |path| policy::plain(&path.to_string_lossy()),
-        );
         let exchange = key
             .scheme
             .as_ref()
             .map_or(key.record.exchange.as_str(), |scheme| scheme.name());
-        let request = policy::told(subject).map_err(within)?;
-        let question = format!(
-            "{program} (process {}, uid {}) asks to sign with the key {name}, at {exchange}:\n{request}",
-            caller.pid, caller.uid,
-        );
+        let question =
+            policy::question(caller, name, exchange, prepared.origin(), prepared).map_err(within)?;
         match confirm(question).map_err(within)? {
             Agreed::Yes => Ok(true),
             Agreed::Later => Ok(false),
@@ -374,7 +367,7 @@ fn name_of(request: &Request) -> Result<&KeyName> {
     })
 }
 
-/// The path of what is no request, without its query; of a URL without the name and password that may stand in it.
+/// The path of what is no request, without its query, and without what stands before an `@`: it may be a name and password.
 fn as_given(request: &Request) -> &str {
     let given = request
         .path
@@ -382,10 +375,8 @@ fn as_given(request: &Request) -> &str {
         .or(request.url.as_deref())
         .unwrap_or_default();
     let path = given.split(['?', '#']).next().unwrap_or_default();
-    match path.split_once("://") {
-        Some((_, rest)) => rest.rsplit_once('@').map_or(rest, |(_, rest)| rest),
-        None => path,
-    }
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest);
+    path.rsplit_once('@').map_or(path, |(_, rest)| rest)
 }
 
 fn entry(what: What, key: &ReadyKey, caller: &Caller) -> Entry {
@@ -432,6 +423,15 @@ mod tests {
         assert_eq!(told(Some("/a/b?otp=1"), None), "/a/b");
         assert_eq!(told(None, Some("https://user:pass@host/a?b=c#d")), "host/a");
         assert_eq!(told(None, Some("https://host/a")), "host/a");
+        for odd in [
+            "//user:pass@host/a",
+            "https:/user:pass@host/a",
+            "user:pass@host/a",
+            "https:\\\\user:p@ss@host/a",
+        ] {
+            assert_eq!(told(Some(odd), None), "host/a");
+            assert_eq!(told(None, Some(odd)), "host/a");
+        }
         assert_eq!(told(None, None), "");
     }
 }

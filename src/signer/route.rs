@@ -45,7 +45,8 @@ pub trait Signs {
     /// Everything that can be wrong with the request or its key's record.
     fn route(&self, request: &Request) -> Result<Route>;
 
-    /// Signs one request. What is answered is in the log, on the disk.
+    /// Signs one request. What is answered is in the log: of a signer of this process on the disk already, of an agent
+    /// some milliseconds later.
     ///
     /// # Errors
     /// As [`Signer::sign`]; and when the log cannot be written.

@@ -47,6 +47,9 @@ impl Verdict {
     }
 }
 
+/// The label of keys that are made to be attacked. No key of a user's has capitals in its name.
+pub(super) const LABEL: &str = "hsmsign:ATTACKED";
+
 /// Which key an attack was tried on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -33,6 +33,7 @@ use crate::{
 };
 
 pub use error::{Result, TokenError};
+pub(crate) use kept::SoftHsmFiles;
 pub use lock::ProcessLock;
 pub use mark::Mark;
 pub use pin::{PinProvider, PinRequest, Wanted};
@@ -77,8 +78,8 @@ pub trait Token: Send + Sync {
     /// Deletes what half a creation left: the objects with this id, and such as have neither class nor label.
     /// Answers how many went.
     fn sweep(&self, id: &ObjectId) -> Result<usize>;
-    /// The same where the token kept the beginning of the id alone, as a YubiHSM does: the keys with that and this label. Who
-    /// calls knows that no record names them.
+    /// The same where the token kept the beginning of the id alone, as a YubiHSM does: the keys with that and this label. The id
+    /// may be whole or that beginning. Who calls knows that no record names them.
     fn sweep_cut(&self, id: &ObjectId, label: &str) -> Result<usize> {
         let _ = (id, label);
         Ok(0)
@@ -119,6 +120,9 @@ pub trait Token: Send + Sync {
     }
 }
 
+/// The bytes of an id of hsmsign's making.
+const WHOLE: usize = 16;
+
 /// The id of an object on a token (CKA_ID), 1 to 64 bytes; hsmsign makes random ones of 16.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -130,7 +134,7 @@ impl ObjectId {
     /// # Errors
     /// When the system has no randomness to give.
     pub fn random() -> crate::error::Result<Self> {
-        let mut id = vec![0; 16];
+        let mut id = vec![0; WHOLE];
         getrandom::fill(&mut id).map_err(|_| crate::error::failed("the system gave no random bytes"))?;
         Ok(Self(id))
     }
@@ -143,6 +147,12 @@ impl ObjectId {
     /// Its bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Whether it is the beginning that a token kept of a whole one. Of these there are so few that another key may have it,
+    /// too.
+    pub const fn is_cut(&self) -> bool {
+        self.0.len() < WHOLE
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     ObjectId, Tokens,
-    extraction::{Report, Trial, Verdict},
+    extraction::{LABEL, Report, Trial, Verdict},
     mark::Mark,
     trust::{self, Known},
     uri::TokenUri,
@@ -159,7 +159,9 @@ impl Tokens {
     /// # Errors
     /// When the token cannot be opened or does not let it go.
     pub fn take_away(&self, mark: &Mark) -> Result<()> {
-        self.get(mark.token())?.sweep(mark.id())?;
+        let token = self.get(mark.token())?;
+        token.sweep(mark.id())?;
+        token.sweep_cut(mark.id(), LABEL)?;
         self.clean_up(mark.token())?;
         mark.remove()
     }

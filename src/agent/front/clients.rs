@@ -135,6 +135,11 @@ impl Client {
         }
     }
 
+    /// Whether lines of it may be there to be worked on.
+    pub fn has_lines(&self) -> bool {
+        self.held() > self.unfinished()
+    }
+
     /// Whether it may have more lines worked on.
     pub fn has_room(&self) -> bool {
         self.answers.len() < MOST_OPEN && self.output.len() - self.sent < MOST_UNSENT

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Instant};
 
 use self_cell::self_cell;
 
+use super::questions::{Answer, Question};
 use crate::{
     audit::{Due, Entry},
-    error::{Error, Result},
+    error::{Code, Error, Result},
     exchange::Composed,
     json::Json,
     request::Request,
@@ -83,6 +84,13 @@ impl Flight {
             self.refusals.push((token.to_owned(), error));
         }
     }
+
+    /// Whether each token that did not was away, so that it may be back in a moment. What is locked stays so.
+    pub fn all_missed(&self) -> bool {
+        self.refusals
+            .iter()
+            .all(|(_, error)| matches!(error.code(), Code::TokenMissing | Code::TokenBusy))
+    }
 }
 
 /// What is to come of a line.
@@ -100,15 +108,15 @@ pub enum Work {
     /// Nobody waits: the front wants to know for itself.
     Probe,
     /// A request that a person is asked about.
-    Question(Box<super::questions::Question>),
+    Question(Box<Question>),
     /// A seal of the log, with the name of the token that makes it.
     Seal(Box<(Due, String)>),
 }
 
 /// What waits for a passphrase.
 pub enum Again {
-    /// A request.
-    Sign(Box<Request>),
+    /// A request, with what a person said of it.
+    Sign(Box<Request>, Option<Answer>),
     /// A raw MAC.
     Hmac(Box<crate::agent::asked::Hmac>),
 }

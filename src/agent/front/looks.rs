@@ -30,9 +30,9 @@ impl Front {
     fn check(&self, request: &Request, caller: &Caller) -> Result<Value> {
         match self.road.judge(request, caller) {
             Ok(verdict) => Ok(json!({"allowed": true, "rules": verdict.rules, "confirm": verdict.confirm})),
-            Err(error) if error.code() == Code::Denied => {
-                Ok(json!({"allowed": false, "message": error.message(), "fix": error.advice()}))
-            }
+            Err(error) if error.code() == Code::Denied => Ok(json!({
+                "allowed": false, "rule": error.rule(), "message": error.message(), "fix": error.advice(),
+            })),
             Err(error) => Err(error),
         }
     }

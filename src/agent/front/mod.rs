@@ -51,6 +51,7 @@ use crate::{
     error::{Error, Result, failed},
     home::{FileLock, Home},
     keyring::KeyName,
+    process,
     secret::Secret,
     signer::Road,
 };
@@ -168,6 +169,7 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<Ended> {
     let mut front = Front::new(settings, launcher)?;
     front.open_tokens();
     ready();
+    process::let_go_of_code();
     // Nothing of a client was read yet.
     let sockets = [front.listening.folder(), front.scrape.folder()];
     let sockets = sockets.into_iter().flatten().map(Path::to_owned).collect();
@@ -275,10 +277,7 @@ impl Front {
             if idle && std::mem::take(&mut self.unsettled) {
                 self.road.nonces().settle();
             }
-            if self.stopping.is_some()
-                && self.flights.len() == 0
-                && !std::mem::replace(&mut self.sealed, true)
-            {
+            if self.stopping.is_some() && self.is_done() && !std::mem::replace(&mut self.sealed, true) {
                 // Requests on their way are answered: what there is of the log is sealed, which is one more on its way.
                 self.seal(true);
                 self.flush();
@@ -297,10 +296,15 @@ impl Front {
         }
     }
 
+    /// Whether no request is on its way.
+    fn is_done(&self) -> bool {
+        self.flights.len() == 0 && self.parked.len() == 0
+    }
+
     fn has_ended(&self) -> bool {
         self.stopping.is_some_and(|since| {
             since + LAST <= self.now
-                || self.flights.len() == 0 && !self.clients.iter().flatten().any(Client::has_unsent)
+                || self.is_done() && !self.clients.iter().flatten().any(Client::has_unsent)
         })
     }
 
@@ -365,6 +369,14 @@ impl Front {
                 continue;
             };
             client.flush();
+            if client.has_room()
+                && client.has_lines()
+                && !stopping
+                && !std::mem::replace(&mut client.waits, true)
+            {
+                // They waited for it to take what was to go out; nothing else tells of them.
+                self.again.push(index);
+            }
             if client.broken || client.ended && !client.is_busy() && client.held() == 0 {
                 self.close(index);
                 continue;

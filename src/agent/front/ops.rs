@@ -12,7 +12,6 @@ use crate::{
     enrol::public_text,
     error::{Code, Error, Result, bad_input},
     json::Json,
-    keyring::Copy,
     policy::Caller,
     token::{PinSource, Wanted},
 };
@@ -185,8 +184,11 @@ impl Front {
             "its owner adds the uid to admins in [agent] of config.toml: admins = [{}]",
             caller.uid
         ));
-        let entry = Entry::new(What::Op, caller, "", clock::now());
-        self.road.log().record(entry.detail(what).refused(&error));
+        // Where the log cannot be written, whoever asks on and on would fill the memory with what waits for it.
+        if self.road.log().check().is_ok() {
+            let entry = Entry::new(What::Op, caller, "", clock::now());
+            self.road.log().record(entry.detail(what).refused(&error));
+        }
         Err(error)
     }
 
@@ -205,13 +207,7 @@ impl Front {
                 "tokens": record.current.copies.iter().map(|copy| copy.token.as_str()).collect::<Vec<_>>(),
                 "allow": record.allow.iter().map(|allow| allow.name()).collect::<Vec<_>>(),
             });
-            let mut copies = record.current.copies.iter();
-            let touched = |copy: &&Copy| {
-                copy.objects
-                    .get("secret")
-                    .is_some_and(|secret| secret.key.is_touched())
-            };
-            if let Some(copy) = copies.find(touched) {
+            if let Some(copy) = record.current.touched() {
                 key["touch"] = json!(copy.serial);
             }
             keys.push(key);

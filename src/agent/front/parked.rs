@@ -7,7 +7,7 @@ use super::{
     Front,
     flights::{Flight, Work},
 };
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 /// How long a request waits for a token of several to be there again.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,16 +29,15 @@ impl Parked {
 }
 
 impl Front {
-    /// Refuses a request that no token did; or keeps it for another try, where it is likely that one will. A key on one token
-    /// waits for nothing: its owner hears at once that it is away.
+    /// Refuses a request that every token missed; or keeps it for another try, where it is likely that one will do. A key on
+    /// one token waits for nothing: its owner hears at once that it is away.
     pub(super) fn refuse_or_park(&mut self, mut flight: Flight, error: &Error) {
         let copies = match &flight.work {
             Work::Sign(composing) => composing.borrow_owner().record.current.copies.len(),
             Work::Hmac(key) => key.record.current.copies.len(),
             _ => 0,
         };
-        let missed = matches!(error.code(), Code::TokenMissing | Code::TokenBusy);
-        if copies < 2 || !missed || self.stopping.is_some() || flight.began + PATIENCE < self.now {
+        if copies < 2 || self.stopping.is_some() || flight.began + PATIENCE < self.now {
             return self.refuse_flight(flight, error);
         }
         flight.tried.clear();

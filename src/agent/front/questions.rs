@@ -1,7 +1,8 @@
 //! Requests that a person is asked about: one question at a time, while everything else goes on.
 //!
 //! The road is walked twice. The first time it leaves its question here, and nothing is counted or written down. When the
-//! person has answered it is walked again, from the start, with the answer at hand.
+//! person has answered it is walked again, from the start, with the answer at hand. They agreed to what they saw: where the
+//! question is another by then, as when the key was given another address, it is asked again.
 
 use std::{
     collections::VecDeque,
@@ -38,8 +39,16 @@ pub struct Desk(Mutex<OnDesk>);
 
 #[derive(Default)]
 struct OnDesk {
-    answer: Option<Result<Agreed>>,
+    answer: Option<Answer>,
     question: Option<String>,
+}
+
+/// What a person said.
+pub struct Answer {
+    /// The question that they saw.
+    pub question: String,
+    /// What they said to it, or why they could not be asked.
+    pub said: Result<Agreed>,
 }
 
 impl Desk {
@@ -49,8 +58,10 @@ impl Desk {
         let ask = move |question| {
             let mut on = desk.0.lock().unwrap_or_else(PoisonError::into_inner);
             match on.answer.take() {
-                Some(answer) => answer,
-                None => {
+                Some(answer) if answer.question == question || !matches!(answer.said, Ok(Agreed::Yes)) => {
+                    answer.said
+                }
+                _ => {
                     on.question = Some(question);
                     Ok(Agreed::Later)
                 }
@@ -60,7 +71,7 @@ impl Desk {
     }
 
     /// Puts the answer there for the request that comes next, or none.
-    pub fn put(&self, answer: Option<Result<Agreed>>) {
+    pub fn put(&self, answer: Option<Answer>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = OnDesk {
             answer,
             question: None,
@@ -182,9 +193,11 @@ impl Front {
             client,
             caller,
             request,
+            text,
             ..
         } = question;
-        self.sign_as(client, &caller, request, Some(said));
+        let answer = Answer { question: text, said };
+        self.sign_as(client, &caller, request, Some(answer));
     }
 
     /// Closes questions that nobody answers in time, and those whose clients are gone.

@@ -7,13 +7,13 @@ use base64ct::Encoding as _;
 use super::{
     Front,
     flights::{Again, Client, Composing, Flight, Work},
+    questions::Answer,
 };
 use crate::{
     agent::{
         asked::{self, Asked, Hmac},
         frame::{self, Ask, Told},
     },
-    ask::Agreed,
     error::{Code, Error, Result, bad_input, failed},
     json::Json,
     keyring::Record,
@@ -66,7 +66,7 @@ impl Front {
         client: Client,
         caller: &Caller,
         mut request: Box<Request>,
-        said: Option<Result<Agreed>>,
+        said: Option<Answer>,
     ) {
         let id = request.id.take();
         let key = match self.key(request.key.as_ref().cloned(), |road, passphrase| {
@@ -76,7 +76,7 @@ impl Front {
             Err(Parked::Refused(error)) => return self.refuse(client, id.as_ref(), &error),
             Err(Parked::Passphrase(record)) => {
                 request.id = id;
-                return self.fetch_passphrase(client, *record, Again::Sign(request));
+                return self.fetch_passphrase(client, *record, Again::Sign(request, said));
             }
         };
         let explained = request.explain.then(Vec::new);
@@ -178,7 +178,7 @@ impl Front {
 
     fn fetch_passphrase(&mut self, client: Client, record: Record, again: Again) {
         let id = match &again {
-            Again::Sign(request) => request.id.clone(),
+            Again::Sign(request, _) => request.id.clone(),
             Again::Hmac(hmac) => hmac.id.clone(),
         };
         let mut flight = self.flight(client, id, Work::Passphrase(Box::new((Arc::new(record), again))));
@@ -311,6 +311,7 @@ impl Front {
             }
             return;
         }
+        let missed = flight.all_missed();
         let error = none_could(std::mem::take(&mut flight.refusals)).unwrap_or_else(|| {
             failed(format!(
                 "the key {} has no {} on any token",
@@ -318,7 +319,11 @@ impl Front {
             ))
             .fix("import it again")
         });
-        self.refuse_or_park(flight, &error);
+        if missed {
+            self.refuse_or_park(flight, &error);
+        } else {
+            self.refuse_flight(flight, &error);
+        }
     }
 
     /// Takes an answer of a worker.
@@ -383,7 +388,7 @@ impl Front {
                         return;
                     };
                     match again {
-                        Again::Sign(request) => self.sign(flight.client, &caller, request),
+                        Again::Sign(request, said) => self.sign_as(flight.client, &caller, request, said),
                         Again::Hmac(hmac) => self.hmac(flight.client, &caller, *hmac),
                     }
                 }

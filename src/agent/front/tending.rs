@@ -72,7 +72,9 @@ impl Front {
 
     /// Has a token that is open seal the log, where that is due. Answers whether one is at it.
     pub(super) fn seal(&mut self, at_the_end: bool) -> bool {
-        let open = |worker: &super::workers::Worker| worker.is_running() && worker.open && !worker.locked;
+        let open = |worker: &super::workers::Worker| {
+            worker.holds_token() && worker.is_running() && worker.open && !worker.locked
+        };
         let Some(number) = self.workers.iter().position(open) else {
             return false;
         };

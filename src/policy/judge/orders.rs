@@ -103,8 +103,8 @@ impl Sized {
             itself[*at] = true;
         }
         let mut within = vec![false; itself.len()];
-        for at in 0..itself.len() {
-            let mut next = itself[at].then_some(at);
+        for (at, says) in itself.iter().enumerate() {
+            let mut next = says.then_some(at);
             // Above one that is marked all are.
             while let Some(at) = next.filter(|at| !std::mem::replace(&mut within[*at], true)) {
                 next = fields.groups[at].within;

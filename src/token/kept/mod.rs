@@ -9,7 +9,7 @@
 mod opencryptoki;
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{self, File, Metadata, OpenOptions, Permissions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
     path::{Path, PathBuf},
@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, process::geteuid};
 
 use crate::home::sync_folder;
 
@@ -38,23 +38,21 @@ struct Rewritten {
     fit: fn(&Path, &mut [u8]),
 }
 
-const REWRITTEN: [Rewritten; 2] = [
-    Rewritten {
-        file: "token.object",
-        // The name, the serial number and the PIN's key take more.
-        least: 128,
-        count: 8,
-        mend: |_| (),
-        fit: |_, _| (),
-    },
-    Rewritten {
-        file: "NVTOK.DAT",
-        least: opencryptoki::LEAST,
-        count: 0,
-        mend: opencryptoki::mend_index,
-        fit: opencryptoki::skip_names,
-    },
-];
+static SOFTHSM: Rewritten = Rewritten {
+    file: "token.object",
+    // The name, the serial number and the PIN's key take more.
+    least: 128,
+    count: 8,
+    mend: |_| (),
+    fit: |_, _| (),
+};
+static OPENCRYPTOKI: Rewritten = Rewritten {
+    file: "NVTOK.DAT",
+    least: opencryptoki::LEAST,
+    count: 0,
+    mend: opencryptoki::mend_index,
+    fit: opencryptoki::skip_names,
+};
 
 /// A token's folder, where its copy is, and what is copied.
 struct Kept {
@@ -64,6 +62,15 @@ struct Kept {
 }
 
 impl Kept {
+    fn of(folder: &Path, what: &'static Rewritten) -> Self {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        Self {
+            folder: folder.to_owned(),
+            copy: folder.with_file_name(format!(".{name}.kept")),
+            what,
+        }
+    }
+
     fn file(&self) -> PathBuf {
         self.folder.join(self.what.file)
     }
@@ -77,13 +84,21 @@ impl Kept {
         read(&self.file()).is_ok_and(|bytes| !self.is_whole(&bytes))
     }
 
+    /// The copy, where it is whole and nobody made it who may not write the token.
+    fn usable(&self) -> Option<Vec<u8>> {
+        let (copy, bytes) = read_with(&self.copy).ok()?;
+        let (file, _) = read_with(&self.file()).ok()?;
+        (self.is_whole(&bytes) && may_stand_for(&copy, &file)).then_some(bytes)
+    }
+
     fn mend(&self) {
         (self.what.mend)(&self.folder);
-        if !stays(|| self.is_lost()) {
+        if !self.is_lost() {
             return;
         }
-        if let Ok(mut copy) = read(&self.copy)
-            && self.is_whole(&copy)
+        // Waiting is for naught where nothing can be put back.
+        if let Some(mut copy) = self.usable()
+            && stays(|| self.is_lost())
         {
             (self.what.fit)(&self.folder, &mut copy);
             // Where it cannot be written, opening tells what is missing.
@@ -92,13 +107,46 @@ impl Kept {
     }
 
     fn keep(&self) {
-        let Ok(bytes) = read(&self.file()) else {
+        let Ok((file, bytes)) = read_with(&self.file()) else {
             return;
         };
         let copy = read(&self.copy).unwrap_or_default();
         if self.is_whole(&bytes) && bytes.get(self.what.count..) != copy.get(self.what.count..) {
-            let _best_effort = copy_as(&self.file(), &bytes, &self.copy);
+            let _best_effort = copy_as(&file, &bytes, &self.copy);
         }
+    }
+}
+
+/// What there is of a SoftHSM token: the file with its name and key, and the copy of it.
+pub struct SoftHsmFiles(Kept);
+
+impl SoftHsmFiles {
+    /// Of the token in this folder.
+    pub fn of(folder: &Path) -> Self {
+        Self(Kept::of(folder, &SOFTHSM))
+    }
+
+    /// Where its copy is, or would be.
+    pub fn copy(&self) -> PathBuf {
+        self.0.copy.clone()
+    }
+
+    /// Whether nothing can be read of it any more.
+    pub fn is_wreck(&self) -> bool {
+        let mut both = self.both();
+        !both.any(|bytes| self.0.is_whole(&bytes))
+    }
+
+    /// Whether it has this label, which is padded with blanks to 32 bytes.
+    pub fn bears(&self, label: &str) -> bool {
+        let padded = format!("{label:<32}");
+        let has = |bytes: Vec<u8>| bytes.windows(padded.len()).any(|part| part == padded.as_bytes());
+        self.both().any(has)
+    }
+
+    fn both(&self) -> impl Iterator<Item = Vec<u8>> {
+        let paths = [self.0.file(), self.0.copy.clone()];
+        paths.into_iter().filter_map(|path| read(&path).ok())
     }
 }
 
@@ -122,16 +170,7 @@ fn tokens(folder: &Path) -> impl Iterator<Item = Kept> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .flat_map(move |entry| {
-            let copy = entry
-                .path()
-                .with_file_name(format!(".{}.kept", entry.file_name().to_string_lossy()));
-            REWRITTEN.iter().map(move |what| Kept {
-                folder: entry.path(),
-                copy: copy.clone(),
-                what,
-            })
-        })
+        .flat_map(|entry| [&SOFTHSM, &OPENCRYPTOKI].map(|what| Kept::of(&entry.path(), what)))
 }
 
 /// Whether something is so, and still is when another program had the time to end it.
@@ -142,12 +181,26 @@ fn stays(wrong: impl Fn() -> bool) -> bool {
     }
 }
 
+/// Whether a copy may be put in a file's place: it is ours, root's or the file's owner's, or of the group that may write the
+/// file. Others may be able to write the folder of tokens; what they leave there would bring a PIN of theirs.
+fn may_stand_for(copy: &Metadata, file: &Metadata) -> bool {
+    const GROUP_MAY_WRITE: u32 = 0o020;
+    let owners = [geteuid().as_raw(), 0, file.uid()];
+    owners.contains(&copy.uid()) || (file.mode() & GROUP_MAY_WRITE != 0 && copy.gid() == file.gid())
+}
+
 /// A plain file's bytes. Those who share a token share its folder, and a link in it leads nowhere.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    read_with(path).map(|(_, bytes)| bytes)
+}
+
+/// The same with what the system says of this very file.
+fn read_with(path: &Path) -> io::Result<(Metadata, Vec<u8>)> {
     let file = open(path, OpenOptions::new().read(true))?;
+    let metadata = file.metadata()?;
     let mut bytes = Vec::new();
     file.take(MOST).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok((metadata, bytes))
 }
 
 fn open(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
@@ -169,9 +222,8 @@ fn put_back(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes a copy of a file, whole or not at all, for those who may read the file.
-fn copy_as(file: &Path, bytes: &[u8], copy: &Path) -> io::Result<()> {
+fn copy_as(like: &Metadata, bytes: &[u8], copy: &Path) -> io::Result<()> {
     let folder = copy.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let like = fs::metadata(file)?;
     // Only one process at a time is here, so what bears this name was left by one that was killed.
     let new = copy.with_extension("kept.new");
     let _ = fs::remove_file(&new);

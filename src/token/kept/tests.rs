@@ -2,6 +2,7 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use super::{keep, mend};
@@ -57,6 +58,51 @@ fn a_token_that_was_lost_comes_back_as_it_was_last() {
         mend(tokens.path());
         assert!(!path.exists(), "what was taken away stays away");
     }
+}
+
+/// As somebody leaves it who may write the folder of tokens and not the token: another's copy would bring another's PIN.
+#[test]
+fn a_copy_of_somebody_elses_is_not_put_back() {
+    let id = |number| Some(rustix::fs::Uid::from_raw(number));
+    let gid = |number| Some(rustix::fs::Gid::from_raw(number));
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: giving files to other users needs root");
+        return;
+    }
+    let (owner, stranger) = (1001, 1002);
+    for (copys, mode, comes_back) in [
+        ((stranger, 7), 0o600, false),
+        ((stranger, 7), 0o660, false),
+        ((stranger, 5), 0o640, false),
+        ((stranger, 5), 0o660, true),
+        ((owner, 7), 0o600, true),
+        ((0, 7), 0o600, true),
+    ] {
+        let (tokens, path) = token("token.object");
+        let copy = tokens.path().join(".one.kept");
+        write(&path, &nvtok(1, "00000000"));
+        keep(tokens.path());
+        rustix::fs::chown(&path, id(owner), gid(5)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        rustix::fs::chown(&copy, id(copys.0), gid(copys.1)).unwrap();
+        fs::write(&path, b"").unwrap();
+        mend(tokens.path());
+        let whole = fs::metadata(&path).unwrap().len() > 0;
+        assert_eq!(whole, comes_back, "{copys:?} {mode:o}");
+    }
+}
+
+/// Where nothing can be put back, nobody waits for another program to be done.
+#[test]
+fn a_token_without_a_copy_is_not_waited_for() {
+    let (tokens, path) = token("token.object");
+    write(&path, b"");
+    let quickest = (0..20).map(|_| {
+        let begun = Instant::now();
+        mend(tokens.path());
+        begun.elapsed()
+    });
+    assert!(quickest.min().unwrap() < super::WRITING);
 }
 
 #[test]

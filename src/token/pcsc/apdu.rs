@@ -153,13 +153,14 @@ impl Transaction<'_> {
         Ok(answer)
     }
 
-    /// One APDU; again with the length of the answer, where the card wants that named.
+    /// One APDU; again with the length of the answer, where the card wants that named. Not one with a key or PIN: it has no
+    /// answer whose length could be wrong, and a PIN that is sent twice is two tries.
     fn exchange(&self, header: &[u8; 4], data: &[u8], secret: bool) -> Result<Answer> {
         // Without data the fifth byte is the length of the answer: as long as it may be.
         let bare = if data.is_empty() { Some(0) } else { None };
         let answer = self.exchange_once(header, data, bare, secret)?;
         match answer.status.to_be_bytes() {
-            [LENGTH, length] => self.exchange_once(header, data, Some(length), secret),
+            [LENGTH, length] if !secret => self.exchange_once(header, data, Some(length), secret),
             _ => Ok(answer),
         }
     }

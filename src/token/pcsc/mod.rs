@@ -9,9 +9,10 @@ mod library;
 mod trouble;
 
 use std::{
-    cell::Cell,
+    cell::RefCell,
     ffi::{CString, c_ulong},
     sync::{
+        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -43,13 +44,26 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// pcscd, connected.
 pub struct Service {
     library: &'static Library,
-    /// Another after a wait was broken off.
-    context: Cell<Context>,
+    /// Another after a wait was broken off: the thread that is left behind keeps its own.
+    connection: RefCell<Arc<Connection>>,
 }
 
-impl Drop for Service {
+/// A context, released when nobody uses it any more.
+struct Connection {
+    library: &'static Library,
+    context: Context,
+}
+
+impl Connection {
+    fn establish(library: &'static Library) -> library::Answer<Arc<Self>> {
+        let context = library.establish()?;
+        Ok(Arc::new(Self { library, context }))
+    }
+}
+
+impl Drop for Connection {
     fn drop(&mut self) {
-        self.library.release(self.context.get());
+        self.library.release(self.context);
     }
 }
 
@@ -77,20 +91,21 @@ impl Service {
     pub fn connect() -> Result<Self> {
         let library = library().map_err(trouble::no_library)?;
         let establish = || match ANSWERED.load(Ordering::Relaxed) {
-            true => Ok(library.establish()),
+            true => Ok(Connection::establish(library)),
             false => first_answer(library),
         };
-        let mut context = establish()?;
-        if context.is_err_and(|code| trouble::NOT_ALLOWED.contains(&code)) {
+        let mut connection = establish()?;
+        let is_refused = |code: &library::Code| trouble::NOT_ALLOWED.contains(code);
+        if connection.as_ref().is_err_and(is_refused) {
             // One that ends at this moment hangs up as one that does not let us in; it is not there the next time.
             sleep(AGAIN);
-            context = establish()?;
+            connection = establish()?;
         }
-        let context = context.map_err(|code| Trouble(code).at_service())?;
+        let connection = connection.map_err(|code| Trouble(code).at_service())?;
         ANSWERED.store(true, Ordering::Relaxed);
         Ok(Self {
             library,
-            context: Cell::new(context),
+            connection: RefCell::new(connection),
         })
     }
 
@@ -99,7 +114,7 @@ impl Service {
     /// # Errors
     /// When pcscd does not answer. That there is none is no error.
     pub fn readers(&self) -> Result<Vec<Reader>> {
-        let names = match self.library.readers(self.context.get()) {
+        let names = match self.library.readers(self.context()) {
             Err(trouble::NO_READERS) => Vec::new(),
             other => other.map_err(|code| Trouble(code).at_service())?,
         };
@@ -128,9 +143,11 @@ impl Service {
 
     /// Whether a card is in a reader, whoever uses it.
     pub fn has_card(&self, reader: &Reader) -> bool {
-        self.library
-            .is_present(self.context.get(), &reader.0)
-            .unwrap_or(true)
+        self.library.is_present(self.context(), &reader.0).unwrap_or(true)
+    }
+
+    fn context(&self) -> Context {
+        self.connection.borrow().context
     }
 
     fn begin_within(&self, reader: &Reader, patience: Duration) -> Result<Option<Transaction<'_>>> {
@@ -146,35 +163,34 @@ impl Service {
     }
 
     fn try_begin(&self, reader: &Reader, patience: Duration) -> library::Answer<Transaction<'_>> {
-        let (library, context) = (self.library, self.context.get());
         let begin = {
-            let reader = reader.clone();
-            move || begin(library, context, reader, patience)
+            let (reader, connection) = (reader.clone(), Arc::clone(&self.connection.borrow()));
+            move || begin(connection, reader, patience)
         };
         let wait = if patience.is_zero() {
             PATIENCE
         } else {
             LONG_PATIENCE
         };
-        let begun = away(wait, begin, move || library.release(context));
+        let begun = away(wait, begin);
         if matches!(begun, Err(trouble::OCCUPIED)) {
-            // The one that is left behind keeps its context.
-            self.context.set(library.establish()?);
+            *self.connection.borrow_mut() = Connection::establish(self.library)?;
         }
         begun?
     }
 }
 
 fn begin(
-    library: &'static Library,
-    context: Context,
+    connection: Arc<Connection>,
     reader: Reader,
     patience: Duration,
 ) -> library::Answer<Transaction<'static>> {
+    let Connection { library, context } = *connection;
     let (handle, protocol) = patiently(patience, || library.connect(context, &reader.0))?;
     // Disconnects where no transaction can be had.
     let mut transaction = Transaction {
         library,
+        _connection: connection,
         reader,
         handle,
         protocol,
@@ -186,21 +202,16 @@ fn begin(
 }
 
 /// Makes a call that may wait for another program without an end of its own, for so long. Where it did not come back its
-/// thread is left behind, and puts things in order by itself when it does.
+/// thread is left behind, and what it comes to is dropped when it does.
 ///
 /// # Errors
 /// [`trouble::OCCUPIED`] when it did not come back, [`trouble::NO_MEMORY`] when there is no thread to be had.
 fn away<T: Send + 'static>(
     patience: Duration,
     call: impl FnOnce() -> T + Send + 'static,
-    tidy: impl FnOnce() + Send + 'static,
 ) -> library::Answer<T> {
     let (tell, told) = mpsc::sync_channel(1);
-    let work = move || {
-        if tell.send(call()).is_err() {
-            tidy();
-        }
-    };
+    let work = move || drop(tell.send(call()));
     thread::Builder::new()
         .name("pcsc".to_owned())
         .stack_size(STACK)
@@ -213,8 +224,8 @@ fn away<T: Send + 'static>(
 static ANSWERED: AtomicBool = AtomicBool::new(false);
 
 /// Establishes the first context. pcscd may take the connection and say nothing: the library would wait for ever.
-fn first_answer(library: &'static Library) -> Result<library::Answer<Context>> {
-    match away(FIRST_ANSWER, || library.establish(), || ()) {
+fn first_answer(library: &'static Library) -> Result<library::Answer<Arc<Connection>>> {
+    match away(FIRST_ANSWER, move || Connection::establish(library)) {
         Ok(answer) => Ok(answer),
         Err(trouble::OCCUPIED) => Err(trouble::silent(FIRST_ANSWER)),
         Err(code) => Err(Trouble(code).at_service()),
@@ -239,6 +250,8 @@ fn patiently<T>(patience: Duration, attempt: impl Fn() -> library::Answer<T>) ->
 /// A card that is ours alone for some commands. It ends when dropped.
 pub struct Transaction<'s> {
     library: &'s Library,
+    /// Released behind the handle.
+    _connection: Arc<Connection>,
     reader: Reader,
     handle: Handle,
     protocol: c_ulong,

@@ -38,23 +38,20 @@ pub(super) fn sweep(module: &Module, session: SessionHandle, id: &ObjectId) -> R
     Ok(gone.len())
 }
 
-/// Deletes the keys of a module that cuts ids whose id is the beginning of this one, where their label is this one, or goes on
-/// behind a colon. Answers how many went.
+/// Deletes the keys of a module that cuts ids whose id is the beginning of this one, or this one where it is cut already, and
+/// whose label is this one, or goes on behind a colon. Answers how many went.
 pub(super) fn sweep_cut(
     module: &Module,
     session: SessionHandle,
     id: &ObjectId,
     label: &str,
 ) -> Result<usize, Fault> {
-    let Some(cut) = id
-        .as_bytes()
-        .get(..CUT)
-        .filter(|cut| cut.len() < id.as_bytes().len())
-    else {
-        return Ok(0);
+    let cut = match id.as_bytes().get(..CUT) {
+        Some(beginning) if !id.is_cut() => ObjectId::from_bytes(beginning),
+        _ => id.clone(),
     };
     let mut gone = 0;
-    for object in find::keys_by_id(module, session, &ObjectId::from_bytes(cut))? {
+    for object in find::keys_by_id(module, session, &cut)? {
         let said = find::read(module, session, object, CKA_LABEL)?.unwrap_or_default();
         let rest = said.strip_prefix(label.as_bytes());
         if rest.is_some_and(|rest| rest.is_empty() || rest[0] == b':') {

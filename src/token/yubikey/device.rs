@@ -138,16 +138,7 @@ pub fn choose(wanted: &str) -> Result<Device, Error> {
 
 /// What is in a reader.
 pub(super) fn look(service: &Service, reader: &Reader) -> Result<Option<Device>> {
-    look_in(service.begin(reader)?, reader)
-}
-
-/// The same for a reader that is no matter where another program holds it.
-pub(super) fn look_now(service: &Service, reader: &Reader) -> Result<Option<Device>> {
-    look_in(service.begin_now(reader)?, reader)
-}
-
-fn look_in(begun: Option<Transaction<'_>>, reader: &Reader) -> Result<Option<Device>> {
-    let Some(transaction) = begun else {
+    let Some(transaction) = service.begin(reader)? else {
         return Ok(None);
     };
     let mut serial = None;

@@ -310,6 +310,14 @@ fn other_kind() -> TokenError {
     )
 }
 
+/// The worse of two troubles: that a reader is held explains why a key is not found.
+fn worse(one: Option<TokenError>, other: TokenError) -> TokenError {
+    match one {
+        Some(held @ TokenError::Held { .. }) => held,
+        _ => other,
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -32,7 +32,8 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+/// The first item, its tag and value, and what is behind it; none where its length goes over the end.
+pub(super) fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (len, rest) = match bytes.get(1..)? {
         [0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
         [0x81, len, rest @ ..] | [len @ 0..=0x7f, rest @ ..] => (usize::from(*len), rest),

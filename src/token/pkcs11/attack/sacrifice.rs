@@ -7,12 +7,9 @@ use crate::{
     secret::{BlockKey, Secret},
     token::{
         KeyMeta, KeyRef, Result, Token as _, TokenError, Wishes,
-        extraction::{Evidence, MacEvidence},
+        extraction::{Evidence, LABEL, MacEvidence},
     },
 };
-
-/// The label of such keys.
-pub(super) const LABEL: &str = "hsmsign:attacked";
 
 /// A key that is made to be attacked.
 pub(super) struct Sacrifice {

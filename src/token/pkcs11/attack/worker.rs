@@ -14,7 +14,7 @@ use super::{
     bench::{Bench, Outcome},
     catalogue::{Attack, chosen},
     job::{Job, Said},
-    sacrifice::{LABEL, Sacrifice},
+    sacrifice::Sacrifice,
 };
 use crate::{
     ask::read_secret_line,
@@ -22,7 +22,7 @@ use crate::{
     secret::Secret,
     token::{
         KeyRef, PinProvider, PinRequest, Result, Token as _, TokenError,
-        extraction::{Evidence, Tried, Verdict, Victim},
+        extraction::{Evidence, LABEL, Tried, Verdict, Victim},
     },
 };
 

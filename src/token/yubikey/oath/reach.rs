@@ -6,7 +6,7 @@ use crate::{
     token::{
         PinRequest, Result, TokenError, Wanted,
         pcsc::{Reader, Service, no_reader},
-        yubikey::{YubiKey, device, lock},
+        yubikey::{YubiKey, device, lock, worse},
     },
 };
 
@@ -207,13 +207,5 @@ impl YubiKey {
             what: format!("the {} is not plugged in{there}", self.settings.called()),
             fix: "plug it in and try again".to_owned(),
         }
-    }
-}
-
-/// The worse of two troubles: that a reader is held explains why a key is not found.
-fn worse(one: Option<TokenError>, other: TokenError) -> TokenError {
-    match one {
-        Some(held @ TokenError::Held { .. }) => held,
-        _ => other,
     }
 }

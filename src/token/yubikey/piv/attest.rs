@@ -1,16 +1,13 @@
 //! What a YubiKey says of a key that was made on it (Yubico, PIV attestation): a certificate of the key, signed by the
 //! YubiKey's own attestation key, and that key's certificate.
 
-use base64ct::Encoding as _;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use super::x509::Certificate;
 use crate::{
     error::{Result, failed},
-    public_key::PublicKey,
+    public_key::{PublicKey, pem},
 };
-
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-const END: &str = "-----END CERTIFICATE-----";
 
 /// A key's attestation: the slot's certificate, and that of the key that signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +45,9 @@ impl Attestation {
 
     /// Both as PEM, the slot's first.
     pub fn pem(&self) -> String {
-        [&self.certificate, &self.issuer].map(|der| pem(der)).concat()
+        [&self.certificate, &self.issuer]
+            .map(|der| pem("CERTIFICATE", der) + "\n")
+            .concat()
     }
 
     /// What [`Attestation::pem`] wrote; none where it is not that.
@@ -60,19 +59,10 @@ impl Attestation {
     }
 }
 
-fn pem(der: &[u8]) -> String {
-    let text = base64ct::Base64::encode_string(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("{BEGIN}\n{}\n{END}\n", lines.join("\n"))
-}
-
 /// The certificates in a text (RFC 7468), DER; what stands between them is skipped. None where one is damaged.
 pub(super) fn certificates(text: &str) -> Option<Vec<Vec<u8>>> {
-    let blocks = text.split(BEGIN).skip(1);
-    let each = blocks.map(|block| {
-        let (body, _) = block.split_once(END)?;
-        let body: String = body.split_ascii_whitespace().collect();
-        let der = base64ct::Base64::decode_vec(&body).ok()?;
+    let each = CertificateDer::pem_slice_iter(text.as_bytes()).map(|read| {
+        let der = read.ok()?.to_vec();
         Certificate::parse(&der).is_some().then_some(der)
     });
     each.collect()

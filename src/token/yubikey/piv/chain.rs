@@ -56,12 +56,17 @@ impl Roots {
     /// root.
     ///
     /// # Errors
-    /// `bad-input` when the file cannot be read, or holds no certificate or a damaged one.
+    /// `bad-input` when the file is not named from the root on or cannot be read, or holds no certificate or a damaged one.
     pub fn with_file(path: &Path) -> Result<Self> {
         let wrong = |why: String| {
             bad_input(format!("the attestation-roots {} {why}", path.display()))
                 .fix("name a file of certificates in PEM, or leave attestation-roots out of config.toml: Yubico's roots are known without it")
         };
+        if !path.is_absolute() {
+            return Err(wrong(
+                "is not named from the root on, as /etc/ssl/yubikeys.pem".to_owned(),
+            ));
+        }
         let mut text = String::new();
         std::fs::File::open(path)
             .and_then(|file| std::io::Read::read_to_string(&mut std::io::Read::take(file, LIMIT), &mut text))

@@ -1,7 +1,7 @@
 //! Key pairs in the PIV applet: made there, or stored, in a slot each.
 //!
 //! The PIN is verified in the transaction of each signature. Before it is given, the applet is asked how many tries are
-//! left, and the last one is spent only on what a person typed.
+//! left, and the last one is spent only on what a person typed for it.
 
 mod answers;
 mod applet;
@@ -24,7 +24,7 @@ pub use self::{
     attest::Attestation,
     chain::{Roots, Vouched},
 };
-use super::{YubiKey, device, touch::Awaited};
+use super::{YubiKey, device, oath, touch::Awaited, worse};
 use crate::{
     algorithm::SignatureAlgorithm,
     public_key::encoded_hash,
@@ -78,7 +78,7 @@ impl YubiKey {
                 Ok(Some(transaction)) => transaction,
                 Ok(None) => continue,
                 Err(error) => {
-                    trouble = trouble.or(Some(error));
+                    trouble = Some(worse(trouble, error));
                     continue;
                 }
             };
@@ -93,8 +93,12 @@ impl YubiKey {
                     return work(&applet);
                 }
                 Ok(_) => {}
-                Err(error) => trouble = trouble.or(Some(error)),
+                Err(error) => trouble = Some(worse(trouble, error)),
             }
+        }
+        // Looking into a reader that is held would wait for it once more.
+        if let Some(held @ TokenError::Held { .. }) = trouble {
+            return Err(held);
         }
         let there: Vec<_> = readers
             .iter()
@@ -116,22 +120,28 @@ impl YubiKey {
     }
 
     /// Refuses where several keys have the serial number by which this one is known, unless one of them has its OATH applet.
+    /// A reader that cannot be looked into now is none of them.
     fn refuse_twins(&self, service: &Service, readers: &[Reader]) -> Result<()> {
-        let look = |reader: &Reader| device::look_now(service, reader).ok().flatten();
-        let mut twins: Vec<_> = readers.iter().filter_map(look).collect();
-        twins.retain(|device| device.serial == self.settings.serial);
-        if twins.len() < 2 {
+        let has_serial = |reader: &&Reader| {
+            let begun = service.begin_now(reader).ok().flatten();
+            begun.is_some_and(|transaction| {
+                let applet = Applet::select(&transaction).ok().flatten();
+                applet.is_some_and(|applet| self.is_this(&applet).unwrap_or(false))
+            })
+        };
+        let twins: Vec<_> = readers.iter().filter(has_serial).collect();
+        if let [] | [_] = twins[..] {
+            twins.first().into_iter().for_each(|only| self.remember(only));
             return Ok(());
         }
-        let this = |device: &&device::Device| {
-            device
-                .oath
-                .as_ref()
-                .is_some_and(|oath| oath.id == self.settings.applet)
+        let is_ours = |reader: &&&Reader| {
+            let begun = service.begin_now(reader).ok().flatten();
+            let oath = begun.and_then(|transaction| oath::selected(&transaction).ok().flatten());
+            oath.is_some_and(|oath| oath.id == self.settings.applet)
         };
-        match twins.iter().find(this) {
-            Some(this) => {
-                self.remember(&this.reader);
+        match twins.iter().find(is_ours) {
+            Some(ours) => {
+                self.remember(ours);
                 Ok(())
             }
             None => Err(TokenError::Held {
@@ -153,7 +163,7 @@ impl YubiKey {
     /// The same with the PIN verified.
     fn with_pin<T>(&self, work: impl Fn(&Applet<'_, '_>) -> Result<T>) -> Result<T> {
         // A person is not asked in the middle of a transaction.
-        let typed = match self.piv_pin.interactive() {
+        let typed = match self.piv_pin.interactive() && !self.piv_pin.has_given() {
             true => Some(self.give_pin(self.with_piv(|applet| applet.tries())?)?),
             false => None,
         };
@@ -174,6 +184,18 @@ impl YubiKey {
             Verified::Blocked => return Err(blocked()),
         };
         let final_try = tries_left == Some(1);
+        if final_try && self.piv_pin.interactive() && self.piv_pin.has_given() {
+            // It is forgotten, so that a person is asked the next time.
+            self.piv_pin.refused(tries_left);
+            return Err(TokenError::Locked {
+                what: "one try of the PIV PIN is left, and that is not spent on a PIN that was given before"
+                    .to_owned(),
+                fix: format!(
+                    "see that the PIN is right, then give it anew: sign again, or where an agent signs: hsmsign unlock {}",
+                    self.settings.name
+                ),
+            });
+        }
         if final_try && !self.piv_pin.interactive() {
             return Err(TokenError::Locked {
                 what: "one try of the PIV PIN is left, and that is not spent on a PIN that nobody typed".to_owned(),

@@ -1,7 +1,7 @@
 //! Certificates (X.509, RFC 5280), read as far as an attestation needs it: whose key, who says so, from when until when.
 
 use super::answers::r_and_s;
-use crate::{algorithm::SignatureAlgorithm, public_key::PublicKey};
+use crate::{algorithm::SignatureAlgorithm, public_key::PublicKey, token::yubikey::tlv::split};
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
@@ -167,19 +167,9 @@ fn element(der: &[u8], tag: u8) -> Option<(Element<'_>, &[u8])> {
 }
 
 fn first(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
-    let (header, len) = match der.get(1..)? {
-        [0x82, high, low, ..] => (4, usize::from(u16::from_be_bytes([*high, *low]))),
-        [0x81, len, ..] => (3, usize::from(*len)),
-        [len @ 0..=0x7f, ..] => (2, usize::from(*len)),
-        _ => return None,
-    };
-    let (whole, rest) = der.split_at_checked(header + len)?;
-    let element = Element {
-        tag: whole[0],
-        whole,
-        value: &whole[header..],
-    };
-    Some((element, rest))
+    let (tag, value, rest) = split(der)?;
+    let whole = &der[..der.len() - rest.len()];
+    Some((Element { tag, whole, value }, rest))
 }
 
 /// One element after the other, as far as they are sound.
