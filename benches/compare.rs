@@ -6,6 +6,8 @@
 
 #[path = "compare/agent.rs"]
 mod agent;
+#[path = "compare/log.rs"]
+mod log;
 #[path = "compare/table.rs"]
 mod table;
 #[path = "compare/token.rs"]

@@ -2,20 +2,28 @@
 
 /// Whether the whole text fits the pattern.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {
-    walk(pattern.as_bytes(), text.as_bytes())
-        .is_some_and(|rest| pattern.as_bytes()[rest..].iter().all(|byte| *byte == b'*'))
+    used_up(pattern, walk(pattern.as_bytes(), text.as_bytes(), false))
+}
+
+/// Whether a beginning of the text fits the pattern.
+pub(crate) fn fits_beginning(pattern: &str, text: &str) -> bool {
+    used_up(pattern, walk(pattern.as_bytes(), text.as_bytes(), true))
 }
 
 /// Whether some text that begins with this one fits the pattern.
 pub(crate) fn begins(pattern: &str, text: &str) -> bool {
-    walk(pattern.as_bytes(), text.as_bytes()).is_some()
+    walk(pattern.as_bytes(), text.as_bytes(), false).is_some()
 }
 
-/// How much of the pattern the text uses up; nothing if it cannot.
-fn walk(pattern: &[u8], text: &[u8]) -> Option<usize> {
+fn used_up(pattern: &str, walked: Option<usize>) -> bool {
+    walked.is_some_and(|rest| pattern.as_bytes()[rest..].iter().all(|byte| *byte == b'*'))
+}
+
+/// How much of the pattern the text uses up, or a beginning of it where that is enough; nothing if it cannot.
+fn walk(pattern: &[u8], text: &[u8], beginning: bool) -> Option<usize> {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
+    while t < text.len() && !(beginning && p == pattern.len()) {
         if pattern.get(p) == Some(&b'*') {
             star = Some((p, t));
             p += 1;
@@ -35,7 +43,7 @@ fn walk(pattern: &[u8], text: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{begins, fits};
+    use super::{begins, fits, fits_beginning};
 
     #[test]
     fn a_star_stands_for_any_characters() {
@@ -48,6 +56,12 @@ mod tests {
             ("*x*y", "axbxyy"),
         ] {
             assert!(fits(pattern, text), "{pattern} {text}");
+            for more in ["", "b", "/b/c"] {
+                assert!(
+                    fits_beginning(pattern, &format!("{text}{more}")),
+                    "{pattern} {text}{more}"
+                );
+            }
         }
         for (pattern, text) in [
             ("/a", "/ab"),
@@ -57,8 +71,14 @@ mod tests {
             ("*x", "xy"),
         ] {
             assert!(!fits(pattern, text), "{pattern} {text}");
+            assert_eq!(
+                fits_beginning(pattern, text),
+                fits(&format!("{pattern}*"), text),
+                "{pattern} {text}"
+            );
         }
     }
+
     #[test]
     fn a_beginning_may_go_on_to_fit() {
         for (pattern, text) in [("/ab", "/a"), ("/ab", "/ab"), ("/a*b", "/axx"), ("/ab*", "/abc")] {

@@ -9,7 +9,7 @@ use self::rules::{named, shown_in};
 use super::{
     analyse::{Seam, is_path_char},
     endpoint::{self, Endpoint, collect},
-    glob::{begins, fits},
+    glob::{begins, fits, fits_beginning},
     plan::Plan,
     prepare::Prepared,
     scheme::Scheme,
@@ -134,7 +134,11 @@ pub(crate) fn could_be(prepared: &Prepared<'_>, pattern: &str) -> bool {
 
 /// The path without endings such as `.json`, which some servers pass over: cut at each dot of its last segment.
 fn without_endings(path: &str) -> impl Iterator<Item = &str> {
-    let last = path.rfind('/').unwrap_or(0);
+    // Hardly a path has a dot, and every rule asks.
+    let last = match path.as_bytes().contains(&b'.') {
+        true => path.rfind('/').unwrap_or(0),
+        false => path.len(),
+    };
     path[last..]
         .match_indices('.')
         .map(move |(at, _)| &path[..last + at])
@@ -142,7 +146,6 @@ fn without_endings(path: &str) -> impl Iterator<Item = &str> {
 
 /// Whether the pattern is hit when path and neighbour are cut apart elsewhere.
 fn across(seam: &Seam, pattern: &str, endpoint: &Endpoint, query: &str, body: &str) -> bool {
-    let longer = format!("{pattern}*");
     let path = endpoint.plain_path.as_str();
     // What follows can belong to the path only as far as it could stand in one; a slash at the path's end counts.
     let joined = |next: &str| {
@@ -155,10 +158,10 @@ fn across(seam: &Seam, pattern: &str, endpoint: &Endpoint, query: &str, body: &s
             path.trim_end_matches(|char: char| char.is_ascii_digit())
                 .trim_end_matches('/'),
         ),
-        Seam::Other => fits(&longer, path),
-        Seam::Text => fits(&longer, path) || begins(pattern, path),
-        Seam::Query => fits(&longer, &joined(query)),
-        Seam::Body => fits(&longer, &joined(body)),
+        Seam::Other => fits_beginning(pattern, path),
+        Seam::Text => fits_beginning(pattern, path) || begins(pattern, path),
+        Seam::Query => fits_beginning(pattern, &joined(query)),
+        Seam::Body => fits_beginning(pattern, &joined(body)),
         Seam::Before { cut } => {
             let rest = pattern.strip_prefix(&cut.to_lowercase()).unwrap_or(pattern);
             fits(&format!("*{rest}"), path)

@@ -13,9 +13,9 @@ impl Case<'_> {
     pub(super) fn denied(&self, subject: &dyn Subject) -> Result<()> {
         let bound = subject.bound();
         for (at, rule) in self.policy.deny.iter().enumerate() {
-            let name = format!("deny {}", at + 1);
+            let name = || format!("deny {}", at + 1);
             let has_fields = |names: &Vec<String>| -> Result<bool> {
-                let fields = self.relied_on(&name, subject)?;
+                let fields = self.relied_on(&name(), subject)?;
                 Ok(names.iter().all(|name| fields.has(name)))
             };
             let hit = if bound.path || bound.login {
@@ -29,7 +29,7 @@ impl Case<'_> {
             } else {
                 return Err(self
                     .deny(
-                        &format!("{name} ({})", rule.shown),
+                        &format!("{} ({})", name(), rule.shown),
                         "the exchange does not sign method and path, so a signature for this request may be used for that one",
                     )
                     .fix("say by which fields such a request is known: fields = [\"side\"]"));
@@ -37,7 +37,7 @@ impl Case<'_> {
             if hit {
                 return Err(self
                     .deny(
-                        &format!("{name} ({})", rule.shown),
+                        &format!("{} ({})", name(), rule.shown),
                         &format!("it fits {}", endpoint(subject)),
                     )
                     .fix("take the rule out or narrow it"));
