@@ -70,15 +70,20 @@ impl Caller {
     /// the user or the unit is worth more than one about the executable. Where it is hsmsign's own command line, the
     /// program that asks is the one that started that.
     pub fn of_peer(uid: u32, gid: u32, pid: i32) -> Self {
-        let own = std::env::current_exe().ok();
-        let asks = executable(pid).filter(|path| Some(&**path) != own.as_deref());
         Self {
             uid,
             gid,
             pid,
-            executable: asks.or_else(|| executable(parent(pid)?)),
+            executable: Self::program_of(pid),
             cgroup: cgroup(pid),
         }
+    }
+
+    /// The program of [`Caller::of_peer`] alone. A process that landlock confines is told of no other's.
+    pub fn program_of(pid: i32) -> Option<Arc<Path>> {
+        let own = std::env::current_exe().ok();
+        let asks = executable(pid).filter(|path| Some(&**path) != own.as_deref());
+        asks.or_else(|| executable(parent(pid)?))
     }
 
     /// The systemd unit: the control group's last part, where that is a service, scope or slice.

@@ -2,7 +2,7 @@
 
 use crate::{
     bench::Place,
-    running::{BALANCE, Running},
+    running::{BALANCE, Running, until},
 };
 
 fn proc(pid: i32, file: &str) -> String {
@@ -73,4 +73,32 @@ fn private(path: &std::path::Path, text: &str) {
         .open(path)
         .unwrap();
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+}
+
+#[test]
+fn the_program_of_a_client_is_known_though_the_front_may_not_look_at_it() {
+    let Some(place) = Place::with_kraken() else { return };
+    let own = std::env::current_exe().unwrap();
+    let only = |program: &str| {
+        let policy = format!("policy = 1\n[[client]]\nexecutable = \"{program}\"\n");
+        assert_eq!(place.run(&["policy", "set", "kraken"], &policy).code, 0);
+    };
+    only(own.to_str().unwrap());
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    let answer = connection.ask(BALANCE);
+    assert_eq!(answer["ok"], true, "{answer}");
+    // Of hsmsign's own commands it is the program that started them.
+    place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+    only("/usr/bin/bot");
+    let answer = connection.ask(BALANCE);
+    assert_eq!(
+        answer["error"]["rule"], "client of policy/kraken.toml",
+        "{answer}"
+    );
+    assert!(answer.to_string().contains(own.to_str().unwrap()), "{answer}");
+    until("the log has them", || {
+        let lines = place.log(&["--what", "sign"]);
+        lines.len() == 3 && lines.iter().all(|line| line["exe"] == own.to_str().unwrap())
+    });
 }

@@ -134,14 +134,30 @@ fn without_its_launcher_it_ends_and_says_so() {
 }
 
 #[test]
-fn a_launcher_that_stands_still_ends_the_agent() {
+fn a_launcher_that_stands_still_keeps_nobody_from_signing() {
     let Some(place) = Place::with_kraken() else { return };
-    let mut agent = Running::start(&place);
-    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
-    kill_if_there(agent.launcher(), Signal::STOP);
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    let launcher = agent.launcher();
+    kill_if_there(launcher, Signal::STOP);
+    // Its worker goes on, for those who are connected and for those who come.
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    for _ in 0..3 {
+        assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    }
+    // Another worker cannot be had; that is told, and the agent goes on.
     kill_if_there(agent.worker(), Signal::KILL);
-    let answer = agent.connect().ask(BALANCE);
-    assert_eq!(answer["ok"], false, "{answer}");
-    assert_eq!(agent.wait(), 1, "{}", agent.log());
-    until("none of its processes is left", || agent.processes().is_empty());
+    until("that is told", || {
+        let answer = connection.ask(BALANCE);
+        assert_eq!(answer["error"]["code"], "token-busy", "{answer}");
+        answer.to_string().contains("starts the workers does not answer")
+            && answer.to_string().contains("it was not signed")
+    });
+    assert_eq!(connection.ask(r#"{"op":"ping"}"#)["ok"], true);
+    kill_if_there(launcher, Signal::CONT);
+    until("it signs again", || connection.ask(BALANCE)["ok"] == true);
+    // What was asked for in vain meanwhile was ended.
+    until("one worker is left", || agent.processes().len() == 3);
+    place.ok(&["agent", "stop"]);
 }

@@ -45,9 +45,10 @@ fn a_person_is_asked_by_the_agent_and_what_they_refuse_is_not_counted() {
     let Some((place, mut person)) = asked(CONFIRM, "") else {
         return;
     };
-    let agent = agent(&place, &person);
-    let mut bot = agent.connect();
     for _ in 0..3 {
+        // Behind a no the next question waits a while, of which a new agent knows nothing.
+        let mut agent = agent(&place, &person);
+        let mut bot = agent.connect();
         send(&mut bot, &order("0.1"));
         for words in [
             "asks to sign with the",
@@ -72,7 +73,11 @@ fn a_person_is_asked_by_the_agent_and_what_they_refuse_is_not_counted() {
             message.contains("the person who was asked did not agree"),
             "{message}"
         );
+        place.ok(&["agent", "stop"]);
+        assert_eq!(agent.wait(), 0);
     }
+    let agent = agent(&place, &person);
+    let mut bot = agent.connect();
     for volume in ["0.2", "0.3"] {
         send(&mut bot, &order(volume));
         person.is_asked(&format!("volume = \"{volume}\""));
@@ -131,8 +136,8 @@ fn one_question_is_asked_at_a_time_and_nobody_else_waits() {
         assert!(message.contains("8 questions wait for them already"), "{denied}");
     }
     drop(more);
-    person.refuses();
-    assert_eq!(first.answer()["ok"], false);
+    person.agrees();
+    assert_eq!(first.answer()["ok"], true);
     person.is_asked("0.22");
     person.agrees();
     assert_eq!(second.answer()["ok"], true);
@@ -157,12 +162,18 @@ fn a_question_is_closed_when_its_client_or_the_agent_is_gone() {
     let Some((place, person)) = asked(CONFIRM, "") else {
         return;
     };
-    let mut agent = agent(&place, &person);
+    let agent = agent(&place, &person);
     let mut bot = agent.connect();
     send(&mut bot, &order("0.1"));
     person.is_asked("0.1");
     drop(bot);
     until("the question is closed", || person.pinentries() == 0);
+    // One that its bot took back is one without an answer.
+    let mut bot = agent.connect();
+    let answer = bot.ask(&order("0.4"));
+    assert!(answer.to_string().contains("got no yes"), "{answer}");
+    drop(agent);
+    let mut agent = self::agent(&place, &person);
     let mut bot = agent.connect();
     send(&mut bot, &order("0.5"));
     person.is_asked("0.5");
@@ -170,6 +181,54 @@ fn a_question_is_closed_when_its_client_or_the_agent_is_gone() {
     assert_eq!(bot.answer()["error"]["code"], "denied");
     assert_eq!(agent.wait(), 0);
     until("the question is closed", || person.pinentries() == 0);
+}
+
+#[test]
+fn who_got_a_no_waits_before_a_person_is_asked_again() {
+    let Some((place, mut person)) = asked(&CONFIRM.replace("day = 2", "day = 90"), "") else {
+        return;
+    };
+    let agent = agent(&place, &person);
+    let (mut bot, mut second) = (agent.connect(), agent.connect());
+    send(&mut bot, &order("0.1"));
+    person.is_asked("0.1");
+    send(&mut second, &order("0.2"));
+    until("the second waits", || agent.status()["in_flight"] == 2);
+    person.refuses();
+    assert!(bot.answer().to_string().contains("did not agree"));
+    let program = std::fs::read_link("/proc/self/exe").unwrap();
+    for answer in [second.answer(), bot.ask(&order("0.3"))] {
+        assert_eq!(answer["error"]["code"], "denied", "{answer}");
+        assert_eq!(
+            answer["error"]["rule"],
+            "confirm 1 (/0/private/AddOrder) of policy/kraken.toml"
+        );
+        let message = answer["error"]["message"].as_str().unwrap();
+        for words in [program.to_str().unwrap(), "got no yes: the next may come in "] {
+            assert!(message.contains(words), "{answer}");
+        }
+    }
+    assert_eq!(person.pinentries(), 0);
+    assert_eq!(bot.ask(BALANCE)["ok"], true);
+    // Another program of the user has not asked yet; its yes ends the pause of all.
+    let order = "hsmsign sign kraken POST /0/private/AddOrder --form volume=0.4; true";
+    let order = order.replace("hsmsign", env!("CARGO_BIN_EXE_hsmsign"));
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args(["-c", &order])
+        .env("HSMSIGN_HOME", place.home())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let shell = shell.spawn().unwrap();
+    person.is_asked("0.4");
+    person.agrees();
+    let done = finish(shell, b"");
+    assert!(done.stdout.contains("API-Sign"), "{done:?}");
+    send(&mut bot, &self::order("0.5"));
+    person.is_asked("0.5");
+    person.agrees();
+    assert_eq!(bot.answer()["ok"], true);
 }
 
 #[test]

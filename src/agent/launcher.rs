@@ -3,11 +3,15 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
+use base16ct::lower;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     net::{AddressFamily, SocketFlags, SocketType, socketpair},
@@ -16,6 +20,7 @@ use rustix::{
 use super::wire;
 use crate::{
     error::{Result, failed},
+    policy::Caller,
     process::let_go_of_code,
 };
 
@@ -67,8 +72,9 @@ pub fn tie() -> Result<()> {
 
 /// Serves the front on standard input: a line asks for something, a line answers.
 ///
-/// `start TOKEN` is answered by `started PID`, with the worker's socket, or by `failed REASON`. `stop PID` has no
-/// answer. When the front is gone, the workers are ended.
+/// `start TOKEN` is answered by `started PID`, with the worker's socket, or by `failed REASON`. `program PID` is answered by
+/// `runs PATH`, the path in lower-case hex and empty where the kernel does not tell: landlock keeps the front from looking
+/// at processes that it does not confine. `stop PID` has no answer. When the front is gone, the workers are ended.
 ///
 /// # Errors
 /// When the front is not understood.
@@ -96,6 +102,15 @@ pub fn run(program: &Program) -> Result<()> {
             let line = String::from_utf8_lossy(&line[..end]).into_owned();
             match line.split_once(' ') {
                 Some(("start", token)) => start(program, token, front, &mut workers)?,
+                Some(("program", pid)) => {
+                    let program = pid.parse().ok().and_then(Caller::program_of);
+                    let path = program.as_ref().map(|path| path.as_os_str().as_bytes());
+                    tell(
+                        front,
+                        &format!("runs {}\n", lower::encode_string(path.unwrap_or_default())),
+                        &[],
+                    )?;
+                }
                 Some(("stop", pid)) => {
                     // It is collected with the others: one that hangs in its driver may take a while to end.
                     if let Some(child) = pid.parse().ok().and_then(|pid: u32| workers.get_mut(&pid)) {
@@ -119,13 +134,9 @@ fn start(
     front: BorrowedFd<'_>,
     workers: &mut HashMap<u32, Child>,
 ) -> Result<()> {
-    let told = |line: String, fds: &[BorrowedFd<'_>]| {
-        wire::send_all(front, line.as_bytes(), fds)
-            .map_err(|error| failed(format!("the agent is gone: {error}")))
-    };
     let (ours, theirs) = match pair() {
         Ok(pair) => pair,
-        Err(error) => return told(format!("failed {}\n", error.message()), &[]),
+        Err(error) => return tell(front, &format!("failed {}\n", error.message()), &[]),
     };
     let child = Command::new(&program.program)
         .args(&program.worker)
@@ -137,8 +148,16 @@ fn start(
         Ok(child) => {
             let pid = child.id();
             workers.insert(pid, child);
-            told(format!("started {pid}\n"), &[ours.as_fd()])
+            tell(front, &format!("started {pid}\n"), &[ours.as_fd()])
         }
-        Err(error) => told(format!("failed the program could not be started: {error}\n"), &[]),
+        Err(error) => tell(
+            front,
+            &format!("failed the program could not be started: {error}\n"),
+            &[],
+        ),
     }
+}
+
+fn tell(front: BorrowedFd<'_>, line: &str, fds: &[BorrowedFd<'_>]) -> Result<()> {
+    wire::send_all(front, line.as_bytes(), fds).map_err(|error| failed(format!("the agent is gone: {error}")))
 }

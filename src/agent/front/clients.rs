@@ -28,6 +28,8 @@ pub struct Client {
     pub socket: OwnedFd,
     /// Who is at the other end.
     pub caller: Caller,
+    /// Since when the launcher is asked which program that is. Until it answers, no line is read.
+    pub unknown_since: Option<Instant>,
     /// Distinguishes it from an earlier one of the same number.
     pub generation: u32,
     /// What is waited for at its socket.
@@ -66,6 +68,7 @@ impl Client {
         Self {
             socket,
             caller,
+            unknown_since: None,
             generation,
             interest: Interest::READ,
             input: Vec::new(),

@@ -11,6 +11,7 @@ use super::{
     files::{no_files, refuse_connection, spare},
     flights,
     poll::{Interest, Ready, Source},
+    starting::Whose,
 };
 use crate::{
     error::{Code, Error},
@@ -72,14 +73,24 @@ impl Front {
                 continue;
             }
             self.generation = self.generation.wrapping_add(1);
-            let client = Client::new(socket, caller, self.generation);
+            let mut client = Client::new(socket, caller, self.generation);
             let index = self.free.pop().unwrap_or_else(|| {
                 self.clients.push(None);
                 u32::try_from(self.clients.len() - 1).unwrap_or(u32::MAX)
             });
             let source = Source::Client(index, self.generation);
-            if self.poll.add(&client.socket, source, Interest::READ).is_ok() {
+            // Landlock keeps this process from seeing which program it is.
+            let pid = client.caller.pid;
+            if client.caller.executable.is_none() && !self.launcher.is_silent(self.now) {
+                client.unknown_since = Some(self.now);
+                client.interest = Interest::NONE;
+            }
+            if self.poll.add(&client.socket, source, client.interest).is_ok() {
                 self.counts.metrics.connected += 1;
+                if client.unknown_since.is_some() {
+                    let whose = Whose(index, self.generation);
+                    self.launcher.look_at(whose, pid, self.now);
+                }
                 self.clients[index as usize] = Some(client);
             } else {
                 self.free.push(index);

@@ -8,6 +8,7 @@ mod looks;
 mod metrics;
 mod ops;
 mod parked;
+mod pauses;
 mod poll;
 mod questions;
 mod reload;
@@ -36,7 +37,7 @@ use self::{
     poll::{Interest, Poll, Ready, Source},
     questions::Questions,
     scrape::Scrape,
-    starting::{Launcher, launcher_gone},
+    starting::Launcher,
     workers::Worker,
 };
 pub use self::{scrape::MetricsSocket, signals::Signals, systemd::Manager};
@@ -263,7 +264,7 @@ impl Front {
                     Source::Signal => self.signal(),
                     Source::Metrics => self.scrape.accept(&self.poll, self.now),
                     Source::Reader(index, generation) => self.reader_ready(index, generation, *event),
-                    Source::Launcher => self.end(launcher_gone("has ended")),
+                    Source::Launcher => self.launcher_ready(),
                     Source::Client(index, generation) => self.client_ready(index, generation, *event),
                     Source::Worker(index, generation) => {
                         self.worker_ready(index, generation, *event, &mut told)
@@ -285,7 +286,7 @@ impl Front {
             if self.has_ended() {
                 self.road.nonces().settle();
                 for worker in &mut self.workers {
-                    worker.stop(&self.launcher);
+                    worker.stop(&mut self.launcher);
                 }
                 self.launcher.end();
                 if let Err(error) = self.road.log().flush() {
@@ -337,6 +338,7 @@ impl Front {
 
     /// Writes what is to go out, and waits for what is wanted next.
     fn flush(&mut self) {
+        self.launcher.flush();
         let mut number = 0;
         while number < self.workers.len() {
             let worker = &mut self.workers[number];
@@ -382,7 +384,11 @@ impl Front {
                 continue;
             }
             let wanted = Interest {
-                read: client.has_room() && !client.waits && !client.ended && !stopping,
+                read: client.has_room()
+                    && !client.waits
+                    && !client.ended
+                    && !stopping
+                    && client.unknown_since.is_none(),
                 write: client.has_unsent(),
             };
             if wanted != client.interest {
@@ -400,9 +406,7 @@ impl Front {
             return;
         }
         self.counts.looked_at = now;
-        if self.launcher.is_broken() {
-            self.end(launcher_gone("does not answer"));
-        }
+        self.go_on_without_launcher();
         let deadline = self.config.agent.call_timeout();
         for number in 0..self.workers.len() {
             // A person who is asked for a secret may take their time.

@@ -215,6 +215,11 @@ impl Front {
         Ok(keys)
     }
 
+    /// How many requests are worked on or wait for something.
+    pub(super) fn in_flight(&self) -> usize {
+        self.flights.len() + self.parked.len() + self.questions.waiting()
+    }
+
     fn status(&self) -> Value {
         let tokens: Vec<_> = self
             .workers
@@ -252,7 +257,7 @@ impl Front {
             "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
             "uptime_s": self.counts.began.elapsed().as_secs(),
             "socket": self.listening.path, "uid": rustix::process::geteuid().as_raw(),
-            "connections": self.clients.len() - self.free.len(), "in_flight": self.flights.len() + self.parked.len(),
+            "connections": self.clients.len() - self.free.len(), "in_flight": self.in_flight(),
             "signed": self.counts.signed, "denied": self.counts.denied, "refused": self.counts.refused,
             "longest_us": u64::try_from(self.counts.longest.as_micros()).unwrap_or(u64::MAX),
             "confined": self.confined.map(|confined| json!({"landlock": confined.files.name(), "seccomp": confined.calls})),
@@ -407,9 +412,10 @@ impl Front {
                 continue;
             }
             worker.locked = true;
-            worker.stop(&self.launcher);
+            let told = !worker.is_starting();
+            worker.stop(&mut self.launcher);
             let error = Error::new(Code::TokenLocked, "it was locked");
-            self.lost(number, &error, true);
+            self.lost(number, &error, told);
         }
     }
 }

@@ -42,7 +42,7 @@ pub enum Source {
     Client(u32, u32),
     /// A worker, by number and generation.
     Worker(u32, u32),
-    /// The launcher, which says nothing unasked: it has ended.
+    /// The launcher: it answers, or has ended.
     Launcher,
 }
 
@@ -89,6 +89,11 @@ pub struct Interest {
 }
 
 impl Interest {
+    /// Nothing but its end.
+    pub const NONE: Self = Self {
+        read: false,
+        write: false,
+    };
     /// Reading alone.
     pub const READ: Self = Self {
         read: true,

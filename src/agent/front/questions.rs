@@ -13,6 +13,7 @@ use std::{
 use super::{
     Front,
     flights::{Client, Flight, Work},
+    pauses::Pauses,
 };
 use crate::{
     agent::{
@@ -104,8 +105,16 @@ pub struct Questions {
     /// Where the road leaves them.
     pub desk: Arc<Desk>,
     waiting: VecDeque<Question>,
+    pauses: Pauses,
     /// The one that is asked: its flight, and until when it can be answered.
     asked: Option<(u64, Instant)>,
+}
+
+impl Questions {
+    /// How many wait behind the one that is asked.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
 }
 
 impl Front {
@@ -118,6 +127,9 @@ impl Front {
             text,
             until: self.now + self.config.agent.confirm_timeout(),
         };
+        if let Some(error) = self.paused(&question) {
+            return self.answered(question, Err(error));
+        }
         if self.questions.waiting.len() >= MOST {
             let error = Error::new(
                 Code::Denied,
@@ -130,11 +142,22 @@ impl Front {
         self.ask_next();
     }
 
+    /// Why this question may not be asked yet.
+    fn paused(&self, question: &Question) -> Option<Error> {
+        let key = question.request.key.as_ref()?;
+        self.questions.pauses.against(key, &question.caller, self.now)
+    }
+
     fn ask_next(&mut self) {
         while self.questions.asked.is_none() {
             let Some(question) = self.questions.waiting.pop_front() else {
                 return;
             };
+            // One before it may have been refused meanwhile.
+            if let Some(error) = self.paused(&question) {
+                self.answered(question, Err(error));
+                continue;
+            }
             let found = self
                 .workers
                 .iter()
@@ -169,7 +192,7 @@ impl Front {
     pub(super) fn person_said(&mut self, flight: Flight, told: Result<Told>) {
         self.questions.asked = None;
         if let Some(number) = flight.worker {
-            self.workers[number].stop(&self.launcher);
+            self.workers[number].stop(&mut self.launcher);
         }
         if let Work::Question(question) = flight.work {
             let said = match told {
@@ -182,6 +205,10 @@ impl Front {
                 )
                 .fix("send the request again")),
             };
+            if let (Ok(said), Some(key)) = (&said, &question.request.key) {
+                let pauses = &mut self.questions.pauses;
+                pauses.came_out(key, &question.caller, *said, self.now);
+            }
             self.answered(*question, said);
         }
         self.ask_next();

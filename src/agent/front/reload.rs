@@ -46,7 +46,7 @@ impl Front {
         };
         for worker in &mut self.workers {
             if worker.holds_token() && !kept(&worker.token, &self.config) {
-                worker.stop(&self.launcher);
+                worker.stop(&mut self.launcher);
                 worker.forget_failures();
             }
         }

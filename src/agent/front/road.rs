@@ -337,7 +337,7 @@ impl Front {
         let number = flight.worker.take();
         flight.told = false;
         if let (Work::Errand, Some(number)) = (&flight.work, number) {
-            self.workers[number].stop(&self.launcher);
+            self.workers[number].stop(&mut self.launcher);
         }
         match told {
             Told::Refused(error) => {

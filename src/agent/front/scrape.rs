@@ -292,7 +292,7 @@ impl Front {
         let state = State {
             signed: self.counts.signed,
             connections: self.clients.len() - self.free.len(),
-            in_flight: self.flights.len() + self.parked.len(),
+            in_flight: self.in_flight(),
             tokens: tokens.collect(),
         };
         self.scrape.ready(index, generation, event, &self.poll, || {

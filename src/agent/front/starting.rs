@@ -1,9 +1,12 @@
-//! The front's end of the launcher, which starts and ends workers.
+//! The front's end of the launcher, which starts and ends workers, and looks at what a confined process may not. Nobody waits
+//! for it: it may stand still, and those that run go on.
 
 use std::{
-    cell::Cell,
     collections::VecDeque,
-    os::fd::OwnedFd,
+    ffi::OsString,
+    os::{fd::OwnedFd, unix::ffi::OsStringExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,23 +17,58 @@ use rustix::{
 
 use crate::{
     agent::{launcher, wire},
-    error::{Error, Result, failed},
+    error::{Code, Error, Result, failed},
 };
 
 /// How long the launcher may take to end its workers.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long it may take to answer before what needs it goes on without.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+/// How many workers it is asked for at most, without an answer.
+const MOST: usize = 64;
 
 /// The front's end of the launcher.
 pub struct Launcher {
     socket: OwnedFd,
-    /// Whether it failed to answer.
-    broken: Cell<bool>,
+    /// What it owes an answer to, in the order in which it was asked.
+    asked: VecDeque<(Asked, Instant)>,
+    input: Vec<u8>,
+    fds: VecDeque<OwnedFd>,
+    output: Vec<u8>,
+}
+
+/// Somebody by number and generation: a number is used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whose(pub u32, pub u32);
+
+enum Asked {
+    Start(Whose),
+    Program(Whose),
+}
+
+/// What the launcher answers.
+pub enum Said {
+    /// This worker runs, with its socket and process.
+    Started(Whose, OwnedFd, u32),
+    /// It does not, and why.
+    NotStarted(Whose, String),
+    /// The program of this client; none where the kernel does not tell.
+    Program(Whose, Option<Arc<Path>>),
 }
 
 /// That the launcher is not what it should be: without it no worker can be started.
 pub fn launcher_gone(what: &str) -> Error {
     failed(format!("the process that starts the workers {what}"))
         .fix("start the agent again: hsmsign agent start; under systemd it starts again by itself")
+}
+
+/// That it gives no answer.
+pub fn launcher_silent() -> Error {
+    Error::new(
+        Code::TokenBusy,
+        "the process that starts the workers does not answer",
+    )
+    .fix("if somebody stopped it, have it go on: kill -CONT; else start the agent again: hsmsign agent start")
 }
 
 impl Launcher {
@@ -46,9 +84,14 @@ impl Launcher {
             .stdout(std::process::Stdio::null())
             .spawn()
             .map_err(|error| failed(format!("the launcher cannot be started: {error}")))?;
+        rustix::io::ioctl_fionbio(&ours, true)
+            .map_err(|error| failed(format!("the launcher's socket cannot be set up: {error}")))?;
         Ok(Self {
             socket: ours,
-            broken: Cell::new(false),
+            asked: VecDeque::new(),
+            input: Vec::new(),
+            fds: VecDeque::new(),
+            output: Vec::new(),
         })
     }
 
@@ -57,62 +100,92 @@ impl Launcher {
         &self.socket
     }
 
-    /// Whether no worker can be started any more.
-    pub const fn is_broken(&self) -> bool {
-        self.broken.get()
+    /// Whether it has owed an answer for longer than it may.
+    pub fn is_silent(&self, now: Instant) -> bool {
+        self.asked
+            .front()
+            .is_some_and(|(_, since)| *since + PATIENCE < now)
     }
 
-    /// Has it start a worker; answers its socket and process.
+    /// Has it start a worker.
     ///
     /// # Errors
-    /// When it is gone, or the worker was not started.
-    pub fn start_worker(&self, token: &str) -> Result<(OwnedFd, u32)> {
-        let lost = |what: &str| {
-            self.broken.set(true);
-            launcher_gone(what)
-        };
-        if self.is_broken() {
-            return Err(launcher_gone("does not answer"));
-        }
+    /// When it owes too many answers, or the token's name is none.
+    pub fn start_worker(&mut self, whose: Whose, token: &str, now: Instant) -> Result<()> {
         if token.chars().any(char::is_control) {
             return Err(failed("the token's name holds a control character"));
         }
-        let line = format!("start {token}\n");
-        wire::send_all(&self.socket, line.as_bytes(), &[]).map_err(|_| lost("has ended"))?;
-        let mut line = Vec::new();
-        let mut fds = VecDeque::new();
-        while line.last() != Some(&b'\n') {
-            let mut ready = [PollFd::new(&self.socket, PollFlags::IN)];
-            let patience = Timespec {
-                tv_sec: 5,
-                tv_nsec: 0,
-            };
-            if poll(&mut ready, Some(&patience)) == Ok(0) {
-                return Err(lost("does not answer"));
-            }
-            let mut room = [0; 512];
-            match wire::receive(&self.socket, &mut room, &mut fds) {
-                Ok(read) if read > 0 => line.extend_from_slice(&room[..read]),
-                _ => return Err(lost("has ended")),
-            }
+        let starts = self
+            .asked
+            .iter()
+            .filter(|(asked, _)| matches!(asked, Asked::Start(_)));
+        if starts.count() >= MOST {
+            return Err(launcher_silent());
         }
-        let line = String::from_utf8_lossy(&line);
-        let (word, rest) = line.trim_end().split_once(' ').unwrap_or_default();
-        match (word, rest.parse(), fds.pop_front()) {
-            ("started", Ok(pid), Some(socket)) => Ok((socket, pid)),
-            _ => Err(failed(format!(
-                "the worker of token {token} was not started: {rest}"
-            ))),
-        }
+        self.asked.push_back((Asked::Start(whose), now));
+        self.say(&format!("start {token}\n"));
+        Ok(())
+    }
+
+    /// Has it look which program a process runs.
+    pub fn look_at(&mut self, whose: Whose, pid: i32, now: Instant) {
+        self.asked.push_back((Asked::Program(whose), now));
+        self.say(&format!("program {pid}\n"));
     }
 
     /// Has it end a worker.
-    pub fn stop(&self, pid: u32) {
-        let _ = wire::send_all(&self.socket, format!("stop {pid}\n").as_bytes(), &[]);
+    pub fn stop(&mut self, pid: u32) {
+        self.say(&format!("stop {pid}\n"));
+    }
+
+    fn say(&mut self, line: &str) {
+        self.output.extend_from_slice(line.as_bytes());
+        self.flush();
+    }
+
+    /// Writes what is to go out, as far as the launcher takes it. That it is gone, its socket tells.
+    pub fn flush(&mut self) {
+        while !self.output.is_empty() {
+            let Ok(sent) = wire::send(&self.socket, &self.output, &[]) else {
+                return;
+            };
+            self.output.drain(..sent);
+        }
+    }
+
+    /// Reads its answers.
+    ///
+    /// # Errors
+    /// When it is gone, or not understood.
+    pub fn receive(&mut self) -> Result<Vec<Said>> {
+        let mut room = [0; 4096];
+        match wire::receive(&self.socket, &mut room, &mut self.fds) {
+            Ok(read @ 1..) => self.input.extend_from_slice(&room[..read]),
+            Err(Errno::AGAIN) => {}
+            Ok(_) | Err(_) => return Err(launcher_gone("has ended")),
+        }
+        let mut all = Vec::new();
+        while let Some(end) = self.input.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = self.input.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line[..end]);
+            let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            let asked = self.asked.pop_front().map(|(asked, _)| asked);
+            all.push(match (word, asked) {
+                ("started", Some(Asked::Start(whose))) => match (rest.parse(), self.fds.pop_front()) {
+                    (Ok(pid), Some(socket)) => Said::Started(whose, socket, pid),
+                    _ => return Err(launcher_gone("is not understood")),
+                },
+                ("failed", Some(Asked::Start(whose))) => Said::NotStarted(whose, rest.to_owned()),
+                ("runs", Some(Asked::Program(whose))) => Said::Program(whose, path(rest)),
+                _ => return Err(launcher_gone("is not understood")),
+            });
+        }
+        Ok(all)
     }
 
     /// Has it end its workers and itself, and waits for that, but not for a worker that hangs in its driver.
-    pub fn end(&self) {
+    pub fn end(&mut self) {
+        self.flush();
         let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
         let until = Instant::now() + LAST_WORDS;
         while let Ok(left) = Timespec::try_from(until.saturating_duration_since(Instant::now())) {
@@ -124,9 +197,17 @@ impl Launcher {
             }
             // What it still says of workers is not wanted any more.
             match wire::receive(&self.socket, &mut [0; 512], &mut VecDeque::new()) {
-                Ok(read) if read > 0 => {}
+                Ok(1..) | Err(Errno::AGAIN) => {}
                 _ => return,
             }
         }
     }
+}
+
+/// A path as the launcher writes it; none where there is nothing.
+fn path(hex: &str) -> Option<Arc<Path>> {
+    let bytes = base16ct::lower::decode_vec(hex)
+        .ok()
+        .filter(|bytes| !bytes.is_empty())?;
+    Some(PathBuf::from(OsString::from_vec(bytes)).into())
 }

@@ -3,6 +3,7 @@
 use super::{
     Front,
     flights::{Client, Work},
+    starting::{PATIENCE, Said, Whose, launcher_silent},
 };
 use crate::{
     agent::frame::Ask,
@@ -12,16 +13,82 @@ use crate::{
 impl Front {
     /// Starts a worker that does not run.
     pub(super) fn start(&mut self, number: usize) -> Result<()> {
-        let worker = &mut self.workers[number];
-        if worker.ensure(&self.launcher, &self.config_text, self.now)?
-            && let Some(socket) = worker.socket()
-        {
-            let source = super::Source::Worker(u32::try_from(number).unwrap_or(u32::MAX), worker.generation);
-            self.poll
-                .add(socket, source, super::Interest::READ)
-                .map_err(|error| failed(format!("the worker's socket cannot be waited for: {error}")))?;
+        let index = u32::try_from(number).unwrap_or(u32::MAX);
+        self.workers[number].ensure(index, &mut self.launcher, &self.config_text, self.now)
+    }
+
+    /// Takes what the launcher says.
+    pub(super) fn launcher_ready(&mut self) {
+        match self.launcher.receive() {
+            Ok(all) => all.into_iter().for_each(|said| self.launcher_said(said)),
+            Err(error) => self.end(error),
         }
-        Ok(())
+    }
+
+    fn launcher_said(&mut self, said: Said) {
+        match said {
+            Said::Started(whose, socket, pid) => {
+                let source = super::Source::Worker(whose.0, whose.1);
+                let waited = rustix::io::ioctl_fionbio(&socket, true)
+                    .and_then(|()| self.poll.add(&socket, source, super::Interest::READ));
+                match self.starting(whose) {
+                    Some(number) => {
+                        self.workers[number].runs(socket, pid);
+                        if let Err(error) = waited {
+                            let error = failed(format!("the worker's socket cannot be waited for: {error}"));
+                            self.ended(number, error);
+                        }
+                    }
+                    // Nobody wants it any more.
+                    None => self.launcher.stop(pid),
+                }
+            }
+            Said::NotStarted(whose, why) => {
+                if let Some(number) = self.starting(whose) {
+                    self.ended(number, failed(format!("it was not started: {why}")));
+                }
+            }
+            Said::Program(Whose(index, generation), program) => {
+                if let Some(client) = self
+                    .client(index)
+                    .filter(|client| client.generation == generation)
+                {
+                    client.caller.executable = program;
+                    client.unknown_since = None;
+                    self.touched.push(index);
+                }
+            }
+        }
+    }
+
+    /// The worker that was asked for, where it is still waited for.
+    fn starting(&self, Whose(index, generation): Whose) -> Option<usize> {
+        let number = usize::try_from(index).ok()?;
+        let worker = self.workers.get(number)?;
+        (worker.is_starting() && worker.generation == generation).then_some(number)
+    }
+
+    /// Goes on without what the launcher has owed for too long: clients whose program is not known, workers that do not
+    /// come.
+    pub(super) fn go_on_without_launcher(&mut self) {
+        if !self.launcher.is_silent(self.now) {
+            return;
+        }
+        for index in 0..self.clients.len() {
+            if let Some(client) = &mut self.clients[index]
+                && client
+                    .unknown_since
+                    .is_some_and(|since| since + PATIENCE < self.now)
+            {
+                client.unknown_since = None;
+                self.touched.push(u32::try_from(index).unwrap_or(u32::MAX));
+            }
+        }
+        for number in 0..self.workers.len() {
+            if self.workers[number].starts_in_vain(self.now) {
+                self.ended(number, launcher_silent());
+            }
+        }
     }
 
     /// Opens the tokens whose PIN comes without a person.
@@ -101,9 +168,10 @@ impl Front {
     pub(super) fn ended(&mut self, number: usize, error: Error) {
         let token = self.workers[number].token.clone();
         eprintln!("hsmsign agent: the worker of token {token}: {error}");
-        self.workers[number].stop(&self.launcher);
+        let told = !self.workers[number].is_starting();
+        self.workers[number].stop(&mut self.launcher);
         self.workers[number].failed(error.clone(), self.now);
-        self.lost(number, &error, true);
+        self.lost(number, &error, told);
     }
 
     /// Requests that a worker had and will not answer.

@@ -9,7 +9,10 @@ use std::{
 use rustix::io::Errno;
 use zeroize::Zeroize as _;
 
-use super::{poll::Interest, starting::Launcher};
+use super::{
+    poll::Interest,
+    starting::{Launcher, Whose},
+};
 use crate::{
     agent::{
         confirm, errand,
@@ -26,6 +29,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long one that answers is passed over where another token will do, after it missed its device.
 const SICK: Duration = Duration::from_secs(2);
 
+/// How long the launcher may take to start one.
+const STARTS: Duration = Duration::from_secs(5);
 /// How long one that owes an answer is asked for more where another token will do.
 const SLOW: Duration = Duration::from_secs(2);
 
@@ -57,8 +62,8 @@ pub struct Worker {
 }
 
 struct Running {
-    socket: OwnedFd,
-    pid: u32,
+    /// Its socket and process; none until the launcher has started it.
+    process: Option<(OwnedFd, u32)>,
     input: Vec<u8>,
     output: Vec<u8>,
     sent: usize,
@@ -102,14 +107,35 @@ impl Worker {
         self.running.is_some()
     }
 
+    /// Whether the launcher was asked for it and has not answered. What it is asked meanwhile waits.
+    pub fn is_starting(&self) -> bool {
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.process.is_none())
+    }
+
+    /// Whether the launcher takes too long.
+    pub fn starts_in_vain(&self, now: Instant) -> bool {
+        self.is_starting() && self.started.is_some_and(|since| since + STARTS < now)
+    }
+
+    /// It was started.
+    pub fn runs(&mut self, socket: OwnedFd, pid: u32) {
+        if let Some(running) = &mut self.running {
+            running.process = Some((socket, pid));
+        }
+    }
+
     /// Its process.
     pub fn pid(&self) -> Option<u32> {
-        self.running.as_ref().map(|running| running.pid)
+        let (_, pid) = self.running.as_ref()?.process.as_ref()?;
+        Some(*pid)
     }
 
     /// Its socket.
     pub fn socket(&self) -> Option<&OwnedFd> {
-        self.running.as_ref().map(|running| &running.socket)
+        let (socket, _) = self.running.as_ref()?.process.as_ref()?;
+        Some(socket)
     }
 
     /// Whether it is to be preferred to one that is not.
@@ -133,13 +159,13 @@ impl Worker {
             .map(|running| running.progress)
     }
 
-    /// Starts it, where it does not run and nothing speaks against it. Answers whether it was started now.
+    /// Has it started as the worker of this number, where it does not run and nothing speaks against it.
     ///
     /// # Errors
     /// `token-locked`; or what went wrong last, while it is not tried again yet.
-    pub fn ensure(&mut self, launcher: &Launcher, config: &str, now: Instant) -> Result<bool> {
+    pub fn ensure(&mut self, number: u32, launcher: &mut Launcher, config: &str, now: Instant) -> Result<()> {
         if self.running.is_some() {
-            return Ok(false);
+            return Ok(());
         }
         if self.locked {
             return Err(
@@ -164,17 +190,15 @@ impl Worker {
             )
             .fix("try again then; see `hsmsign agent status`"));
         }
-        let (socket, pid) = launcher
-            .start_worker(&self.token)
+        let generation = self.generation.wrapping_add(1);
+        launcher
+            .start_worker(Whose(number, generation), &self.token, now)
             .inspect_err(|error| self.failed(error.clone(), now))?;
-        let nonblocking = rustix::io::ioctl_fionbio(&socket, true);
-        nonblocking.map_err(|error| failed(format!("the worker's socket cannot be set up: {error}")))?;
-        self.generation = self.generation.wrapping_add(1);
+        self.generation = generation;
         self.started = Some(now);
         let length = u32::try_from(config.len()).unwrap_or(u32::MAX);
         self.running = Some(Running {
-            socket,
-            pid,
+            process: None,
             input: Vec::new(),
             output: [&length.to_le_bytes()[..], config.as_bytes()].concat(),
             sent: 0,
@@ -183,7 +207,7 @@ impl Worker {
             progress: now,
         });
         self.interest = Interest::READ;
-        Ok(true)
+        Ok(())
     }
 
     /// Puts a question behind the others; it goes out with [`Worker::flush`].
@@ -206,6 +230,9 @@ impl Worker {
         let Some(running) = &mut self.running else {
             return Ok(());
         };
+        let Some((socket, _)) = &running.process else {
+            return Ok(());
+        };
         while running.sent < running.output.len() {
             // A write with descriptors ends before the next frame that has some, and begins at the first's.
             let with: Vec<_> = running
@@ -218,7 +245,7 @@ impl Worker {
                 .fds
                 .get(with.len())
                 .map_or(running.output.len(), |(at, _)| *at);
-            match wire::send(&running.socket, &running.output[running.sent..end], &with) {
+            match wire::send(socket, &running.output[running.sent..end], &with) {
                 Ok(sent) => {
                     let gone = with.len();
                     running.fds.drain(..gone);
@@ -254,7 +281,10 @@ impl Worker {
         let Some(running) = &mut self.running else {
             return Ok(());
         };
-        let read = match wire::receive(&running.socket, room, &mut VecDeque::new()) {
+        let Some((socket, _)) = &running.process else {
+            return Ok(());
+        };
+        let read = match wire::receive(socket, room, &mut VecDeque::new()) {
             Ok(0) => return Err(failed(format!("the worker of token {} ended", self.token))),
             Ok(read) => read,
             Err(Errno::AGAIN) => return Ok(()),
@@ -328,12 +358,12 @@ impl Worker {
     }
 
     /// Ends it, and with it its login and PIN.
-    pub fn stop(&mut self, launcher: &Launcher) {
-        if let Some(running) = self.running.take()
+    pub fn stop(&mut self, launcher: &mut Launcher) {
+        if let Some((_, pid)) = self.running.take().and_then(|running| running.process)
             // One that asks sees that nobody listens, and closes its question; killed, it would leave that standing.
             && self.token != confirm::NAME
         {
-            launcher.stop(running.pid);
+            launcher.stop(pid);
         }
         self.open = false;
     }

@@ -1,6 +1,8 @@
 //! What an attacker who may ask for signatures tries, one test each.
 
 mod everywhere;
+mod fields;
+mod files;
 mod requests;
 mod withdrawals;
 

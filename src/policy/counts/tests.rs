@@ -1,0 +1,142 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::policy::rules::Window;
+
+const NOW: Duration = Duration::from_secs(1_790_000_000);
+
+fn place() -> (tempfile::TempDir, KeyName) {
+    let folder = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir()
+        .unwrap();
+    (folder, "k".parse().unwrap())
+}
+
+fn wanted(window: Window, limit: u64) -> [Wanted; 1] {
+    [Wanted {
+        identity: window.name().into(),
+        rule: "rate".into(),
+        window,
+        limit: Amount::whole(limit),
+        amount: Amount::whole(1),
+    }]
+}
+
+/// How many of twenty are permitted at that time, each by a process of its own.
+fn permitted(folder: &Path, key: &KeyName, window: Window, now: Duration) -> usize {
+    (0..20)
+        .filter(|_| {
+            Counts::new(folder.to_owned())
+                .count(key, &wanted(window, 5), now, true)
+                .is_ok()
+        })
+        .count()
+}
+
+#[test]
+fn no_span_of_a_window_has_more_than_its_limit() {
+    for (window, length) in [(Window::Second, 1), (Window::Minute, 60), (Window::Day, 86_400)] {
+        let (folder, key) = place();
+        let at = |part: f64| NOW + Duration::from_secs(length).mul_f64(part);
+        assert_eq!(permitted(folder.path(), &key, window, at(0.0)), 5, "{window:?}");
+        assert_eq!(permitted(folder.path(), &key, window, at(0.5)), 0, "{window:?}");
+        assert_eq!(permitted(folder.path(), &key, window, at(0.999)), 0, "{window:?}");
+        assert_eq!(permitted(folder.path(), &key, window, at(1.2)), 5, "{window:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_starts_nothing_anew() {
+    let (folder, key) = place();
+    assert_eq!(permitted(folder.path(), &key, Window::Day, NOW), 5);
+    for back in [1, 3_600, 86_400, 900_000_000] {
+        let then = NOW - Duration::from_secs(back);
+        assert_eq!(permitted(folder.path(), &key, Window::Day, then), 0, "{back}");
+    }
+    let error = Counts::new(folder.path().to_owned())
+        .count(
+            &key,
+            &wanted(Window::Day, 5),
+            NOW - Duration::from_secs(90_000),
+            true,
+        )
+        .unwrap_err();
+    assert!(
+        error.advice().contains("the clock was further ahead"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn what_is_denied_counts_nothing_and_looking_neither() {
+    let (folder, key) = place();
+    let counts = Counts::new(folder.path().to_owned());
+    let mut two = wanted(Window::Day, 5).to_vec();
+    two.extend(wanted(Window::Minute, 0));
+    assert_eq!(
+        counts.count(&key, &two, NOW, true).unwrap_err().code(),
+        Code::Denied
+    );
+    for _ in 0..50 {
+        counts.count(&key, &wanted(Window::Day, 5), NOW, false).unwrap();
+    }
+    assert_eq!(permitted(folder.path(), &key, Window::Day, NOW), 5);
+}
+
+#[test]
+fn threads_and_processes_share_one_count() {
+    let (folder, key) = place();
+    let one = Counts::new(folder.path().to_owned());
+    let permitted: usize = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|at| {
+                let (one, folder, key) = (&one, folder.path(), &key);
+                scope.spawn(move || {
+                    let own = Counts::new(folder.to_owned());
+                    let counts = if at % 2 == 0 { one } else { &own };
+                    (0..50)
+                        .filter(|_| counts.count(key, &wanted(Window::Day, 100), NOW, true).is_ok())
+                        .count()
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert_eq!(permitted, 100);
+}
+
+#[test]
+fn damage_is_an_error_and_what_a_full_disk_cut_is_not() {
+    let (folder, key) = place();
+    let counts = Counts::new(folder.path().to_owned());
+    counts.count(&key, &wanted(Window::Day, 5), NOW, true).unwrap();
+    let path = folder.path().join("k");
+    let whole = std::fs::read(&path).unwrap();
+    let mut odd = whole.clone();
+    odd[RECORD + 40] ^= 1;
+    for damage in [&odd[..], b"x", &[0; 3 * RECORD]] {
+        std::fs::write(&path, damage).unwrap();
+        let error = counts
+            .count(&key, &wanted(Window::Day, 5), NOW, true)
+            .unwrap_err();
+        assert!(error.message().contains("damaged"), "{error}");
+    }
+    std::fs::write(&path, [&whole[..], &[1; 100]].concat()).unwrap();
+    counts.count(&key, &wanted(Window::Day, 5), NOW, true).unwrap();
+}
+
+#[test]
+fn a_count_that_is_over_makes_room() {
+    let (folder, key) = place();
+    let counts = Counts::new(folder.path().to_owned());
+    for at in 0..40_u64 {
+        let mut one = wanted(Window::Second, 5);
+        one[0].identity = at.to_string();
+        counts
+            .count(&key, &one, NOW + Duration::from_secs(at * 10), true)
+            .unwrap();
+    }
+    let size = std::fs::metadata(folder.path().join("k")).unwrap().len();
+    assert!(size <= 3 * RECORD as u64, "{size}");
+}
