@@ -63,7 +63,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.json {
         return match Client::find()? {
             Some(agent) => lines::relay(agent.into_stream()),
-            None => lines::sign(&Around::find()?.signer()?),
+            None => {
+                hsmsign::process::set_allocator_up();
+                lines::sign(&Around::find()?.signer()?)
+            }
         };
     }
     let (explain, form) = (args.explain, args.output);

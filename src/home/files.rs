@@ -73,7 +73,8 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let Some(mut file) = open_private(path)? else {
         return Ok(None);
     };
-    let mut bytes = Vec::new();
+    // Enough for most: grown from nothing, it is read in small pieces.
+    let mut bytes = Vec::with_capacity(4 << 10);
     (&mut file)
         .take(limit + 1)
         .read_to_end(&mut bytes)

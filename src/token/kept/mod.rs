@@ -198,7 +198,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 fn read_with(path: &Path) -> io::Result<(Metadata, Vec<u8>)> {
     let file = open(path, OpenOptions::new().read(true))?;
     let metadata = file.metadata()?;
-    let mut bytes = Vec::new();
+    let length = usize::try_from(metadata.len().min(MOST)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(length + 1);
     file.take(MOST).read_to_end(&mut bytes)?;
     Ok((metadata, bytes))
 }
