@@ -205,6 +205,24 @@ fn a_log_that_is_taken_away_leaves_its_seals() {
 }
 
 #[test]
+fn a_log_that_is_cut_behind_its_first_seal_is_found_though_the_seals_number_is_gone_too() {
+    let Some(place) = Place::with_kraken() else { return };
+    for _ in 0..3 {
+        place.sign_balances(2);
+    }
+    let path = place.home().join("audit/000000000001.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let first = text.find("\"what\":\"seal\"").unwrap();
+    let end = first + text[first..].find('\n').unwrap() + 1;
+    fs::write(&path, &text[..end]).unwrap();
+    fs::remove_file(place.home().join("audit.seal")).unwrap();
+    place.refused(&["audit", "verify"], "", 1, "the file audit.seal");
+    // Sealed on, its numbers begin anew.
+    place.sign_balances(2);
+    place.refused(&["audit", "verify"], "", 1, "the audit log was changed");
+}
+
+#[test]
 fn the_seals_of_another_token_do_not_hold() {
     let (Some(place), Some(other)) = (Place::with_kraken(), Place::with_kraken()) else {
         return;

@@ -1,5 +1,7 @@
 //! Names of fields, folded, that exchanges use for what rules are about.
 
+use super::decimal::Decimal;
+
 /// Fields that name what is traded.
 pub(super) const SYMBOLS: &[&str] = &[
     "symbol",
@@ -182,9 +184,31 @@ pub(super) fn closes(name: &str, value: &str) -> bool {
     CLOSES.contains(&name) && !matches!(value.as_str(), "" | "false" | "0")
         // Kraken has orders that close another one below this name.
         || name == "close" && matches!(value.as_str(), "true" | "1")
-        // BitMEX says so among other flags.
+        // Bitfinex says so by one bit of a number, and BitMEX among other flags.
+        || name == "flags" && has_close_bit(&value)
         || name == "execinst" && value.split(',').any(|flag| flag.trim() == "close")
 }
+
+/// Whether a number has the bit 512, or is written so that it cannot be told.
+fn has_close_bit(value: &str) -> bool {
+    match value.parse::<u64>() {
+        Ok(flags) => flags & 512 != 0,
+        Err(_) => Decimal::parse(value).is_some(),
+    }
+}
+
+/// Endpoints that close what there is, whatever the request says. What was closed is another word.
+pub(super) const CLOSING: &[&str] = &[
+    "*close_position*",
+    "*close-position*",
+    "*closeposition*",
+    "*close_all*",
+    "*close-all*",
+    "*closeall*",
+    "*position/close",
+    "*positions/close",
+    "*close-subposition*",
+];
 
 /// Fields that an order has, and little else.
 pub(super) const ORDERS: &[&str] = &[
