@@ -42,12 +42,12 @@ def of_pro(row):
 
 
 def counted(lines):
-    """The exchanges and libraries that lines of the tables count."""
+    """The exchanges that lines of the tables count."""
     cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
     rows = [row for row in cells if len(row) == 6 and row[1].isdigit()]
     exchanges = {row[0] for row in rows} | {f"{row[0]} in async_support" for row in rows if row[4].isdigit()}
     exchanges |= {f"{row[0]} in pro" for row in rows if row[5][0].isdigit() and " of " not in row[5]}
-    return exchanges | {row[0] for row in cells if len(row) == 2 and row[1] == "same"}
+    return exchanges
 
 
 def lost(inside, lines):

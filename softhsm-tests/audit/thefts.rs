@@ -200,8 +200,29 @@ fn a_log_that_is_taken_away_leaves_its_seals() {
     }
     fs::write(&kept, "{}").unwrap();
     place.refused(&["audit", "verify"], "", 1, "is damaged");
+    // Sealed on, the log is of two halves; moved away as the error says, a new one begins, and the old one is as it was.
+    place.ok(&["audit", "seal"]);
+    assert!(first(&verified(&place)).1.contains("it is seal 1 where 4 is due"));
+    place.refused(&["audit", "verify"], "", 1, "it is seal 1 where 4 is due");
     put(&whole);
     assert_eq!(verified(&place)["ok"], true);
+    fs::write(&kept, "{}").unwrap();
+    place.refused(
+        &["audit", "verify"],
+        "",
+        1,
+        "move it and the folder `audit` away together",
+    );
+    for name in ["audit", "audit.seal"] {
+        fs::rename(place.home().join(name), place.path().join(format!("kept {name}"))).unwrap();
+    }
+    place.sign_balances(1);
+    let found = verified(&place);
+    assert_eq!(
+        (&found["ok"], &found["seals"]),
+        (&true.into(), &1.into()),
+        "{found}"
+    );
 }
 
 #[test]

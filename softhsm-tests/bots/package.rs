@@ -48,7 +48,7 @@ fn whole_requests_and_macs_are_signed_in_threads_and_in_asyncio() {
     let _agent = Agent::start(&place);
     let text = r#"
 import asyncio, hmac, sys
-from hsmsign import AsyncSigner, HsmsignError, KeyNotFound, PolicyDenied, Signer
+from hsmsign import AsyncSigner, BadInput, KeyNotFound, PolicyDenied, Signer
 body, sign, secret = sys.argv[1:]
 kraken = Signer("kraken")
 signed = kraken.sign("POST", "/0/private/AddOrder", body=body)
@@ -62,7 +62,7 @@ for kind, call in (
     (PolicyDenied, lambda: kraken.sign("POST", "/0/private/Withdraw", params={"asset": "XBT"})),
     (PolicyDenied, lambda: kraken.hmac("abc")),
     (KeyNotFound, lambda: Signer("nobody").sign("GET", "/")),
-    (HsmsignError, lambda: Signer("raw").hmac(b"abc", "sha512")),
+    (BadInput, lambda: Signer("raw").hmac(b"abc", "sha512")),
 ):
     try:
         call()

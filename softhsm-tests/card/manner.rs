@@ -20,6 +20,10 @@ pub struct Manner {
     pub no_touch: u16,
     /// That for a credential that is not there.
     pub none: u16,
+    /// A challenge is good for one VALIDATE, even where that failed.
+    pub fresh_challenges: bool,
+    /// The PIV applet does not know GET METADATA.
+    pub no_metadata: bool,
     /// The applets whose id is known only whole; else the beginning is enough.
     pub whole_ids: bool,
 }
@@ -35,6 +39,8 @@ impl Default for Manner {
             wrong_code: 0x6a80,
             no_touch: 0x6982,
             none: 0x6984,
+            fresh_challenges: false,
+            no_metadata: false,
             whole_ids: false,
         }
     }

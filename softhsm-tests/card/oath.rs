@@ -126,10 +126,14 @@ impl Oath {
 
     fn validate(&mut self, profile: &Profile, data: &[u8]) -> Result<Vec<u8>, u16> {
         let code = self.code.as_ref().ok_or(NONE)?;
+        let asked = match profile.manner.fresh_challenges {
+            true => std::mem::replace(&mut self.challenge, random()),
+            false => self.challenge,
+        };
         let (Some(response), Some(challenge)) = (find(data, 0x75), find(data, 0x74)) else {
             return Err(WRONG);
         };
-        if response != mac(1, code, &self.challenge).unwrap() {
+        if response != mac(1, code, &asked).unwrap() {
             return Err(profile.manner.wrong_code);
         }
         self.validated = true;

@@ -98,7 +98,9 @@ impl Piv {
             (0xcb, 0x3f, 0xff) => self.data(data),
             (0xdb, 0x3f, 0xff) => self.put_data(data),
             (0xf6, 0xff, slot) if profile.firmware >= [5, 7, 0] => self.delete(slot),
-            (0xf7, 0, slot) if profile.firmware >= [5, 3, 0] => self.metadata(slot),
+            (0xf7, 0, slot) if profile.firmware >= [5, 3, 0] && !profile.manner.no_metadata => {
+                self.metadata(slot)
+            }
             (0xf8, 0, 0) => profile
                 .serial
                 .map(|serial| serial.to_be_bytes().to_vec())

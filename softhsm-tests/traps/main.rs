@@ -144,6 +144,7 @@ on! { on_kryoptic, kryoptic:
     sessions::the_login_ends_with_the_last_session
     sessions::a_module_that_is_up_already_is_left_up
     pins::wrong_ones_lock_the_token
+    pins::the_last_try_is_left_to_a_person
 }
 
 on! { on_opencryptoki, opencryptoki:
@@ -157,5 +158,6 @@ on! { on_opencryptoki, opencryptoki:
     calls::a_signature_in_parts_crashes
     calls::the_time_is_none
     pins::wrong_ones_lock_the_token
+    pins::the_last_try_is_left_to_a_person
     ladder::one_unknown_attribute_costs_the_whole_template
 }

@@ -6,7 +6,7 @@ use hsmsign::{
 };
 
 use crate::{
-    card::{Profile, Touch},
+    card::{Profile, Touch, faults::Fault},
     user::User,
 };
 
@@ -193,7 +193,7 @@ fn a_generation_that_is_cut_off_is_swept() {
         return;
     };
     for at in (3..60).step_by(4) {
-        user.card().fail(crate::card::faults::Fault::PulledAt(at));
+        user.card().fail(Fault::PulledAt(at));
         let done = user.generate("binance", &[]);
         user.card().mend();
         if user.card().is_in() {
@@ -268,4 +268,53 @@ fn ed25519_messages_of_every_length_are_signed() {
             assert_eq!(key.sweep(&meta.id).unwrap(), 1);
         },
     );
+}
+
+/// What is not as long as a signature of its kind, or has a number that none has, goes into no request.
+#[test]
+fn signatures_that_are_none_are_refused_as_the_tokens_error() {
+    let Some(user) = User::with_pin(Profile::default()) else {
+        return;
+    };
+    assert_eq!(user.generate("ed25519", &[]).code, 0);
+    assert_eq!(user.generate("rsa2048", &["--algorithm", "rsa2048"]).code, 0);
+    let args = [
+        "import",
+        "--exchange",
+        "coinbase",
+        "--api-key",
+        "organizations/o/apiKeys/k",
+    ];
+    let done = user.place.run(&args, include_str!("../data/keys/p256.pem"));
+    assert_eq!(done.code, 0, "{done:?}");
+    const SHORT: &[u8] = &[0x7c, 4, 0x82, 2, 7, 7];
+    const TWO: &[u8] = &[0x7c, 8, 0x82, 2, 7, 7, 0x82, 2, 7, 7];
+    const EMPTY: &[u8] = &[0x7c, 2, 0x82, 0];
+    const ZERO: &[u8] = &[0x7c, 10, 0x82, 8, 0x30, 6, 2, 1, 0, 2, 1, 5];
+    for (key, path) in [
+        ("ed25519", "/api/v3/account"),
+        ("rsa2048", "/api/v3/account"),
+        ("coinbase", "/api/v3/brokerage/accounts"),
+    ] {
+        let sign = ["sign", key, "GET", path];
+        for answer in [
+            SHORT,
+            TWO,
+            EMPTY,
+            ZERO,
+            &[],
+            &[0x7d, 2, 0x82, 0],
+            &[0x7c, 0x82, 0xff],
+        ] {
+            user.card().fail(Fault::Answers(0x87, answer));
+            let done = user.place.run(&sign, "");
+            assert_eq!(done.code, 1, "{key} {answer:02x?}: {done:?}");
+            assert!(
+                done.stderr.starts_with("hsmsign: ") && done.stdout.is_empty(),
+                "{key} {answer:02x?}: {done:?}"
+            );
+        }
+        user.card().mend();
+        user.place.ok(&sign);
+    }
 }

@@ -72,7 +72,7 @@ impl Seals {
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|_| {
             failed(format!("{} is damaged", self.path.display()))
-                .fix("seal the log again: hsmsign audit seal")
+                .fix("it cannot be made again: move it and the folder `audit` away together, and keep both; the next signature begins a new log")
         })
     }
 

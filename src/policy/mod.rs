@@ -77,11 +77,12 @@ pub struct Verdict {
     pub fields: Vec<(String, String)>,
 }
 
-/// The rules that hold without any policy: no withdrawals, no raw bytes, unless the owner allowed them at import.
+/// The rules that hold without any policy: no withdrawals, no raw bytes, unless the owner allowed them at import. Answers
+/// the rule by which the request moves money out, if one says so.
 ///
 /// # Errors
 /// `denied`, with the rule, what it saw and how the owner can allow it.
-fn consent(question: &Question<'_>) -> Result<()> {
+fn consent(question: &Question<'_>) -> Result<Option<String>> {
     let key = question.key;
     let moves_money = match question.what {
         What::Request(subject) => subject.moves_money(),
@@ -101,7 +102,7 @@ fn consent(question: &Question<'_>) -> Result<()> {
         )
         .by("withdrawals")
         .fix("if this key is to withdraw and transfer, its owner imports it with --allow withdrawals")),
-        _ => Ok(()),
+        moves_money => Ok(moves_money),
     }
 }
 
@@ -117,7 +118,7 @@ impl Policies {
             Some(standing) => standing.learning,
             None => self.switch().ask(key)?,
         };
-        consent(question)?;
+        let moves_money = consent(question)?;
         let standing = match known {
             Some(standing) => standing,
             None => self.stand(key, learning, question.epoch)?,
@@ -136,6 +137,7 @@ impl Policies {
                 caller: question.caller,
                 now: question.now,
                 subject,
+                moves_money: moves_money.as_deref(),
                 fields: &fields,
             };
             let judged = case
@@ -190,11 +192,13 @@ impl Policy {
     /// # Errors
     /// `denied`, as [`Policies::decide`].
     pub fn judge(&self, subject: &dyn Subject, caller: &Caller, now: Duration) -> Result<()> {
+        let moves_money = subject.moves_money();
         let case = Case {
             policy: self,
             caller,
             now,
             subject: Some(subject),
+            moves_money: moves_money.as_deref(),
             fields: &OnceCell::new(),
         };
         case.judge().map(|_| ())

@@ -87,7 +87,7 @@ pub trait PinProvider: Send + Sync {
     /// When there is none to be had, or the one at hand was refused before.
     fn pin(&self, request: &PinRequest) -> Result<Secret>;
 
-    /// The token refused the PIN that was given last.
+    /// The token refused the PIN that was given last, or it is not to be given again for a last try without a person.
     fn refused(&self, tries_left: Option<u32>);
 
     /// Where it comes from, in words, as `file:/etc/hsmsign/pin`.

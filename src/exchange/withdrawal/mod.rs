@@ -123,7 +123,8 @@ pub(crate) fn could_be(prepared: &Prepared<'_>, pattern: &str) -> bool {
     let path = prepared.endpoint.plain_path.as_str();
     let (query, body) = (prepared.query.as_str(), prepared.parameters());
     fits(pattern, path)
-        || without_endings(path).any(|bare| fits(pattern, bare))
+        // Hardly a path has a dot, and every rule asks.
+        || path.as_bytes().contains(&b'.') && without_endings(path).any(|bare| fits(pattern, bare))
         || prepared
             .plan
             .facts
@@ -134,11 +135,7 @@ pub(crate) fn could_be(prepared: &Prepared<'_>, pattern: &str) -> bool {
 
 /// The path without endings such as `.json`, which some servers pass over: cut at each dot of its last segment.
 fn without_endings(path: &str) -> impl Iterator<Item = &str> {
-    // Hardly a path has a dot, and every rule asks.
-    let last = match path.as_bytes().contains(&b'.') {
-        true => path.rfind('/').unwrap_or(0),
-        false => path.len(),
-    };
+    let last = path.rfind('/').unwrap_or(0);
     path[last..]
         .match_indices('.')
         .map(move |(at, _)| &path[..last + at])

@@ -1,7 +1,5 @@
 //! Symbols, values and caps: what rules say of what stands in fields.
 
-use std::collections::HashSet;
-
 use super::{Case, Judged, Wanted, one_of, told};
 use crate::{
     error::Result,
@@ -185,11 +183,12 @@ impl Case<'_> {
             (known::is_amount(name) || self.policy.caps.iter().any(|cap| cap.field == name))
                 && !self.policy.uncapped.iter().any(|free| free == name)
         };
-        let counted: HashSet<*const Field> = counted.iter().map(|(_, field)| *field).collect();
+        let mut counted: Vec<*const Field> = counted.iter().map(|(_, field)| *field).collect();
+        counted.sort_unstable();
         let mut all = fields.groups.iter().flat_map(|group| &group.fields);
-        if let Some(field) =
-            all.find(|field| sets_amount(&field.name) && !counted.contains(&std::ptr::from_ref(*field)))
-        {
+        if let Some(field) = all.find(|field| {
+            sets_amount(&field.name) && counted.binary_search(&std::ptr::from_ref(*field)).is_err()
+        }) {
             return Err(self
                 .deny("cap", &format!("no cap is for {} here", told(field)))
                 .fix("add a [[cap]] for it, or name the field in `uncapped`"));

@@ -10,6 +10,8 @@ use crate::{
 const SHORT: usize = 255;
 /// The longest answer that is taken, in bytes: a certificate has some 3,000.
 const LONGEST: usize = 16 << 10;
+/// The most bytes that one answer may have. Short APDUs have 258; some cards list all their credentials at once.
+const ROOM: usize = 5 << 10;
 /// There is more to fetch, or to send.
 const MORE: u8 = 0x61;
 const CHAINED: u8 = 0x10;
@@ -179,7 +181,7 @@ impl Transaction<'_> {
         };
         let wanted = wanted.as_slice();
         // Answers may be secret, too.
-        let mut buffer = zeroize::Zeroizing::new([0; 4 << 10]);
+        let mut buffer = zeroize::Zeroizing::new([0; ROOM]);
         let len = if secret {
             let mut command = Secret::with_capacity(header.len() + 2 + data.len())?;
             traceless(|| [header, length, data, wanted].map(|part| command.push(part)));

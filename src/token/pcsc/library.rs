@@ -135,16 +135,16 @@ impl Library {
 
     /// The names of the readers.
     pub fn readers(&self, context: Context) -> Answer<Vec<CString>> {
-        // A reader may come between the two calls.
         const INSUFFICIENT_BUFFER: Code = 0x8010_0008;
+        // Asking for the length first would be one question more to pcscd for each signature. It has 16 readers at most,
+        // whose names have 128 bytes.
+        let mut room = 16 * 128 + 1;
         loop {
-            let mut len = 0;
-            // SAFETY: without a buffer the length alone is written, to a live local.
-            told(unsafe { (self.list)(context, ptr::null(), ptr::null_mut(), &mut len) })?;
-            let mut names = vec![0_u8; len as usize];
+            let mut names = vec![0_u8; room];
+            let mut len = room as c_ulong;
             // SAFETY: the buffer has the length given.
             match told(unsafe { (self.list)(context, ptr::null(), names.as_mut_ptr().cast(), &mut len) }) {
-                Err(INSUFFICIENT_BUFFER) => {}
+                Err(INSUFFICIENT_BUFFER) => room = (len as usize).max(2 * room),
                 Err(code) => return Err(code),
                 Ok(()) => {
                     names.truncate(len as usize);

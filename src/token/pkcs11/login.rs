@@ -51,6 +51,10 @@ impl Pkcs11Token {
                 tries_left: token.has(CKF_USER_PIN_FINAL_TRY).then_some(1),
             };
             if self.pin.interactive() {
+                if request.final_try && self.pin.has_given() {
+                    // It is forgotten, so that a person gives it anew for the last try.
+                    self.pin.refused(request.tries_left);
+                }
                 return Err(Stop::Ask(request));
             }
             if request.final_try {

@@ -267,8 +267,11 @@ impl Token for YubiKey {
 
     fn wants(&self) -> Result<Vec<Wanted>> {
         let mut wanted = Vec::new();
-        if self.would_ask() {
-            wanted.push(Wanted::AccessCode);
+        match self.would_ask_code() {
+            Ok(true) => wanted.push(Wanted::AccessCode),
+            // Asking the other applet would wait for the reader once more.
+            Err(held @ TokenError::Held { .. }) => return Err(held),
+            Ok(false) | Err(_) => {}
         }
         if self.would_ask_pin()? {
             wanted.push(Wanted::PivPin);

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ._errors import (
     AgentUnavailable,
+    BadInput,
     HsmsignError,
     KeyNotFound,
     PolicyDenied,
@@ -54,6 +55,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "AgentUnavailable",
     "AsyncSigner",
+    "BadInput",
     "HsmsignError",
     "KeyNotFound",
     "PolicyDenied",

@@ -22,6 +22,8 @@ enum Opened {
     Yes,
     /// Its code must be asked of a person, which is not done in a transaction.
     Ask(Selected),
+    /// The code that was remembered is wrong. Another needs a challenge of its own: a card may take each once.
+    Changed,
 }
 
 impl YubiKey {
@@ -29,14 +31,16 @@ impl YubiKey {
     pub(super) fn with_oath<T>(&self, work: impl Fn(&Applet<'_, '_>) -> Result<T>) -> Result<T> {
         let mut again = true;
         loop {
-            // None, with what the applet said, where a person is to be asked for its code first.
+            // Not done, with what the applet said where a person is to be asked for its code first.
             let tried = self.reach(|applet| match self.open_applet(applet)? {
                 Opened::Yes => work(applet).map(Ok),
-                Opened::Ask(selected) => Ok(Err(selected)),
+                Opened::Ask(selected) => Ok(Err(Some(selected))),
+                Opened::Changed => Ok(Err(None)),
             });
             match tried {
                 Err(TokenError::Transient(_)) if again => again = false,
-                Ok(Err(selected)) => self.ask_code(&selected)?,
+                Ok(Err(Some(selected))) => self.ask_code(&selected)?,
+                Ok(Err(None)) => {}
                 Ok(Ok(done)) => return Ok(done),
                 Err(error) => return Err(error),
             }
@@ -79,13 +83,13 @@ impl YubiKey {
             return Ok(Opened::Yes);
         };
         let mut unlocked = lock(&self.unlocked);
-        if let Some(known) = unlocked.as_ref().filter(|known| known.id == applet.selected.id)
-            && applet.validate(&known.key, challenge)?
-        {
-            return Ok(Opened::Yes);
+        if let Some(known) = unlocked.as_ref().filter(|known| known.id == applet.selected.id) {
+            if applet.validate(&known.key, challenge)? {
+                return Ok(Opened::Yes);
+            }
+            *unlocked = None;
+            return Ok(Opened::Changed);
         }
-        // The code was changed.
-        *unlocked = None;
         if self.pin.interactive() {
             return Ok(Opened::Ask(applet.selected.clone()));
         }
@@ -124,11 +128,15 @@ impl YubiKey {
 
     /// Whether a person would be asked for the code now. Where the key is not there, nobody is.
     pub(in crate::token::yubikey) fn would_ask(&self) -> bool {
-        self.pin.interactive()
-            && lock(&self.unlocked).is_none()
-            && self
-                .reach(|applet| Ok(applet.selected.challenge.is_some()))
-                .unwrap_or(false)
+        self.would_ask_code().unwrap_or(false)
+    }
+
+    /// The same, with the reason where the key cannot be asked.
+    pub(in crate::token::yubikey) fn would_ask_code(&self) -> Result<bool> {
+        if !self.pin.interactive() || lock(&self.unlocked).is_some() {
+            return Ok(false);
+        }
+        self.reach(|applet| Ok(applet.selected.challenge.is_some()))
     }
 
     fn code_key(&self, selected: &Selected) -> Result<Secret> {

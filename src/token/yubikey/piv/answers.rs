@@ -92,10 +92,12 @@ pub fn r_and_s(der: &[u8]) -> Result<Vec<u8>> {
             Some((2, number)) => &number[number.iter().take_while(|byte| **byte == 0).count()..],
             _ => return Err(malformed("a signature without its two numbers")),
         };
+        // Neither number of a signature is zero (FIPS 186-5, section 6.4.2).
         let at = half
             .len()
             .checked_sub(number.len())
-            .ok_or_else(|| malformed("a number over the curve's size"))?;
+            .filter(|_| !number.is_empty())
+            .ok_or_else(|| malformed("a number that is zero or over the curve's size"))?;
         half[at..].copy_from_slice(number);
     }
     match numbers.next() {
@@ -122,6 +124,8 @@ mod tests {
             sequence(&[number(&[1])]),
             sequence(&[number(&[1]), number(&[1]), number(&[1])]),
             sequence(&[number(&[1; 33]), number(&[1])]),
+            sequence(&[number(&[0; 5]), number(&[1])]),
+            sequence(&[number(&[1]), number(&[])]),
             vec![0x30, 5, 2],
             Vec::new(),
         ] {

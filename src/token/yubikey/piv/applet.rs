@@ -40,6 +40,8 @@ pub(super) mod status {
     pub const BLOCKED: u16 = 0x6983;
     /// No such key or object.
     pub const NOTHING: [u16; 2] = [0x6a82, 0x6a88];
+    /// No such instruction.
+    pub const UNKNOWN: u16 = 0x6d00;
 }
 
 /// The applet, selected in a transaction.
@@ -98,11 +100,7 @@ impl<'t, 's> Applet<'t, 's> {
 
     /// The same; none where there is no such thing.
     fn ask_if_there(&self, command: &Command, what: &str) -> Result<Option<Vec<u8>>> {
-        match self.ask(command) {
-            Ok(answer) => Ok(Some(answer)),
-            Err(Refused::Status(status)) if status::NOTHING.contains(&status) => Ok(None),
-            Err(refused) => Err(refused.told(what)),
-        }
+        if_there(self.ask(command), what)
     }
 
     /// The key's serial number; firmware 5 and later.
@@ -146,7 +144,15 @@ impl<'t, 's> Applet<'t, 's> {
 
     /// What is known of a slot's key, or of the management key; none where there is no key. Firmware 5.3 and later.
     pub fn metadata(&self, slot: u8) -> Result<Option<Metadata>> {
-        let answer = self.ask_if_there(&Command::new(METADATA, 0, slot), "tell of a key")?;
+        let answer = match self.ask(&Command::new(METADATA, 0, slot)) {
+            Err(Refused::Status(status::UNKNOWN)) => {
+                return Err(TokenError::Unsupported(
+                    "the PIV applet of this key does not tell which of its slots have a key (GET METADATA is unknown to it), so that none can be used"
+                        .to_owned(),
+                ));
+            }
+            other => if_there(other, "tell of a key")?,
+        };
         answer.map(|answer| Metadata::parse(&answer)).transpose()
     }
 
@@ -237,6 +243,15 @@ impl<'t, 's> Applet<'t, 's> {
     pub fn delete_key(&self, slot: Slot) -> Result<()> {
         let done = self.ask_if_there(&Command::new(MOVE_KEY, 0xff, slot.0), "delete a key");
         done.map(drop)
+    }
+}
+
+/// An answer; none where there is no such thing.
+fn if_there(answer: Result<Vec<u8>, Refused>, what: &str) -> Result<Option<Vec<u8>>> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Refused::Status(status)) if status::NOTHING.contains(&status) => Ok(None),
+        Err(refused) => Err(refused.told(what)),
     }
 }
 
