@@ -65,6 +65,24 @@ impl Seals {
         }
     }
 
+    /// Keeps that there is no seal yet, for a log that begins; seals that an earlier one left go on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn begin(&self) -> Result<()> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        let none = Last {
+            seal: 0,
+            upto: 0,
+            head: String::new(),
+            token: String::new(),
+            mac: String::new(),
+        };
+        none.write(&self.path)
+    }
+
     /// The last one.
     pub(super) fn last(&self) -> Result<Option<Last>> {
         let Some(bytes) = read_private(&self.path, 1 << 16)? else {
@@ -79,21 +97,10 @@ impl Seals {
     /// The next, if nobody else is at it.
     pub(super) fn next(&self, tail: Tail) -> Option<Due> {
         let lock = FileLock::try_acquire(&self.lock).ok()??;
-        let last = self.last();
-        if let Ok(None) = last {
-            // Kept before the first seal is made, so that a log with a seal and without this file was changed.
-            let none = Last {
-                seal: 0,
-                upto: 0,
-                head: String::new(),
-                token: String::new(),
-                mac: String::new(),
-            };
-            none.write(&self.path).ok()?;
-        }
-        let last = last.ok().flatten();
+        // A log begins with its file. Where that is gone the numbers leap, so that it is not as if it had never been.
+        let last = self.last().ok().flatten().map_or(tail.number, |last| last.seal);
         Some(Due {
-            seal: last.map_or(0, |last| last.seal) + 1,
+            seal: last + 1,
             tail,
             path: self.path.clone(),
             _lock: lock,

@@ -262,7 +262,7 @@ impl Walk {
     /// Compares the last seal of the log with the one that is kept beside it.
     fn kept(&mut self, before: u64, latest: &[(u64, Hash)], last: Option<Last>) {
         let Some(last) = last else {
-            if before > 0 {
+            if self.number > 0 {
                 let what = "the file audit.seal, which keeps the last seal's number, is gone: whether the log was cut behind this cannot be told";
                 self.wrong(self.number, what);
             }
