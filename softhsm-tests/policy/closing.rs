@@ -1,5 +1,5 @@
-//! What gets by caps and hours without a number or a clock: endpoints and flags that close all there is, and requests that
-//! are signed now for later.
+//! What gets by caps and hours without a number or a clock: endpoints and flags that close all there is, prices that do not
+//! hold, and requests that are signed now for later.
 
 use crate::judge::Judge;
 
@@ -144,4 +144,94 @@ fn a_request_that_brings_a_later_time_must_be_permitted_then_too() {
     };
     assert!(bitmex("1790000060").is_ok());
     assert!(bitmex("1790900000").is_err());
+}
+
+#[test]
+fn a_price_that_the_exchange_does_not_look_at_makes_no_order_small() {
+    let product = |exchange: &str, field: &str, more: &str| {
+        let cap = format!("{more}\n[[cap]]\nfield = \"{field}\"\ntimes = \"price\"\nrequest = \"100\"");
+        Judge::new(exchange, &cap)
+    };
+    let kraken = |order: &str| {
+        ask(
+            "POST",
+            "/0/private/AddOrder",
+            &format!("pair=XBTUSD&type=buy&{order}"),
+        )
+    };
+    let judge = product("kraken", "volume", "");
+    for order in [
+        "ordertype=limit&volume=0.001&price=37500",
+        "ordertype=stop-loss-limit&volume=0.001&price=37500&price2=37500",
+        "volume=0.001&price=37500",
+    ] {
+        judge.permits(&kraken(order));
+    }
+    for order in [
+        "ordertype=market&volume=100&price=0.001",
+        "ordertype=MARKET&volume=100&price=0.001",
+        "ordertype=stop-loss&volume=100&price=0.001",
+        "ordertype=settle-position&volume=100&price=0.001",
+        // Kraken adds these to the last price.
+        "ordertype=limit&volume=100&price=%2B0.1",
+        "ordertype=limit&volume=100&price=-0.1",
+        "ordertype=limit&volume=100&price=%230.1",
+    ] {
+        let error = judge.ask(&kraken(order)).unwrap_err();
+        assert_eq!(
+            error.rule(),
+            Some("cap 1 (price × volume) of policy/k.toml"),
+            "{order}: {error}"
+        );
+    }
+    // The owner may say that a type holds its price.
+    let named = product(
+        "kraken",
+        "volume",
+        "values = { ordertype = [\"limit\", \"iceberg\"] }",
+    );
+    named.permits(&kraken("ordertype=iceberg&volume=0.001&price=37500"));
+    let market = r#"{"symbol":"BTCUSDT","side":"Buy","orderType":"Market","qty":"100","price":"0.001"}"#;
+    let two = r#"{"request":[{"orderType":"Limit","qty":"1","price":"1"},{"orderType":"Market","qty":"9","price":"1"}]}"#;
+    for body in [market, two] {
+        assert!(
+            product("bybit", "qty", "")
+                .ask(&ask("POST", "/v5/order/create", body))
+                .is_err(),
+            "{body}"
+        );
+    }
+    for (path, permitted) in [
+        ("/api/v2/buy/btcusd/", true),
+        ("/api/v2/buy/market/btcusd/", false),
+        ("/api/v2/buy/instant/btcusd/", false),
+    ] {
+        let asked = product("bitstamp", "amount", "").ask(&ask("POST", path, "amount=1&price=1"));
+        assert_eq!(asked.is_ok(), permitted, "{path}");
+    }
+}
+
+#[test]
+fn a_bot_of_the_exchange_is_started_by_an_amount_too() {
+    let okx = Judge::new("okx", "[[cap]]\nfield = \"sz\"\nday = \"1\"");
+    for (path, body) in [
+        (
+            "/api/v5/tradingBot/grid/order-algo",
+            r#"{"instId":"A","algoOrdType":"grid","quoteSz":"2500"}"#,
+        ),
+        (
+            "/api/v5/tradingBot/signal/create-algo",
+            r#"{"signalChanId":"1","investAmt":"2500"}"#,
+        ),
+        (
+            "/api/v5/copytrading/first-copy-settings",
+            r#"{"copyTotalAmt":"500","copyMode":"fixed_amount"}"#,
+        ),
+        (
+            "/api/v4/unified/loans",
+            r#"{"currency":"BTC","type":"borrow","borrow_all":true}"#,
+        ),
+    ] {
+        assert!(okx.ask(&ask("POST", path, body)).is_err(), "{path}");
+    }
 }

@@ -3,6 +3,7 @@
 mod amounts;
 mod endpoints;
 mod orders;
+mod prices;
 
 use std::{cell::OnceCell, time::Duration};
 
