@@ -301,6 +301,8 @@ fn what_is_switched_off_holds_for_the_next_line_also_behind_a_reload() {
     let check = r#"{"op":"check","key":"kraken","method":"POST","path":"/0/private/Balance"}"#;
     let watches =
         || targets(agent.pid()).map(|all| all.iter().filter(|file| file.contains("inotify")).count());
+    // It listens before it watches, and answers behind that.
+    assert_eq!(bot.ask(check)["allowed"], true);
     let before = watches();
     for _ in 0..2 {
         assert_eq!(bot.ask(BALANCE)["ok"], true);
