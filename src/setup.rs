@@ -1,5 +1,6 @@
 //! Setting up a token: finding it or making one, opening it once, and writing it into `config.toml`.
 
+mod asking;
 mod making;
 
 use std::{
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use self::making::Making;
+use self::{asking::AtSetUp, making::Making};
 use crate::{
     ask::Ask,
     config::{self, Config, TokenConfig},
@@ -219,7 +220,7 @@ pub fn yubikey(
         ))
         .fix("use it as it is"));
     }
-    let tokens = Tokens::new(home, trial, Arc::clone(ask));
+    let tokens = Tokens::new(home, trial, Arc::new(AtSetUp(Arc::clone(ask))));
     let key = tokens.yubikey(&name, &token)?;
     key.prove()
         .map_err(|error| Error::from(error).within(device.called()))?;
@@ -236,7 +237,7 @@ pub fn yubikey(
 fn try_out(home: &Home, name: &str, token: &TokenConfig, ask: &Arc<dyn Ask>) -> Result<Ready> {
     let mut trial = Config::load(home)?;
     trial.tokens.insert(name.to_owned(), token.clone());
-    let tokens = Tokens::new(home, trial, Arc::clone(ask));
+    let tokens = Tokens::new(home, trial, Arc::new(AtSetUp(Arc::clone(ask))));
     Ok(Ready {
         name: name.to_owned(),
         token: tokens.get(name)?,

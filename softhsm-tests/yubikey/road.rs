@@ -217,3 +217,30 @@ fn median(mut all: Vec<Duration>) -> Duration {
     all.sort();
     all[all.len() / 2]
 }
+
+/// A key that is locked already is set up with its code; where that is missing, what is told is to be done at this command.
+#[test]
+fn a_locked_key_is_set_up_with_its_code() {
+    let Some(user) = User::ready() else {
+        return;
+    };
+    let done = user
+        .place
+        .run(&["token", "code", "yubikey"], "a code of some length\n");
+    assert_eq!(done.code, 0, "{done:?}");
+    user.place.ok(&["token", "remove", "yubikey"]);
+    let done = user.place.run(&["init", "--yubikey"], "");
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(
+        done.stderr.contains("its OATH access code is needed")
+            && done.stderr.contains("--pin-source file:PATH"),
+        "{done:?}"
+    );
+    assert!(!done.stderr.contains("config.toml"), "{done:?}");
+    let file = user.place.path().join("code");
+    user.secret(&file, "a code of some length");
+    let source = format!("file:{}", file.display());
+    user.place.ok(&["init", "--yubikey", "--pin-source", &source]);
+    user.import(&[]);
+    assert_eq!(user.place.json(&SIGN)["headers"]["API-Sign"], KRAKEN_SIGN);
+}
