@@ -167,12 +167,11 @@ fn a_sealed_log_cannot_be_cut_written_anew_or_replaced_by_an_older_one() {
     }
     // All of it written anew, with a chain that holds, and the counter's file changed to fit.
     fs::remove_dir_all(&folder).unwrap();
+    fs::remove_file(place.home().join("audit.seal")).unwrap();
     let home = hsmsign::home::Home::at(&place.home());
     let log = audit::Log::new(&home);
     log.record(entry("/0/private/Balance"));
     log.flush().unwrap();
-    let kept = place.home().join("audit.seal");
-    fs::remove_file(&kept).unwrap();
     let due = log.seal_all().unwrap().unwrap();
     log.sealed(due, "softhsm", &[7; 32]);
     log.flush().unwrap();

@@ -14,15 +14,15 @@ listener.listen()
 asked, let_go, connections = threading.Semaphore(0), threading.Event(), []
 
 def serve(client):
-    for line in client.makefile():
-        made = json.loads(line)["hmac"]["message_base64"]
-        if made.startswith("bGF0"):
-            asked.release()
-            let_go.wait(60)
-        try:
+    try:
+        for line in client.makefile():
+            made = json.loads(line)["hmac"]["message_base64"]
+            if made.startswith("bGF0"):
+                asked.release()
+                let_go.wait(60)
             client.sendall((json.dumps({"ok": True, "mac_base64": made}) + "\n").encode())
-        except OSError:
-            return
+    except OSError:
+        return
 
 def accept():
     while True:

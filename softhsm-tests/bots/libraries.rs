@@ -300,13 +300,18 @@ for headers in ([("X-Secret", key)], (pair for pair in [("X-Secret", key)])):
 refused(requests.RequestException, lambda: requests.get(url, auth=("user", key)))
 refused(requests.RequestException, lambda: requests.get(url, headers={"Authorization": f"Basic {key}"}))
 refused(httpx.RequestError, lambda: httpx.get(url, auth=("user", key)))
-# What carries none goes its way: nobody listens there. A user of that name is no placeholder.
+# What carries none goes its way: nobody listens there. A user of that name is no placeholder, nor is an error that is told on.
+told = {"text": "kraken hsmsign: the key kraken signs no raw bytes [denied]"}
 pairs = (pair for pair in [("X-Note", "a")])
 for kind, call in (
     (requests.ConnectionError, lambda: requests.get(url)),
     (requests.ConnectionError, lambda: requests.get(url, auth=("hsmsign", "a password"))),
     (httpx.ConnectError, lambda: httpx.get(url)),
     (httpx.ConnectError, lambda: httpx.get(url, auth=("hsmsign", "a password"))),
+    (requests.ConnectionError, lambda: requests.post(url, json=told)),
+    (httpx.ConnectError, lambda: httpx.post(url, json=told)),
+    (aiohttp.ClientConnectorError, lambda: asyncio.run(with_aiohttp(json=told))),
+    (aiohttp.ClientConnectorError, lambda: asyncio.run(with_aiohttp(data=b"hsmsign: denied"))),
     (aiohttp.ClientConnectorError, lambda: asyncio.run(with_aiohttp(headers=pairs))),
 ):
     try:

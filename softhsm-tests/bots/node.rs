@@ -20,6 +20,11 @@ const same = (way) => { if (way(key) !== way(secret)) throw new Error(`not the s
 same((k) => createHmac('sha256', k).update('abc').digest('hex'));
 same((k) => createHmac('SHA256', Buffer.from(k)).update('a').update(Buffer.from('bc')).digest('base64'));
 if (createHmac('sha256', Buffer.from(key, 'base64')).update('abc').digest('hex') !== createHmac('sha256', secret).update('abc').digest('hex')) throw new Error('decoded');
+const made = createHmac('sha256', key);
+for (const [code, call] of [['ERR_INVALID_ARG_TYPE', () => made.update(5)], ['ERR_CRYPTO_HASH_FINALIZED', () => { made.digest(); made.update('abc'); }], ['ERR_CRYPTO_INVALID_DIGEST', () => createHmac('none', key)]]) {
+    try { call(); } catch (error) { if (error.code === code) continue; throw error; }
+    throw new Error(`${code} was expected`);
+}
 for (const [k, algorithm, code] of [[denied, 'sha512', 'denied'], [key, 'sha512', 'bad-input'], [key, 'md5', 'unsupported'], [key + '&', 'sha256', 'bad-input']]) {
     try { createHmac(algorithm, k).update('abc').digest(); } catch (error) { if (error.code === code && error.fix) continue; throw error; }
     throw new Error(`${k} was signed`);

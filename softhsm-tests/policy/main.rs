@@ -10,6 +10,7 @@ mod running;
 mod asked;
 mod begin;
 mod bypass;
+mod closing;
 mod counted;
 mod files;
 mod generated;

@@ -10,7 +10,10 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::line::{self, Hash, NONE};
+use super::{
+    line::{self, Hash, NONE},
+    seal::Seals,
+};
 use crate::{
     clock,
     error::{Result, failed},
@@ -39,6 +42,7 @@ pub struct Files {
     lock: PathBuf,
     large: u64,
     known: Option<Known>,
+    seals: Seals,
 }
 
 struct Known {
@@ -77,6 +81,7 @@ impl Files {
             lock: home.state("audit").join(".lock"),
             large: LARGE,
             known: None,
+            seals: Seals::new(home),
         }
     }
 
@@ -166,6 +171,9 @@ impl Files {
 
     /// Begins a file; its first line repeats the hash of the line before.
     fn begin(&self, tail: Tail) -> Result<Known> {
+        if tail.number == 0 {
+            self.seals.begin()?;
+        }
         let path = self.folder.join(format!("{:012}.jsonl", tail.number + 1));
         let file = File::options()
             .append(true)

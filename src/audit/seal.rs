@@ -1,7 +1,11 @@
 //! Seals: from time to time a key that lives on the token MACs where the log ends, so that nobody without the token can
 //! write another log in its place.
 
-use std::{fmt::Write as _, path::PathBuf, time::Duration};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +37,7 @@ pub(super) struct Seals {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Last {
-    /// How many seals there were.
+    /// How many seals there were; 0 before the first.
     pub seal: u64,
     /// The last line that it covers.
     pub upto: u64,
@@ -61,6 +65,24 @@ impl Seals {
         }
     }
 
+    /// Keeps that there is no seal yet, for a log that begins; seals that an earlier one left go on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn begin(&self) -> Result<()> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        let none = Last {
+            seal: 0,
+            upto: 0,
+            head: String::new(),
+            token: String::new(),
+            mac: String::new(),
+        };
+        none.write(&self.path)
+    }
+
     /// The last one.
     pub(super) fn last(&self) -> Result<Option<Last>> {
         let Some(bytes) = read_private(&self.path, 1 << 16)? else {
@@ -75,9 +97,10 @@ impl Seals {
     /// The next, if nobody else is at it.
     pub(super) fn next(&self, tail: Tail) -> Option<Due> {
         let lock = FileLock::try_acquire(&self.lock).ok()??;
-        let last = self.last().ok().flatten();
+        // A log begins with its file. Where that is gone the numbers leap, so that it is not as if it had never been.
+        let last = self.last().ok().flatten().map_or(tail.number, |last| last.seal);
         Some(Due {
-            seal: last.map_or(0, |last| last.seal) + 1,
+            seal: last + 1,
             tail,
             path: self.path.clone(),
             _lock: lock,
@@ -120,9 +143,15 @@ impl Due {
             token: token.to_owned(),
             mac: base16ct::lower::encode_string(mac),
         };
-        let text = serde_json::to_vec(&last)
+        last.write(&self.path)
+    }
+}
+
+impl Last {
+    fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_vec(self)
             .map_err(|error| failed(format!("the seal cannot be written: {error}")))?;
-        write_private(&self.path, &text)
+        write_private(path, &text)
     }
 }
 

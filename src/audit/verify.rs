@@ -262,8 +262,7 @@ impl Walk {
     /// Compares the last seal of the log with the one that is kept beside it.
     fn kept(&mut self, before: u64, latest: &[(u64, Hash)], last: Option<Last>) {
         let Some(last) = last else {
-            // The first may not be kept yet.
-            if before > 1 {
+            if self.number > 0 {
                 let what = "the file audit.seal, which keeps the last seal's number, is gone: whether the log was cut behind this cannot be told";
                 self.wrong(self.number, what);
             }
@@ -282,7 +281,7 @@ impl Walk {
             .iter()
             .any(|(upto, head)| *upto == last.upto && base16ct::lower::encode_string(head) == last.head);
         // A seal's line is written first, and then its number.
-        if last.seal + 1 < before || last.seal == before && !same {
+        if last.seal + 1 < before || last.seal == before && before > 0 && !same {
             self.wrong(
                 self.number,
                 format!(

@@ -1,5 +1,7 @@
 //! A prepared request as a policy's rules see it.
 
+use std::time::Duration;
+
 use super::{
     analyse::Seam,
     endpoint::{self, collect},
@@ -16,6 +18,10 @@ use crate::{
 impl Subject for Prepared<'_> {
     fn method(&self) -> &str {
         &self.endpoint.method
+    }
+
+    fn stamp(&self) -> Option<Duration> {
+        self.plan.clock?.read(self.timestamp.as_deref()?)
     }
 
     fn plain_path(&self) -> &str {

@@ -1,5 +1,7 @@
 //! Names of fields, folded, that exchanges use for what rules are about.
 
+use super::decimal::Decimal;
+
 /// Fields that name what is traded.
 pub(super) const SYMBOLS: &[&str] = &[
     "symbol",
@@ -128,7 +130,7 @@ const AMOUNTS: &[&str] = &[
 /// How the names of fields end that say how much; exchanges that scale numbers add `Ev`, `Rq` and the like.
 const ENDINGS: &[&str] = &[
     "qty", "quantity", "amount", "volume", "notional", "qtyev", "qtyrq", "qtyrv", "qtyep", "amountev",
-    "valueev",
+    "valueev", "sz", "amt",
 ];
 /// How names begin that end so and say what is seen of an order, or the least of it, and nothing beyond its amount.
 const BEGINNINGS: &[&str] = &[
@@ -167,13 +169,19 @@ pub(super) fn sets_unit(name: &str, value: &str) -> bool {
         .any(|(known, part)| *known == name && value.contains(part))
 }
 
-/// Fields by which all that there is, or a part of it, is closed, whatever amount is named.
+/// Fields by which all that there is, or a part of it, is closed, sold or lent, whatever amount is named.
 const CLOSES: &[&str] = &[
     "closeposition",
     "closeorder",
     "closefraction",
     "closeall",
+    "closepct",
     "autosize",
+    "borrowall",
+    "repaidall",
+    "repayall",
+    "redeemall",
+    "sellall",
 ];
 
 /// Whether a field of this folded name closes what there is.
@@ -182,8 +190,61 @@ pub(super) fn closes(name: &str, value: &str) -> bool {
     CLOSES.contains(&name) && !matches!(value.as_str(), "" | "false" | "0")
         // Kraken has orders that close another one below this name.
         || name == "close" && matches!(value.as_str(), "true" | "1")
-        // BitMEX says so among other flags.
+        // Bitfinex says so by one bit of a number, and BitMEX among other flags.
+        || name == "flags" && has_close_bit(&value)
         || name == "execinst" && value.split(',').any(|flag| flag.trim() == "close")
+}
+
+/// Whether a number has the bit 512, or is written so that it cannot be told.
+fn has_close_bit(value: &str) -> bool {
+    match value.parse::<u64>() {
+        Ok(flags) => flags & 512 != 0,
+        Err(_) => Decimal::parse(value).is_some(),
+    }
+}
+
+/// Endpoints that close what there is, whatever the request says. What was closed is another word.
+pub(super) const CLOSING: &[&str] = &[
+    "*close_position*",
+    "*close-position*",
+    "*closeposition*",
+    "*close_all*",
+    "*close-all*",
+    "*closeall*",
+    "*position/close",
+    "*positions/close",
+    "*close-subposition*",
+];
+
+/// Fields that say how an order is filled.
+pub(super) const ORDER_TYPES: &[&str] = &["type", "ordertype", "ordtype"];
+
+/// Endpoints of orders at the market's price.
+pub(super) const AT_MARKET: &[&str] = &[
+    "*market_order*",
+    "*market-order*",
+    "*marketorder*",
+    "*buy/market*",
+    "*sell/market*",
+    "*instant*",
+    "*/buy/now*",
+    "*/sell/now*",
+];
+
+/// Whether an order of this type is filled at the price that it names or at a better one. `type` may name the side as well.
+/// What is not known to, as a number that stands for a type, does not.
+pub(super) fn holds_its_price(value: &str) -> bool {
+    let value = value.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| value.contains(word));
+    let side = ["", "buy", "sell", "bid", "ask", "long", "short", "b", "s"];
+    side.contains(&value.as_str())
+        || has(&["limit", "lmt", "ioc", "fok", "gtc", "post", "maker"])
+            && !has(&["market", "mkt", "optimal", "instant", "best"])
+}
+
+/// Whether a field of this folded name is a price.
+pub(super) fn is_price(name: &str) -> bool {
+    name.contains("price") || name.ends_with("px") || matches!(name, "rate" | "limit")
 }
 
 /// Fields that an order has, and little else.
@@ -219,6 +280,37 @@ mod tests {
         }
         for name in ["hsmsign", "bot", "python-bot", "mynode"] {
             assert!(!is_interpreter(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_order_type_holds_its_price_or_is_not_known_to() {
+        for value in [
+            "buy",
+            "Limit",
+            "LIMIT_MAKER",
+            "stop-loss-limit",
+            "post_only",
+            "EXCHANGE FOK",
+            "buy-limit",
+            "lmt",
+        ] {
+            assert!(holds_its_price(value), "{value}");
+        }
+        for value in [
+            "market",
+            "MKT",
+            "stop-loss",
+            "EXCHANGE STOP",
+            "optimal_limit_ioc",
+            "buy-market",
+            "price",
+            "5",
+            "market_ioc",
+            "best",
+            "trailing-stop",
+        ] {
+            assert!(!holds_its_price(value), "{value}");
         }
     }
 

@@ -1,9 +1,13 @@
 //! A request as rules see it.
 
+use std::time::Duration;
+
 /// What rules ask of a request that is about to be signed.
 pub trait Subject {
     /// The method; `WS` for a WebSocket login.
     fn method(&self) -> &str;
+    /// The time since 1970 that the request brings as its own, from which on it holds; none where hsmsign makes it.
+    fn stamp(&self) -> Option<Duration>;
     /// The path, decoded, in lower case, without slashes at its end; empty for a WebSocket login that has none.
     fn plain_path(&self) -> &str;
     /// What the signature binds.

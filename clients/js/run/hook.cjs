@@ -13,20 +13,25 @@ const { bytes } = require('../src/line.cjs');
 // As Node's Hmac, with its key on the token.
 class TokenHmac extends Transform {
     #parts = [];
+    #plain;
     #compute;
 
-    constructor(algorithm, found) {
+    // `plain` is Node's own, which is given the same: what it refuses is refused.
+    constructor(algorithm, found, plain) {
         super();
+        this.#plain = plain;
         this.#compute = () => require('./mac.cjs').mac(algorithm, found, Buffer.concat(this.#parts));
     }
 
     update(data, encoding) {
+        this.#plain.update(data, encoding);
         this.#parts.push(typeof data === 'string' ? Buffer.from(data, encoding) : bytes(data));
         return this;
     }
 
     digest(encoding) {
         const made = this.#compute();
+        this.#plain.digest();
         return encoding && encoding !== 'buffer' ? made.toString(encoding) : made;
     }
 
@@ -59,7 +64,8 @@ function install() {
     const { createHmac } = crypto;
     crypto.createHmac = function (algorithm, secret, options) {
         const found = keyed(secret);
-        return found === undefined ? createHmac(algorithm, secret, options) : new TokenHmac(algorithm, found);
+        const plain = createHmac(algorithm, found === undefined ? secret : '', options);
+        return found === undefined ? plain : new TokenHmac(algorithm, found, plain);
     };
     Module.syncBuiltinESMExports();
     const compile = Module.prototype._compile;

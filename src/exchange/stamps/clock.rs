@@ -91,6 +91,25 @@ impl Clock {
             .ok_or_else(|| failed("the clock is beyond the years that a timestamp can hold"))
     }
 
+    /// The time since 1970 for which a timestamp stands; none where it has no form that the exchange takes.
+    pub(crate) fn read(self, stamp: &str) -> Option<Duration> {
+        let form = [Some(self.form), self.also];
+        let form = form.into_iter().flatten().find(|form| form.fits(stamp))?;
+        let number = || stamp.parse::<u64>().ok();
+        let time = match form {
+            Form::Count(Unit::Seconds) => Duration::from_secs(stamp.split('.').next()?.parse().ok()?),
+            Form::Count(Unit::Millis) => Duration::from_millis(number()?),
+            Form::Count(Unit::Micros) => Duration::from_micros(number()?),
+            Form::Count(Unit::Nanos) => Duration::from_nanos(number()?),
+            Form::Iso | Form::IsoMillis => {
+                let zone = if form == Form::Iso { "Z" } else { "" };
+                let time: jiff::Timestamp = format!("{stamp}{zone}").parse().ok()?;
+                Duration::from_millis(u64::try_from(time.as_millisecond()).ok()?)
+            }
+        };
+        Some(time.saturating_sub(self.ahead))
+    }
+
     /// Refuses a timestamp that is not exactly of a form that the exchange takes.
     pub(crate) fn check(self, stamp: &str) -> Result<()> {
         if self.form.fits(stamp) || self.also.is_some_and(|also| also.fits(stamp)) {
@@ -150,6 +169,22 @@ mod tests {
             assert_eq!(clock.make(now).unwrap(), wanted);
             clock.check(wanted).unwrap();
         }
+    }
+
+    #[test]
+    fn what_is_made_is_read_as_the_time_that_it_was_made_for() {
+        let now = Duration::from_secs(1_700_000_000);
+        for unit in ["s", "ms", "us", "ns", "iso", "iso-ms"] {
+            for ahead in [0, 30] {
+                let clock = Clock::new(unit, Some("ms"), ahead).unwrap();
+                assert_eq!(clock.read(&clock.make(now).unwrap()), Some(now), "{unit}");
+            }
+            let clock = Clock::new(unit, Some("ms"), 0).unwrap();
+            assert_eq!(clock.read("1700000000000"), Some(now), "{unit}");
+            assert_eq!(clock.read("17000000000000"), None, "{unit}");
+        }
+        let clock = Clock::new("s", None, 0).unwrap();
+        assert_eq!(clock.read("1700000000.5"), Some(now));
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Case<'_> {
             }
             self.certain(&rule, &cap.field, fields)?;
             let before = counted.len();
-            let amount = self.sum(&rule, cap, fields, &mut counted)?;
+            let amount = self.sum(&rule, cap, subject, fields, &mut counted)?;
             let asked = cap.paths.iter().any(|path| subject.could_be(path));
             if counted.len() == before && asked && fields.of(&cap.field).next().is_none() {
                 return Err(self
@@ -130,6 +130,7 @@ impl Case<'_> {
         &self,
         rule: &str,
         cap: &Cap,
+        subject: &dyn Subject,
         fields: &Fields,
         counted: &mut Vec<(usize, *const Field)>,
     ) -> Result<Amount> {
@@ -159,6 +160,9 @@ impl Case<'_> {
                     self.deny(rule, &format!("the request has {} and no {times}", told(field)))
                         .fix("send both; an order at the market's price has none")
                 })?;
+                self.absolute(rule, factor)?;
+                self.absolute(rule, field)?;
+                self.priced_otherwise(rule, subject, fields, group)?;
                 let factor = number(factor)?;
                 value = value.and_then(|value| value.times(factor));
             }

@@ -3,6 +3,7 @@
 mod amounts;
 mod endpoints;
 mod orders;
+mod prices;
 
 use std::{cell::OnceCell, time::Duration};
 
@@ -28,6 +29,9 @@ pub(super) struct Judged {
     /// The folded names of the fields that rules looked at.
     pub looked_at: Vec<String>,
 }
+
+/// How far ahead of this machine's clock an exchange's may be, so that a request that brings its time is one of now.
+const SOON: Duration = Duration::from_secs(60);
 
 /// Something to be counted, and how much of it there may be.
 #[derive(Debug, Clone)]
@@ -96,20 +100,27 @@ impl Case<'_> {
                 .deny("deny-all", "everything is denied")
                 .fix("take the line out to allow again"));
         }
+        self.time("it is", self.now)?;
+        // What is signed now may be meant for later.
+        let brought = self.subject.and_then(Subject::stamp);
+        match brought.filter(|time| *time > self.now + SOON) {
+            Some(time) => self.time("the request brings the time", time),
+            None => Ok(()),
+        }
+    }
+
+    fn time(&self, whose: &str, time: Duration) -> Result<()> {
         if let Some((until, shown)) = &self.policy.expires
-            && *until <= self.now.as_secs()
+            && *until <= time.as_secs()
         {
             return Err(self
                 .deny(
                     "expires",
-                    &format!(
-                        "the policy held until {shown}, and the clock shows {}",
-                        stamp(self.now)
-                    ),
+                    &format!("the policy held until {shown}, and {whose} {}", stamp(time)),
                 )
                 .fix("set a later `expires`"));
         }
-        if !self.policy.hours.is_empty() && !self.policy.hours.iter().any(|hours| hours.has(self.now)) {
+        if !self.policy.hours.is_empty() && !self.policy.hours.iter().any(|hours| hours.has(time)) {
             let all: Vec<_> = self
                 .policy
                 .hours
@@ -120,8 +131,8 @@ impl Case<'_> {
                 .deny(
                     "hours",
                     &format!(
-                        "it is {}, and requests are signed {} (UTC)",
-                        stamp(self.now),
+                        "{whose} {}, and requests are signed {} (UTC)",
+                        stamp(time),
                         all.join(", ")
                     ),
                 )

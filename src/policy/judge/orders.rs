@@ -1,12 +1,12 @@
 //! Orders that say how much in another way than the field that is capped: in another unit, by closing what there is, or
 //! not at all.
 
-use super::{Case, told};
+use super::{Case, endpoint, told};
 use crate::{
     error::Result,
     policy::{
         known,
-        subject::{Field, Fields, Subject},
+        subject::{Field, Fields, Subject, folded},
     },
 };
 
@@ -20,6 +20,14 @@ impl Case<'_> {
     ) -> Result<()> {
         let free = |name: &str| self.policy.uncapped.iter().any(|free| free == name);
         let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
+        if closes_by_its_path(subject) && !free(&folded(last_part(subject.plain_path()))) {
+            return Err(self
+                .deny("cap", &format!("{} closes what there is, and no number says how much", endpoint(subject)))
+                .fix(format!(
+                    "close with an order that has the amount; where closing all is meant to be allowed: uncapped = [\"{}\"]",
+                    last_part(subject.plain_path())
+                )));
+        }
         let unit = |name: &str, value: &str| known::sets_unit(name, value) && !free(name) && !pinned(name);
         if !counted.is_empty()
             && let Some((given, shown)) = find(fields, unit)
@@ -58,6 +66,17 @@ impl Case<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether the request goes to an endpoint that closes positions; what tells of closed ones does not.
+fn closes_by_its_path(subject: &dyn Subject) -> bool {
+    subject.could_be("*close*")
+        && !subject.plain_path().ends_with("history")
+        && known::CLOSING.iter().any(|pattern| subject.could_be(pattern))
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The first field that is wanted by its folded name and its value: its name as it was given, and how it is shown.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._errors import SecretWouldBeSent, UnsupportedAlgorithm, as_kind
-from ._placeholder import within
+from ._placeholder import label_of, within
 
 # `hashlib` is loaded by nearly every program: what it does not need is not loaded with it.
 TYPE_CHECKING = False
@@ -15,7 +15,8 @@ def carries(parts: "Iterable[Any]") -> bool:
     """Whether a placeholder stands in one of a request's parts."""
     for part in parts:
         text = part if isinstance(part, (str, bytes)) else repr(part) if part else ""
-        if _in_basic(text) if text[:6] in ("Basic ", b"Basic ") else within(text):
+        basic = text.startswith("Basic ") if isinstance(text, str) else text.startswith(b"Basic ")
+        if _in_basic(text) if basic else within(text):
             return True
     return False
 
@@ -123,7 +124,7 @@ def _underived(original: Any) -> Any:
     @wraps(original)
     def derived(*args: Any, **kwargs: Any) -> Any:
         for value in (*args, *kwargs.values()):
-            if isinstance(value, (bytes, bytearray, memoryview)) and within(bytes(value)):
+            if isinstance(value, (bytes, bytearray, memoryview)) and label_of(bytes(value)) is not None:
                 raise UnsupportedAlgorithm(
                     "a key was to be derived from a placeholder, and the secret itself is needed for that",
                     "what signs with derived keys cannot be signed for on a token",

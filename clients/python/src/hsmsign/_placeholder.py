@@ -51,11 +51,13 @@ def derive(key: bytes, text: bytes, form: str) -> None:
 
 
 def within(text: object) -> bool:
-    """Whether a placeholder stands in a text."""
+    """Whether a placeholder stands in a text. Errors of hsmsign's begin with its name, and bots send them to their owners:
+    that alone is none."""
     if isinstance(text, str):
         return "aHNtc2lnbj" in text or "AHNTC2LNBJ" in text or "YUhOdGMybG5i" in text
     if isinstance(text, (bytes, bytearray)):
-        return label_of(text) is not None
+        found = label_of(text)
+        return bool(found and found[0]) or _TEXT in text or _UPPER in text or _TWICE in text
     return False
 
 
