@@ -111,7 +111,7 @@ fn a_kill_loses_at_most_the_last_50_ms() {
         lost_in_all += times.len().saturating_sub(new);
     }
     // A busy machine lets the writer wait where this thread did not have to. A log that is late is so in every round.
-    assert!(late.len() <= rounds(60) / 10, "{late:#?}");
+    assert!(late.len() <= rounds(60) / 20, "{late:#?}");
     assert!(answered_in_all > rounds(60), "{answered_in_all} answers");
     assert_eq!(
         place.json(&["audit", "verify", "--no-token", "--json"])["ok"],
