@@ -21,6 +21,10 @@ use crate::{
 
 const LINE: &str = r#"{"key":"kraken","method":"POST","path":"/0/private/AddOrder","params":{"ordertype":"limit","pair":"XBTUSD","price":"37500","type":"buy","volume":"1.25"}}"#;
 
+/// Where it makes a difference, both are measured: on one core, programs hand over to each other; on several, each waits for
+/// the others' cores to wake up, which takes a virtual machine long.
+const CORES: [(bool, &str); 2] = [(true, "on one core"), (false, "on all cores")];
+
 /// A program that serves a socket; ended with the value.
 struct Served {
     child: Child,
@@ -303,16 +307,19 @@ impl Bench {
     }
 
     fn by_the_command_line(&self, token: &Token, table: &mut Table) -> Result<()> {
-        let _agent = self.agent(token, false)?;
-        let mut commands = [self.sign(token), Command::new(self.built.join("examples/noop"))];
-        let [sign, noop] = medians(&mut commands, self.size.rounds)?;
-        table.row(
-            "sign, once, by the agent",
-            ms(sign),
-            format!("a program that does nothing: {}", ms(noop)),
-            sign.as_secs_f64() / noop.as_secs_f64(),
-            Target::AtMost(1.7),
-        );
+        for (one_core, cores) in CORES {
+            let _agent = self.agent(token, one_core)?;
+            let _pinned = one_core.then(OnOneCore::begin).transpose()?;
+            let mut commands = [self.sign(token), Command::new(self.built.join("examples/noop"))];
+            let [sign, noop] = medians(&mut commands, self.size.rounds)?;
+            table.row(
+                format!("sign, once, by the agent, {cores}"),
+                ms(sign),
+                format!("a program that does nothing: {}", ms(noop)),
+                sign.as_secs_f64() / noop.as_secs_f64(),
+                Target::AtMost(1.7),
+            );
+        }
         Ok(())
     }
 
@@ -408,28 +415,31 @@ impl Bench {
             s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);f=s.makefile('rb');l=sys.argv[2].encode()+b'\\n';t=[]\n\
             for _ in range(int(sys.argv[3])):\n b=time.perf_counter();s.sendall(l);f.readline();t.append(time.perf_counter()-b)\n\
             print(sorted(t)[len(t)//2]*1e6)";
-        let agent = self.agent(token, false)?;
-        let mut bot = Command::new("python3");
-        bot.args(["-c", BOT])
-            .arg(&agent.socket)
-            .args([LINE, &(self.size.lines / 2).to_string()]);
         if Command::new("python3").arg("--version").output().is_err() {
             table.note("Bots in Python were not measured: there is no python3 here.");
             return Ok(());
         }
-        let (mut bots, mut raws) = (Vec::new(), Vec::new());
-        for _ in 0..self.size.stream_rounds {
-            raws.push(raw(self, token, false)?[0]);
-            bots.push(text(&checked(&mut bot)?)?.parse::<f64>()?);
+        for (one_core, cores) in CORES {
+            let agent = self.agent(token, one_core)?;
+            let mut bot = Command::new("python3");
+            bot.args(["-c", BOT])
+                .arg(&agent.socket)
+                .args([LINE, &(self.size.lines / 2).to_string()]);
+            let (mut bots, mut raws) = (Vec::new(), Vec::new());
+            let _pinned = one_core.then(OnOneCore::begin).transpose()?;
+            for _ in 0..self.size.stream_rounds {
+                raws.push(raw(self, token, one_core)?[0]);
+                bots.push(text(&checked(&mut bot)?)?.parse::<f64>()?);
+            }
+            let (bot, raw) = (middle(bots), middle(raws));
+            table.limit(
+                format!("agent, a bot in Python, median, {cores}"),
+                format!("{bot:.1} us"),
+                format!("bare C_Sign {raw:.1} us + 120 us"),
+                bot,
+                raw + 120.0,
+            );
         }
-        let (bot, raw) = (middle(bots), middle(raws));
-        table.limit(
-            "agent, a bot in Python, median",
-            format!("{bot:.1} us"),
-            format!("bare C_Sign {raw:.1} us + 120 us"),
-            bot,
-            raw + 120.0,
-        );
         Ok(())
     }
 }

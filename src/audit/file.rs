@@ -23,7 +23,7 @@ use crate::{
 /// How large a file may become, in bytes, before the next is begun.
 const LARGE: u64 = 64 << 20;
 /// How far from the end it is looked for first, in bytes.
-const NEAR: u64 = 64 << 10;
+const NEAR: u64 = 4 << 10;
 /// The longest line that is looked for at the end, in bytes.
 const LONGEST: u64 = 4 << 20;
 
@@ -265,10 +265,11 @@ fn read_tail(path: &Path) -> Result<(Tail, u64)> {
     let read = |error| io_error("the audit log", path, "be read", &error);
     let mut file = open_private(path)?.ok_or_else(damaged)?;
     let size = file.metadata().map_err(read)?.len();
-    let mut from = size.saturating_sub(NEAR);
+    let mut near = NEAR;
+    let mut from = size.saturating_sub(near);
     let (bytes, begin, end) = loop {
         file.seek(SeekFrom::Start(from)).map_err(read)?;
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(size - from).unwrap_or_default() + 1);
         (&mut file)
             .take(size - from)
             .read_to_end(&mut bytes)
@@ -278,8 +279,11 @@ fn read_tail(path: &Path) -> Result<(Tail, u64)> {
         match (begin, end) {
             (Some(begin), Some(end)) => break (bytes, begin + 1, end),
             (None, Some(end)) if from == 0 => break (bytes, 0, end),
-            _ if from == 0 || size - from >= LONGEST => return Err(damaged()),
-            _ => from = size.saturating_sub(LONGEST),
+            _ if from == 0 || near >= LONGEST => return Err(damaged()),
+            _ => {
+                near = (near * 16).min(LONGEST);
+                from = size.saturating_sub(near);
+            }
         }
     };
     let last = &bytes[begin..end];
