@@ -163,7 +163,10 @@ fn a_socket_of_the_manager_is_served_stays_and_no_helper_has_it() {
     let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
     let line = sockets
         .lines()
-        .find(|line| line.ends_with(socket.to_str().unwrap()))
+        .find(|line| {
+            // The ends of connections have its path too, and may be closed by now: flags tell the one that listens.
+            line.ends_with(socket.to_str().unwrap()) && line.split_whitespace().nth(3) == Some("00010000")
+        })
         .unwrap();
     let inode = format!("socket:[{}]", line.split_whitespace().nth(6).unwrap());
     let has = |pid: i32| {
