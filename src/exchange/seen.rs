@@ -278,11 +278,12 @@ impl Seen {
         if bare.len() != name.len() && !bare.is_empty() {
             self.readings.push((folded(bare), value.to_owned()));
         }
-        if value.contains([';', '&']) {
+        if value.bytes().any(|byte| matches!(byte, b';' | b'&')) {
             let text = format!("{name}={value}");
             self.split(&text);
         }
-        if let Some(at) = value.find(['{', '[']).filter(|at| *at > 0) {
+        let json = value.bytes().position(|byte| matches!(byte, b'{' | b'['));
+        if let Some(at) = json.filter(|at| *at > 0) {
             let mut inner = Vec::new();
             collect(&value[at..], &mut inner);
             self.keep(inner);

@@ -163,10 +163,9 @@ pub(super) fn is_unit(name: &str) -> bool {
 
 /// Whether a field of this folded name says in which unit an amount is.
 pub(super) fn sets_unit(name: &str, value: &str) -> bool {
-    let value = value.to_lowercase();
     UNITS
         .iter()
-        .any(|(known, part)| *known == name && value.contains(part))
+        .any(|(known, part)| *known == name && value.to_lowercase().contains(part))
 }
 
 /// Fields by which all that there is, or a part of it, is closed, sold or lent, whatever amount is named.
@@ -186,13 +185,13 @@ const CLOSES: &[&str] = &[
 
 /// Whether a field of this folded name closes what there is.
 pub(super) fn closes(name: &str, value: &str) -> bool {
-    let value = value.to_lowercase();
-    CLOSES.contains(&name) && !matches!(value.as_str(), "" | "false" | "0")
+    let lower = || value.to_lowercase();
+    CLOSES.contains(&name) && !matches!(lower().as_str(), "" | "false" | "0")
         // Kraken has orders that close another one below this name.
-        || name == "close" && matches!(value.as_str(), "true" | "1")
+        || name == "close" && matches!(lower().as_str(), "true" | "1")
         // Bitfinex says so by one bit of a number, and BitMEX among other flags.
-        || name == "flags" && has_close_bit(&value)
-        || name == "execinst" && value.split(',').any(|flag| flag.trim() == "close")
+        || name == "flags" && has_close_bit(&lower())
+        || name == "execinst" && lower().split(',').any(|flag| flag.trim() == "close")
 }
 
 /// Whether a number has the bit 512, or is written so that it cannot be told.

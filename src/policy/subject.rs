@@ -81,6 +81,9 @@ pub fn folded(name: &str) -> String {
 
 /// The last part of a name such as `orders[0][price]` or `orders.0.price` that is no number.
 pub fn last_part(name: &str) -> &str {
+    if !name.bytes().any(|byte| matches!(byte, b'[' | b']' | b'.')) {
+        return name;
+    }
     let parts = name.split(['[', ']', '.']).filter(|part| !part.is_empty());
     let mut words = parts.filter(|part| !part.bytes().all(|byte| byte.is_ascii_digit()));
     words.next_back().unwrap_or(name)

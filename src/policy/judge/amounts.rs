@@ -136,11 +136,10 @@ impl Case<'_> {
     ) -> Result<Amount> {
         let mut sum = Amount::default();
         for (group, field) in fields.of(&cap.field) {
-            let traded = self
-                .policy
-                .symbol_names()
-                .find_map(|name| fields.near(group, name));
-            if let (Some(traded), false) = (traded, cap.symbols.is_empty()) {
+            let mut names = self.policy.symbol_names();
+            if !cap.symbols.is_empty()
+                && let Some(traded) = names.find_map(|name| fields.near(group, name))
+            {
                 self.certain(rule, &traded.name, fields)?;
                 if !one_of(traded, &cap.symbols) {
                     continue;
