@@ -88,15 +88,11 @@ fn a_loop_that_is_stuck_is_not_heard_of() {
     let agent = start(&place, &[("NOTIFY_SOCKET", &at), ("WATCHDOG_USEC", &micros)]);
     manager.hears_of("READY=1");
     let mut last = Instant::now();
-    let mut pauses: Vec<Duration> = (0..8)
-        .map(|_| {
-            assert_eq!(manager.hears(), "WATCHDOG=1\n");
-            std::mem::replace(&mut last, Instant::now()).elapsed()
-        })
-        .collect();
-    // One may be long on a machine that has much else to do.
-    pauses.sort();
-    assert!(pauses[4] < patience, "{pauses:?}");
+    for _ in 0..8 {
+        assert_eq!(manager.hears(), "WATCHDOG=1\n");
+        assert!(last.elapsed() < patience, "{:?}", last.elapsed());
+        last = Instant::now();
+    }
     agent.signal(Signal::STOP);
     manager.0.set_nonblocking(true).unwrap();
     while manager.0.recv(&mut [0; 64]).is_ok() {}

@@ -46,7 +46,6 @@ fn a_kill_loses_at_most_the_last_50_ms() {
     let mut answered_in_all = 0;
     let mut lost_in_all = 0;
     let mut before = 0;
-    let mut late = Vec::new();
     for round in 0..rounds(60) {
         let mut child = place.start(&["sign", "--json"]);
         let mut stdin = child.stdin.take().unwrap();
@@ -101,17 +100,14 @@ fn a_kill_loses_at_most_the_last_50_ms() {
         let text = fs::read_to_string(place.home().join("audit/000000000001.jsonl")).unwrap();
         let logged = text.matches("\"outcome\":\"signed\"").count();
         let new = logged - before;
-        if new < owed {
-            late.push(format!(
-                "round {round}: {new} lines of {owed} answers older than the bound"
-            ));
-        }
+        assert!(
+            new >= owed,
+            "round {round}: {new} lines of {owed} answers that are older than the bound"
+        );
         before = logged;
         answered_in_all += times.len();
         lost_in_all += times.len().saturating_sub(new);
     }
-    // A busy machine lets the writer wait where this thread did not have to. A log that is late is so in every round.
-    assert!(late.len() <= rounds(60) / 20, "{late:#?}");
     assert!(answered_in_all > rounds(60), "{answered_in_all} answers");
     assert_eq!(
         place.json(&["audit", "verify", "--no-token", "--json"])["ok"],
