@@ -15,6 +15,16 @@ pub(crate) fn begins(pattern: &str, text: &str) -> bool {
     walk(pattern.as_bytes(), text.as_bytes(), false).is_some()
 }
 
+/// Whether pattern and text part before the pattern's first star, so that neither the text, nor a beginning of it, nor a text
+/// that goes on from it fits. Most rules are about another path, and this is told by their first characters.
+pub(crate) fn parts(pattern: &str, text: &str) -> bool {
+    let mut pairs = pattern
+        .bytes()
+        .zip(text.bytes())
+        .take_while(|(one, _)| *one != b'*');
+    pairs.any(|(one, other)| one != other)
+}
+
 fn used_up(pattern: &str, walked: Option<usize>) -> bool {
     walked.is_some_and(|rest| pattern.as_bytes()[rest..].iter().all(|byte| *byte == b'*'))
 }
@@ -43,7 +53,18 @@ fn walk(pattern: &[u8], text: &[u8], beginning: bool) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{begins, fits, fits_beginning};
+    use proptest::prelude::*;
+
+    use super::{begins, fits, fits_beginning, parts};
+
+    proptest! {
+        #[test]
+        fn what_parts_fits_in_no_way(pattern in "[ab/*]{0,6}", text in "[ab/*]{0,6}") {
+            if parts(&pattern, &text) {
+                prop_assert!(!fits(&pattern, &text) && !fits_beginning(&pattern, &text) && !begins(&pattern, &text));
+            }
+        }
+    }
 
     #[test]
     fn a_star_stands_for_any_characters() {

@@ -9,7 +9,7 @@ use self::rules::{named, shown_in};
 use super::{
     analyse::{Seam, is_path_char},
     endpoint::{self, Endpoint, collect},
-    glob::{begins, fits, fits_beginning},
+    glob::{begins, fits, fits_beginning, parts},
     plan::Plan,
     prepare::Prepared,
     scheme::Scheme,
@@ -121,14 +121,17 @@ impl Prepared<'_> {
 /// cut apart from its neighbours elsewhere.
 pub(crate) fn could_be(prepared: &Prepared<'_>, pattern: &str) -> bool {
     let path = prepared.endpoint.plain_path.as_str();
+    let seams = &prepared.plan.facts.seams;
+    // Every rule asks, and other paths are told from this one by how they begin, unless what follows the path or stands before
+    // it may belong to it.
+    let of_itself = |seam: &Seam| matches!(seam, Seam::Digits | Seam::Other | Seam::Text);
+    if parts(pattern, path) && seams.iter().all(of_itself) {
+        return false;
+    }
     let (query, body) = (prepared.query.as_str(), prepared.parameters());
     fits(pattern, path)
-        // Hardly a path has a dot, and every rule asks.
-        || path.as_bytes().contains(&b'.') && without_endings(path).any(|bare| fits(pattern, bare))
-        || prepared
-            .plan
-            .facts
-            .seams
+        || without_endings(path).any(|bare| fits(pattern, bare))
+        || seams
             .iter()
             .any(|seam| across(seam, pattern, &prepared.endpoint, query, body))
 }
