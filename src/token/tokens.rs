@@ -316,11 +316,12 @@ fn softhsm_conf(home: &Home) -> Result<PathBuf> {
         tokens.display()
     );
     if read_private(&path, 1 << 16)?.as_deref() != Some(text.as_bytes()) {
-        if tokens.to_string_lossy().contains(['\n', '#']) {
+        if tokens.to_str().is_none_or(|name| name.contains(['\n', '#'])) {
             return Err(bad_input(format!(
                 "SoftHSM cannot use a folder of that name: {}",
                 tokens.display()
-            )));
+            ))
+            .fix("set HSMSIGN_HOME to a folder whose name is UTF-8, without `#` and line feeds"));
         }
         write_private(&path, text.as_bytes())?;
     }

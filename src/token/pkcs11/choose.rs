@@ -62,17 +62,22 @@ pub(super) fn present(module: &Module) -> Answer<Vec<Present>> {
     }
 }
 
-/// The one token that is meant.
+/// The one token that is meant. Blanks at the end of a name do not count: tokens pad with them.
 pub(super) fn choose(
     present: Vec<Present>,
     label: Option<&str>,
     serial: Option<&str>,
 ) -> Result<Present, TokenError> {
+    let (label, serial) = (label.map(str::trim_end), serial.map(str::trim_end));
     let ready: Vec<_> = present
         .into_iter()
         .filter(|token| token.has(CKF_TOKEN_INITIALIZED))
         .collect();
-    let there = list(&ready);
+    let there = if ready.is_empty() {
+        "no initialised token is there".to_owned()
+    } else {
+        format!("there is {}", list(&ready))
+    };
     let mut matching: Vec<_> = ready
         .into_iter()
         .filter(|token| label.is_none_or(|label| token.identity.label == label))
@@ -81,34 +86,41 @@ pub(super) fn choose(
     match (matching.len(), matching.pop()) {
         (1, Some(token)) => Ok(token),
         (0, _) => Err(TokenError::Missing {
-            what: format!("there is no {}; {there}", wanted(label, serial)),
+            what: match wanted(label, serial) {
+                None => there,
+                Some(wanted) => format!("there is no {wanted}; {there}"),
+            },
             fix: "plug the token in, or name one that is there by its label or serial number; a new one is made by `hsmsign init`".to_owned(),
         }),
         (_, last) => {
             matching.extend(last);
             Err(TokenError::Missing {
-                what: format!("more than one token fits {}: {}", wanted(label, serial), list(&matching)),
-                fix: "say which by its serial number".to_owned(),
+                what: format!(
+                    "there is more than one {}: {}",
+                    wanted(label, serial).as_deref().unwrap_or("token"),
+                    list(&matching)
+                ),
+                fix: match label {
+                    None => "say which by its label or serial number".to_owned(),
+                    Some(_) => "say which by its serial number".to_owned(),
+                },
             })
         }
     }
 }
 
-fn wanted(label: Option<&str>, serial: Option<&str>) -> String {
-    match (label, serial) {
-        (None, None) => "initialised token".to_owned(),
-        (Some(label), None) => format!("token with the label {label:?}"),
-        (None, Some(serial)) => format!("token with the serial number {serial:?}"),
-        (Some(label), Some(serial)) => {
-            format!("token with the label {label:?} and the serial number {serial:?}")
-        }
-    }
+/// What was asked for, in words; nothing where any token would do.
+fn wanted(label: Option<&str>, serial: Option<&str>) -> Option<String> {
+    let by = match (label, serial) {
+        (None, None) => return None,
+        (Some(label), None) => format!("label {label:?}"),
+        (None, Some(serial)) => format!("serial number {serial:?}"),
+        (Some(label), Some(serial)) => format!("label {label:?} and the serial number {serial:?}"),
+    };
+    Some(format!("token with the {by}"))
 }
 
 fn list(tokens: &[Present]) -> String {
-    if tokens.is_empty() {
-        return "no initialised token is there".to_owned();
-    }
     let tokens: Vec<_> = tokens
         .iter()
         .map(|token| {
@@ -118,7 +130,7 @@ fn list(tokens: &[Present]) -> String {
             )
         })
         .collect();
-    format!("there is {}", tokens.join(", "))
+    tokens.join(", ")
 }
 
 /// What the module says of itself, as `SoftHSM, Implementation of PKCS11, 2.6`.
@@ -175,6 +187,25 @@ mod tests {
         assert!(choose(two(), None, None).is_err());
         let refused = choose(two(), Some("b"), None).unwrap_err().to_string();
         assert!(refused.contains("no token with the label \"b\""), "{refused}");
+        let refused = choose(Vec::new(), None, None).unwrap_err().to_string();
+        assert!(refused.starts_with("no initialised token is there"), "{refused}");
+    }
+
+    #[test]
+    fn blanks_behind_a_name_are_padding() {
+        let spaced = || vec![token("a b", "1"), token(" a b", "2")];
+        assert_eq!(
+            choose(spaced(), Some("a b  "), None).unwrap().identity.serial,
+            "1"
+        );
+        assert_eq!(
+            choose(spaced(), Some(" a b"), Some("2 "))
+                .unwrap()
+                .identity
+                .serial,
+            "2"
+        );
+        assert!(choose(spaced(), Some("  a b"), None).is_err());
     }
 
     #[test]
