@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Enrol, GENERIC,
+    Enrol, GENERIC, objects,
     wanted::{algorithm, check_api_key, check_values},
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     error::{Code, Error, Result, bad_input},
     exchange::{Fit, KeyKind, Scheme},
     keyring::{Allow, KeyName, Record},
-    token::{Token, Wishes},
+    token::{ObjectId, Token, Wishes},
 };
 
 /// What the owner says of a new key.
@@ -52,6 +52,8 @@ pub struct Plan {
     pub(super) scheme: Option<Arc<Scheme>>,
     pub(super) algorithm: Algorithm,
     pub(super) tokens: Vec<Place>,
+    /// The pair that a rotation replaces: its objects and API key. They tell whether it is the same pair later.
+    pub(super) replaces: Option<(Vec<(String, ObjectId)>, Option<String>)>,
 }
 
 /// A token that a key goes to.
@@ -198,6 +200,7 @@ impl Enrol {
             scheme,
             algorithm,
             tokens,
+            replaces: None,
         };
         self.check_tokens(&plan)?;
         Ok(plan)
@@ -220,6 +223,7 @@ impl Enrol {
             scheme,
             algorithm: record.algorithm,
             tokens,
+            replaces: Some((objects(&record.current), record.current.api_key.clone())),
         })
     }
 
