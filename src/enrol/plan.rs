@@ -10,7 +10,7 @@ use crate::{
     algorithm::{Algorithm, SignatureAlgorithm},
     error::{Code, Error, Result, bad_input},
     exchange::{Fit, KeyKind, Scheme},
-    keyring::{Allow, KeyName, Record},
+    keyring::{Allow, KeyName, Pair, Record},
     token::{ObjectId, Token, Wishes},
 };
 
@@ -52,8 +52,18 @@ pub struct Plan {
     pub(super) scheme: Option<Arc<Scheme>>,
     pub(super) algorithm: Algorithm,
     pub(super) tokens: Vec<Place>,
-    /// The pair that a rotation replaces: its objects and API key. They tell whether it is the same pair later.
-    pub(super) replaces: Option<(Vec<(String, ObjectId)>, Option<String>)>,
+    /// The pair that a rotation replaces.
+    pub(super) replaces: Option<Mark>,
+}
+
+/// What tells a pair from another: its objects, whose ids are random, and its API key.
+#[derive(PartialEq, Eq)]
+pub(super) struct Mark(Vec<(String, ObjectId)>, Option<String>);
+
+impl Mark {
+    pub(super) fn of(pair: &Pair) -> Self {
+        Self(objects(pair), pair.api_key.clone())
+    }
 }
 
 /// A token that a key goes to.
@@ -223,7 +233,7 @@ impl Enrol {
             scheme,
             algorithm: record.algorithm,
             tokens,
-            replaces: Some((objects(&record.current), record.current.api_key.clone())),
+            replaces: Some(Mark::of(&record.current)),
         })
     }
 

@@ -1,4 +1,6 @@
-use super::{Enrol, Enrolled, NewKey, Plan, Secrets, objects, secrets::read_secrets, wanted::check_api_key};
+use super::{
+    Enrol, Enrolled, NewKey, Plan, Secrets, objects, plan::Mark, secrets::read_secrets, wanted::check_api_key,
+};
 use crate::{
     error::{Result, bad_input, failed},
     keyring::{KeyName, Pair, Record},
@@ -51,8 +53,11 @@ impl Enrol {
         let record = self.keyring.get(plan.name())?;
         refuse_unfinished(&record)?;
         // The secret may have been waited for: what was planned for another pair is not for this one.
-        let now = (objects(&record.current), record.current.api_key.clone());
-        if plan.replaces.as_ref().is_some_and(|planned| *planned != now) {
+        if plan
+            .replaces
+            .as_ref()
+            .is_some_and(|planned| *planned != Mark::of(&record.current))
+        {
             return Err(failed(format!(
                 "the key {} was changed meanwhile, and is left as it is",
                 record.name
