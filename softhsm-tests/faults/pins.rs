@@ -261,7 +261,7 @@ fn a_token_is_named_by_a_uri() {
     };
     let write = |serial: &str| {
         let uri = format!(
-            "pkcs11:token={};serial={serial}?module-path={}&pin-source=file:{}",
+            "pkcs11:token={};serial={serial}?module-path={}&pin-source=file:{}&x-note=mine",
             value("label").replace(' ', "%20"),
             value("module"),
             pin_file(&place).display()
@@ -273,6 +273,15 @@ fn a_token_is_named_by_a_uri() {
     place.ok(&BALANCE);
     write("0000000000000000");
     refused(&place.run(&BALANCE, ""), 4, "0000000000000000");
+    // Another token than the one that is meant is not shown the PIN, which it would find wrong.
+    let pin = fs::read(pin_file(&place)).unwrap();
+    fs::write(pin_file(&place), "not its PIN\n").unwrap();
+    let maker = format!("{};manufacturer=Nobody", value("serial"));
+    write(&maker);
+    refused(&place.run(&BALANCE, ""), 4, "the maker \"Nobody\"");
+    fs::write(pin_file(&place), pin).unwrap();
+    write(&maker.replace("Nobody", "SoftHSM%20project"));
+    place.ok(&BALANCE);
     fs::write(
         &path,
         "version = 1\n[token.softhsm]\nuri = \"pkcs11:token=%zz?module-path=/x.so\"\n",

@@ -3,7 +3,7 @@
 use cryptoki_sys::*;
 
 use super::module::{Answer, Module};
-use crate::token::{Identity, TokenError};
+use crate::token::{Identity, TokenError, uri::TokenUri};
 
 /// A token that is present.
 #[derive(Debug, Clone)]
@@ -67,6 +67,7 @@ pub(super) fn choose(
     present: Vec<Present>,
     label: Option<&str>,
     serial: Option<&str>,
+    uri: &TokenUri,
 ) -> Result<Present, TokenError> {
     let (label, serial) = (label.map(str::trim_end), serial.map(str::trim_end));
     let ready: Vec<_> = present
@@ -82,11 +83,16 @@ pub(super) fn choose(
         .into_iter()
         .filter(|token| label.is_none_or(|label| token.identity.label == label))
         .filter(|token| serial.is_none_or(|serial| token.identity.serial == serial))
+        .filter(|token| {
+            let (maker, model) = (text(&token.info.manufacturerID), text(&token.info.model));
+            uri.fits(&token.identity, &maker, &model)
+        })
         .collect();
+    let wanted = wanted(label, serial, uri);
     match (matching.len(), matching.pop()) {
         (1, Some(token)) => Ok(token),
         (0, _) => Err(TokenError::Missing {
-            what: match wanted(label, serial) {
+            what: match wanted {
                 None => there,
                 Some(wanted) => format!("there is no {wanted}; {there}"),
             },
@@ -97,10 +103,10 @@ pub(super) fn choose(
             Err(TokenError::Missing {
                 what: format!(
                     "there is more than one {}: {}",
-                    wanted(label, serial).as_deref().unwrap_or("token"),
+                    wanted.as_deref().unwrap_or("token"),
                     list(&matching)
                 ),
-                fix: match label {
+                fix: match label.or(uri.token.as_deref()) {
                     None => "say which by its label or serial number".to_owned(),
                     Some(_) => "say which by its serial number".to_owned(),
                 },
@@ -110,14 +116,20 @@ pub(super) fn choose(
 }
 
 /// What was asked for, in words; nothing where any token would do.
-fn wanted(label: Option<&str>, serial: Option<&str>) -> Option<String> {
-    let by = match (label, serial) {
-        (None, None) => return None,
-        (Some(label), None) => format!("label {label:?}"),
-        (None, Some(serial)) => format!("serial number {serial:?}"),
-        (Some(label), Some(serial)) => format!("label {label:?} and the serial number {serial:?}"),
-    };
-    Some(format!("token with the {by}"))
+fn wanted(label: Option<&str>, serial: Option<&str>, uri: &TokenUri) -> Option<String> {
+    let by: Vec<_> = [
+        ("label", label.or(uri.token.as_deref())),
+        ("serial number", serial.or(uri.serial.as_deref())),
+        ("maker", uri.manufacturer.as_deref()),
+        ("model", uri.model.as_deref()),
+        ("module's maker", uri.library_manufacturer.as_deref()),
+        ("module's description", uri.library_description.as_deref()),
+        ("module's version", uri.library_version.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(what, value)| Some(format!("{what} {:?}", value?)))
+    .collect();
+    (!by.is_empty()).then(|| format!("token with the {}", by.join(" and the ")))
 }
 
 fn list(tokens: &[Present]) -> String {
@@ -172,6 +184,38 @@ mod tests {
             info,
             identity,
         }
+    }
+
+    fn choose(
+        present: Vec<Present>,
+        label: Option<&str>,
+        serial: Option<&str>,
+    ) -> Result<Present, TokenError> {
+        super::choose(present, label, serial, &TokenUri::default())
+    }
+
+    #[test]
+    fn a_uri_chooses_by_all_that_it_says() {
+        let of = |maker: &str, serial: &str| {
+            let mut token = token("same", serial);
+            token.info.manufacturerID = [b' '; 32];
+            token.info.manufacturerID[..maker.len()].copy_from_slice(maker.as_bytes());
+            token
+        };
+        let two = || vec![of("Maker", "1"), of("Maker & Co", "2")];
+        let by = |uri: &str| super::choose(two(), None, None, &uri.parse().unwrap());
+        assert_eq!(by("pkcs11:manufacturer=Maker").unwrap().identity.serial, "1");
+        assert_eq!(by("pkcs11:serial=2;token=same%20").unwrap().identity.serial, "2");
+        let refused = by("pkcs11:token=same").unwrap_err().to_string();
+        assert!(
+            refused.contains("more than one token with the label \"same\""),
+            "{refused}"
+        );
+        let refused = by("pkcs11:token=same;manufacturer=Mak").unwrap_err().to_string();
+        assert!(refused.contains("and the maker \"Mak\""), "{refused}");
+        // What config.toml says beside the URI holds as well.
+        let uri = "pkcs11:serial=2".parse().unwrap();
+        assert!(super::choose(two(), None, Some("1"), &uri).is_err());
     }
 
     #[test]
