@@ -135,7 +135,14 @@ impl Report {
             "token {name} opens: {} (serial {}), {}",
             identity.label, identity.serial, identity.module
         ));
-        self.good(format!("token {name} computes {}", algorithms.join(", ")));
+        if algorithms.is_empty() {
+            self.note(
+                format!("token {name} computes none of the algorithms that exchanges want"),
+                Some("docs/tokens.md tells which tokens do"),
+            );
+        } else {
+            self.good(format!("token {name} computes {}", algorithms.join(", ")));
+        }
         if let Some(limit) = can.longest_message {
             self.note(
                 format!("token {name} takes messages of up to {limit} bytes for a MAC"),

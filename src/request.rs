@@ -87,6 +87,13 @@ pub enum Body {
     Form(Fields),
     /// JSON, its characters as they were given.
     Json(String),
+    /// Names and values that become a form or JSON, as the exchange wants.
+    Parts {
+        /// The names and values.
+        pairs: Vec<(String, Json)>,
+        /// The object's characters as they were given; none where it was a list of pairs.
+        object: Option<String>,
+    },
 }
 
 /// A request with its signature in place, ready to be sent as it stands.

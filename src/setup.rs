@@ -161,6 +161,16 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<Ready>
     }
     let ready = try_out(home, &tried, &token, ask)?;
     let identity = ready.token.identity();
+    if ready.token.capabilities().algorithms.is_empty() {
+        return Err(Error::new(
+            Code::Unsupported,
+            format!(
+                "the token {:?} ({}) computes none of the algorithms that exchanges want",
+                identity.label, identity.module
+            ),
+        )
+        .fix("docs/tokens.md tells which tokens do; for development: hsmsign init --softhsm"));
+    }
     if !identity.module.to_ascii_lowercase().contains("softhsm") {
         token.environment.clear();
     }

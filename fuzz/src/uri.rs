@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
             let written = uri.to_string();
             assert!(written.bytes().all(|byte| byte.is_ascii_graphic()), "{written:?}");
             assert_eq!(written.parse::<TokenUri>().unwrap(), uri, "{written}");
-            let _ = uri.fits(&Identity::default());
+            let _ = uri.fits(&Identity::default(), "", "");
             if let Some(source) = &uri.pin_source {
                 pin_source(source);
             }

@@ -53,6 +53,11 @@ fn the_command_line_uses_it_and_answers_the_same() {
             ["sign", "--json"].to_vec(),
             "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/AddOrder\",\"body\":\"nonce=1616492376594\",\"id\":1}\n\n{\"bad\":1}\n{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\",\"nonce\":\"1700000000000001\"}",
         ),
+        // What the socket takes beside requests, a line from elsewhere may not ask for.
+        (
+            ["sign", "--json"].to_vec(),
+            "{\"op\":\"stop\"}\n{\"id\":1,\"op\":\"lock\"}\n{\"hmac\":{\"key\":\"raw\",\"message_base64\":\"eA==\"}}\n{\"op\":\"explain\",\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}",
+        ),
     ];
     let run = || -> Vec<_> {
         let one = |(args, input): &(Vec<&str>, &str)| format!("{args:?}: {:?}", place.run(args, input));
@@ -64,6 +69,27 @@ fn the_command_line_uses_it_and_answers_the_same() {
     assert_eq!(with, without);
     let signed = agent.status()["signed"].as_u64().unwrap();
     assert!(signed >= 6, "it was the agent that signed: {signed}");
+}
+
+#[test]
+fn a_connection_that_said_so_takes_requests_alone() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    assert_eq!(connection.ask(r#"{"op":"ping"}"#)["ok"], true);
+    assert_eq!(
+        connection.ask(r#"{"op":"requests","id":7}"#),
+        json!({"ok": true, "id": 7})
+    );
+    for line in [r#"{"op":"ping"}"#, r#"{"op":"requests"}"#, r#"{"op":"stop"}"#] {
+        let answer = connection.ask(line);
+        assert_eq!(
+            answer["error"]["message"], "a request has no field \"op\"",
+            "{line}"
+        );
+    }
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    assert_eq!(agent.connect().ask(r#"{"op":"ping"}"#)["ok"], true);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::{
-    bench::{KRAKEN_SECRET, Place, finish},
+    bench::{KRAKEN_SECRET, Place, compile, finish},
     state::{files, refused},
 };
 
@@ -666,4 +666,71 @@ fn modules_and_tokens_that_are_none() {
         4,
         "no token is set up",
     );
+}
+
+#[test]
+fn a_token_that_computes_nothing_is_not_set_up() {
+    let Some(mut place) = Place::with_token() else {
+        return;
+    };
+    let Some(module) = compile::library(place.path(), "narrow", "traps/c/narrow.c") else {
+        return;
+    };
+    let softhsm = place.home().join("softhsm");
+    let behind = hsmsign::token::softhsm_module().unwrap().display().to_string();
+    place.set(("NARROW_MODULE".into(), behind));
+    place.set(("NARROW_AS".into(), "none".into()));
+    let conf = softhsm.join("softhsm2.conf").display().to_string();
+    place.set(("SOFTHSM2_CONF".into(), conf));
+    let pin = format!("file:{}", softhsm.join("softhsm.pin").display());
+    let config = fs::read(place.home().join("config.toml")).unwrap();
+    let args = [
+        "init",
+        "--pkcs11",
+        module.to_str().unwrap(),
+        "--pin-source",
+        &pin,
+        "--token",
+        "empty",
+    ];
+    refused(&place.run(&args, ""), 5, "computes none of the algorithms");
+    assert_eq!(fs::read(place.home().join("config.toml")).unwrap(), config);
+}
+
+#[test]
+fn a_pin_file_without_a_pin_spends_no_try() {
+    let Some(place) = Place::with_kraken() else { return };
+    let pin = place.home().join("softhsm").join("softhsm.pin");
+    let kept = fs::read(&pin).unwrap();
+    for nothing in ["", "\n", "\r\n"] {
+        fs::write(&pin, nothing).unwrap();
+        let done = place.run(&BALANCE, "");
+        refused(&done, 4, "PIN");
+        assert!(!done.stderr.contains("refused"), "{done:?}");
+    }
+    // Nothing was refused, so nothing has to be forgiven.
+    fs::write(&pin, kept).unwrap();
+    place.ok(&BALANCE);
+}
+
+#[test]
+fn a_folder_that_softhsm_cannot_use_is_named_with_what_to_do() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    if hsmsign::token::softhsm_module().is_err() {
+        eprintln!("SKIPPED: SoftHSM is not installed (Debian: softhsm2)");
+        return;
+    }
+    for name in [&b"a#b"[..], b"a\nb", b"\xff\xfe"] {
+        let place = Place::new();
+        let home = place.path().join(std::ffi::OsStr::from_bytes(name));
+        let done = place
+            .command(&["init", "--softhsm"])
+            .env("HSMSIGN_HOME", &home)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(5), "{stderr}");
+        assert!(stderr.contains("set HSMSIGN_HOME to a folder"), "{stderr}");
+    }
 }

@@ -261,7 +261,7 @@ fn a_token_is_named_by_a_uri() {
     };
     let write = |serial: &str| {
         let uri = format!(
-            "pkcs11:token={};serial={serial}?module-path={}&pin-source=file:{}",
+            "pkcs11:token={};serial={serial}?module-path={}&pin-source=file:{}&x-note=mine",
             value("label").replace(' ', "%20"),
             value("module"),
             pin_file(&place).display()
@@ -273,6 +273,15 @@ fn a_token_is_named_by_a_uri() {
     place.ok(&BALANCE);
     write("0000000000000000");
     refused(&place.run(&BALANCE, ""), 4, "0000000000000000");
+    // Another token than the one that is meant is not shown the PIN, which it would find wrong.
+    let pin = fs::read(pin_file(&place)).unwrap();
+    fs::write(pin_file(&place), "not its PIN\n").unwrap();
+    let maker = format!("{};manufacturer=Nobody", value("serial"));
+    write(&maker);
+    refused(&place.run(&BALANCE, ""), 4, "the maker \"Nobody\"");
+    fs::write(pin_file(&place), pin).unwrap();
+    write(&maker.replace("Nobody", "SoftHSM%20project"));
+    place.ok(&BALANCE);
     fs::write(
         &path,
         "version = 1\n[token.softhsm]\nuri = \"pkcs11:token=%zz?module-path=/x.so\"\n",
@@ -415,7 +424,7 @@ impl Screen {
         let mut bytes = [0; 4096];
         while !self.shown.contains(text) {
             assert!(
-                begun.elapsed() < Duration::from_secs(10),
+                begun.elapsed() < Duration::from_secs(60),
                 "no {text:?} in {:?}",
                 self.shown
             );
@@ -565,4 +574,34 @@ fn a_pem_block_pasted_at_the_terminal_is_read_whole_and_not_shown() {
         }
         assert!(screen.echoes());
     }
+}
+
+#[test]
+fn a_key_that_changed_while_its_new_secret_was_awaited_is_left_alone() {
+    const BITFINEX: &str = "bPcpDHzxz6FXeDVTF0daL3ekFHqD9hoAWNEXbHG9yEi";
+    let Some(place) = Place::with_kraken() else { return };
+    let rotated_while = |secret: &str, change: &dyn Fn(), told: &str| {
+        let mut screen = Screen::new();
+        let mut child = screen.start(&place, &["rotate", "kraken", "--api-key", "new"]);
+        screen.wait_for("secret");
+        change();
+        let changed = place.run(&["show", "kraken", "--json"], "");
+        screen.type_in(&format!("{secret}\r"));
+        screen.wait_for(told);
+        assert!(!child.wait().unwrap().success());
+        let after = place.run(&["show", "kraken", "--json"], "");
+        assert_eq!(changed.stdout, after.stdout, "{told}");
+    };
+    let set = || drop(place.ok(&["set", "kraken", "--api-key", "another"]));
+    rotated_while(KRAKEN_SECRET, &set, "was changed meanwhile");
+    // The name goes to a key of another exchange, whose algorithm is another, too.
+    let another = || {
+        place.ok(&["remove", "kraken"]);
+        let args = ["--exchange", "bitfinex", "--key", "kraken", "--api-key", "b"];
+        place.import(&args, BITFINEX);
+    };
+    rotated_while(KRAKEN_SECRET, &another, "was changed meanwhile");
+    assert!(place.ok(&["test", "kraken"]).contains("makes the MAC"));
+    let remove = || drop(place.ok(&["remove", "kraken"]));
+    rotated_while(BITFINEX, &remove, "no key named");
 }

@@ -56,17 +56,15 @@ pub struct Op {
     pub arguments: Vec<(String, Json)>,
 }
 
+/// What went wrong with a line, with its `id` where that could be read.
+type Refused = (Option<Json>, Error);
+
 /// Reads a line.
 ///
 /// # Errors
 /// When it is none of these; the line's `id` comes along where it could be read.
-pub fn read(line: &[u8]) -> Result<Asked, (Option<Json>, Error)> {
-    let text = std::str::from_utf8(line).map_err(|_| {
-        (
-            None,
-            bad_input("the line is not UTF-8").fix("send a body that is no text as body_base64"),
-        )
-    })?;
+pub fn read(line: &[u8]) -> Result<Asked, Refused> {
+    let text = text(line)?;
     // A request has a key or an id before anything else, mostly; these words are nowhere in most lines.
     if !text.contains("\"op\"") && !text.contains("\"hmac\"") {
         return Request::parse_line(text).map(|request| Asked::Sign(Box::new(request)));
@@ -105,6 +103,21 @@ pub fn read(line: &[u8]) -> Result<Asked, (Option<Json>, Error)> {
         _ => hmac(raw, others, id.clone()).map(Asked::Hmac),
     };
     read.map_err(|error| (id, error))
+}
+
+/// Reads a line that must be a request.
+///
+/// # Errors
+/// As [`read`].
+pub fn request(line: &[u8]) -> Result<Asked, Refused> {
+    Request::parse_line(text(line)?).map(|request| Asked::Sign(Box::new(request)))
+}
+
+fn text(line: &[u8]) -> Result<&str, Refused> {
+    std::str::from_utf8(line).map_err(|_| {
+        let error = bad_input("the line is not UTF-8").fix("send a body that is no text as body_base64");
+        (None, error)
+    })
 }
 
 /// How a line is read whose `op` is about a request, which stands beside it.

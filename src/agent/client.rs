@@ -327,8 +327,14 @@ impl Client {
         same.then(|| pidfd_open(seen, PidfdFlags::empty()).ok()).flatten()
     }
 
-    /// The stream itself, for whoever sends many lines.
-    pub fn into_stream(self) -> UnixStream {
-        self.stream.into_inner()
+    /// The stream itself, for whoever sends many lines, and takes them from somebody who may ask for signatures alone:
+    /// nothing else is done for it.
+    ///
+    /// # Errors
+    /// When the agent goes away.
+    pub fn into_stream(mut self) -> Result<UnixStream> {
+        let answer = self.ask("{\"op\":\"requests\"}")?;
+        Answer::parse(&answer)?;
+        Ok(self.stream.into_inner())
     }
 }

@@ -62,7 +62,7 @@ enum Form {
 pub fn run(args: Args) -> Result<ExitCode> {
     if args.json {
         return match Client::find()? {
-            Some(agent) => lines::relay(agent.into_stream()),
+            Some(agent) => lines::relay(agent.into_stream()?),
             None => {
                 hsmsign::process::set_allocator_up();
                 let around = Around::find()?;

@@ -3,15 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Enrol, GENERIC,
+    Enrol, GENERIC, objects,
     wanted::{algorithm, check_api_key, check_values},
 };
 use crate::{
     algorithm::{Algorithm, SignatureAlgorithm},
     error::{Code, Error, Result, bad_input},
     exchange::{Fit, KeyKind, Scheme},
-    keyring::{Allow, KeyName, Record},
-    token::{Token, Wishes},
+    keyring::{Allow, KeyName, Pair, Record},
+    token::{ObjectId, Token, Wishes},
 };
 
 /// What the owner says of a new key.
@@ -52,6 +52,18 @@ pub struct Plan {
     pub(super) scheme: Option<Arc<Scheme>>,
     pub(super) algorithm: Algorithm,
     pub(super) tokens: Vec<Place>,
+    /// The pair that a rotation replaces.
+    pub(super) replaces: Option<Mark>,
+}
+
+/// What tells a pair from another: its objects, whose ids are random, and its API key.
+#[derive(PartialEq, Eq)]
+pub(super) struct Mark(Vec<(String, ObjectId)>, Option<String>);
+
+impl Mark {
+    pub(super) fn of(pair: &Pair) -> Self {
+        Self(objects(pair), pair.api_key.clone())
+    }
 }
 
 /// A token that a key goes to.
@@ -198,6 +210,7 @@ impl Enrol {
             scheme,
             algorithm,
             tokens,
+            replaces: None,
         };
         self.check_tokens(&plan)?;
         Ok(plan)
@@ -220,6 +233,7 @@ impl Enrol {
             scheme,
             algorithm: record.algorithm,
             tokens,
+            replaces: Some(Mark::of(&record.current)),
         })
     }
 

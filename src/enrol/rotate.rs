@@ -1,6 +1,8 @@
-use super::{Enrol, Enrolled, NewKey, Plan, Secrets, objects, secrets::read_secrets, wanted::check_api_key};
+use super::{
+    Enrol, Enrolled, NewKey, Plan, Secrets, objects, plan::Mark, secrets::read_secrets, wanted::check_api_key,
+};
 use crate::{
-    error::{Result, bad_input},
+    error::{Result, bad_input, failed},
     keyring::{KeyName, Pair, Record},
     token::Wishes,
 };
@@ -50,6 +52,21 @@ impl Enrol {
         let _lock = self.lock()?;
         let record = self.keyring.get(plan.name())?;
         refuse_unfinished(&record)?;
+        // The secret may have been waited for: what was planned for another pair is not for this one.
+        if plan
+            .replaces
+            .as_ref()
+            .is_some_and(|planned| *planned != Mark::of(&record.current))
+        {
+            return Err(failed(format!(
+                "the key {} was changed meanwhile, and is left as it is",
+                record.name
+            ))
+            .fix(format!(
+                "see hsmsign show {0}, then: hsmsign rotate {0}",
+                record.name
+            )));
+        }
         self.sweep_locked()?;
         let waits = !plan.needs_secret() && plan.api_key().is_none();
         let record = self.place(plan, &read, |pair| {

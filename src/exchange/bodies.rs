@@ -1,6 +1,10 @@
 //! Bodies: wholly JSON or wholly a form, of a kind that the exchange takes, and signed.
 
-use super::{place, plan::Plan, target};
+use super::{
+    place,
+    plan::{Place, Plan},
+    target,
+};
 use crate::{
     error::{Result, bad_input},
     json::Json,
@@ -15,7 +19,7 @@ pub(crate) struct Payload {
 }
 
 /// The body, wholly JSON or wholly a form, of a kind that the exchange takes.
-pub(crate) fn read(request: &Request, plan: &Plan) -> Result<Option<Payload>> {
+pub(crate) fn read(request: &Request, plan: &Plan, method: &str, path: &str) -> Result<Option<Payload>> {
     let declared = match request.content_type.as_deref() {
         None => None,
         Some(kind) => Some(is_json_type(kind)?),
@@ -34,6 +38,21 @@ pub(crate) fn read(request: &Request, plan: &Plan) -> Result<Option<Payload>> {
             json: true,
             text: text.clone(),
         },
+        Some(Body::Parts { pairs, object }) => {
+            if parts_are_json(declared, plan, method, path)? {
+                Payload {
+                    json: true,
+                    text: object
+                        .clone()
+                        .unwrap_or_else(|| Json::Object(pairs.clone()).to_compact()),
+                }
+            } else {
+                Payload {
+                    json: false,
+                    text: place::form(pairs, plan.params.as_ref())?,
+                }
+            }
+        }
         Some(Body::Bytes(bytes)) => {
             let text = std::str::from_utf8(bytes)
                 .map_err(|_| bad_input("the body is neither JSON nor a form: it is not UTF-8"))?
@@ -96,6 +115,29 @@ pub(crate) fn read(request: &Request, plan: &Plan) -> Result<Option<Payload>> {
             },
         ),
     )
+}
+
+/// Whether names and values given as the body become JSON here: as their `content_type` says, else as the exchange takes
+/// it, else as it takes the parameters of such a request.
+fn parts_are_json(declared: Option<bool>, plan: &Plan, method: &str, path: &str) -> Result<bool> {
+    if let Some(json) = declared {
+        return Ok(json);
+    }
+    if plan.takes_form != plan.takes_json {
+        return Ok(plan.takes_json);
+    }
+    let places = plan
+        .params
+        .as_ref()
+        .map_or(&[][..], |params| params.places(method, path));
+    match (places.contains(&Place::Form), places.contains(&Place::Json)) {
+        (true, false) => Ok(false),
+        (false, true) => Ok(true),
+        _ => Err(
+            bad_input("the exchange takes a form and JSON here, and the body does not say which it is")
+                .fix("give it as `form` or `json`, or as finished text"),
+        ),
+    }
 }
 
 fn is_json_type(kind: &str) -> Result<bool> {

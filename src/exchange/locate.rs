@@ -161,8 +161,8 @@ mod tests {
             ),
             (
                 "mexc",
-                "{api_key}{timestamp}{query}",
-                "{api_key}{moment}{query}",
+                "{api_key}{timestamp}{sort(query)}",
+                "{api_key}{moment}{sort(query)}",
                 "moment}",
             ),
             ("gate", "{word(field", "{ward(field", "ward("),

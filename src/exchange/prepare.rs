@@ -169,7 +169,7 @@ impl Scheme {
             (None, Some(query)) => (query, true),
             (None, None) => (String::new(), false),
         };
-        let body = bodies::read(request, plan)?;
+        let body = bodies::read(request, plan, method, &path)?;
         let mut parts = Parts {
             query,
             query_given,

@@ -80,10 +80,14 @@ impl Request {
                 }
             },
             "body" => {
-                let body = text(name, raw).map_err(|error| {
-                    error.fix("give the body as a string; use `json` or `form` for a body of parts")
-                })?;
-                self.set_body(Body::Bytes(body.into_bytes()))?;
+                let body = match fields(name, raw)? {
+                    Fields::Text(text) => Body::Bytes(text.into_bytes()),
+                    Fields::Pairs(pairs) => Body::Parts {
+                        pairs,
+                        object: raw.get().starts_with('{').then(|| raw.get().to_owned()),
+                    },
+                };
+                self.set_body(body)?;
             }
             "body_base64" => {
                 let body = base64ct::Base64::decode_vec(&text(name, raw)?)
@@ -167,7 +171,10 @@ fn pairs(name: &str) -> Error {
     bad_input(format!(
         "`{name}` as a list must hold pairs of a name and a value"
     ))
-    .fix("write it as [[\"symbol\", \"BTCUSD\"], [\"limit\", 5]]")
+    .fix(match name {
+        "body" => "write it as [[\"symbol\", \"BTCUSD\"], [\"limit\", 5]]; a list of another kind is given as `json`",
+        _ => "write it as [[\"symbol\", \"BTCUSD\"], [\"limit\", 5]]",
+    })
 }
 
 #[cfg(test)]

@@ -53,6 +53,10 @@ impl Request {
             },
             Some(Body::Form(fields)) => line.fields("form", fields),
             Some(Body::Json(text)) => line.raw("json", &in_one_line(text)),
+            Some(Body::Parts {
+                object: Some(text), ..
+            }) => line.raw("body", &in_one_line(text)),
+            Some(Body::Parts { pairs, object: None }) => line.pairs("body", pairs),
         }
         if let Some(params) = &self.params {
             line.pairs("params", params);
@@ -124,6 +128,8 @@ mod tests {
             r#"{"key":"k","body_base64":"/w=="}"#,
             r#"{"key":"k","form":"a=1","params":[["p","q"]]}"#,
             r#"{"key":"k","form":[["a",[1,2]]]}"#,
+            r#"{"key":"k","body":{"a": 0.10, "b":"\u00e9"}}"#,
+            r#"{"key":"k","body":[["a",1.0],["a","2"]]}"#,
             "{}",
         ] {
             let request = Request::parse_line(line).unwrap();

@@ -81,7 +81,13 @@ pub fn settings(home: &Home, name: &str, config: &TokenConfig) -> Result<Setting
             );
         }
     };
-    let uri = uri.unwrap_or_default();
+    let mut uri = uri.unwrap_or_default();
+    if config.label.is_some() {
+        uri.token = None;
+    }
+    if config.serial.is_some() {
+        uri.serial = None;
+    }
     for (variable, text) in &config.environment {
         if std::env::var_os(variable).is_none() {
             set_variable(variable, Path::new(text));
@@ -91,8 +97,9 @@ pub fn settings(home: &Home, name: &str, config: &TokenConfig) -> Result<Setting
         set_variable("SOFTHSM2_CONF", &softhsm_conf(home)?);
     }
     Ok(Settings {
-        label: config.label.clone().or(uri.token),
-        serial: config.serial.clone().or(uri.serial),
+        label: config.label.clone(),
+        serial: config.serial.clone(),
+        uri,
         module_args: config.module_args.clone(),
         process_lock: config.process_lock,
         lock_file: lock::place(&module, config.module_args.as_deref(), || {
@@ -130,11 +137,12 @@ fn softhsm_conf(home: &Home) -> Result<PathBuf> {
         tokens.display()
     );
     if read_private(&path, 1 << 16)?.as_deref() != Some(text.as_bytes()) {
-        if tokens.to_string_lossy().contains(['\n', '#']) {
+        if tokens.to_str().is_none_or(|name| name.contains(['\n', '#'])) {
             return Err(bad_input(format!(
                 "SoftHSM cannot use a folder of that name: {}",
                 tokens.display()
-            )));
+            ))
+            .fix("set HSMSIGN_HOME to a folder whose name is UTF-8, without `#` and line feeds"));
         }
         write_private(&path, text.as_bytes())?;
     }

@@ -288,6 +288,24 @@ impl PinProvider for ConfiguredPin {
                 self.read(&path)
             }
         }?;
+        if pin.is_empty() {
+            // Not tried: the token would count it as a wrong one.
+            *lock(&self.given) = None;
+            return Err(Error::new(
+                Code::TokenLocked,
+                format!(
+                    "an empty {} came from {}",
+                    request.what.told(),
+                    self.source.text()
+                ),
+            )
+            .fix(format!(
+                "give the {0} there, or set another {1} for [token.{2}]",
+                request.what.told(),
+                request.what.field(),
+                self.token
+            )));
+        }
         self.length.store(pin.len(), Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
         Ok(pin)
@@ -400,6 +418,25 @@ mod tests {
             let error = text.parse::<PinSource>().unwrap_err();
             assert!(text.len() < 4 || !error.message().contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn an_empty_pin_is_not_shown_to_the_token() {
+        let folder = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .unwrap();
+        let home = Home::at(folder.path());
+        let file = folder.path().join("pin");
+        let source = PinSource::File(file.clone());
+        let pin = ConfiguredPin::new(&home, "t", source, Arc::new(Nobody), Arc::default());
+        for nothing in ["\n", "\r\n", "\n1234\n", ""] {
+            write_private(&file, nothing.as_bytes()).unwrap();
+            let error = pin.pin(&PinRequest::default()).unwrap_err();
+            assert_eq!(error.code(), Code::TokenLocked, "{nothing:?}: {error}");
+        }
+        write_private(&file, b"1234\n").unwrap();
+        assert_eq!(pin.pin(&PinRequest::default()).unwrap().expose(), b"1234");
     }
 
     #[test]

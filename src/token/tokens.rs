@@ -16,13 +16,12 @@ use super::{
     pkcs11::Pkcs11Token,
     settings::{settings, softhsm_folder, yubikey_settings},
     softhsm,
-    uri::TokenUri,
     yubikey::YubiKey,
 };
 use crate::{
     ask::Ask,
     config::{Config, TokenConfig},
-    error::{Code, Error, Result},
+    error::{Error, Result},
     home::{Home, io_error},
 };
 
@@ -142,15 +141,6 @@ impl Tokens {
         let settings = settings(&self.home, name, config)?;
         let token = Pkcs11Token::open(settings, Arc::clone(&pin) as _)?;
         self.keep_pin(name, pin);
-        if let Some(uri) = &config.uri
-            && !uri.parse::<TokenUri>()?.fits(token.identity())
-        {
-            return Err(Error::new(
-                Code::TokenMissing,
-                "the token that is there is not the one that the URI names",
-            )
-            .fix("plug in the one that is meant, or correct the uri in config.toml"));
-        }
         Ok(Arc::new(token))
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
 
 use super::{Identity, discover};
 use crate::error::{Code, Error, Result, bad_input};
@@ -31,7 +32,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 const QUERY: &AsciiSet = &PATH.remove(b'/').remove(b'?').remove(b'|').add(b'&');
 
 /// A token, named by what it says of itself; no slot number, which changes as devices come and go.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenUri {
     /// The token's label.
     pub token: Option<String>,
@@ -82,23 +83,32 @@ impl TokenUri {
         })
     }
 
-    /// Whether a token is one that the URI names.
-    pub fn fits(&self, token: &Identity) -> bool {
-        let is = |wanted: &Option<String>, said: &str| wanted.as_deref().is_none_or(|wanted| wanted == said);
-        let holds =
-            |wanted: &Option<String>, said: &str| wanted.as_deref().is_none_or(|part| said.contains(part));
-        is(&self.token, &token.label)
-            && is(&self.serial, &token.serial)
-            && self
-                .manufacturer
-                .as_deref()
-                .is_none_or(|maker| token.model.starts_with(maker))
-            && self
-                .model
-                .as_deref()
-                .is_none_or(|model| token.model.ends_with(model))
-            && holds(&self.library_manufacturer, &token.module)
-            && holds(&self.library_description, &token.module)
+    /// Whether a token is one that the URI names: `maker` and `model` are the token's own, `identity` has the rest.
+    pub fn fits(&self, identity: &Identity, maker: &str, model: &str) -> bool {
+        // Blanks at the end are padding.
+        let is = |wanted: &Option<String>, said: &str| {
+            let wanted = wanted.as_deref().map(str::trim_end);
+            wanted.is_none_or(|wanted| wanted == said)
+        };
+        let (library, version) = identity.module.rsplit_once(", ").unwrap_or_default();
+        is(&self.token, &identity.label)
+            && is(&self.serial, &identity.serial)
+            && is(&self.manufacturer, maker)
+            && is(&self.model, model)
+            && self.library_manufacturer.as_deref().is_none_or(|maker| {
+                library
+                    .split_once(maker)
+                    .is_some_and(|(before, rest)| before.is_empty() && rest.starts_with(", "))
+            })
+            && self.library_description.as_deref().is_none_or(|text| {
+                library
+                    .rsplit_once(text)
+                    .is_some_and(|(before, rest)| before.ends_with(", ") && rest.is_empty())
+            })
+            && self.library_version.as_deref().is_none_or(|wanted| {
+                // A version without a minor number means that it is 0.
+                version == wanted || version.strip_suffix(".0") == Some(wanted)
+            })
     }
 
     fn place(&mut self, name: &str) -> Option<&mut Option<String>> {
@@ -148,6 +158,8 @@ impl TokenUri {
             "module-path" => put(&mut self.module_path, name, PathBuf::from(text(name, value)?)),
             _ => match self.query_place(name) {
                 Some(place) => put(place, name, text(name, value)?),
+                // Another program's own; the RFC has those ignored here, and matched in the path.
+                None if name.starts_with("x-") => Ok(()),
                 None => Err(unknown(name)),
             },
         }
@@ -302,18 +314,35 @@ mod tests {
     #[test]
     fn a_uri_fits_the_token_that_it_names() {
         let token = Identity {
+            module: "SoftHSM, Implementation, of PKCS11, 2.0".into(),
             label: "t".into(),
             serial: "1".into(),
-            model: "SoftHSM project SoftHSM v2".into(),
             ..Identity::default()
         };
-        let fits = |text: &str| text.parse::<TokenUri>().unwrap().fits(&token);
-        assert!(fits("pkcs11:"));
-        assert!(fits(
-            "pkcs11:token=t;manufacturer=SoftHSM%20project;model=SoftHSM%20v2"
-        ));
-        assert!(!fits("pkcs11:token=t;serial=2"));
-        assert!(!fits("pkcs11:model=other"));
+        let fits = |text: &str| {
+            let uri = text.parse::<TokenUri>().unwrap();
+            uri.fits(&token, "SoftHSM project", "SoftHSM v2")
+        };
+        for named in [
+            "pkcs11:",
+            "pkcs11:token=t;manufacturer=SoftHSM%20project;model=SoftHSM%20v2?x-other=1",
+            "pkcs11:library-manufacturer=SoftHSM;library-version=2.0",
+            "pkcs11:library-description=Implementation%2C%20of%20PKCS11;library-version=2",
+        ] {
+            assert!(fits(named), "{named}");
+        }
+        for another in [
+            "pkcs11:token=t;serial=2",
+            "pkcs11:model=SoftHSM",
+            "pkcs11:manufacturer=SoftHSM",
+            "pkcs11:manufacturer=",
+            "pkcs11:library-manufacturer=Soft",
+            "pkcs11:library-description=PKCS11%2C%202.0",
+            "pkcs11:library-version=2.1",
+            "pkcs11:library-version=0",
+        ] {
+            assert!(!fits(another), "{another}");
+        }
     }
 
     proptest::proptest! {

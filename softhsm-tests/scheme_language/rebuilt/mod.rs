@@ -187,7 +187,7 @@ fn message(exchange: &str, sent: &Sent<'_>) -> Option<Vec<u8>> {
         }
         "woo" => format!("{}{method}{target}{body}", header("x-api-timestamp")),
         "mexc" if path.starts_with("/api/v1/private/") => {
-            format!("KEY{}{query}{body}", header("Request-Time"))
+            format!("KEY{}{}{body}", header("Request-Time"), sorted(&[query]))
         }
         "mexc" => format!("{}{}", without(query, "signature"), without(body, "signature")),
         "binance" | "binanceus" => {

@@ -6,6 +6,7 @@
  *   yubihsm           the same, and what Yubico writes of yubihsm_pkcs11: neither CKA_PRIVATE nor CKA_SENSITIVE in a
  *                     template, and an id of two bytes
  *   sign-fails-once   the first C_Sign fails, with the operation that C_SignInit began still there
+ *   none              no mechanism at all, as a module that only shows certificates
  *
  * Where NARROW_DIE is set the process is killed when a key is stored, before it hears of it.
  */
@@ -22,7 +23,7 @@ struct attribute {
     CK_ULONG length;
 };
 
-enum { CREATE_OBJECT = 20, SIGN = 43 };
+enum { GET_MECHANISM_LIST = 7, CREATE_OBJECT = 20, SIGN = 43 };
 enum { CKA_PRIVATE = 2, CKA_KEY_TYPE = 0x100, CKA_ID = 0x102, CKA_SENSITIVE = 0x103, CKK_GENERIC_SECRET = 0x10 };
 enum { CKR_FUNCTION_FAILED = 6, CKR_ATTRIBUTE_TYPE_INVALID = 0x12, CKR_TEMPLATE_INCONSISTENT = 0xd1 };
 
@@ -58,6 +59,13 @@ static CK_RV sign(CK_HANDLE session, CK_BYTE *data, CK_ULONG length, CK_BYTE *si
     return behind(session, data, length, signature, room);
 }
 
+static CK_RV no_mechanisms(CK_HANDLE slot, CK_ULONG *list, CK_ULONG *count) {
+    (void)slot;
+    (void)list;
+    *count = 0;
+    return 0;
+}
+
 CK_RV C_GetFunctionList(struct list **list) {
     const char *as = getenv("NARROW_AS");
     theirs = module_behind("NARROW_MODULE");
@@ -67,6 +75,8 @@ CK_RV C_GetFunctionList(struct list **list) {
     yubihsm = strcmp(as, "yubihsm") == 0;
     if (strcmp(as, "sign-fails-once") == 0)
         ours.function[SIGN] = (void *)sign;
+    else if (strcmp(as, "none") == 0)
+        ours.function[GET_MECHANISM_LIST] = (void *)no_mechanisms;
     else
         ours.function[CREATE_OBJECT] = (void *)create_object;
     *list = &ours;

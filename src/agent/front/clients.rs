@@ -28,6 +28,8 @@ pub struct Client {
     pub socket: OwnedFd,
     /// Who is at the other end.
     pub caller: Caller,
+    /// Whether it takes request lines alone, and nothing of the agent itself.
+    pub requests_only: bool,
     /// Since when the launcher is asked which program that is. Until it answers, no line is read.
     pub unknown_since: Option<Instant>,
     /// Distinguishes it from an earlier one of the same number.
@@ -68,6 +70,7 @@ impl Client {
         Self {
             socket,
             caller,
+            requests_only: false,
             unknown_since: None,
             generation,
             interest: Interest::READ,

@@ -14,6 +14,7 @@ use super::{
     starting::Whose,
 };
 use crate::{
+    agent::asked,
     error::{Code, Error},
     policy::Caller,
     request::error_line,
@@ -185,8 +186,12 @@ impl Front {
                 place,
             };
             let caller = client.caller.clone();
-            match line {
-                Ok(line) => self.line(whose, &caller, &line),
+            let asked = line.map(|line| match client.requests_only {
+                true => asked::request(&line),
+                false => asked::read(&line),
+            });
+            match asked {
+                Ok(asked) => self.line(whose, &caller, asked),
                 Err(error) => self.answer(whose, error_line(None, &error)),
             }
             if let Some(client) = self.client(index) {

@@ -113,6 +113,12 @@ impl Front {
             "ping" => {
                 json!({"version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(), "uid": rustix::process::geteuid().as_raw()})
             }
+            "requests" => {
+                if let Some(client) = self.client(client.index) {
+                    client.requests_only = true;
+                }
+                json!({})
+            }
             "keys" => json!({"keys": self.keys()?}),
             "status" => self.status(),
             "lock" => {
@@ -147,7 +153,7 @@ impl Front {
                 let shown: String = name.chars().take(60).collect();
                 return Err(
                     Error::new(Code::Unsupported, format!("the agent knows no op {shown:?}"))
-                        .fix("it knows ping, keys, status, route, check, explain, lock, unlock, command, reload and stop"),
+                        .fix("it knows ping, requests, keys, status, route, check, explain, lock, unlock, command, reload and stop"),
                 );
             }
         }))

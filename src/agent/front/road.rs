@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     agent::{
-        asked::{self, Asked, Hmac},
+        asked::{Asked, Hmac},
         frame::{self, Ask, Told},
     },
     error::{Code, Error, Result, bad_input, failed},
@@ -31,9 +31,14 @@ enum Parked {
 
 impl Front {
     /// Works on a line of a client.
-    pub(super) fn line(&mut self, client: Client, caller: &Caller, line: &[u8]) {
+    pub(super) fn line(
+        &mut self,
+        client: Client,
+        caller: &Caller,
+        asked: Result<Asked, (Option<Json>, Error)>,
+    ) {
         self.last_request = self.now;
-        match asked::read(line) {
+        match asked {
             Ok(Asked::Sign(request)) => self.sign(client, caller, request),
             Ok(Asked::Hmac(hmac)) => self.hmac(client, caller, hmac),
             Ok(Asked::Look(what, request)) => self.look(client, caller, what, &request),

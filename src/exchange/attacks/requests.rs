@@ -1,7 +1,10 @@
 //! Requests with a second reading: each is refused.
 
 use super::{harmless, look, message, refused, scheme};
-use crate::{error::Code, request::Request};
+use crate::{
+    error::{Code, Error},
+    request::Request,
+};
 
 #[test]
 fn methods_are_a_closed_set() {
@@ -97,6 +100,45 @@ fn a_body_is_wholly_of_one_kind() {
         r#"{"method":"POST","path":"/api/v3/order","json":{}}"#,
         "does not take",
     );
+}
+
+#[test]
+fn a_body_of_parts_becomes_what_the_exchange_takes() {
+    let body = |exchange: &str, rest: &str| {
+        let line = format!(r#"{{"method":"POST","path":"/a",{rest}}}"#);
+        let scheme = scheme(exchange);
+        let request = Request::parse_line(&line).map_err(|(_, error)| error)?;
+        let prepared = scheme.prepare(&request, scheme.kind(None)?, None)?;
+        Ok::<_, Error>(prepared.body.map(|body| body.text).unwrap_or_default())
+    };
+    let parts = r#""body":{"b": 0.10, "a":"x \u00e9","l":[1,2]}"#;
+    let form = "b=0.10&a=x%20%C3%A9&l=1&l=2";
+    // A form alone; a form or JSON, of which the first is usual; JSON alone, whose characters stay.
+    for exchange in ["binance", "kraken"] {
+        assert_eq!(body(exchange, parts).unwrap(), form, "{exchange}");
+    }
+    let json = r#"{"b": 0.10, "a":"x \u00e9","l":[1,2]}"#;
+    assert_eq!(body("coinbaseexchange", parts).unwrap(), json);
+    let typed = format!(r#"{parts},"content_type":"application/json""#);
+    assert_eq!(body("kraken", &typed).unwrap(), json);
+    let pairs = r#""body":[["b",0.10],["a","x \u00e9"]]"#;
+    assert_eq!(body("binance", pairs).unwrap(), "b=0.10&a=x%20%C3%A9");
+    assert_eq!(
+        body("coinbaseexchange", pairs).unwrap(),
+        r#"{"b":0.10,"a":"x é"}"#
+    );
+    assert_eq!(body("kraken", r#""body":{}"#).unwrap(), "");
+    for (exchange, rest, says) in [
+        ("kraken", r#""body":{"a":null}"#, "null"),
+        ("coinbaseexchange", r#""body":[["a",1],["a",2]]"#, "twice"),
+        ("coinbaseexchange", r#""body":[{"a":1}]"#, "pairs"),
+        ("kraken", r#""body":5"#, "text, an object or a list of pairs"),
+        ("kraken", r#""body":{"a":1},"form":"b=2""#, "more than one body"),
+        ("kraken", r#""body":{"a":1},"params":{"b":2}"#, "and that as well"),
+    ] {
+        let error = body(exchange, rest).unwrap_err().to_string();
+        assert!(error.contains(says), "{exchange} {rest}: {error}");
+    }
 }
 
 #[test]

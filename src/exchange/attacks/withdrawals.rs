@@ -100,6 +100,12 @@ fn plain_withdrawals_are_seen() {
         "backpack",
         r#"{"method":"POST","path":"/wapi/v1/capital/withdrawals","json":{}}"#,
     );
+    for path in ["update-api", "update-sub-api", "delete-api", "create-sub-api"] {
+        withdrawal(
+            "bybit",
+            &format!(r#"{{"method":"POST","path":"/v5/user/{path}"}}"#),
+        );
+    }
     withdrawal(
         "bittrex",
         r#"{"method":"GET","path":"/api/v1.1/account/withdraw"}"#,
@@ -111,6 +117,8 @@ fn plain_withdrawals_are_seen() {
         ("poloniex", "POST", "/orders"),
         ("bittrex", "GET", "/api/v1.1/market/cancel"),
         ("backpack", "GET", "/wapi/v1/capital/withdrawals"),
+        // What a key may do is asked there, by ccxt before nearly every call.
+        ("bybit", "GET", "/v5/user/query-api"),
         ("binance", "POST", "/api/v3/order"),
         ("binance", "GET", "/api/v3/myTrades?symbol=BTCUSDT&fromId=1"),
     ] {

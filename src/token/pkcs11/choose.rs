@@ -3,7 +3,7 @@
 use cryptoki_sys::*;
 
 use super::module::{Answer, Module};
-use crate::token::{Identity, TokenError};
+use crate::token::{Identity, TokenError, uri::TokenUri};
 
 /// A token that is present.
 #[derive(Debug, Clone)]
@@ -62,53 +62,77 @@ pub(super) fn present(module: &Module) -> Answer<Vec<Present>> {
     }
 }
 
-/// The one token that is meant.
+/// The one token that is meant. Blanks at the end of a name do not count: tokens pad with them.
 pub(super) fn choose(
     present: Vec<Present>,
     label: Option<&str>,
     serial: Option<&str>,
+    uri: &TokenUri,
 ) -> Result<Present, TokenError> {
+    let (label, serial) = (label.map(str::trim_end), serial.map(str::trim_end));
     let ready: Vec<_> = present
         .into_iter()
         .filter(|token| token.has(CKF_TOKEN_INITIALIZED))
         .collect();
-    let there = list(&ready);
+    let there = if ready.is_empty() {
+        "no initialised token is there".to_owned()
+    } else {
+        format!("there is {}", list(&ready))
+    };
     let mut matching: Vec<_> = ready
         .into_iter()
         .filter(|token| label.is_none_or(|label| token.identity.label == label))
         .filter(|token| serial.is_none_or(|serial| token.identity.serial == serial))
+        .filter(|token| {
+            let (maker, model) = (text(&token.info.manufacturerID), text(&token.info.model));
+            uri.fits(&token.identity, &maker, &model)
+        })
         .collect();
+    let wanted = wanted(label, serial, uri);
     match (matching.len(), matching.pop()) {
         (1, Some(token)) => Ok(token),
         (0, _) => Err(TokenError::Missing {
-            what: format!("there is no {}; {there}", wanted(label, serial)),
+            what: match wanted {
+                None => there,
+                Some(wanted) => format!("there is no {wanted}; {there}"),
+            },
             fix: "plug the token in, or name one that is there by its label or serial number; a new one is made by `hsmsign init`".to_owned(),
         }),
         (_, last) => {
             matching.extend(last);
             Err(TokenError::Missing {
-                what: format!("more than one token fits {}: {}", wanted(label, serial), list(&matching)),
-                fix: "say which by its serial number".to_owned(),
+                what: format!(
+                    "there is more than one {}: {}",
+                    wanted.as_deref().unwrap_or("token"),
+                    list(&matching)
+                ),
+                fix: match label.or(uri.token.as_deref()) {
+                    None => "say which by its label or serial number".to_owned(),
+                    Some(_) => "say which by its serial number".to_owned(),
+                },
             })
         }
     }
 }
 
-fn wanted(label: Option<&str>, serial: Option<&str>) -> String {
-    match (label, serial) {
-        (None, None) => "initialised token".to_owned(),
-        (Some(label), None) => format!("token with the label {label:?}"),
-        (None, Some(serial)) => format!("token with the serial number {serial:?}"),
-        (Some(label), Some(serial)) => {
-            format!("token with the label {label:?} and the serial number {serial:?}")
-        }
-    }
+/// What was asked for, in words; nothing where any token would do.
+fn wanted(label: Option<&str>, serial: Option<&str>, uri: &TokenUri) -> Option<String> {
+    let by: Vec<_> = [
+        ("label", label.or(uri.token.as_deref())),
+        ("serial number", serial.or(uri.serial.as_deref())),
+        ("maker", uri.manufacturer.as_deref()),
+        ("model", uri.model.as_deref()),
+        ("module's maker", uri.library_manufacturer.as_deref()),
+        ("module's description", uri.library_description.as_deref()),
+        ("module's version", uri.library_version.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(what, value)| Some(format!("{what} {:?}", value?)))
+    .collect();
+    (!by.is_empty()).then(|| format!("token with the {}", by.join(" and the ")))
 }
 
 fn list(tokens: &[Present]) -> String {
-    if tokens.is_empty() {
-        return "no initialised token is there".to_owned();
-    }
     let tokens: Vec<_> = tokens
         .iter()
         .map(|token| {
@@ -118,7 +142,7 @@ fn list(tokens: &[Present]) -> String {
             )
         })
         .collect();
-    format!("there is {}", tokens.join(", "))
+    tokens.join(", ")
 }
 
 /// What the module says of itself, as `SoftHSM, Implementation of PKCS11, 2.6`.
@@ -162,6 +186,38 @@ mod tests {
         }
     }
 
+    fn choose(
+        present: Vec<Present>,
+        label: Option<&str>,
+        serial: Option<&str>,
+    ) -> Result<Present, TokenError> {
+        super::choose(present, label, serial, &TokenUri::default())
+    }
+
+    #[test]
+    fn a_uri_chooses_by_all_that_it_says() {
+        let of = |maker: &str, serial: &str| {
+            let mut token = token("same", serial);
+            token.info.manufacturerID = [b' '; 32];
+            token.info.manufacturerID[..maker.len()].copy_from_slice(maker.as_bytes());
+            token
+        };
+        let two = || vec![of("Maker", "1"), of("Maker & Co", "2")];
+        let by = |uri: &str| super::choose(two(), None, None, &uri.parse().unwrap());
+        assert_eq!(by("pkcs11:manufacturer=Maker").unwrap().identity.serial, "1");
+        assert_eq!(by("pkcs11:serial=2;token=same%20").unwrap().identity.serial, "2");
+        let refused = by("pkcs11:token=same").unwrap_err().to_string();
+        assert!(
+            refused.contains("more than one token with the label \"same\""),
+            "{refused}"
+        );
+        let refused = by("pkcs11:token=same;manufacturer=Mak").unwrap_err().to_string();
+        assert!(refused.contains("and the maker \"Mak\""), "{refused}");
+        // What config.toml says beside the URI holds as well.
+        let uri = "pkcs11:serial=2".parse().unwrap();
+        assert!(super::choose(two(), None, Some("1"), &uri).is_err());
+    }
+
     #[test]
     fn one_token_needs_no_name_and_two_do() {
         assert!(choose(vec![token("a", "1")], None, None).is_ok());
@@ -175,6 +231,25 @@ mod tests {
         assert!(choose(two(), None, None).is_err());
         let refused = choose(two(), Some("b"), None).unwrap_err().to_string();
         assert!(refused.contains("no token with the label \"b\""), "{refused}");
+        let refused = choose(Vec::new(), None, None).unwrap_err().to_string();
+        assert!(refused.starts_with("no initialised token is there"), "{refused}");
+    }
+
+    #[test]
+    fn blanks_behind_a_name_are_padding() {
+        let spaced = || vec![token("a b", "1"), token(" a b", "2")];
+        assert_eq!(
+            choose(spaced(), Some("a b  "), None).unwrap().identity.serial,
+            "1"
+        );
+        assert_eq!(
+            choose(spaced(), Some(" a b"), Some("2 "))
+                .unwrap()
+                .identity
+                .serial,
+            "2"
+        );
+        assert!(choose(spaced(), Some("  a b"), None).is_err());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{
     token::{
         Identity, Result, TokenError,
         lock::{ProcessLock, WAIT},
+        uri::TokenUri,
     },
 };
 
@@ -100,7 +101,7 @@ pub fn initialise(settings: &Settings, label: &str, so_pin: &Secret, user_pin: &
             })?;
         module.init_token(free.slot, so_pin.expose(), &padded)?;
         // The new token may have moved to another slot.
-        let token = choose(present(&module)?, Some(label), None)?;
+        let token = choose(present(&module)?, Some(label), None, &TokenUri::default())?;
         let session = module.open_session(token.slot, true)?;
         let done = module
             .login(session, CKU_SO, Some(so_pin.expose()))

@@ -41,6 +41,7 @@ use super::{
     Capabilities, Identity, Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinProvider, Result,
     SignInput, Token, TokenError,
     extraction::{Report, Trial},
+    uri::TokenUri,
 };
 use crate::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
@@ -58,6 +59,8 @@ pub struct Settings {
     pub label: Option<String>,
     /// The token's serial number.
     pub serial: Option<String>,
+    /// What a URI says of the token.
+    pub uri: TokenUri,
     /// What the module wants at its initialisation, as NSS its folder.
     pub module_args: Option<String>,
     /// Whether processes take turns at opening; yes if not said.

@@ -190,6 +190,7 @@ impl Pkcs11Token {
             present(&module)?,
             settings.label.as_deref(),
             settings.serial.as_deref(),
+            &settings.uri,
         )
         .map_err(Stop::Again)?;
         let anchor = module.open_session(token.slot, false)?;
