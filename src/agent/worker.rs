@@ -184,6 +184,7 @@ impl Worker {
                 .token()
                 .and_then(|token| audit::seal(token.as_ref(), message))
                 .map(Told::Done),
+            Ask::Mark(marked) => self.mark(marked).map(Told::Done),
             Ask::Errand(_) => Err(failed("a worker does no errands")),
             Ask::Question { .. } => Err(failed("a worker asks nobody")),
         };
@@ -230,6 +231,16 @@ impl Worker {
             Algorithm::Signature(algorithm) => token.sign(key, algorithm, SignInput::Message(message)),
         }
         .map_err(Error::from)
+    }
+
+    /// Has the token keep how far the log is sealed.
+    fn mark(&self, marked: &[u8]) -> Result<Vec<u8>> {
+        let marked = serde_json::from_slice(marked)
+            .map_err(|error| failed(format!("a seal cannot be read: {error}")))?;
+        match audit::raise(self.token()?.as_ref(), &Home::from_env()?, &marked)? {
+            None => Ok(Vec::new()),
+            Some(mark) => Err(audit::went_back(&self.token, &mark)),
+        }
     }
 
     fn data(&self, place: &[u8]) -> Result<Secret> {

@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{
     line::{self, Hash, NONE},
+    mark,
     seal::Seals,
 };
 use crate::{
@@ -58,8 +59,12 @@ struct Known {
 /// # Errors
 /// When the folder cannot be read or is open to others.
 pub fn list(home: &Home) -> Result<Vec<PathBuf>> {
-    let folder = home.state("audit");
-    let names = list_folder(&folder)?;
+    files_in(&home.state("audit"))
+}
+
+/// As [`list`], for the folder of the log.
+pub(super) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let names = list_folder(folder)?;
     Ok(names
         .into_iter()
         .filter(|name| first_line(name).is_some())
@@ -114,6 +119,11 @@ impl Files {
             }
         };
         if known.size >= self.large {
+            // Whoever syncs what is appended syncs the file that is answered, and that is the next.
+            known
+                .file
+                .sync_data()
+                .map_err(|error| io_error("the audit log", &known.path, "be brought to the disk", &error))?;
             known = self.begin(known.tail)?;
         }
         let mut text = String::new();
@@ -169,11 +179,15 @@ impl Files {
         Ok(known)
     }
 
-    /// Begins a file; its first line repeats the hash of the line before.
+    /// Begins a file; its first line repeats the hash of the line before, and the name of the log.
     fn begin(&self, tail: Tail) -> Result<Known> {
-        if tail.number == 0 {
-            self.seals.begin()?;
-        }
+        let name = match tail.number {
+            0 => {
+                self.seals.begin()?;
+                None
+            }
+            _ => mark::name_in(&self.folder)?,
+        };
         let path = self.folder.join(format!("{:012}.jsonl", tail.number + 1));
         let file = File::options()
             .append(true)
@@ -194,6 +208,9 @@ impl Files {
             ",\"version\":1,\"before\":\"{}\"",
             base16ct::lower::encode_string(&tail.hash)
         ));
+        if let Some(name) = name {
+            text.push_str(&format!(",\"log\":\"{name}\""));
+        }
         let hash = line::close(&mut text, 0, &tail.hash);
         let made = write(&mut known, text.as_bytes());
         let synced = made.and_then(|()| {

@@ -1,17 +1,18 @@
 //! Whether the log is as it was written: every line behind the one before it, every seal of the token's.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     fs::File,
-    io::{BufRead as _, BufReader},
-    path::Path,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
     file::{first_line, list},
     line::{self, Hash, NONE},
+    mark::{self, name_of_log},
     seal::{Last, Seals, is_of, message},
 };
 use crate::{
@@ -57,6 +58,9 @@ pub struct Verified {
     pub last: Option<(u64, u64, String)>,
     /// The tokens that made those.
     pub tokens: BTreeSet<String>,
+    /// The tokens that were asked how far this log was sealed, with the number of the last seal that each keeps; none where
+    /// it keeps nothing of this log, as a token that cannot.
+    pub kept_by: BTreeMap<String, Option<u64>>,
     /// All that hold, as number and the beginning of the hash, `3:0123456789abcdef`.
     pub sealed: Vec<String>,
 }
@@ -72,17 +76,35 @@ pub struct Sealed {
     number: u64,
 }
 
-/// Goes through the log; `token` finds a token by its name, where seals are to be looked at too.
+/// Goes through the log; `token` finds a token by its name, where seals are to be looked at too. What the tokens keep of the
+/// log is asked of those that made its seals, and of the `others` that can be asked.
 ///
 /// # Errors
 /// When files cannot be read, or a token cannot be asked.
-pub fn verify(home: &Home, token: Option<&FindToken<'_>>) -> Result<Verified> {
+pub fn verify(home: &Home, token: Option<&FindToken<'_>>, others: &[String]) -> Result<Verified> {
     let mut walk = Walk::default();
     let files = list(home)?;
     for (at, path) in files.iter().enumerate() {
         walk.file(path, at + 1 == files.len())?;
     }
-    walk.seals(Seals::new(home).last()?, token)?;
+    let last = Seals::new(home).last()?;
+    let kept_by = last.as_ref().map(|last| last.token.clone());
+    walk.seals(last, token)?;
+    if let (Some(token), Some(name)) = (token, name_of_log(home)?) {
+        let own = walk.found.tokens.clone();
+        // Beside those that the log names, whoever cannot be asked is passed over.
+        for other in others
+            .iter()
+            .chain(kept_by.iter().filter(|name| !name.is_empty()))
+        {
+            if !own.contains(other) {
+                let _ = walk.marked(&files, other, token, &name);
+            }
+        }
+        for own in &own {
+            walk.marked(&files, own, token, &name)?;
+        }
+    }
     Ok(walk.found)
 }
 
@@ -127,7 +149,8 @@ impl Walk {
         let mut first = true;
         loop {
             line.clear();
-            let read = reader
+            let read = (&mut reader)
+                .take(LONGEST as u64 + 1)
                 .read_until(b'\n', &mut line)
                 .map_err(|error| io_error("the audit log", path, "be read", &error))?;
             if read == 0 {
@@ -259,6 +282,30 @@ impl Walk {
 }
 
 impl Walk {
+    /// Compares the log with what a token keeps of it.
+    fn marked(&mut self, files: &[PathBuf], name: &str, token: &FindToken<'_>, log: &str) -> Result<()> {
+        let mark = mark::kept(&*token(name)?, log)?;
+        self.found
+            .kept_by
+            .insert(name.to_owned(), mark.as_ref().map(|mark| mark.seal));
+        let Some(mark) = mark else { return Ok(()) };
+        let (seal, upto) = (mark.seal, mark.upto);
+        // What is told already is told once.
+        if !mark.back && (!self.found.findings.is_empty() || mark.holds(files)?) {
+            return Ok(());
+        }
+        self.file = None;
+        self.wrong(
+            upto,
+            if mark.back {
+                format!("token {name} saw the log go back behind seal {seal}, up to this line: an older log was put in its place")
+            } else {
+                format!("token {name} keeps that seal {seal} was made, up to this line, which is not there as it was then: the log was cut, or is an older one")
+            },
+        );
+        Ok(())
+    }
+
     /// Compares the last seal of the log with the one that is kept beside it.
     fn kept(&mut self, before: u64, latest: &[(u64, Hash)], last: Option<Last>) {
         let Some(last) = last else {

@@ -14,6 +14,7 @@ use std::{
 use super::{
     Entry,
     file::{Files, Tail},
+    mark::{Marked, name_of_log},
     seal::{Due, Seals},
     waiting::{Waiting, append},
 };
@@ -57,6 +58,9 @@ struct Queue {
     kept: u64,
     /// What is to be synced.
     unsynced: Option<Arc<File>>,
+    /// Seals whose lines are written: their numbers are kept when the disk has the lines, so that no power cut leaves a
+    /// number whose lines are gone.
+    seals: Vec<Waiting>,
     failed: Option<Error>,
     /// How often writing failed.
     failures: u64,
@@ -217,6 +221,23 @@ impl Log {
         Ok(Seals::new(&self.home).next(tail))
     }
 
+    /// The folders that it is in.
+    pub const fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The log's name and last seal, for a token to keep: [`super::raise`]. None where there is no seal yet.
+    ///
+    /// # Errors
+    /// When the end of the log cannot be read.
+    pub fn to_be_marked(&self) -> Result<Option<Marked>> {
+        let last = Seals::new(&self.home).last()?.filter(|last| last.seal > 0);
+        let (Some(last), Some(log)) = (last, name_of_log(&self.home)?) else {
+            return Ok(None);
+        };
+        Ok(Some(Marked { log, last }))
+    }
+
     /// Takes note of a seal.
     pub fn sealed(&self, due: Due, token: &str, mac: &[u8]) {
         self.push(Waiting::Seal {
@@ -257,8 +278,12 @@ impl Shared {
                 queue = self.done.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
+            let seals = std::mem::take(&mut queue.seals);
             drop(queue);
             let synced = file.sync_data();
+            if synced.is_ok() {
+                keep(seals);
+            }
             queue = lock(&self.queue);
             match synced {
                 Ok(()) => {
@@ -302,7 +327,10 @@ impl Shared {
         match written {
             Ok((file, end)) => {
                 queue.wrote(&mut held, end);
-                file.sync_data().map_err(|error| not_kept(&error))
+                let seals = std::mem::take(&mut queue.seals);
+                file.sync_data().map_err(|error| not_kept(&error))?;
+                keep(seals);
+                Ok(())
             }
             Err(error) => {
                 // Whoever flushes next tries again.
@@ -381,11 +409,19 @@ impl Queue {
             .filter(|waiting| matches!(waiting, Waiting::Entry(_)))
             .count() as u64;
         self.unsealed = Some((since, lines + entries)).filter(|(_, lines)| *lines > 0);
-        for waiting in held.drain(..) {
-            if let Waiting::Seal { due, token, mac } = waiting {
-                // Where it cannot be kept, the line of the log has it all the same.
-                let _ = due.keep(&token, &mac);
-            }
+        let seals = held
+            .drain(..)
+            .filter(|waiting| matches!(waiting, Waiting::Seal { .. }));
+        self.seals.extend(seals);
+    }
+}
+
+/// Keeps the numbers of seals beside the log, and lets others seal.
+fn keep(seals: Vec<Waiting>) {
+    for waiting in seals {
+        if let Waiting::Seal { due, token, mac } = waiting {
+            // Where it cannot be kept, the line of the log has it all the same.
+            let _ = due.keep(&token, &mac);
         }
     }
 }

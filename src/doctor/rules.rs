@@ -115,7 +115,7 @@ impl Report {
         let files = audit::list(home)?;
         let Some(last) = files.last() else {
             // Without a file, a seal that was kept tells that there was one.
-            let found = audit::verify(home, None)?;
+            let found = audit::verify(home, None, &[])?;
             return found.whole().map(|()| self.note("the audit log is empty", None));
         };
         std::fs::File::options()
@@ -147,7 +147,7 @@ impl Report {
             );
             return Ok(());
         }
-        let found = audit::verify(home, None)?;
+        let found = audit::verify(home, None, &[])?;
         found.whole()?;
         self.good(format!(
             "the audit log can be written, and its {} lines are as they were written",

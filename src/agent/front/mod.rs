@@ -14,6 +14,7 @@ mod questions;
 mod reload;
 mod road;
 mod scrape;
+mod sealing;
 mod signals;
 mod starting;
 mod systemd;
@@ -37,6 +38,7 @@ use self::{
     poll::{Interest, Poll, Ready, Source},
     questions::Questions,
     scrape::Scrape,
+    sealing::Closing,
     starting::Launcher,
     workers::Worker,
 };
@@ -155,8 +157,10 @@ struct Front {
     /// The token that is asked next where all take turns.
     turn: usize,
     last_request: Instant,
-    /// Whether the last seal was asked for.
-    sealed: bool,
+    /// How far the log is closed at the end.
+    closing: Closing,
+    /// When a token was last told how far the log is sealed.
+    marked: Option<Instant>,
     confined: Option<Confined>,
 }
 
@@ -236,7 +240,8 @@ impl Front {
             room: vec![0; CHUNK].into(),
             turn: 0,
             last_request: now,
-            sealed: false,
+            closing: Closing::Open,
+            marked: None,
             confined: None,
         })
     }
@@ -278,10 +283,9 @@ impl Front {
             if idle && std::mem::take(&mut self.unsettled) {
                 self.road.nonces().settle();
             }
-            if self.stopping.is_some() && self.is_done() && !std::mem::replace(&mut self.sealed, true) {
-                // Requests on their way are answered: what there is of the log is sealed, which is one more on its way.
-                self.seal(true);
-                self.flush();
+            if self.stopping.is_some() && self.is_done() {
+                // Requests on their way are answered.
+                self.close_log();
             }
             if self.has_ended() {
                 self.road.nonces().settle();
@@ -432,6 +436,6 @@ impl Front {
         self.scrape.expire(now);
         self.close_questions();
         self.probe_sick();
-        self.seal(false);
+        self.seal_in_time();
     }
 }

@@ -1,8 +1,8 @@
-//! Keeping workers running: starting, probing, sealing by them, and what becomes of their work when they end.
+//! Keeping workers running: starting and probing them, and what becomes of their work when they end.
 
 use super::{
     Front,
-    flights::{Client, Work},
+    flights::Work,
     starting::{PATIENCE, Said, Whose, launcher_silent},
 };
 use crate::{
@@ -110,17 +110,7 @@ impl Front {
         if self.start(number).is_err() {
             return;
         }
-        let nobody = Client {
-            index: u32::MAX,
-            generation: 0,
-            place: 0,
-        };
-        let mut flight = self.flight(nobody, None, Work::Probe);
-        flight.worker = Some(number);
-        flight.told = true;
-        let id = self.flights.put(flight);
-        let now = self.now;
-        self.workers[number].ask(id, &Ask::Open { given: None }, Vec::new(), now);
+        self.ask_for_nobody(number, Work::Probe, &Ask::Open { given: None });
     }
 
     /// Looks whether tokens that were missed are back.
@@ -135,33 +125,6 @@ impl Front {
                 self.probe(number);
             }
         }
-    }
-
-    /// Has a token that is open seal the log, where that is due. Answers whether one is at it.
-    pub(super) fn seal(&mut self, at_the_end: bool) -> bool {
-        let open = |worker: &super::workers::Worker| {
-            worker.holds_token() && worker.is_running() && worker.open && !worker.locked
-        };
-        let Some(number) = self.workers.iter().position(open) else {
-            return false;
-        };
-        let Some(due) = self.road.log().seal_due(at_the_end) else {
-            return false;
-        };
-        let nobody = Client {
-            index: u32::MAX,
-            generation: 0,
-            place: 0,
-        };
-        let token = self.workers[number].token.clone();
-        let message = due.message();
-        let mut flight = self.flight(nobody, None, Work::Seal(Box::new((due, token))));
-        flight.worker = Some(number);
-        flight.told = true;
-        let id = self.flights.put(flight);
-        let now = self.now;
-        self.workers[number].ask(id, &Ask::Seal(&message), Vec::new(), now);
-        true
     }
 
     /// A worker ended, or is to be ended: what it had is tried elsewhere or refused.
@@ -203,7 +166,7 @@ impl Front {
             )
             .fix("send the request again; its nonce is not used twice");
             match flight.work {
-                Work::Probe | Work::Seal(_) | Work::Question(_) => {}
+                Work::Probe | Work::Seal(_) | Work::Mark | Work::Question(_) => {}
                 Work::Worker | Work::Errand => self.refuse_flight(flight, &refusal),
                 _ => {
                     flight.refused(&token, refusal);
