@@ -131,6 +131,8 @@ struct Front {
     _alone: Alone,
     signals: Signals,
     launcher: Launcher,
+    /// One for when that ends.
+    next_launcher: Option<Launcher>,
     clients: Vec<Option<Client>>,
     free: Vec<u32>,
     generation: u32,
@@ -223,6 +225,7 @@ impl Front {
             _alone: settings.alone,
             signals: settings.signals,
             launcher,
+            next_launcher: None,
             clients: Vec::new(),
             free: Vec::new(),
             generation: 0,
@@ -249,6 +252,7 @@ impl Front {
     fn serve(&mut self) -> Result<Ended> {
         let mut ready = Vec::new();
         let mut told = Vec::new();
+        self.keep_spare();
         loop {
             let longest = if !self.again.is_empty() {
                 Duration::ZERO
@@ -270,6 +274,7 @@ impl Front {
                     Source::Metrics => self.scrape.accept(&self.poll, self.now),
                     Source::Reader(index, generation) => self.reader_ready(index, generation, *event),
                     Source::Launcher => self.launcher_ready(),
+                    Source::Spare => self.spare_ended(),
                     Source::Client(index, generation) => self.client_ready(index, generation, *event),
                     Source::Worker(index, generation) => {
                         self.worker_ready(index, generation, *event, &mut told)
@@ -291,6 +296,9 @@ impl Front {
                 self.road.nonces().settle();
                 for worker in &mut self.workers {
                     worker.stop(&mut self.launcher);
+                }
+                if let Some(mut next) = self.next_launcher.take() {
+                    next.end();
                 }
                 self.launcher.end();
                 if let Err(error) = self.road.log().flush() {
@@ -411,6 +419,7 @@ impl Front {
         }
         self.counts.looked_at = now;
         self.go_on_without_launcher();
+        self.keep_spare();
         let deadline = self.config.agent.call_timeout();
         for number in 0..self.workers.len() {
             // A person who is asked for a secret may take their time.

@@ -3,7 +3,8 @@
 use super::{
     Front,
     flights::Work,
-    starting::{PATIENCE, Said, Whose, launcher_silent},
+    poll::{Interest, Source},
+    starting::{Launcher, PATIENCE, Said, Whose, launcher_silent},
 };
 use crate::{
     agent::frame::Ask,
@@ -21,16 +22,48 @@ impl Front {
     pub(super) fn launcher_ready(&mut self) {
         match self.launcher.receive() {
             Ok(all) => all.into_iter().for_each(|said| self.launcher_said(said)),
-            Err(error) => self.end(error),
+            Err(error) => self.launcher_ended(error),
+        }
+    }
+
+    /// Another one goes on, where there is one. The workers of the one that ended end with it.
+    fn launcher_ended(&mut self, error: Error) {
+        let Some(mut next) = self.next_launcher.take() else {
+            return self.end(error);
+        };
+        eprintln!("hsmsign agent: {}; another one takes its place", error.message());
+        self.poll.remove(self.launcher.socket());
+        if self
+            .poll
+            .change(next.socket(), Source::Launcher, Interest::READ)
+            .is_err()
+        {
+            return self.end(error);
+        }
+        next.take_over(&mut self.launcher, self.now);
+        self.launcher = next;
+    }
+
+    /// The spare launcher says nothing unasked: it has ended.
+    pub(super) fn spare_ended(&mut self) {
+        if let Some(spare) = self.next_launcher.take() {
+            self.poll.remove(spare.socket());
+        }
+    }
+
+    /// Has another launcher made, where there is none for when this one ends.
+    pub(super) fn keep_spare(&mut self) {
+        if self.next_launcher.is_none() && self.stopping.is_none() && !self.launcher.makes_spare() {
+            self.launcher.make_spare(self.now);
         }
     }
 
     fn launcher_said(&mut self, said: Said) {
         match said {
             Said::Started(whose, socket, pid) => {
-                let source = super::Source::Worker(whose.0, whose.1);
+                let source = Source::Worker(whose.0, whose.1);
                 let waited = rustix::io::ioctl_fionbio(&socket, true)
-                    .and_then(|()| self.poll.add(&socket, source, super::Interest::READ));
+                    .and_then(|()| self.poll.add(&socket, source, Interest::READ));
                 match self.starting(whose) {
                     Some(number) => {
                         self.workers[number].runs(socket, pid);
@@ -47,6 +80,13 @@ impl Front {
                 if let Some(number) = self.starting(whose) {
                     self.ended(number, failed(format!("it was not started: {why}")));
                 }
+            }
+            Said::Spare(spare) => {
+                let waited = |spare: &Launcher| {
+                    let added = self.poll.add(spare.socket(), Source::Spare, Interest::READ);
+                    added.is_ok()
+                };
+                self.next_launcher = spare.filter(waited);
             }
             Said::Program(Whose(index, generation), program) => {
                 if let Some(client) = self
