@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::{
     line::{self, Hash, NONE},
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock,
-    error::{Result, failed},
+    error::{Result, bad_input, failed},
     home::{Home, check_folder, create_folder, io_error, list_folder, open_private, sync_folder},
 };
 
@@ -25,8 +25,6 @@ use crate::{
 const LARGE: u64 = 64 << 20;
 /// How far from the end it is looked for first, in bytes.
 const NEAR: u64 = 4 << 10;
-/// The longest line that is looked for at the end, in bytes.
-const LONGEST: u64 = 4 << 20;
 
 /// Where the log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +68,24 @@ pub(super) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
         .filter(|name| first_line(name).is_some())
         .map(|name| folder.join(name))
         .collect())
+}
+
+/// Opens a file of the log for reading. Who else can read it is looked at where it is written.
+///
+/// # Errors
+/// When it is no file.
+pub(super) fn open(path: &Path) -> Result<File> {
+    let wrong = |error| io_error("the audit log", path, "be read", &error);
+    // Without waiting, should it be a pipe that nobody writes to.
+    let file = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(wrong)?;
+    if file.metadata().map_err(wrong)?.is_file() {
+        return Ok(file);
+    }
+    Err(bad_input(format!("{} is not a plain file", path.display())).fix("put a file of mode 600 there"))
 }
 
 /// The number of the first line of a file of this name.
@@ -296,9 +312,9 @@ fn read_tail(path: &Path) -> Result<(Tail, u64)> {
         match (begin, end) {
             (Some(begin), Some(end)) => break (bytes, begin + 1, end),
             (None, Some(end)) if from == 0 => break (bytes, 0, end),
-            _ if from == 0 || near >= LONGEST => return Err(damaged()),
+            _ if from == 0 || near >= line::LONGEST => return Err(damaged()),
             _ => {
-                near = (near * 16).min(LONGEST);
+                near = (near * 16).min(line::LONGEST);
                 from = size.saturating_sub(near);
             }
         }

@@ -2,13 +2,12 @@
 //! beside it, cannot put that back.
 
 use std::{
-    fs::File,
-    io::{BufRead as _, BufReader, Read as _},
+    io::BufReader,
     path::{Path, PathBuf},
 };
 
 use super::{
-    file::{files_in, first_line, list},
+    file::{files_in, first_line, list, open},
     line,
     seal::Last,
 };
@@ -24,10 +23,6 @@ use crate::{
 const LABEL: &str = "hsmsign:SEALED:";
 /// What its value begins with.
 const VERSION: &str = "hsmsign audit mark 1";
-/// The longest line that is read, in bytes.
-const LONGEST: u64 = 4 << 20;
-/// How much of a file is read to find its first line, in bytes.
-const FIRST: u64 = 1 << 16;
 /// How long a log's name is.
 const NAME: usize = 16;
 
@@ -76,19 +71,13 @@ impl Mark {
             return Ok(false);
         };
         let read = |error| io_error("the audit log", path, "be read", &error);
-        let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(read)?);
+        let mut reader = BufReader::with_capacity(1 << 20, open(path)?);
         let mut line = Vec::new();
-        while (&mut reader)
-            .take(LONGEST)
-            .read_until(b'\n', &mut line)
-            .map_err(read)?
-            > 0
-        {
+        while line::read(&mut reader, &mut line).map_err(read)? > 0 {
             if line::number(&line) == Some(self.upto) {
                 let hash = line::open(line.trim_ascii_end()).map(|(_, hash)| hash);
                 return Ok(hash.is_some_and(|hash| base16ct::lower::encode_string(&hash) == self.head));
             }
-            line.clear();
         }
         Ok(false)
     }
@@ -204,14 +193,12 @@ pub(super) fn name_in(folder: &Path) -> Result<Option<String>> {
     let Some(path) = files_in(folder)?.into_iter().next() else {
         return Ok(None);
     };
-    let mut bytes = Vec::new();
-    File::open(&path)
-        .and_then(|file| file.take(FIRST).read_to_end(&mut bytes))
+    let mut first = Vec::new();
+    line::read(&mut BufReader::new(open(&path)?), &mut first)
         .map_err(|error| io_error("the audit log", &path, "be read", &error))?;
-    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+    let Some(first) = first.strip_suffix(b"\n") else {
         return Ok(None);
     };
-    let first = &bytes[..end];
     if line::number(first) == Some(1) {
         return Ok(
             line::open(first).map(|(_, hash)| base16ct::lower::encode_string(&hash)[..NAME].to_owned())

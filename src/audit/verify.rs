@@ -3,14 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    fs::File,
-    io::{BufRead as _, BufReader, Read as _},
+    io::BufReader,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
-    file::{first_line, list},
+    file::{first_line, list, open},
     line::{self, Hash, NONE},
     mark::{self, name_of_log},
     seal::{Last, Seals, is_of, message},
@@ -22,8 +21,6 @@ use crate::{
     token::Token,
 };
 
-/// The longest line that is read, in bytes.
-const LONGEST: usize = 4 << 20;
 /// How many findings are told.
 const MOST: usize = 20;
 
@@ -137,7 +134,7 @@ impl Walk {
     }
 
     fn file(&mut self, path: &Path, last: bool) -> Result<()> {
-        let file = File::open(path).map_err(|error| io_error("the audit log", path, "be read", &error))?;
+        let file = open(path)?;
         let name = path
             .file_name()
             .unwrap_or_default()
@@ -148,16 +145,13 @@ impl Walk {
         let mut line = Vec::new();
         let mut first = true;
         loop {
-            line.clear();
-            let read = (&mut reader)
-                .take(LONGEST as u64 + 1)
-                .read_until(b'\n', &mut line)
+            let read = line::read(&mut reader, &mut line)
                 .map_err(|error| io_error("the audit log", path, "be read", &error))?;
             if read == 0 {
                 break;
             }
-            if line.last() != Some(&b'\n') || read > LONGEST {
-                if last && read <= LONGEST {
+            if line.last() != Some(&b'\n') {
+                if last && (read as u64) < line::LONGEST {
                     self.found.torn = read as u64;
                 } else {
                     self.wrong(self.number + 1, format!("{name} ends in the middle of a line"));
@@ -350,7 +344,7 @@ fn read_seal(line: &[u8], number: u64) -> Option<Sealed> {
     let mut head = NONE;
     base16ct::lower::decode(text("head")?, &mut head).ok()?;
     Some(Sealed {
-        seal: text("seal")?.parse().ok()?,
+        seal: text("seal")?.parse().ok().filter(|seal| *seal <= line::LAST)?,
         upto: text("upto")?.parse().ok()?,
         head,
         mac: base16ct::lower::decode_vec(text("mac")?).ok()?,

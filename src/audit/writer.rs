@@ -66,6 +66,8 @@ struct Queue {
     failures: u64,
     /// Whoever waits is not to be kept waiting for more.
     hurry: bool,
+    /// Whether it is to be found out if the log can be written at all.
+    probe: bool,
     over: bool,
     /// Whether nothing more will be written.
     ended: bool,
@@ -122,6 +124,22 @@ impl Log {
             threads.push(started);
         }
         Ok(())
+    }
+
+    /// Looks whether the log can be written, before there is something to write: for a process that signs much, and writes
+    /// after it signed. Where it cannot, [`Log::check`] says so until it can.
+    pub fn prepare(&self) {
+        if let Err(error) = self.start() {
+            lock(&self.shared.queue).failed = Some(error);
+            return;
+        }
+        let mut queue = lock(&self.shared.queue);
+        (queue.probe, queue.hurry) = (true, true);
+        self.shared.wake.notify_one();
+        let _looked = self
+            .shared
+            .done
+            .wait_timeout_while(queue, PATIENCE, |queue| queue.probe && queue.failed.is_none());
     }
 
     /// Whether what happens can be written down. To be asked before something is signed.
@@ -267,6 +285,7 @@ impl Drop for Log {
 impl Shared {
     /// Has the disk keep what was written, until it is over.
     fn sync(&self) {
+        let _refuses = IfItPanics(self);
         let mut queue = lock(&self.queue);
         let mut refused = false;
         loop {
@@ -342,6 +361,7 @@ impl Shared {
 
     /// Writes until it is over.
     fn write(&self) {
+        let _refuses = IfItPanics(self);
         let Some(mut files) = lock(&self.queue).files.take() else {
             return;
         };
@@ -349,7 +369,7 @@ impl Shared {
         let mut held: Vec<Waiting> = Vec::new();
         loop {
             let mut queue = lock(&self.queue);
-            while queue.waiting.is_empty() && held.is_empty() {
+            while queue.waiting.is_empty() && held.is_empty() && !queue.probe {
                 if queue.over {
                     queue.ended = true;
                     drop(queue);
@@ -358,7 +378,7 @@ impl Shared {
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
             if !queue.hurry && !queue.over {
-                let pause = if held.is_empty() { GATHER } else { AGAIN };
+                let pause = if queue.failed.is_none() { GATHER } else { AGAIN };
                 let (next, _) = self
                     .wake
                     .wait_timeout_while(queue, pause, |queue| !queue.hurry && !queue.over)
@@ -376,6 +396,7 @@ impl Shared {
                 Ok((file, end)) => {
                     queue.unsynced = Some(file);
                     queue.wrote(&mut held, end);
+                    queue.probe = false;
                 }
                 Err(error) => {
                     queue.failed = Some(error);
@@ -426,6 +447,24 @@ fn keep(seals: Vec<Waiting>) {
     }
 }
 
+/// Where a thread of the log ends by a fault of its own, nothing more is signed.
+struct IfItPanics<'a>(&'a Shared);
+
+impl Drop for IfItPanics<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let mut queue = lock(&self.0.queue);
+        let gone = failed("the audit log is not written any more, so nothing is signed");
+        queue.failed = Some(gone.fix("start the process again, and see `hsmsign audit verify`"));
+        queue.failures += 1;
+        queue.ended = true;
+        drop(queue);
+        self.0.done.notify_all();
+    }
+}
+
 fn not_kept(error: &std::io::Error) -> Error {
     failed(format!(
         "the disk does not keep the audit log, so nothing is signed: {error}"
@@ -434,4 +473,27 @@ fn not_kept(error: &std::io::Error) -> Error {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_ends_by_a_fault_has_nothing_signed() {
+        let log = Log::new(&Home::at(std::path::Path::new("/nonexistent")));
+        log.check().unwrap();
+        let shared = Arc::clone(&log.shared);
+        let ended = std::thread::spawn(move || {
+            let _refuses = IfItPanics(&shared);
+            panic!("a fault");
+        });
+        assert!(ended.join().is_err());
+        let error = log.check().unwrap_err();
+        assert!(error.message().contains("nothing is signed"), "{error:?}");
+        let shared = Arc::clone(&log.shared);
+        std::thread::spawn(move || drop(IfItPanics(&shared)))
+            .join()
+            .unwrap();
+    }
 }

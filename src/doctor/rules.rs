@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     doctor::Report,
     error::{Error, Result},
-    home::{Home, io_error},
+    home::{Home, io_error, open_private},
     keyring::KeyName,
     nonce,
     policy::Policies,
@@ -118,6 +118,8 @@ impl Report {
             let found = audit::verify(home, None, &[])?;
             return found.whole().map(|()| self.note("the audit log is empty", None));
         };
+        // What is no file of the owner's alone is not opened to be written: a pipe would wait for its reader.
+        open_private(last)?;
         std::fs::File::options()
             .append(true)
             .open(last)

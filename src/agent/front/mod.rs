@@ -185,6 +185,7 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<Ended> {
         eprintln!("hsmsign agent: {warning}");
     }
     front.confined = Some(confined);
+    front.road.log().prepare();
     front.manager.serving();
     front.serve()
 }
