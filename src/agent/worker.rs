@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm,
-    ask::{self, read_secret_line},
+    ask::{self, read_secret_line_within},
     audit,
     config::Config,
     error::{Code, Error, Result, failed},
@@ -33,6 +33,8 @@ const BATCH_TIME: Duration = Duration::from_micros(500);
 const MISSED: Duration = Duration::from_millis(250);
 /// How many bytes of answers are sent at the latest.
 const FULL: usize = 2 << 10;
+/// How soon a PIN is whole in its pipe: whoever else wants something of the token waits meanwhile.
+const PIN_COMES: Duration = Duration::from_secs(5);
 /// How many keys' places are remembered.
 const MOST_PLACES: usize = 4096;
 
@@ -265,7 +267,8 @@ impl Worker {
                 .fds
                 .pop_front()
                 .ok_or_else(|| failed("the PIN did not come along"))?;
-            self.handed.take(read_secret_line(from.as_fd())?);
+            self.handed
+                .take(read_secret_line_within(from.as_fd(), PIN_COMES)?);
         }
         self.missed = None;
         let opened = self.look().and_then(|()| match given {

@@ -209,6 +209,8 @@ impl Launcher {
             all.push(match (word, asked) {
                 ("started", Some(Asked::Start(whose))) => match (rest.parse(), self.fds.pop_front()) {
                     (Ok(pid), Some(socket)) => Said::Started(whose, socket, pid),
+                    // Where there is no descriptor left for it the kernel closes it, and the worker ends.
+                    (Ok(_), None) => Said::NotStarted(whose, "the system has no descriptor left".to_owned()),
                     _ => return Err(launcher_gone("is not understood")),
                 },
                 ("failed", Some(Asked::Start(whose))) => Said::NotStarted(whose, rest.to_owned()),
