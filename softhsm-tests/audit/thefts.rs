@@ -336,16 +336,27 @@ fn an_older_log_with_all_that_lies_beside_it_is_found_by_the_token() {
         "{}",
         verified(&place)
     );
-    // A log that begins anew is another.
+    // A log that begins anew is another, and the one that was taken away is remembered.
     fs::remove_dir_all(&pair.folder).unwrap();
     fs::remove_file(&pair.kept).unwrap();
-    place.sign_balances(2);
-    let found = verified(&place);
-    assert_eq!(
-        (&found["ok"], &found["kept_by"]["softhsm"]),
-        (&true.into(), &1.into()),
-        "{found}"
-    );
+    for sealed in [false, true] {
+        if sealed {
+            place.sign_balances(2);
+        }
+        let found = verified(&place);
+        let of_it = sealed.then_some(1);
+        assert_eq!(
+            (&found["ok"], &found["kept_by"]["softhsm"]),
+            (&true.into(), &serde_json::json!(of_it)),
+            "{found}"
+        );
+        assert_eq!(found["other_logs"][0]["seal"], 3, "{found}");
+        let done = place.run(&["audit", "verify"], "");
+        assert!(
+            done.stderr.contains("token softhsm keeps seal 3, up to line"),
+            "{done:?}"
+        );
+    }
 }
 
 #[test]

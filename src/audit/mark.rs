@@ -2,6 +2,7 @@
 //! beside it, cannot put that back.
 
 use std::{
+    collections::BTreeMap,
     io::BufReader,
     path::{Path, PathBuf},
 };
@@ -110,9 +111,10 @@ impl Mark {
 /// # Errors
 /// When the token cannot keep it, or the log cannot be read.
 pub fn raise(token: &dyn Token, home: &Home, marked: &Marked) -> Result<Option<Mark>> {
-    let kept = all(token, &marked.log)?;
+    let mut kept = all(token)?;
+    kept.retain(|(_, log, _)| *log == marked.log);
     let now = Mark::of(&marked.last);
-    let wanted = match kept.iter().map(|(_, mark)| mark).max() {
+    let wanted = match kept.iter().map(|(.., mark)| mark).max() {
         Some(mark) if mark.back => mark.clone(),
         Some(mark) if mark.seal >= now.seal && *mark != now => {
             if !mark.holds(&list(home)?)? {
@@ -130,17 +132,17 @@ pub fn raise(token: &dyn Token, home: &Home, marked: &Marked) -> Result<Option<M
         _ => now,
     };
     let mut there = false;
-    if !kept.iter().any(|(_, mark)| *mark == wanted) {
+    if !kept.iter().any(|(.., mark)| *mark == wanted) {
         let mut text = wanted.to_text().into_bytes();
         let meta = KeyMeta {
             id: ObjectId::random()?,
-            label: label(&marked.log),
+            label: format!("{LABEL}{}", marked.log),
             wishes: Wishes::default(),
         };
         token.put_data(&Secret::take(&mut text)?, &meta)?;
         there = true;
     }
-    for (key, mark) in &kept {
+    for (key, _, mark) in &kept {
         // Of several that say the same one stays.
         if *mark != wanted || std::mem::replace(&mut there, true) {
             token.delete(key)?;
@@ -149,16 +151,22 @@ pub fn raise(token: &dyn Token, home: &Home, marked: &Marked) -> Result<Option<M
     Ok(wanted.back.then_some(wanted))
 }
 
-/// What a token keeps of the log of this name.
+/// What a token keeps of logs, the furthest of each by its name.
 ///
 /// # Errors
 /// When it cannot be asked.
-pub(super) fn kept(token: &dyn Token, log: &str) -> Result<Option<Mark>> {
-    Ok(all(token, log)?.into_iter().map(|(_, mark)| mark).max())
+pub(super) fn kept(token: &dyn Token) -> Result<BTreeMap<String, Mark>> {
+    let mut furthest = BTreeMap::new();
+    for (_, log, mark) in all(token)? {
+        let known = furthest.entry(log).or_insert_with(|| mark.clone());
+        if mark > *known {
+            *known = mark;
+        }
+    }
+    Ok(furthest)
 }
 
-fn all(token: &dyn Token, log: &str) -> Result<Vec<(KeyRef, Mark)>> {
-    let wanted = label(log);
+fn all(token: &dyn Token) -> Result<Vec<(KeyRef, String, Mark)>> {
     let mut found = Vec::new();
     for info in token.list()? {
         if let Some(
@@ -166,17 +174,13 @@ fn all(token: &dyn Token, log: &str) -> Result<Vec<(KeyRef, Mark)>> {
                 class: Class::Data, ..
             },
         ) = info.key
-            && info.label == wanted
+            && let Some(log) = info.label.strip_prefix(LABEL)
             && let Some(mark) = Mark::parse(token.get_data(&key)?.expose())
         {
-            found.push((key, mark));
+            found.push((key, log.to_owned(), mark));
         }
     }
     Ok(found)
-}
-
-fn label(log: &str) -> String {
-    format!("{LABEL}{log}")
 }
 
 /// The name of the log of these folders, by which tokens know it: the beginning of the hash of its first line, which each

@@ -58,6 +58,8 @@ pub struct Verified {
     /// The tokens that were asked how far this log was sealed, with the number of the last seal that each keeps; none where
     /// it keeps nothing of this log, as a token that cannot.
     pub kept_by: BTreeMap<String, Option<u64>>,
+    /// What those tokens keep of other logs: the token, the log's name, its last seal and the last line that it covers.
+    pub other_logs: Vec<(String, String, u64, u64)>,
     /// All that hold, as number and the beginning of the hash, `3:0123456789abcdef`.
     pub sealed: Vec<String>,
 }
@@ -87,7 +89,8 @@ pub fn verify(home: &Home, token: Option<&FindToken<'_>>, others: &[String]) -> 
     let last = Seals::new(home).last()?;
     let kept_by = last.as_ref().map(|last| last.token.clone());
     walk.seals(last, token)?;
-    if let (Some(token), Some(name)) = (token, name_of_log(home)?) {
+    if let Some(token) = token {
+        let name = name_of_log(home)?;
         let own = walk.found.tokens.clone();
         // Beside those that the log names, whoever cannot be asked is passed over.
         for other in others
@@ -95,11 +98,11 @@ pub fn verify(home: &Home, token: Option<&FindToken<'_>>, others: &[String]) -> 
             .chain(kept_by.iter().filter(|name| !name.is_empty()))
         {
             if !own.contains(other) {
-                let _ = walk.marked(&files, other, token, &name);
+                let _ = walk.marked(&files, other, token, name.as_deref());
             }
         }
         for own in &own {
-            walk.marked(&files, own, token, &name)?;
+            walk.marked(&files, own, token, name.as_deref())?;
         }
     }
     Ok(walk.found)
@@ -277,8 +280,19 @@ impl Walk {
 
 impl Walk {
     /// Compares the log with what a token keeps of it.
-    fn marked(&mut self, files: &[PathBuf], name: &str, token: &FindToken<'_>, log: &str) -> Result<()> {
-        let mark = mark::kept(&*token(name)?, log)?;
+    fn marked(
+        &mut self,
+        files: &[PathBuf],
+        name: &str,
+        token: &FindToken<'_>,
+        log: Option<&str>,
+    ) -> Result<()> {
+        let mut kept = mark::kept(&*token(name)?)?;
+        let mark = log.and_then(|log| kept.remove(log));
+        let others = kept.into_iter();
+        self.found
+            .other_logs
+            .extend(others.map(|(log, mark)| (name.to_owned(), log, mark.seal, mark.upto)));
         self.found
             .kept_by
             .insert(name.to_owned(), mark.as_ref().map(|mark| mark.seal));

@@ -244,6 +244,7 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
             "lines": found.lines, "seals": found.seals, "unsealed": found.unsealed, "torn_bytes": found.torn,
             "seals_checked": !args.no_token, "last_seal": last, "sealed_by": found.tokens, "sealed_before": before,
             "kept_by": found.kept_by,
+            "other_logs": found.other_logs.iter().map(|(token, log, seal, upto)| json!({"token": token, "log": log, "seal": seal, "upto": upto})).collect::<Vec<_>>(),
             "findings": found.findings.iter().map(|finding| json!({"line": finding.number, "file": finding.file, "what": finding.what})).collect::<Vec<_>>(),
         }))?;
     }
@@ -264,6 +265,11 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
     for token in &before {
         output::warn(&format!(
             "token {token} has a key that seals logs, and this log has no seal: unless it seals elsewhere too, there was another log here"
+        ));
+    }
+    for (token, log, seal, upto) in &found.other_logs {
+        output::warn(&format!(
+            "token {token} keeps seal {seal}, up to line {upto}, of another log, {log}: unless that one is elsewhere, or was moved away, it was here"
         ));
     }
     if found.seals > 0 && !args.no_token && found.kept_by.values().all(Option::is_none) {
