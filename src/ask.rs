@@ -7,10 +7,11 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, IsTerminal as _, Write as _},
     os::fd::{AsFd as _, BorrowedFd},
+    time::{Duration, Instant},
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
 
@@ -147,13 +148,40 @@ fn read_keys(terminal: BorrowedFd<'_>) -> Result<Secret> {
 /// # Errors
 /// When there is nothing, or more than [`LONGEST_SECRET`] bytes.
 pub fn read_secret_line(input: BorrowedFd<'_>) -> Result<Secret> {
-    traceless(|| read_line(input))
+    traceless(|| read_line(&mut || read_byte(input)))
 }
 
-fn read_line(input: BorrowedFd<'_>) -> Result<Secret> {
+/// As [`read_secret_line`], for who must not be kept waiting: the whole line comes within that time.
+///
+/// # Errors
+/// As there, and when it does not come in time.
+pub fn read_secret_line_within(input: BorrowedFd<'_>, patience: Duration) -> Result<Secret> {
+    let until = Instant::now() + patience;
+    let late = || {
+        bad_input(format!("the secret did not come within {} s", patience.as_secs()))
+            .fix("write it whole, ended by a line feed, before it is asked for")
+    };
+    traceless(|| {
+        read_line(&mut || {
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                let left = Timespec::try_from(left).map_err(|_| late())?;
+                let mut ready = [PollFd::new(&input, PollFlags::IN)];
+                match poll(&mut ready, Some(&left)) {
+                    Ok(0) => return Err(late()),
+                    Ok(_) => return read_byte(input),
+                    Err(Errno::INTR) => {}
+                    Err(error) => return Err(failed(format!("the secret cannot be waited for: {error}"))),
+                }
+            }
+        })
+    })
+}
+
+fn read_line(next: &mut dyn FnMut() -> Result<Option<u8>>) -> Result<Secret> {
     let mut line = Secret::with_capacity(LONGEST_SECRET)?;
     let mut any = false;
-    while let Some(byte) = read_byte(input)? {
+    while let Some(byte) = next()? {
         any = true;
         if byte == b'\n' {
             if !is_open_pem(&line) {

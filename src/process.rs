@@ -1,9 +1,11 @@
 //! What a process does before anything else, so that its memory stays its own.
 
 mod code;
+mod fork;
 mod strangers;
 
 pub use code::let_go_of_code;
+pub use fork::fork;
 pub use strangers::{refuse_strangers, remember_libraries};
 
 use std::{os::unix::process::CommandExt as _, sync::OnceLock};

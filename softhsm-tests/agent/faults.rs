@@ -121,3 +121,39 @@ fn a_token_folder_that_goes_away_under_load_is_missed_and_found_again() {
         );
     }
 }
+
+#[test]
+fn files_that_may_not_grow_end_no_agent_and_have_nothing_signed() {
+    let Some(place) = Place::with_kraken() else { return };
+    let mut command = std::process::Command::new("sh");
+    command
+        .args([
+            "-c",
+            "ulimit -f 64; exec \"$0\" agent",
+            env!("CARGO_BIN_EXE_hsmsign"),
+        ])
+        .env("HSMSIGN_HOME", place.home());
+    let mut agent = Running::of(&place, command);
+    let mut connection = agent.connect();
+    until("the log is as large as it may be", || {
+        let answer = connection.ask(BALANCE);
+        let full = answer["ok"] == false;
+        assert!(
+            !full
+                || answer
+                    .to_string()
+                    .contains("cannot be written, so nothing is signed"),
+            "{answer}"
+        );
+        full
+    });
+    assert_eq!(connection.ask(r#"{"op":"ping"}"#)["ok"], true);
+    assert_eq!(connection.ask(BALANCE)["ok"], false);
+    place.run(&["agent", "stop"], "");
+    agent.wait();
+    // With room again it goes on, and what was written is whole.
+    let agent = Running::start(&place);
+    until("it signs", || agent.connect().ask(BALANCE)["ok"] == true);
+    place.ok(&["agent", "stop"]);
+    place.ok(&["audit", "verify"]);
+}

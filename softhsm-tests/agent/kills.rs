@@ -1,6 +1,10 @@
 //! SIGKILL for each of the agent's processes, at any moment. HSMSIGN_TEST_ROUNDS=1000 for as many.
 
-use std::{os::unix::net::UnixStream, time::Duration};
+use std::{
+    os::unix::net::UnixStream,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use rustix::process::Signal;
 
@@ -9,7 +13,7 @@ use crate::{
         Place,
         random::{Random, rounds},
     },
-    running::{BALANCE, Connection, Running, kill_if_there, nonce, until},
+    running::{BALANCE, Connection, Running, is_alive, kill, kill_if_there, nonce, until},
 };
 
 /// Asks until the agent is gone; what it gave.
@@ -38,15 +42,15 @@ fn whichever_process_is_killed_under_load_no_nonce_comes_twice_and_none_stays() 
     let Some(place) = Place::with_kraken() else { return };
     let mut random = Random::new(0x6b69_6c6c);
     let mut all: Vec<u64> = Vec::new();
-    let mut killed = [0; 3];
+    let mut killed = [0; 4];
     for round in 0..rounds(30) {
         let mut agent = Running::start(&place);
-        let victim = usize::try_from(random.below(3)).unwrap();
+        let victim = usize::try_from(random.below(4)).unwrap();
         let given: Vec<u64> = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..3).map(|_| scope.spawn(|| ask_on(&agent))).collect();
             // From before the worker is there until it signs.
             std::thread::sleep(Duration::from_micros(random.below(60_000)));
-            // Front, launcher, worker: each is started by the one before.
+            // The front, the launcher, its worker and the launcher that is there for when it ends.
             let mut processes = agent.processes();
             processes.sort_unstable();
             if let Some(&process) = processes.get(victim) {
@@ -101,14 +105,92 @@ fn killed_while_it_starts_it_leaves_nothing_that_hinders_the_next() {
 }
 
 #[test]
-fn without_its_launcher_it_ends_and_says_so() {
+fn a_launcher_that_is_killed_under_load_is_followed_by_the_next() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    until("it signs", || agent.connect().ask(BALANCE)["ok"] == true);
+    let over = AtomicBool::new(false);
+    let mut given: Vec<u64> = std::thread::scope(|scope| {
+        let client = || {
+            let mut connection = agent.connect();
+            let mut given = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let answer = connection.ask(BALANCE);
+                if answer["ok"] == true {
+                    given.push(nonce(&answer));
+                } else {
+                    assert_eq!(answer["error"]["code"], "token-busy", "{answer}");
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+            given
+        };
+        let clients: Vec<_> = (0..3).map(|_| scope.spawn(client)).collect();
+        for _ in 0..rounds(6) {
+            until("there are two launchers and a worker", || {
+                agent.processes().len() == 4
+                    && agent.launchers().len() == 2
+                    && agent.launcher_of_worker().is_some()
+            });
+            let (launcher, worker) = (agent.launcher(), agent.worker());
+            let next = agent.launchers().into_iter().find(|&other| other != launcher);
+            kill(launcher, Signal::KILL);
+            until("its worker ends with it", || !is_alive(worker));
+            until("the next one starts workers", || {
+                next.is_some() && agent.launcher_of_worker() == next
+            });
+        }
+        // The one that is there for later is replaced, too.
+        until("there are two launchers, and it signs", || {
+            agent.launchers().len() == 2 && agent.connect().ask(BALANCE)["ok"] == true
+        });
+        let (launcher, worker) = (agent.launcher(), agent.worker());
+        let next = agent.launchers().into_iter().find(|&other| other != launcher);
+        kill(next.unwrap(), Signal::KILL);
+        until("there is another", || {
+            let launchers = agent.launchers();
+            launchers.len() == 2 && !launchers.contains(&next.unwrap())
+        });
+        assert_eq!(
+            (agent.launcher(), agent.worker()),
+            (launcher, worker),
+            "nothing else happened"
+        );
+        over.store(true, Ordering::Relaxed);
+        clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap())
+            .collect()
+    });
+    let count = given.len();
+    given.sort_unstable();
+    given.dedup();
+    assert_eq!(given.len(), count, "none twice");
+    assert!(
+        agent.log().contains("another one takes its place"),
+        "{}",
+        agent.log()
+    );
+    place.ok(&["agent", "stop"]);
+    until("none of its processes is left", || agent.processes().is_empty());
+}
+
+#[test]
+fn without_any_launcher_it_ends_and_says_so() {
     let Some(place) = Place::with_kraken() else { return };
     let mut agent = Running::start(&place);
     let mut connection = agent.connect();
-    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    until("it signs", || connection.ask(BALANCE)["ok"] == true);
+    until("there are two launchers", || agent.launchers().len() == 2);
+    let launchers = agent.launchers();
+    // Held first, so that the one does not replace the other.
+    for &launcher in &launchers {
+        kill(launcher, Signal::STOP);
+    }
     connection.send(format!("{BALANCE}\n").repeat(50).as_bytes());
-    let launcher = agent.launcher();
-    kill_if_there(launcher, Signal::KILL);
+    for &launcher in &launchers {
+        kill(launcher, Signal::KILL);
+    }
     let mut answers = 0;
     while let Some(line) = connection.read() {
         assert!(
@@ -158,6 +240,8 @@ fn a_launcher_that_stands_still_keeps_nobody_from_signing() {
     kill_if_there(launcher, Signal::CONT);
     until("it signs again", || connection.ask(BALANCE)["ok"] == true);
     // What was asked for in vain meanwhile was ended.
-    until("one worker is left", || agent.processes().len() == 3);
+    until("one worker is left, and one launcher for later", || {
+        agent.processes().len() == 4
+    });
     place.ok(&["agent", "stop"]);
 }

@@ -221,6 +221,19 @@ fn a_pin_goes_to_the_worker_alone_and_a_wrong_one_is_not_kept() {
     );
     assert_eq!(unlock(&pin)["ok"], true);
     assert_eq!(connection.ask(BALANCE)["ok"], true);
+    // One that never ends keeps the worker for some seconds, and the PIN that it has.
+    let worker = agent.worker();
+    for begun in [&b""[..], b"12"] {
+        let mut asking = agent.connect();
+        let (read, mut write) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut write, begun).unwrap();
+        send_with(&mut asking, b"{\"op\":\"unlock\",\"pin\":true}\n", &read);
+        let late = asking.answer();
+        assert_eq!(late["error"]["code"], "bad-input", "{late}");
+        assert!(late.to_string().contains("did not come within"), "{late}");
+        assert_eq!(connection.ask(BALANCE)["ok"], true);
+    }
+    assert_eq!(agent.worker(), worker);
     let without = connection.ask(r#"{"op":"unlock","pin":true}"#);
     assert_eq!(without["error"]["code"], "bad-input", "{without}");
     let in_a_line = connection.ask(r#"{"op":"unlock","pin":"1234"}"#);

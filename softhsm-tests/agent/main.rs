@@ -7,6 +7,7 @@ mod bench;
 mod clients;
 mod clock;
 mod confined;
+mod disk;
 mod faults;
 mod faulty;
 mod kills;

@@ -108,8 +108,23 @@ impl<'p> Running<'p> {
 
     /// The process that starts the workers.
     pub fn launcher(&self) -> i32 {
-        let worker = stat(self.worker()).unwrap();
-        worker[1].parse().unwrap()
+        self.launcher_of_worker().unwrap()
+    }
+
+    /// The same, where the worker runs now.
+    pub fn launcher_of_worker(&self) -> Option<i32> {
+        let worker = self.token("softhsm")["worker_pid"].as_i64()?;
+        stat(i32::try_from(worker).ok()?)?[1].parse().ok()
+    }
+
+    /// The processes that start workers: the one that does, and the one that is there for when it ends.
+    pub fn launchers(&self) -> Vec<i32> {
+        let mut all = self.processes();
+        all.retain(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line.contains("agent-launcher"))
+        });
+        all
     }
 
     /// Its processes and those that it started, in the order of their numbers, but for ended ones.

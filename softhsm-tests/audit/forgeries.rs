@@ -1,6 +1,6 @@
 //! Forgeries of a log, each of which verifying must find.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use hsmsign::audit;
 
@@ -234,4 +234,99 @@ fn lines_behind_the_last_seal_are_counted() {
     let keys = place.ok(&["token", "list", "--json"]);
     let _ = keys;
     assert_eq!(place.json(&["list", "--json"]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn what_is_no_file_of_the_log_is_told_at_once() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.sign_balances(2);
+    let path = place.home().join("audit/000000000001.jsonl");
+    let whole = fs::read(&path).unwrap();
+    let commands: [&[&str]; 5] = [
+        &["audit", "verify"],
+        &["audit", "show"],
+        &["audit", "report"],
+        &["audit", "seal"],
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+    ];
+    fs::remove_file(&path).unwrap();
+    for make in [
+        &|| rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap() as (),
+        &|| fs::create_dir(&path).unwrap(),
+    ] as [&dyn Fn(); 2]
+    {
+        make();
+        for command in commands {
+            place.refused(command, "", 5, "is not a plain file");
+        }
+        assert!(place.run(&["doctor"], "").stdout.contains("is not a plain file"));
+        fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).unwrap();
+    }
+    fs::write(&path, &whole).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    place.refused(commands[4], "", 5, "lets others in");
+    place.ok(commands[0]);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    // A line without an end, longer than there is memory.
+    let file = fs::File::options().append(true).open(&path).unwrap();
+    file.set_len(1 << 40).unwrap();
+    place.refused(&["audit", "verify"], "", 1, "ends in the middle of a line");
+    assert_eq!(place.ok(&["audit", "show", "--what", "sign"]).lines().count(), 2);
+    place.ok(&["audit", "report"]);
+    place.refused(
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+        "",
+        1,
+        "has no line at its end",
+    );
+}
+
+#[test]
+fn numbers_that_no_line_or_seal_can_have_are_refused() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.sign_balances(2);
+    let path = place.home().join("audit/000000000001.jsonl");
+    let (text, kept) = (
+        fs::read_to_string(&path).unwrap(),
+        place.home().join("audit.seal"),
+    );
+    let sealed = fs::read_to_string(&kept).unwrap();
+    for number in ["18446744073709551615", "9999999999999999"] {
+        fs::write(
+            &kept,
+            sealed.replacen("\"seal\":1", &format!("\"seal\":{number}"), 1),
+        )
+        .unwrap();
+        place.refused(&["audit", "verify"], "", 1, "is damaged");
+        place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+    }
+    fs::write(&kept, &sealed).unwrap();
+    // A last line with such a number, and the hash that belongs to it.
+    let before = audit::list(&hsmsign::home::Home::at(&place.home())).unwrap();
+    assert_eq!(before.len(), 1);
+    let last = text.lines().last().unwrap();
+    let (_, hash) = audit::open(last.as_bytes()).unwrap();
+    let body = "{\"n\":18446744073709551615,\"t\":\"2026-01-01T00:00:00.000000Z\",\"what\":\"sign\"";
+    let digest = <sha2::Sha256 as sha2::Digest>::new_with_prefix(hash);
+    let digest = sha2::Digest::finalize(sha2::Digest::chain_update(digest, body));
+    let forged = format!(
+        "{text}{body},\"h\":\"{}\"}}\n",
+        base16ct::lower::encode_string(&digest)
+    );
+    fs::write(&path, forged).unwrap();
+    place.refused(&["audit", "verify"], "", 1, "it is no line of the log");
+    place.refused(
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+        "",
+        1,
+        "has no line at its end",
+    );
+    place.ok(&["agent", "start"]);
+    place.refused(
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+        "",
+        1,
+        "has no line at its end",
+    );
+    place.ok(&["agent", "stop"]);
 }

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hsmsign::audit::{self, Files, Log};
 use serde_json::Value;
 
 use crate::{
@@ -261,4 +262,162 @@ fn the_seals_of_another_token_do_not_hold() {
     let (line, what) = first(&found);
     assert!(what.contains("seal 1 was not made by token softhsm"), "{found}");
     assert_eq!(line, 5, "begin, import, two signatures, the seal: {found}");
+}
+
+/// The log and the file beside it, put aside and put back together.
+struct Pair {
+    folder: PathBuf,
+    kept: PathBuf,
+    aside: PathBuf,
+}
+
+impl Pair {
+    fn of(place: &Place) -> Self {
+        Self {
+            folder: place.home().join("audit"),
+            kept: place.home().join("audit.seal"),
+            aside: place.path().to_owned(),
+        }
+    }
+
+    fn take(&self, name: &str) {
+        copy(&self.folder, &self.aside.join(name));
+        copy(&self.kept, &self.aside.join(format!("{name}.seal")));
+    }
+
+    fn put(&self, name: &str) {
+        let _ = fs::remove_dir_all(&self.folder);
+        copy(&self.aside.join(name), &self.folder);
+        copy(&self.aside.join(format!("{name}.seal")), &self.kept);
+    }
+}
+
+#[test]
+fn an_older_log_with_all_that_lies_beside_it_is_found_by_the_token() {
+    let Some(place) = Place::with_kraken() else { return };
+    let pair = Pair::of(&place);
+    place.sign_balances(3);
+    pair.take("one");
+    let found = verified(&place);
+    assert_eq!(found["kept_by"], serde_json::json!({"softhsm": 1}), "{found}");
+    place.sign_balances(3);
+    place.ok(&["audit", "seal"]);
+    let found = verified(&place);
+    assert_eq!(
+        (&found["ok"], &found["kept_by"]["softhsm"]),
+        (&true.into(), &3.into()),
+        "{found}"
+    );
+    pair.take("three");
+    pair.put("one");
+    place.refused(
+        &["audit", "verify"],
+        "",
+        1,
+        "token softhsm keeps that seal 3 was made",
+    );
+    assert_eq!(
+        verified(&place)["kept_by"]["softhsm"],
+        3,
+        "verifying changes nothing"
+    );
+    // What is behind the last seal alone cannot be told.
+    pair.put("three");
+    place.ok(&["audit", "verify"]);
+    // Whoever lets the older one grow past it does not hide it.
+    pair.put("one");
+    place.refused(&["audit", "seal"], "", 1, "the log went back behind that");
+    for _ in 0..4 {
+        place.sign_balances(2);
+    }
+    let (_, what) = first(&verified(&place));
+    assert!(
+        what.contains("saw the log go back behind seal 3"),
+        "{}",
+        verified(&place)
+    );
+    // A log that begins anew is another, and the one that was taken away is remembered.
+    fs::remove_dir_all(&pair.folder).unwrap();
+    fs::remove_file(&pair.kept).unwrap();
+    for sealed in [false, true] {
+        if sealed {
+            place.sign_balances(2);
+        }
+        let found = verified(&place);
+        let of_it = sealed.then_some(1);
+        assert_eq!(
+            (&found["ok"], &found["kept_by"]["softhsm"]),
+            (&true.into(), &serde_json::json!(of_it)),
+            "{found}"
+        );
+        assert_eq!(found["other_logs"][0]["seal"], 3, "{found}");
+        let done = place.run(&["audit", "verify"], "");
+        assert!(
+            done.stderr.contains("token softhsm keeps seal 3, up to line"),
+            "{done:?}"
+        );
+    }
+}
+
+#[test]
+fn the_files_of_a_log_are_known_to_the_token_also_where_the_first_is_elsewhere() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.sign_balances(2);
+    let home = hsmsign::home::Home::at(&place.home());
+    let log = Log::over(&home, Files::new(&home).of_size(2000));
+    for at in 0..20 {
+        log.record(entry(&format!("/0/private/Line{at}")));
+        log.flush().unwrap();
+    }
+    drop(log);
+    place.ok(&["audit", "seal"]);
+    assert_eq!(verified(&place)["kept_by"]["softhsm"], 2);
+    let files = audit::list(&home).unwrap();
+    assert!(files.len() > 2);
+    fs::remove_file(&files[0]).unwrap();
+    let found = verified(&place);
+    assert_eq!(
+        found["kept_by"]["softhsm"], 2,
+        "each file has the name of the log: {found}"
+    );
+    assert!(first(&found).1.contains("are missing"), "{found}");
+}
+
+#[test]
+fn an_agent_has_its_token_keep_how_far_the_log_is_sealed() {
+    let Some(place) = Place::with_kraken() else { return };
+    let pair = Pair::of(&place);
+    place.ok(&["agent", "start"]);
+    let sign = ["sign", "kraken", "POST", "/0/private/Balance"];
+    place.ok(&sign);
+    place.ok(&["agent", "stop"]);
+    pair.take("one");
+    assert_eq!(verified(&place)["kept_by"]["softhsm"], 1);
+    place.ok(&["agent", "start"]);
+    place.ok(&sign);
+    place.ok(&["agent", "stop"]);
+    assert_eq!(verified(&place)["kept_by"]["softhsm"], 2);
+    place.ok(&["audit", "verify"]);
+    pair.put("one");
+    place.refused(
+        &["audit", "verify"],
+        "",
+        1,
+        "token softhsm keeps that seal 2 was made",
+    );
+    // The next agent says so at once, and the log cannot grow past it.
+    place.ok(&["agent", "start"]);
+    let begun = std::time::Instant::now();
+    let told = || fs::read_to_string(place.home().join("agent.log")).unwrap_or_default();
+    while !told().contains("the log went back behind that") {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{}", told());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    place.ok(&sign);
+    place.ok(&["agent", "stop"]);
+    assert!(
+        first(&verified(&place))
+            .1
+            .contains("saw the log go back behind seal 2")
+    );
 }

@@ -52,7 +52,7 @@ impl Written {
     }
 
     pub fn verified(&self) -> Verified {
-        audit::verify(&self.home(), None).unwrap()
+        audit::verify(&self.home(), None, &[]).unwrap()
     }
 }
 

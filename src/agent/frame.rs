@@ -47,6 +47,8 @@ pub enum Ask<'a> {
     },
     /// The MAC of a seal of the log, by the key on the token that seals.
     Seal(&'a [u8]),
+    /// That the token keeps how far the log is sealed, as [`crate::audit::Marked`] in JSON.
+    Mark(&'a [u8]),
 }
 
 /// What a worker answers.
@@ -85,6 +87,7 @@ impl Ask<'_> {
             Self::Open { given } => write(out, id, 2, &[given.map_or("", Wanted::name).as_bytes()]),
             Self::Errand(arguments) => write(out, id, 3, &[arguments]),
             Self::Seal(message) => write(out, id, 4, &[message]),
+            Self::Mark(marked) => write(out, id, 6, &[marked]),
             Self::Question { seconds, text } => write(out, id, 5, &[&seconds.to_le_bytes(), text]),
         }
     }
@@ -114,6 +117,7 @@ pub fn read_ask(frame: &[u8]) -> Result<(u64, Ask<'_>)> {
                 text,
             }
         }
+        (6, marked) => Ask::Mark(marked),
         _ => return Err(torn()),
     };
     Ok((id, ask))

@@ -15,13 +15,15 @@ use base16ct::lower;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     net::{AddressFamily, SocketFlags, SocketType, socketpair},
+    process::{Pid, WaitOptions, waitpid},
+    stdio::dup2_stdin,
 };
 
 use super::wire;
 use crate::{
     error::{Result, failed},
     policy::Caller,
-    process::let_go_of_code,
+    process::{fork, let_go_of_code},
 };
 
 /// The program that is started for helpers, with the arguments that make it one.
@@ -74,7 +76,9 @@ pub fn tie() -> Result<()> {
 ///
 /// `start TOKEN` is answered by `started PID`, with the worker's socket, or by `failed REASON`. `program PID` is answered by
 /// `runs PATH`, the path in lower-case hex and empty where the kernel does not tell: landlock keeps the front from looking
-/// at processes that it does not confine. `stop PID` has no answer. When the front is gone, the workers are ended.
+/// at processes that it does not confine. `spare launcher` is answered by `twin PID`, with the socket of another process that
+/// serves the front like this one, or by `failed REASON`. `stop PID` has no answer. When the front is gone, the workers are
+/// ended.
 ///
 /// # Errors
 /// When the front is not understood.
@@ -82,12 +86,14 @@ pub fn run(program: &Program) -> Result<()> {
     tie()?;
     let front = rustix::stdio::stdin();
     let mut workers: HashMap<u32, Child> = HashMap::new();
+    let mut twins: Vec<Pid> = Vec::new();
     let mut input = Vec::new();
     let_go_of_code();
     loop {
         let mut ready = [PollFd::new(&front, PollFlags::IN)];
         let waited = poll(&mut ready, Some(&COLLECT));
         workers.retain(|_, child| child.try_wait().is_ok_and(|status| status.is_none()));
+        twins.retain(|twin| waitpid(Some(*twin), WaitOptions::NOHANG).is_ok_and(|ended| ended.is_none()));
         if waited == Ok(0) || waited == Err(rustix::io::Errno::INTR) {
             continue;
         }
@@ -111,6 +117,14 @@ pub fn run(program: &Program) -> Result<()> {
                         &[],
                     )?;
                 }
+                Some(("spare", _)) => {
+                    if twin(front, &mut twins)? {
+                        // What the other has started, and is still asked for, is the other's.
+                        workers.clear();
+                        twins.clear();
+                        input.clear();
+                    }
+                }
                 Some(("stop", pid)) => {
                     // It is collected with the others: one that hangs in its driver may take a while to end.
                     if let Some(child) = pid.parse().ok().and_then(|pid: u32| workers.get_mut(&pid)) {
@@ -126,6 +140,30 @@ pub fn run(program: &Program) -> Result<()> {
         let _ = child.wait();
     }
     Ok(())
+}
+
+/// Makes a process that goes on like this one, with a socket of its own to the front. It is not tied to this one: it is there
+/// for when this one ends. Answers whether this is it.
+fn twin(front: BorrowedFd<'_>, twins: &mut Vec<Pid>) -> Result<bool> {
+    let made = pair().and_then(|(ours, theirs)| {
+        let twin = fork().map_err(|error| failed(format!("there is no process to be had: {error}")))?;
+        Ok((ours, theirs, twin))
+    });
+    match made {
+        Ok((_, theirs, None)) => dup2_stdin(&theirs)
+            .map(|()| true)
+            .map_err(|error| failed(format!("the socket cannot be used: {error}"))),
+        Ok((ours, _, Some(pid))) => {
+            twins.push(pid);
+            tell(
+                front,
+                &format!("twin {}\n", pid.as_raw_nonzero()),
+                &[ours.as_fd()],
+            )?;
+            Ok(false)
+        }
+        Err(error) => tell(front, &format!("failed {}\n", error.message()), &[]).map(|()| false),
+    }
 }
 
 fn start(

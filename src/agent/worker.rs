@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     algorithm::Algorithm,
-    ask::{self, read_secret_line},
+    ask::{self, read_secret_line_within},
     audit,
     config::Config,
     error::{Code, Error, Result, failed},
@@ -33,6 +33,8 @@ const BATCH_TIME: Duration = Duration::from_micros(500);
 const MISSED: Duration = Duration::from_millis(250);
 /// How many bytes of answers are sent at the latest.
 const FULL: usize = 2 << 10;
+/// How soon a PIN is whole in its pipe: whoever else wants something of the token waits meanwhile.
+const PIN_COMES: Duration = Duration::from_secs(5);
 /// How many keys' places are remembered.
 const MOST_PLACES: usize = 4096;
 
@@ -184,6 +186,7 @@ impl Worker {
                 .token()
                 .and_then(|token| audit::seal(token.as_ref(), message))
                 .map(Told::Done),
+            Ask::Mark(marked) => self.mark(marked).map(Told::Done),
             Ask::Errand(_) => Err(failed("a worker does no errands")),
             Ask::Question { .. } => Err(failed("a worker asks nobody")),
         };
@@ -232,6 +235,16 @@ impl Worker {
         .map_err(Error::from)
     }
 
+    /// Has the token keep how far the log is sealed.
+    fn mark(&self, marked: &[u8]) -> Result<Vec<u8>> {
+        let marked = serde_json::from_slice(marked)
+            .map_err(|error| failed(format!("a seal cannot be read: {error}")))?;
+        match audit::raise(self.token()?.as_ref(), &Home::from_env()?, &marked)? {
+            None => Ok(Vec::new()),
+            Some(mark) => Err(audit::went_back(&self.token, &mark)),
+        }
+    }
+
     fn data(&self, place: &[u8]) -> Result<Secret> {
         let (key, _) = frame::read_place(place)?;
         Ok(self.token()?.get_data(&key)?)
@@ -254,7 +267,8 @@ impl Worker {
                 .fds
                 .pop_front()
                 .ok_or_else(|| failed("the PIN did not come along"))?;
-            self.handed.take(read_secret_line(from.as_fd())?);
+            self.handed
+                .take(read_secret_line_within(from.as_fd(), PIN_COMES)?);
         }
         self.missed = None;
         let opened = self.look().and_then(|()| match given {

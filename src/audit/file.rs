@@ -8,15 +8,16 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::{
     line::{self, Hash, NONE},
+    mark,
     seal::Seals,
 };
 use crate::{
     clock,
-    error::{Result, failed},
+    error::{Result, bad_input, failed},
     home::{Home, check_folder, create_folder, io_error, list_folder, open_private, sync_folder},
 };
 
@@ -24,8 +25,6 @@ use crate::{
 const LARGE: u64 = 64 << 20;
 /// How far from the end it is looked for first, in bytes.
 const NEAR: u64 = 4 << 10;
-/// The longest line that is looked for at the end, in bytes.
-const LONGEST: u64 = 4 << 20;
 
 /// Where the log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,13 +57,35 @@ struct Known {
 /// # Errors
 /// When the folder cannot be read or is open to others.
 pub fn list(home: &Home) -> Result<Vec<PathBuf>> {
-    let folder = home.state("audit");
-    let names = list_folder(&folder)?;
+    files_in(&home.state("audit"))
+}
+
+/// As [`list`], for the folder of the log.
+pub(super) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let names = list_folder(folder)?;
     Ok(names
         .into_iter()
         .filter(|name| first_line(name).is_some())
         .map(|name| folder.join(name))
         .collect())
+}
+
+/// Opens a file of the log for reading. Who else can read it is looked at where it is written.
+///
+/// # Errors
+/// When it is no file.
+pub(super) fn open(path: &Path) -> Result<File> {
+    let wrong = |error| io_error("the audit log", path, "be read", &error);
+    // Without waiting, should it be a pipe that nobody writes to.
+    let file = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(wrong)?;
+    if file.metadata().map_err(wrong)?.is_file() {
+        return Ok(file);
+    }
+    Err(bad_input(format!("{} is not a plain file", path.display())).fix("put a file of mode 600 there"))
 }
 
 /// The number of the first line of a file of this name.
@@ -114,6 +135,11 @@ impl Files {
             }
         };
         if known.size >= self.large {
+            // Whoever syncs what is appended syncs the file that is answered, and that is the next.
+            known
+                .file
+                .sync_data()
+                .map_err(|error| io_error("the audit log", &known.path, "be brought to the disk", &error))?;
             known = self.begin(known.tail)?;
         }
         let mut text = String::new();
@@ -169,11 +195,15 @@ impl Files {
         Ok(known)
     }
 
-    /// Begins a file; its first line repeats the hash of the line before.
+    /// Begins a file; its first line repeats the hash of the line before, and the name of the log.
     fn begin(&self, tail: Tail) -> Result<Known> {
-        if tail.number == 0 {
-            self.seals.begin()?;
-        }
+        let name = match tail.number {
+            0 => {
+                self.seals.begin()?;
+                None
+            }
+            _ => mark::name_in(&self.folder)?,
+        };
         let path = self.folder.join(format!("{:012}.jsonl", tail.number + 1));
         let file = File::options()
             .append(true)
@@ -194,6 +224,9 @@ impl Files {
             ",\"version\":1,\"before\":\"{}\"",
             base16ct::lower::encode_string(&tail.hash)
         ));
+        if let Some(name) = name {
+            text.push_str(&format!(",\"log\":\"{name}\""));
+        }
         let hash = line::close(&mut text, 0, &tail.hash);
         let made = write(&mut known, text.as_bytes());
         let synced = made.and_then(|()| {
@@ -279,9 +312,9 @@ fn read_tail(path: &Path) -> Result<(Tail, u64)> {
         match (begin, end) {
             (Some(begin), Some(end)) => break (bytes, begin + 1, end),
             (None, Some(end)) if from == 0 => break (bytes, 0, end),
-            _ if from == 0 || near >= LONGEST => return Err(damaged()),
+            _ if from == 0 || near >= line::LONGEST => return Err(damaged()),
             _ => {
-                near = (near * 16).min(LONGEST);
+                near = (near * 16).min(line::LONGEST);
                 from = size.saturating_sub(near);
             }
         }

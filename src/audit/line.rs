@@ -1,6 +1,9 @@
 //! A line of the log: JSON whose last member chains it to the line before.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    io::{self, BufRead, Read as _},
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -11,6 +14,11 @@ use crate::json::quote;
 const LINK: &str = ",\"h\":\"";
 /// How long a line's end is: the link, the hash in hex, `"}`.
 const END: usize = LINK.len() + 64 + 2;
+
+/// The longest line that is read, in bytes.
+pub const LONGEST: u64 = 4 << 20;
+/// The greatest number of a line, or of a seal: the names of files have so many digits.
+pub const LAST: u64 = 999_999_999_999;
 
 /// The hash of a line, or of no line.
 pub type Hash = [u8; 32];
@@ -51,7 +59,17 @@ pub fn number(line: &[u8]) -> Option<u64> {
     let rest = line.strip_prefix(b"{\"n\":")?;
     let end = rest.iter().position(|byte| *byte == b',')?;
     let digits = std::str::from_utf8(&rest[..end]).ok()?;
-    (digits.len() == 1 || !digits.starts_with('0')).then(|| digits.parse().ok())?
+    let number = (digits.len() == 1 || !digits.starts_with('0')).then(|| digits.parse().ok())?;
+    number.filter(|number| *number <= LAST)
+}
+
+/// Reads a line with its line feed, and of one that is too long its beginning. Answers how many bytes that are.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+    line.clear();
+    from.take(LONGEST).read_until(b'\n', line)
 }
 
 /// Begins a line: number, time, and what happened.
@@ -178,5 +196,9 @@ mod tests {
         assert!(serde_json::from_slice::<serde_json::Value>(line).is_ok());
         assert!(open(b"{}").is_none());
         assert_eq!(number(b"{\"n\":012,"), None);
+        assert_eq!(number(b"{\"n\":999999999999,"), Some(LAST));
+        for beyond in ["1000000000000", "18446744073709551615", "18446744073709551616"] {
+            assert_eq!(number(format!("{{\"n\":{beyond},").as_bytes()), None);
+        }
     }
 }

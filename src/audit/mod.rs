@@ -2,6 +2,7 @@
 
 mod file;
 mod line;
+mod mark;
 mod report;
 mod seal;
 mod show;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use file::{Files, list};
 pub use line::{Hash, number, open};
+pub use mark::{Mark, Marked, raise, went_back};
 pub use report::Report;
 pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, has_sealed, seal};
 pub use show::{Filter, Reader, moment};

@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{file::Tail, line::Hash};
+use super::{
+    file::Tail,
+    line::{self, Hash},
+};
 use crate::{
     algorithm::MacAlgorithm,
     error::{Result, failed},
@@ -88,7 +91,8 @@ impl Seals {
         let Some(bytes) = read_private(&self.path, 1 << 16)? else {
             return Ok(None);
         };
-        serde_json::from_slice(&bytes).map(Some).map_err(|_| {
+        let last = serde_json::from_slice(&bytes).ok();
+        last.filter(|last: &Last| last.seal <= line::LAST).map(Some).ok_or_else(|| {
             failed(format!("{} is damaged", self.path.display()))
                 .fix("it cannot be made again: move it and the folder `audit` away together, and keep both; the next signature begins a new log")
         })

@@ -1,13 +1,15 @@
 //! Reading the log: the lines that a person asks for.
 
 use std::{
-    fs::File,
-    io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom},
+    io::{BufReader, Seek as _, SeekFrom},
     path::PathBuf,
     time::Duration,
 };
 
-use super::file::list;
+use super::{
+    file::{list, open},
+    line,
+};
 use crate::{
     error::{Result, bad_input, failed},
     home::{Home, io_error},
@@ -127,13 +129,12 @@ impl Reader {
         self.files = list(&self.home)?;
         while let Some(path) = self.files.get(self.at) {
             let wrong = |error| io_error("the audit log", path, "be read", &error);
-            let mut file = File::open(path).map_err(wrong)?;
+            let mut file = open(path)?;
             file.seek(SeekFrom::Start(self.offset)).map_err(wrong)?;
-            let mut reader = BufReader::new(file.take(u64::MAX));
+            let mut reader = BufReader::new(file);
             let mut line = Vec::new();
             loop {
-                line.clear();
-                let read = reader.read_until(b'\n', &mut line).map_err(wrong)?;
+                let read = line::read(&mut reader, &mut line).map_err(wrong)?;
                 if line.pop() != Some(b'\n') {
                     break;
                 }

@@ -1,17 +1,17 @@
 //! Whether the log is as it was written: every line behind the one before it, every seal of the token's.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    fs::File,
-    io::{BufRead as _, BufReader},
-    path::Path,
+    io::BufReader,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
-    file::{first_line, list},
+    file::{first_line, list, open},
     line::{self, Hash, NONE},
+    mark::{self, name_of_log},
     seal::{Last, Seals, is_of, message},
 };
 use crate::{
@@ -21,8 +21,6 @@ use crate::{
     token::Token,
 };
 
-/// The longest line that is read, in bytes.
-const LONGEST: usize = 4 << 20;
 /// How many findings are told.
 const MOST: usize = 20;
 
@@ -57,6 +55,11 @@ pub struct Verified {
     pub last: Option<(u64, u64, String)>,
     /// The tokens that made those.
     pub tokens: BTreeSet<String>,
+    /// The tokens that were asked how far this log was sealed, with the number of the last seal that each keeps; none where
+    /// it keeps nothing of this log, as a token that cannot.
+    pub kept_by: BTreeMap<String, Option<u64>>,
+    /// What those tokens keep of other logs: the token, the log's name, its last seal and the last line that it covers.
+    pub other_logs: Vec<(String, String, u64, u64)>,
     /// All that hold, as number and the beginning of the hash, `3:0123456789abcdef`.
     pub sealed: Vec<String>,
 }
@@ -72,17 +75,36 @@ pub struct Sealed {
     number: u64,
 }
 
-/// Goes through the log; `token` finds a token by its name, where seals are to be looked at too.
+/// Goes through the log; `token` finds a token by its name, where seals are to be looked at too. What the tokens keep of the
+/// log is asked of those that made its seals, and of the `others` that can be asked.
 ///
 /// # Errors
 /// When files cannot be read, or a token cannot be asked.
-pub fn verify(home: &Home, token: Option<&FindToken<'_>>) -> Result<Verified> {
+pub fn verify(home: &Home, token: Option<&FindToken<'_>>, others: &[String]) -> Result<Verified> {
     let mut walk = Walk::default();
     let files = list(home)?;
     for (at, path) in files.iter().enumerate() {
         walk.file(path, at + 1 == files.len())?;
     }
-    walk.seals(Seals::new(home).last()?, token)?;
+    let last = Seals::new(home).last()?;
+    let kept_by = last.as_ref().map(|last| last.token.clone());
+    walk.seals(last, token)?;
+    if let Some(token) = token {
+        let name = name_of_log(home)?;
+        let own = walk.found.tokens.clone();
+        // Beside those that the log names, whoever cannot be asked is passed over.
+        for other in others
+            .iter()
+            .chain(kept_by.iter().filter(|name| !name.is_empty()))
+        {
+            if !own.contains(other) {
+                let _ = walk.marked(&files, other, token, name.as_deref());
+            }
+        }
+        for own in &own {
+            walk.marked(&files, own, token, name.as_deref())?;
+        }
+    }
     Ok(walk.found)
 }
 
@@ -115,7 +137,7 @@ impl Walk {
     }
 
     fn file(&mut self, path: &Path, last: bool) -> Result<()> {
-        let file = File::open(path).map_err(|error| io_error("the audit log", path, "be read", &error))?;
+        let file = open(path)?;
         let name = path
             .file_name()
             .unwrap_or_default()
@@ -126,15 +148,13 @@ impl Walk {
         let mut line = Vec::new();
         let mut first = true;
         loop {
-            line.clear();
-            let read = reader
-                .read_until(b'\n', &mut line)
+            let read = line::read(&mut reader, &mut line)
                 .map_err(|error| io_error("the audit log", path, "be read", &error))?;
             if read == 0 {
                 break;
             }
-            if line.last() != Some(&b'\n') || read > LONGEST {
-                if last && read <= LONGEST {
+            if line.last() != Some(&b'\n') {
+                if last && (read as u64) < line::LONGEST {
                     self.found.torn = read as u64;
                 } else {
                     self.wrong(self.number + 1, format!("{name} ends in the middle of a line"));
@@ -259,6 +279,41 @@ impl Walk {
 }
 
 impl Walk {
+    /// Compares the log with what a token keeps of it.
+    fn marked(
+        &mut self,
+        files: &[PathBuf],
+        name: &str,
+        token: &FindToken<'_>,
+        log: Option<&str>,
+    ) -> Result<()> {
+        let mut kept = mark::kept(&*token(name)?)?;
+        let mark = log.and_then(|log| kept.remove(log));
+        let others = kept.into_iter();
+        self.found
+            .other_logs
+            .extend(others.map(|(log, mark)| (name.to_owned(), log, mark.seal, mark.upto)));
+        self.found
+            .kept_by
+            .insert(name.to_owned(), mark.as_ref().map(|mark| mark.seal));
+        let Some(mark) = mark else { return Ok(()) };
+        let (seal, upto) = (mark.seal, mark.upto);
+        // What is told already is told once.
+        if !mark.back && (!self.found.findings.is_empty() || mark.holds(files)?) {
+            return Ok(());
+        }
+        self.file = None;
+        self.wrong(
+            upto,
+            if mark.back {
+                format!("token {name} saw the log go back behind seal {seal}, up to this line: an older log was put in its place")
+            } else {
+                format!("token {name} keeps that seal {seal} was made, up to this line, which is not there as it was then: the log was cut, or is an older one")
+            },
+        );
+        Ok(())
+    }
+
     /// Compares the last seal of the log with the one that is kept beside it.
     fn kept(&mut self, before: u64, latest: &[(u64, Hash)], last: Option<Last>) {
         let Some(last) = last else {
@@ -303,7 +358,7 @@ fn read_seal(line: &[u8], number: u64) -> Option<Sealed> {
     let mut head = NONE;
     base16ct::lower::decode(text("head")?, &mut head).ok()?;
     Some(Sealed {
-        seal: text("seal")?.parse().ok()?,
+        seal: text("seal")?.parse().ok().filter(|seal| *seal <= line::LAST)?,
         upto: text("upto")?.parse().ok()?,
         head,
         mac: base16ct::lower::decode_vec(text("mac")?).ok()?,

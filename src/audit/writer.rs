@@ -14,6 +14,7 @@ use std::{
 use super::{
     Entry,
     file::{Files, Tail},
+    mark::{Marked, name_of_log},
     seal::{Due, Seals},
     waiting::{Waiting, append},
 };
@@ -57,11 +58,16 @@ struct Queue {
     kept: u64,
     /// What is to be synced.
     unsynced: Option<Arc<File>>,
+    /// Seals whose lines are written: their numbers are kept when the disk has the lines, so that no power cut leaves a
+    /// number whose lines are gone.
+    seals: Vec<Waiting>,
     failed: Option<Error>,
     /// How often writing failed.
     failures: u64,
     /// Whoever waits is not to be kept waiting for more.
     hurry: bool,
+    /// Whether it is to be found out if the log can be written at all.
+    probe: bool,
     over: bool,
     /// Whether nothing more will be written.
     ended: bool,
@@ -118,6 +124,22 @@ impl Log {
             threads.push(started);
         }
         Ok(())
+    }
+
+    /// Looks whether the log can be written, before there is something to write: for a process that signs much, and writes
+    /// after it signed. Where it cannot, [`Log::check`] says so until it can.
+    pub fn prepare(&self) {
+        if let Err(error) = self.start() {
+            lock(&self.shared.queue).failed = Some(error);
+            return;
+        }
+        let mut queue = lock(&self.shared.queue);
+        (queue.probe, queue.hurry) = (true, true);
+        self.shared.wake.notify_one();
+        let _looked = self
+            .shared
+            .done
+            .wait_timeout_while(queue, PATIENCE, |queue| queue.probe && queue.failed.is_none());
     }
 
     /// Whether what happens can be written down. To be asked before something is signed.
@@ -217,6 +239,23 @@ impl Log {
         Ok(Seals::new(&self.home).next(tail))
     }
 
+    /// The folders that it is in.
+    pub const fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The log's name and last seal, for a token to keep: [`super::raise`]. None where there is no seal yet.
+    ///
+    /// # Errors
+    /// When the end of the log cannot be read.
+    pub fn to_be_marked(&self) -> Result<Option<Marked>> {
+        let last = Seals::new(&self.home).last()?.filter(|last| last.seal > 0);
+        let (Some(last), Some(log)) = (last, name_of_log(&self.home)?) else {
+            return Ok(None);
+        };
+        Ok(Some(Marked { log, last }))
+    }
+
     /// Takes note of a seal.
     pub fn sealed(&self, due: Due, token: &str, mac: &[u8]) {
         self.push(Waiting::Seal {
@@ -246,6 +285,7 @@ impl Drop for Log {
 impl Shared {
     /// Has the disk keep what was written, until it is over.
     fn sync(&self) {
+        let _refuses = IfItPanics(self);
         let mut queue = lock(&self.queue);
         let mut refused = false;
         loop {
@@ -257,8 +297,12 @@ impl Shared {
                 queue = self.done.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
+            let seals = std::mem::take(&mut queue.seals);
             drop(queue);
             let synced = file.sync_data();
+            if synced.is_ok() {
+                keep(seals);
+            }
             queue = lock(&self.queue);
             match synced {
                 Ok(()) => {
@@ -302,7 +346,10 @@ impl Shared {
         match written {
             Ok((file, end)) => {
                 queue.wrote(&mut held, end);
-                file.sync_data().map_err(|error| not_kept(&error))
+                let seals = std::mem::take(&mut queue.seals);
+                file.sync_data().map_err(|error| not_kept(&error))?;
+                keep(seals);
+                Ok(())
             }
             Err(error) => {
                 // Whoever flushes next tries again.
@@ -314,6 +361,7 @@ impl Shared {
 
     /// Writes until it is over.
     fn write(&self) {
+        let _refuses = IfItPanics(self);
         let Some(mut files) = lock(&self.queue).files.take() else {
             return;
         };
@@ -321,7 +369,7 @@ impl Shared {
         let mut held: Vec<Waiting> = Vec::new();
         loop {
             let mut queue = lock(&self.queue);
-            while queue.waiting.is_empty() && held.is_empty() {
+            while queue.waiting.is_empty() && held.is_empty() && !queue.probe {
                 if queue.over {
                     queue.ended = true;
                     drop(queue);
@@ -330,7 +378,7 @@ impl Shared {
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
             if !queue.hurry && !queue.over {
-                let pause = if held.is_empty() { GATHER } else { AGAIN };
+                let pause = if queue.failed.is_none() { GATHER } else { AGAIN };
                 let (next, _) = self
                     .wake
                     .wait_timeout_while(queue, pause, |queue| !queue.hurry && !queue.over)
@@ -348,6 +396,7 @@ impl Shared {
                 Ok((file, end)) => {
                     queue.unsynced = Some(file);
                     queue.wrote(&mut held, end);
+                    queue.probe = false;
                 }
                 Err(error) => {
                     queue.failed = Some(error);
@@ -381,12 +430,38 @@ impl Queue {
             .filter(|waiting| matches!(waiting, Waiting::Entry(_)))
             .count() as u64;
         self.unsealed = Some((since, lines + entries)).filter(|(_, lines)| *lines > 0);
-        for waiting in held.drain(..) {
-            if let Waiting::Seal { due, token, mac } = waiting {
-                // Where it cannot be kept, the line of the log has it all the same.
-                let _ = due.keep(&token, &mac);
-            }
+        let seals = held
+            .drain(..)
+            .filter(|waiting| matches!(waiting, Waiting::Seal { .. }));
+        self.seals.extend(seals);
+    }
+}
+
+/// Keeps the numbers of seals beside the log, and lets others seal.
+fn keep(seals: Vec<Waiting>) {
+    for waiting in seals {
+        if let Waiting::Seal { due, token, mac } = waiting {
+            // Where it cannot be kept, the line of the log has it all the same.
+            let _ = due.keep(&token, &mac);
         }
+    }
+}
+
+/// Where a thread of the log ends by a fault of its own, nothing more is signed.
+struct IfItPanics<'a>(&'a Shared);
+
+impl Drop for IfItPanics<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let mut queue = lock(&self.0.queue);
+        let gone = failed("the audit log is not written any more, so nothing is signed");
+        queue.failed = Some(gone.fix("start the process again, and see `hsmsign audit verify`"));
+        queue.failures += 1;
+        queue.ended = true;
+        drop(queue);
+        self.0.done.notify_all();
     }
 }
 
@@ -398,4 +473,27 @@ fn not_kept(error: &std::io::Error) -> Error {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_ends_by_a_fault_has_nothing_signed() {
+        let log = Log::new(&Home::at(std::path::Path::new("/nonexistent")));
+        log.check().unwrap();
+        let shared = Arc::clone(&log.shared);
+        let ended = std::thread::spawn(move || {
+            let _refuses = IfItPanics(&shared);
+            panic!("a fault");
+        });
+        assert!(ended.join().is_err());
+        let error = log.check().unwrap_err();
+        assert!(error.message().contains("nothing is signed"), "{error:?}");
+        let shared = Arc::clone(&log.shared);
+        std::thread::spawn(move || drop(IfItPanics(&shared)))
+            .join()
+            .unwrap();
+    }
 }

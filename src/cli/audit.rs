@@ -223,8 +223,8 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         .as_ref()
         .map(|tokens| move |name: &str| -> Result<std::sync::Arc<dyn Token>> { tokens.get(name) });
     let found = match &find {
-        Some(find) => audit::verify(&around.home, Some(find))?,
-        None => audit::verify(&around.home, None)?,
+        Some(find) => audit::verify(&around.home, Some(find), &silent(&around)?)?,
+        None => audit::verify(&around.home, None, &[])?,
     };
     let before = match &tokens {
         Some(tokens) if found.seals == 0 => sealed_before(&around, tokens)?,
@@ -243,6 +243,8 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
             "ok": found.findings.is_empty() && missed.is_none(),
             "lines": found.lines, "seals": found.seals, "unsealed": found.unsealed, "torn_bytes": found.torn,
             "seals_checked": !args.no_token, "last_seal": last, "sealed_by": found.tokens, "sealed_before": before,
+            "kept_by": found.kept_by,
+            "other_logs": found.other_logs.iter().map(|(token, log, seal, upto)| json!({"token": token, "log": log, "seal": seal, "upto": upto})).collect::<Vec<_>>(),
             "findings": found.findings.iter().map(|finding| json!({"line": finding.number, "file": finding.file, "what": finding.what})).collect::<Vec<_>>(),
         }))?;
     }
@@ -264,6 +266,16 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
         output::warn(&format!(
             "token {token} has a key that seals logs, and this log has no seal: unless it seals elsewhere too, there was another log here"
         ));
+    }
+    for (token, log, seal, upto) in &found.other_logs {
+        output::warn(&format!(
+            "token {token} keeps seal {seal}, up to line {upto}, of another log, {log}: unless that one is elsewhere, or was moved away, it was here"
+        ));
+    }
+    if found.seals > 0 && !args.no_token && found.kept_by.values().all(Option::is_none) {
+        output::warn(
+            "no token keeps how far this log was sealed: an older log that is put in its place together with audit.seal is found by --expect alone",
+        );
     }
     if found.torn > 0 {
         output::warn(&format!(
@@ -292,18 +304,24 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode> {
 /// The tokens with a key that seals, of those whose PIN comes without a person: what a log leaves that was taken away
 /// whole, with what tells of its seals.
 fn sealed_before(around: &Around, tokens: &Tokens) -> Result<Vec<String>> {
-    let silent = |settings| pin_source(settings).is_ok_and(|source| !source.interactive());
     let has_sealed = |name: &str| {
         tokens
             .get(name)
             .and_then(|token| audit::has_sealed(token.as_ref()))
     };
+    let mut names = silent(around)?;
+    names.retain(|name| has_sealed(name).unwrap_or(false));
+    Ok(names)
+}
+
+/// The tokens whose PIN comes without a person.
+fn silent(around: &Around) -> Result<Vec<String>> {
     let config = around.config()?;
-    let names = config.tokens.iter().filter(|(_, settings)| silent(settings));
-    Ok(names
-        .map(|(name, _)| name.clone())
-        .filter(|name| has_sealed(name).unwrap_or(false))
-        .collect())
+    let silent = config
+        .tokens
+        .iter()
+        .filter(|(_, settings)| pin_source(settings).is_ok_and(|source| !source.interactive()));
+    Ok(silent.map(|(name, _)| name.clone()).collect())
 }
 
 fn seal() -> Result<ExitCode> {
@@ -314,10 +332,23 @@ fn seal() -> Result<ExitCode> {
     };
     let tokens = around.tokens()?;
     let name = around.config()?.usual_token()?.to_owned();
-    let mac = audit::seal(tokens.get(&name)?.as_ref(), &due.message())?;
+    let token = tokens.get(&name)?;
+    let mac = audit::seal(token.as_ref(), &due.message())?;
     log.sealed(due, &name, &mac);
     log.flush()?;
-    output::line(&format!("sealed by token {name}"))
+    output::line(&format!("sealed by token {name}"))?;
+    let Some(marked) = log.to_be_marked()? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    match audit::raise(token.as_ref(), &around.home, &marked) {
+        Ok(None) => {}
+        Ok(Some(mark)) => return Err(audit::went_back(&name, &mark)),
+        Err(error) => output::warn(&format!(
+            "it does not keep how far the log was sealed: {}; note the seal that `hsmsign audit verify` prints",
+            error.message()
+        )),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn report(args: ReportArgs) -> Result<ExitCode> {

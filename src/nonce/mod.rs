@@ -4,6 +4,7 @@
 //! a lock, so that processes and crashes repeat none; only the reservation is forced to the disk, a minute ahead at a
 //! time. After a power cut (the system's boot id tells) counting goes on behind the reservation.
 
+mod ahead;
 mod lease;
 mod slot;
 mod state;
@@ -23,8 +24,9 @@ pub use lease::Lease;
 pub use crate::clock::now;
 
 use self::{
+    ahead::Ahead,
     slot::Slot,
-    state::{Kept, State},
+    state::{Disk, Kept, State},
 };
 use crate::{
     error::Result,
@@ -64,6 +66,8 @@ pub struct Nonces {
     open: Mutex<HashMap<KeyName, Kept>>,
     /// Whether files stay locked between one nonce and the next.
     holds: bool,
+    /// What brings reservations to the disk before they are needed.
+    ahead: Ahead,
 }
 
 impl Nonces {
@@ -74,11 +78,13 @@ impl Nonces {
             boot: boot().map(str::to_owned),
             open: Mutex::default(),
             holds: false,
+            ahead: Ahead::default(),
         }
     }
 
     /// The nonces of a process that gives out many: each write covers a block of them, and a file stays locked until
-    /// [`Nonces::settle`], or for a quarter of a second.
+    /// [`Nonces::settle`], or for a quarter of a second. A reservation is extended by a thread of its own when half of it is
+    /// used up, so that no nonce waits for the disk while there is some of it left.
     ///
     /// Where the process is killed, the rest of the block is passed over.
     pub fn held(home: &Home) -> Self {
@@ -101,9 +107,10 @@ impl Nonces {
             if let Some(Kept {
                 file,
                 held: Some(held),
+                disk,
             }) = kept
             {
-                State::held(self, &key, file, self.path(&key), held).settle();
+                State::held(self, &key, file, self.path(&key), held, disk).settle();
             }
         }
     }
@@ -200,25 +207,26 @@ impl Nonces {
     fn open(&self, key: &KeyName) -> Result<State<'_>> {
         let path = self.path(key);
         let kept = lock(&self.open).remove(key);
-        let file = match kept {
+        let (file, disk) = match kept {
             Some(Kept {
                 file,
                 held: Some(held),
-            }) => return Ok(State::held(self, key, file, path, held)),
-            Some(kept) => kept.file,
-            None => self.open_file(&path)?,
+                disk,
+            }) => return Ok(State::held(self, key, file, path, held, disk)),
+            Some(kept) => (kept.file, kept.disk),
+            None => (self.open_file(&path)?, Disk::default()),
         };
         exclusive(&file, &path)?;
         let linked = fstat(&file).is_ok_and(|file| file.st_nlink > 0);
-        let file = if linked {
-            file
+        let (file, disk) = if linked {
+            (file, disk)
         } else {
             // Moved away or replaced since it was opened.
             let file = self.open_file(&path)?;
             exclusive(&file, &path)?;
-            file
+            (file, Disk::default())
         };
-        State::read(self, key, file, path)
+        State::read(self, key, file, path, disk)
     }
 
     /// The file of a key, made if it is not there.
@@ -229,6 +237,7 @@ impl Nonces {
                 sequence: 0,
                 last: 0,
                 reserved: 0,
+                promised: false,
             }
             .render(self.boot.as_deref());
             make_whole("the nonce file", &self.folder, path, &[slot, slot].concat())?;

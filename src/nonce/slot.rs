@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 /// The length of a slot in bytes.
 pub const SLOT: usize = 128;
 const VERSION: &str = "1";
+const PROMISED: &str = " p";
 
 /// What a slot says.
 pub struct Slot {
@@ -14,14 +15,17 @@ pub struct Slot {
     pub last: u64,
     /// The greatest that may have been given out before a power cut.
     pub reserved: u64,
+    /// Whether the disk may not have that reservation yet: then nobody gives out nonces by it.
+    pub promised: bool,
 }
 
 impl Slot {
     /// The slot's bytes.
     pub fn render(&self, boot: Option<&str>) -> [u8; SLOT] {
         let boot = boot.unwrap_or("-");
+        let promised = if self.promised { PROMISED } else { "" };
         let text = format!(
-            "{VERSION} {:020} {:020} {:020} {boot:36}",
+            "{VERSION} {:020} {:020} {:020} {boot:36}{promised}",
             self.sequence, self.last, self.reserved
         );
         let sum = &base16ct::lower::encode_string(&Sha256::digest(text.as_bytes()))[..16];
@@ -49,8 +53,12 @@ impl Slot {
             sequence: number().filter(|&sequence| sequence < u64::MAX)?,
             last: number()?,
             reserved: number()?,
+            promised: text.ends_with(PROMISED),
         };
         let boot = words.next()?;
+        if slot.promised {
+            words.next()?;
+        }
         words.next().is_none().then_some((slot, boot))
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{
     MOST_OPEN, Nonces,
+    ahead::{Known, Promise},
     lease::reservation,
     lock,
     slot::{SLOT, Slot},
@@ -29,6 +31,16 @@ pub(super) struct Kept {
     pub(super) file: File,
     /// What it says, where it stays locked as well.
     pub(super) held: Option<Held>,
+    pub(super) disk: Disk,
+}
+
+/// What this process knows the disk to have of a file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Disk {
+    /// A reservation: as far as nonces may be given out.
+    synced: u64,
+    /// One that is on its way.
+    promise: Option<Arc<Promise>>,
 }
 
 /// The numbers of a file that is locked.
@@ -48,19 +60,28 @@ pub(super) struct State<'a> {
     file: Option<File>,
     path: PathBuf,
     now: Held,
+    disk: Disk,
     /// How many further nonces the next write covers, where the file stays locked.
     block: u64,
     /// Whether something was given out that is not written yet.
     noted: bool,
-    /// Whether the reservation was extended.
+    /// Whether the reservation was extended, since it is used up.
     extended: bool,
+    /// Whether it was extended early, and the request need not wait for the disk.
+    promised: bool,
     /// Whether other processes get their turn, however short this one was.
     over: bool,
 }
 
 impl<'a> State<'a> {
-    /// Reads a file that was just locked.
-    pub(super) fn read(nonces: &'a Nonces, key: &KeyName, file: File, path: PathBuf) -> Result<Self> {
+    /// Reads a file that was just locked, of which `disk` is known.
+    pub(super) fn read(
+        nonces: &'a Nonces,
+        key: &KeyName,
+        file: File,
+        path: PathBuf,
+        mut disk: Disk,
+    ) -> Result<Self> {
         let mut bytes = [0; 2 * SLOT];
         let read = file
             .read_at(&mut bytes, 0)
@@ -91,20 +112,32 @@ impl<'a> State<'a> {
             reserved: slot.reserved,
             since: Instant::now(),
         };
-        Ok(Self::held(nonces, key, file, path, held))
+        if !slot.promised {
+            disk.synced = disk.synced.max(slot.reserved);
+        }
+        Ok(Self::held(nonces, key, file, path, held, disk))
     }
 
     /// Goes on with a file that stayed locked.
-    pub(super) fn held(nonces: &'a Nonces, key: &KeyName, file: File, path: PathBuf, now: Held) -> Self {
+    pub(super) fn held(
+        nonces: &'a Nonces,
+        key: &KeyName,
+        file: File,
+        path: PathBuf,
+        now: Held,
+        disk: Disk,
+    ) -> Self {
         Self {
             nonces,
             key: key.clone(),
             file: Some(file),
             path,
             now,
+            disk,
             block: 0,
             noted: false,
             extended: false,
+            promised: false,
             over: false,
         }
     }
@@ -134,15 +167,36 @@ impl<'a> State<'a> {
             self.block = (per_second / 10).max(256);
         }
         let covered = nonce.saturating_add(self.block);
-        if nonce > self.now.written && covered > self.now.reserved || self.nonces.boot.is_none() {
-            self.now.reserved = covered.saturating_add(reservation(per_second));
+        self.look_at_disk();
+        let ahead = reservation(per_second);
+        if nonce > self.now.written && covered > self.disk.synced || self.nonces.boot.is_none() {
+            self.now.reserved = self.now.reserved.max(covered.saturating_add(ahead));
             self.extended = true;
+        } else if self.nonces.holds
+            && self.disk.promise.is_none()
+            && covered.saturating_add(ahead / 2) > self.disk.synced
+        {
+            self.now.reserved = self.now.reserved.max(covered.saturating_add(ahead));
+            self.promised = true;
+        }
+    }
+
+    /// Takes note of what came of a promise.
+    fn look_at_disk(&mut self) {
+        match self.disk.promise.as_ref().map(|promise| promise.known()) {
+            Some(Known::Kept(reserved)) => {
+                self.disk.synced = self.disk.synced.max(reserved);
+                self.disk.promise = None;
+            }
+            Some(Known::Failed) => self.disk.promise = None,
+            Some(Known::Nothing) | None => {}
         }
     }
 
     /// Writes down what was noted, and a block ahead of it where the file stays locked.
     pub(super) fn store(&mut self) -> Result<()> {
-        if !std::mem::take(&mut self.noted) || self.now.last <= self.now.written && !self.extended {
+        let extended = self.extended || self.promised;
+        if !std::mem::take(&mut self.noted) || self.now.last <= self.now.written && !extended {
             return Ok(());
         }
         let written = self.now.last.saturating_add(self.block);
@@ -155,6 +209,31 @@ impl<'a> State<'a> {
     }
 
     fn write_slot(&mut self, last: u64) -> Result<()> {
+        if std::mem::take(&mut self.extended) {
+            self.promised = false;
+            // In both slots before it counts, so that whichever survives a power cut knows of it.
+            self.write_slots(last, 2)?;
+            self.with_file(File::sync_data)
+                .map_err(|error| io_error("", &self.path, "be brought to the disk", &error))?;
+            self.disk.synced = self.now.reserved;
+            // The others see that it counts.
+            self.write_slots(last, 1)?;
+        } else if std::mem::take(&mut self.promised) {
+            self.write_slots(last, 2)?;
+            // Where there is no thread, the request waits that finds the reservation used up.
+            self.disk.promise = self
+                .file
+                .as_ref()
+                .and_then(|file| self.nonces.ahead.bring(file, self.now.reserved));
+        } else {
+            self.write_slots(last, 1)?;
+        }
+        self.now.written = last;
+        Ok(())
+    }
+
+    /// Writes the next slot, or both of them.
+    fn write_slots(&mut self, last: u64, count: usize) -> Result<()> {
         // The last number there is would not be read again.
         if self.now.sequence >= u64::MAX - 1 {
             return Err(damaged(&self.path));
@@ -164,18 +243,13 @@ impl<'a> State<'a> {
             sequence: self.now.sequence,
             last,
             reserved: self.now.reserved,
+            promised: self.now.reserved > self.disk.synced,
         }
         .render(self.nonces.boot.as_deref());
-        if std::mem::take(&mut self.extended) {
-            // In both slots before it counts, so that whichever survives a power cut knows of it.
-            self.write(&[slot, slot].concat(), 0)?;
-            self.with_file(File::sync_data)
-                .map_err(|error| io_error("", &self.path, "be brought to the disk", &error))?;
-        } else {
-            self.write(&slot, self.now.sequence % 2 * SLOT as u64)?;
+        match count {
+            1 => self.write(&slot, self.now.sequence % 2 * SLOT as u64),
+            _ => self.write(&[slot, slot].concat(), 0),
         }
-        self.now.written = last;
-        Ok(())
     }
 
     fn write(&self, bytes: &[u8], at: u64) -> Result<()> {
@@ -205,8 +279,10 @@ impl Drop for State<'_> {
         let Some(file) = self.file.take() else { return };
         let held = (self.nonces.holds && !self.over && self.now.since.elapsed() < TURN).then_some(self.now);
         let mut open = lock(&self.nonces.open);
-        if open.len() < MOST_OPEN && (held.is_some() || flock(&file, FlockOperation::Unlock).is_ok()) {
-            open.insert(self.key.clone(), Kept { file, held });
+        let full = open.len() >= MOST_OPEN;
+        if !full && (held.is_some() || flock(&file, FlockOperation::Unlock).is_ok()) {
+            let disk = std::mem::take(&mut self.disk);
+            open.insert(self.key.clone(), Kept { file, held, disk });
         }
     }
 }

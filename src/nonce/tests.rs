@@ -1,6 +1,10 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use super::{slot::SLOT, *};
+use super::{
+    ahead::{Ahead, do_job},
+    slot::SLOT,
+    *,
+};
 
 const NOW: Duration = Duration::from_secs(1_790_000_000);
 
@@ -192,8 +196,122 @@ fn a_slot_with_the_last_sequence_there_is_counts_as_torn() {
         sequence: u64::MAX,
         last: 5,
         reserved: 5,
+        promised: false,
     }
     .render(nonces.boot.as_deref());
     fs::write(folder.path().join("nonces/k"), [slot, slot].concat()).unwrap();
     assert!(next(&nonces, &key, 1000, NOW).is_err());
+}
+
+/// Whether the newest slot says that the disk may not have its reservation.
+fn promised(folder: &tempfile::TempDir) -> bool {
+    let bytes = fs::read(folder.path().join("nonces/k")).unwrap();
+    let slots = [&bytes[..SLOT], &bytes[SLOT..]].map(|slot| Slot::parse(slot).unwrap().0);
+    slots.iter().max_by_key(|slot| slot.sequence).unwrap().promised
+}
+
+/// Nonces of milliseconds, held, whose jobs for the disk the test does.
+fn held_by_hand(folder: &tempfile::TempDir) -> (Nonces, std::sync::mpsc::Receiver<super::ahead::Job>) {
+    let (ahead, jobs) = Ahead::by_hand();
+    let mut held = Nonces::held(&Home::at(folder.path()));
+    held.ahead = ahead;
+    (held, jobs)
+}
+
+#[test]
+fn half_a_reservation_ahead_the_next_is_on_its_way_and_nobody_waits_for_it() {
+    let (folder, others, key) = nonces();
+    let (held, jobs) = held_by_hand(&folder);
+    let at = |second: u64| NOW + Duration::from_secs(second);
+    let give = |second: u64| next(&held, &key, 1000, at(second)).unwrap();
+    give(0);
+    give(20);
+    assert!(jobs.try_recv().is_err() && !promised(&folder));
+    give(31);
+    let job = jobs.try_recv().expect("the next reservation is on its way");
+    assert!(promised(&folder));
+    // As long as the first one holds nothing waits for the disk, nor is it asked again.
+    for second in 32..60 {
+        give(second);
+    }
+    assert!(jobs.try_recv().is_err());
+    assert!(promised(&folder), "the disk has said nothing yet");
+    do_job(job);
+    give(61);
+    assert!(!promised(&folder), "the next slot says that the disk has it");
+    // A power cut: counting goes on behind the reservation that was made at 31 s.
+    drop(held);
+    let mut after_cut = others;
+    after_cut.boot = Some("0".repeat(36));
+    assert!(next(&after_cut, &key, 1000, NOW).unwrap() > NOW.as_secs() * 1000 + 91_000);
+}
+
+#[test]
+fn nobody_gives_out_nonces_by_a_reservation_that_the_disk_may_not_have() {
+    let (folder, others, key) = nonces();
+    let (held, jobs) = held_by_hand(&folder);
+    let give =
+        |nonces: &Nonces, second: u64| next(nonces, &key, 1000, NOW + Duration::from_secs(second)).unwrap();
+    give(&held, 0);
+    give(&held, 31);
+    let job = jobs.try_recv().expect("on its way");
+    held.settle();
+    // Another process brings a reservation of its own to the disk before it goes on.
+    assert!(promised(&folder));
+    give(&others, 32);
+    assert!(!promised(&folder));
+    drop(held);
+
+    // The first one is used up, and the disk has not answered: this process brings the next there itself.
+    let (held, jobs) = held_by_hand(&folder);
+    give(&held, 64);
+    let second = jobs.try_recv().expect("on its way");
+    give(&held, 100);
+    assert!(!promised(&folder), "a write to the disk of its own");
+    assert!(jobs.try_recv().is_err());
+    // Answers that come late lower nothing.
+    do_job(job);
+    do_job(second);
+    give(&held, 101);
+    assert!(!promised(&folder));
+}
+
+#[test]
+fn a_process_that_is_killed_while_a_reservation_is_on_its_way_repeats_none() {
+    let (folder, others, key) = nonces();
+    let (held, jobs) = held_by_hand(&folder);
+    let give =
+        |nonces: &Nonces, second: u64| next(nonces, &key, 1000, NOW + Duration::from_secs(second)).unwrap();
+    give(&held, 0);
+    let last = give(&held, 40);
+    drop((held, jobs));
+    assert!(promised(&folder));
+    let after = give(&others, 0);
+    assert!(after > last);
+    assert!(!promised(&folder));
+    // And with the power: the disk has either reservation, and both lie behind what was given out.
+    let mut after_cut = Nonces::new(&Home::at(folder.path()));
+    after_cut.boot = Some("0".repeat(36));
+    assert!(give(&after_cut, 0) > after);
+}
+
+#[test]
+fn the_thread_brings_it_to_the_disk() {
+    let (folder, _others, key) = nonces();
+    let held = Nonces::held(&Home::at(folder.path()));
+    let give = |second: u64| next(&held, &key, 1000, NOW + Duration::from_secs(second)).unwrap();
+    give(0);
+    give(31);
+    let begun = std::time::Instant::now();
+    let mut second = 0;
+    loop {
+        // Each beyond the block of the one before, so that a slot is written.
+        second += 1;
+        give(31 + second % 25);
+        if !promised(&folder) {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

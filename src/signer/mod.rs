@@ -231,6 +231,10 @@ impl Signer {
         {
             log.sealed(due, &name, &mac);
             log.flush()?;
+            if at_the_end && let Ok(Some(marked)) = log.to_be_marked() {
+                // What the token does not keep, or keeps otherwise, verifying tells.
+                let _ = audit::raise(token.as_ref(), self.road.log().home(), &marked);
+            }
         }
         Ok(())
     }

@@ -111,6 +111,8 @@ pub enum Work {
     Question(Box<Question>),
     /// A seal of the log, with the name of the token that makes it.
     Seal(Box<(Due, String)>),
+    /// That a token keeps how far the log is sealed.
+    Mark,
 }
 
 /// What waits for a passphrase.

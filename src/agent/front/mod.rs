@@ -14,6 +14,7 @@ mod questions;
 mod reload;
 mod road;
 mod scrape;
+mod sealing;
 mod signals;
 mod starting;
 mod systemd;
@@ -37,6 +38,7 @@ use self::{
     poll::{Interest, Poll, Ready, Source},
     questions::Questions,
     scrape::Scrape,
+    sealing::Closing,
     starting::Launcher,
     workers::Worker,
 };
@@ -129,6 +131,8 @@ struct Front {
     _alone: Alone,
     signals: Signals,
     launcher: Launcher,
+    /// One for when that ends.
+    next_launcher: Option<Launcher>,
     clients: Vec<Option<Client>>,
     free: Vec<u32>,
     generation: u32,
@@ -155,8 +159,10 @@ struct Front {
     /// The token that is asked next where all take turns.
     turn: usize,
     last_request: Instant,
-    /// Whether the last seal was asked for.
-    sealed: bool,
+    /// How far the log is closed at the end.
+    closing: Closing,
+    /// When a token was last told how far the log is sealed.
+    marked: Option<Instant>,
     confined: Option<Confined>,
 }
 
@@ -179,6 +185,7 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<Ended> {
         eprintln!("hsmsign agent: {warning}");
     }
     front.confined = Some(confined);
+    front.road.log().prepare();
     front.manager.serving();
     front.serve()
 }
@@ -219,6 +226,7 @@ impl Front {
             _alone: settings.alone,
             signals: settings.signals,
             launcher,
+            next_launcher: None,
             clients: Vec::new(),
             free: Vec::new(),
             generation: 0,
@@ -236,7 +244,8 @@ impl Front {
             room: vec![0; CHUNK].into(),
             turn: 0,
             last_request: now,
-            sealed: false,
+            closing: Closing::Open,
+            marked: None,
             confined: None,
         })
     }
@@ -244,6 +253,7 @@ impl Front {
     fn serve(&mut self) -> Result<Ended> {
         let mut ready = Vec::new();
         let mut told = Vec::new();
+        self.keep_spare();
         loop {
             let longest = if !self.again.is_empty() {
                 Duration::ZERO
@@ -265,6 +275,7 @@ impl Front {
                     Source::Metrics => self.scrape.accept(&self.poll, self.now),
                     Source::Reader(index, generation) => self.reader_ready(index, generation, *event),
                     Source::Launcher => self.launcher_ready(),
+                    Source::Spare => self.spare_ended(),
                     Source::Client(index, generation) => self.client_ready(index, generation, *event),
                     Source::Worker(index, generation) => {
                         self.worker_ready(index, generation, *event, &mut told)
@@ -278,15 +289,17 @@ impl Front {
             if idle && std::mem::take(&mut self.unsettled) {
                 self.road.nonces().settle();
             }
-            if self.stopping.is_some() && self.is_done() && !std::mem::replace(&mut self.sealed, true) {
-                // Requests on their way are answered: what there is of the log is sealed, which is one more on its way.
-                self.seal(true);
-                self.flush();
+            if self.stopping.is_some() && self.is_done() {
+                // Requests on their way are answered.
+                self.close_log();
             }
             if self.has_ended() {
                 self.road.nonces().settle();
                 for worker in &mut self.workers {
                     worker.stop(&mut self.launcher);
+                }
+                if let Some(mut next) = self.next_launcher.take() {
+                    next.end();
                 }
                 self.launcher.end();
                 if let Err(error) = self.road.log().flush() {
@@ -407,6 +420,7 @@ impl Front {
         }
         self.counts.looked_at = now;
         self.go_on_without_launcher();
+        self.keep_spare();
         let deadline = self.config.agent.call_timeout();
         for number in 0..self.workers.len() {
             // A person who is asked for a secret may take their time.
@@ -432,6 +446,6 @@ impl Front {
         self.scrape.expire(now);
         self.close_questions();
         self.probe_sick();
-        self.seal(false);
+        self.seal_in_time();
     }
 }

@@ -44,6 +44,8 @@ pub enum Source {
     Worker(u32, u32),
     /// The launcher: it answers, or has ended.
     Launcher,
+    /// The one for when that ends.
+    Spare,
 }
 
 impl Source {
@@ -56,6 +58,7 @@ impl Source {
             Self::Worker(index, generation) => 4 | pack(index, generation),
             Self::Reader(index, generation) => 5 | pack(index, generation),
             Self::Launcher => 6,
+            Self::Spare => 7,
         }
     }
 
@@ -70,7 +73,8 @@ impl Source {
             3 => Self::Client(index, generation),
             4 => Self::Worker(index, generation),
             5 => Self::Reader(index, generation),
-            _ => Self::Launcher,
+            6 => Self::Launcher,
+            _ => Self::Spare,
         }
     }
 }
@@ -193,6 +197,7 @@ mod tests {
             Source::Worker(3, 9),
             Source::Reader(15, 1),
             Source::Launcher,
+            Source::Spare,
         ] {
             assert_eq!(Source::of(source.number()), source);
         }

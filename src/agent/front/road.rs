@@ -56,7 +56,7 @@ impl Front {
     pub(super) fn refuse_flight(&mut self, mut flight: Flight, error: &Error) {
         self.road.record(flight.note.take(), Some(error));
         match flight.work {
-            Work::Probe | Work::Seal(_) => {}
+            Work::Probe | Work::Seal(_) | Work::Mark => {}
             _ => self.refuse(flight.client, flight.id.as_ref(), error),
         }
     }
@@ -253,7 +253,9 @@ impl Front {
                 unready = Arc::clone(&waiting.0);
                 &*unready
             }
-            Work::Worker | Work::Errand | Work::Probe | Work::Seal(_) | Work::Question(_) => return,
+            Work::Worker | Work::Errand | Work::Probe | Work::Seal(_) | Work::Mark | Work::Question(_) => {
+                return;
+            }
         };
         let slot = &flight.part.0;
         let mut holders: Vec<_> = record
@@ -348,6 +350,9 @@ impl Front {
         }
         match told {
             Told::Refused(error) => {
+                if let (Work::Mark, Some(number)) = (&flight.work, number) {
+                    return self.not_marked(number, &error);
+                }
                 let elsewhere = elsewhere(error.code());
                 if let (Some(number), Code::WrongPin) = (number, error.code()) {
                     self.counts.metrics.pin_refused(&self.workers[number].token);
@@ -360,7 +365,7 @@ impl Front {
                     self.workers[number].is_sick(error.clone(), self.now);
                 }
                 match flight.work {
-                    Work::Probe | Work::Seal(_) => {}
+                    Work::Probe | Work::Seal(_) | Work::Mark => {}
                     Work::Worker | Work::Errand => self.refuse_flight(flight, &error),
                     _ if elsewhere && let Some(number) = number => {
                         flight.refused(&self.workers[number].token, error);
@@ -435,7 +440,7 @@ impl Front {
                 let error = failed("a worker answered something else than was asked");
                 self.refuse_flight(flight, &error);
             }
-            Work::Probe | Work::Seal(_) | Work::Question(_) => {}
+            Work::Probe | Work::Seal(_) | Work::Mark | Work::Question(_) => {}
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The front's end of the launcher, which starts and ends workers, and looks at what a confined process may not. Nobody waits
-//! for it: it may stand still, and those that run go on.
+//! for it: it may stand still, and those that run go on. Where it ends, another one that it made takes its place.
 
 use std::{
     collections::VecDeque,
@@ -31,7 +31,7 @@ const MOST: usize = 64;
 pub struct Launcher {
     socket: OwnedFd,
     /// What it owes an answer to, in the order in which it was asked.
-    asked: VecDeque<(Asked, Instant)>,
+    asked: VecDeque<Owed>,
     input: Vec<u8>,
     fds: VecDeque<OwnedFd>,
     output: Vec<u8>,
@@ -41,9 +41,19 @@ pub struct Launcher {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Whose(pub u32, pub u32);
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Start(Whose),
     Program(Whose),
+    Spare,
+}
+
+/// An answer that is owed.
+struct Owed {
+    asked: Asked,
+    /// In which words it was asked for.
+    line: String,
+    since: Instant,
 }
 
 /// What the launcher answers.
@@ -54,6 +64,8 @@ pub enum Said {
     NotStarted(Whose, String),
     /// The program of this client; none where the kernel does not tell.
     Program(Whose, Option<Arc<Path>>),
+    /// Another launcher, for when this one ends; none where there is none to be had.
+    Spare(Option<Launcher>),
 }
 
 /// That the launcher is not what it should be: without it no worker can be started.
@@ -84,10 +96,14 @@ impl Launcher {
             .stdout(std::process::Stdio::null())
             .spawn()
             .map_err(|error| failed(format!("the launcher cannot be started: {error}")))?;
-        rustix::io::ioctl_fionbio(&ours, true)
-            .map_err(|error| failed(format!("the launcher's socket cannot be set up: {error}")))?;
+        Self::at(ours).map_err(|error| failed(format!("the launcher's socket cannot be set up: {error}")))
+    }
+
+    /// One that runs.
+    fn at(socket: OwnedFd) -> Result<Self, Errno> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Self {
-            socket: ours,
+            socket,
             asked: VecDeque::new(),
             input: Vec::new(),
             fds: VecDeque::new(),
@@ -102,9 +118,7 @@ impl Launcher {
 
     /// Whether it has owed an answer for longer than it may.
     pub fn is_silent(&self, now: Instant) -> bool {
-        self.asked
-            .front()
-            .is_some_and(|(_, since)| *since + PATIENCE < now)
+        self.asked.front().is_some_and(|owed| owed.since + PATIENCE < now)
     }
 
     /// Has it start a worker.
@@ -118,19 +132,41 @@ impl Launcher {
         let starts = self
             .asked
             .iter()
-            .filter(|(asked, _)| matches!(asked, Asked::Start(_)));
+            .filter(|owed| matches!(owed.asked, Asked::Start(_)));
         if starts.count() >= MOST {
             return Err(launcher_silent());
         }
-        self.asked.push_back((Asked::Start(whose), now));
-        self.say(&format!("start {token}\n"));
+        self.ask(Asked::Start(whose), format!("start {token}\n"), now);
         Ok(())
+    }
+
+    /// Has it make another launcher.
+    pub fn make_spare(&mut self, now: Instant) {
+        self.ask(Asked::Spare, "spare launcher\n".to_owned(), now);
+    }
+
+    /// Whether it was asked for another and has not answered.
+    pub fn makes_spare(&self) -> bool {
+        self.asked.iter().any(|owed| owed.asked == Asked::Spare)
+    }
+
+    /// Asks this one for what another one owes that has ended.
+    pub fn take_over(&mut self, ended: &mut Self, now: Instant) {
+        for Owed { asked, line, .. } in ended.asked.drain(..) {
+            if asked != Asked::Spare {
+                self.ask(asked, line, now);
+            }
+        }
     }
 
     /// Has it look which program a process runs.
     pub fn look_at(&mut self, whose: Whose, pid: i32, now: Instant) {
-        self.asked.push_back((Asked::Program(whose), now));
-        self.say(&format!("program {pid}\n"));
+        self.ask(Asked::Program(whose), format!("program {pid}\n"), now);
+    }
+
+    fn ask(&mut self, asked: Asked, line: String, since: Instant) {
+        self.say(&line);
+        self.asked.push_back(Owed { asked, line, since });
     }
 
     /// Has it end a worker.
@@ -169,14 +205,20 @@ impl Launcher {
             let line: Vec<u8> = self.input.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line[..end]);
             let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
-            let asked = self.asked.pop_front().map(|(asked, _)| asked);
+            let asked = self.asked.pop_front().map(|owed| owed.asked);
             all.push(match (word, asked) {
                 ("started", Some(Asked::Start(whose))) => match (rest.parse(), self.fds.pop_front()) {
                     (Ok(pid), Some(socket)) => Said::Started(whose, socket, pid),
+                    // Where there is no descriptor left for it the kernel closes it, and the worker ends.
+                    (Ok(_), None) => Said::NotStarted(whose, "the system has no descriptor left".to_owned()),
                     _ => return Err(launcher_gone("is not understood")),
                 },
                 ("failed", Some(Asked::Start(whose))) => Said::NotStarted(whose, rest.to_owned()),
                 ("runs", Some(Asked::Program(whose))) => Said::Program(whose, path(rest)),
+                ("twin", Some(Asked::Spare)) => {
+                    Said::Spare(self.fds.pop_front().and_then(|socket| Self::at(socket).ok()))
+                }
+                ("failed", Some(Asked::Spare)) => Said::Spare(None),
                 _ => return Err(launcher_gone("is not understood")),
             });
         }

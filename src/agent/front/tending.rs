@@ -1,9 +1,10 @@
-//! Keeping workers running: starting, probing, sealing by them, and what becomes of their work when they end.
+//! Keeping workers running: starting and probing them, and what becomes of their work when they end.
 
 use super::{
     Front,
-    flights::{Client, Work},
-    starting::{PATIENCE, Said, Whose, launcher_silent},
+    flights::Work,
+    poll::{Interest, Source},
+    starting::{Launcher, PATIENCE, Said, Whose, launcher_silent},
 };
 use crate::{
     agent::frame::Ask,
@@ -21,16 +22,48 @@ impl Front {
     pub(super) fn launcher_ready(&mut self) {
         match self.launcher.receive() {
             Ok(all) => all.into_iter().for_each(|said| self.launcher_said(said)),
-            Err(error) => self.end(error),
+            Err(error) => self.launcher_ended(error),
+        }
+    }
+
+    /// Another one goes on, where there is one. The workers of the one that ended end with it.
+    fn launcher_ended(&mut self, error: Error) {
+        let Some(mut next) = self.next_launcher.take() else {
+            return self.end(error);
+        };
+        eprintln!("hsmsign agent: {}; another one takes its place", error.message());
+        self.poll.remove(self.launcher.socket());
+        if self
+            .poll
+            .change(next.socket(), Source::Launcher, Interest::READ)
+            .is_err()
+        {
+            return self.end(error);
+        }
+        next.take_over(&mut self.launcher, self.now);
+        self.launcher = next;
+    }
+
+    /// The spare launcher says nothing unasked: it has ended.
+    pub(super) fn spare_ended(&mut self) {
+        if let Some(spare) = self.next_launcher.take() {
+            self.poll.remove(spare.socket());
+        }
+    }
+
+    /// Has another launcher made, where there is none for when this one ends.
+    pub(super) fn keep_spare(&mut self) {
+        if self.next_launcher.is_none() && self.stopping.is_none() && !self.launcher.makes_spare() {
+            self.launcher.make_spare(self.now);
         }
     }
 
     fn launcher_said(&mut self, said: Said) {
         match said {
             Said::Started(whose, socket, pid) => {
-                let source = super::Source::Worker(whose.0, whose.1);
+                let source = Source::Worker(whose.0, whose.1);
                 let waited = rustix::io::ioctl_fionbio(&socket, true)
-                    .and_then(|()| self.poll.add(&socket, source, super::Interest::READ));
+                    .and_then(|()| self.poll.add(&socket, source, Interest::READ));
                 match self.starting(whose) {
                     Some(number) => {
                         self.workers[number].runs(socket, pid);
@@ -47,6 +80,13 @@ impl Front {
                 if let Some(number) = self.starting(whose) {
                     self.ended(number, failed(format!("it was not started: {why}")));
                 }
+            }
+            Said::Spare(spare) => {
+                let waited = |spare: &Launcher| {
+                    let added = self.poll.add(spare.socket(), Source::Spare, Interest::READ);
+                    added.is_ok()
+                };
+                self.next_launcher = spare.filter(waited);
             }
             Said::Program(Whose(index, generation), program) => {
                 if let Some(client) = self
@@ -110,17 +150,7 @@ impl Front {
         if self.start(number).is_err() {
             return;
         }
-        let nobody = Client {
-            index: u32::MAX,
-            generation: 0,
-            place: 0,
-        };
-        let mut flight = self.flight(nobody, None, Work::Probe);
-        flight.worker = Some(number);
-        flight.told = true;
-        let id = self.flights.put(flight);
-        let now = self.now;
-        self.workers[number].ask(id, &Ask::Open { given: None }, Vec::new(), now);
+        self.ask_for_nobody(number, Work::Probe, &Ask::Open { given: None });
     }
 
     /// Looks whether tokens that were missed are back.
@@ -135,33 +165,6 @@ impl Front {
                 self.probe(number);
             }
         }
-    }
-
-    /// Has a token that is open seal the log, where that is due. Answers whether one is at it.
-    pub(super) fn seal(&mut self, at_the_end: bool) -> bool {
-        let open = |worker: &super::workers::Worker| {
-            worker.holds_token() && worker.is_running() && worker.open && !worker.locked
-        };
-        let Some(number) = self.workers.iter().position(open) else {
-            return false;
-        };
-        let Some(due) = self.road.log().seal_due(at_the_end) else {
-            return false;
-        };
-        let nobody = Client {
-            index: u32::MAX,
-            generation: 0,
-            place: 0,
-        };
-        let token = self.workers[number].token.clone();
-        let message = due.message();
-        let mut flight = self.flight(nobody, None, Work::Seal(Box::new((due, token))));
-        flight.worker = Some(number);
-        flight.told = true;
-        let id = self.flights.put(flight);
-        let now = self.now;
-        self.workers[number].ask(id, &Ask::Seal(&message), Vec::new(), now);
-        true
     }
 
     /// A worker ended, or is to be ended: what it had is tried elsewhere or refused.
@@ -203,7 +206,7 @@ impl Front {
             )
             .fix("send the request again; its nonce is not used twice");
             match flight.work {
-                Work::Probe | Work::Seal(_) | Work::Question(_) => {}
+                Work::Probe | Work::Seal(_) | Work::Mark | Work::Question(_) => {}
                 Work::Worker | Work::Errand => self.refuse_flight(flight, &refusal),
                 _ => {
                     flight.refused(&token, refusal);
