@@ -17,6 +17,7 @@ mod generated;
 mod judge;
 mod kept;
 mod orders;
+mod otherwise;
 mod person;
 mod templates;
 mod unseen;

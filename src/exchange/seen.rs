@@ -47,6 +47,7 @@ impl Subject for Prepared<'_> {
                     && self.told_like().all(|(method, _)| method == self.endpoint.method))
                 && !self.named().another_method,
             path: facts.signs_path,
+            bare: self.endpoint.method == "GET" && self.body.is_none() && facts.signs_body,
             path_goes_on: facts.seams.iter().any(goes_on),
             fields: match self.endpoint.method.as_str() {
                 "GET" | "WS" => signs_params,
@@ -101,6 +102,27 @@ impl Subject for Prepared<'_> {
 
     fn moves_money(&self) -> Option<String> {
         Prepared::moves_money(self)
+    }
+
+    fn other_paths(&self) -> Vec<String> {
+        let told = self.told_like().map(|(_, path)| path);
+        told.chain(self.named().paths.iter().cloned()).collect()
+    }
+
+    fn only_looks(&self) -> bool {
+        Prepared::only_looks(self)
+    }
+
+    fn fits_closing(&self, fields: &Fields) -> Option<&str> {
+        Prepared::fits_closing(self, fields)
+    }
+
+    fn asked_by(&self) -> Option<&str> {
+        self.scheme.caps.asked_by.as_deref()
+    }
+
+    fn opens_session(&self) -> bool {
+        Prepared::opens_session(self)
     }
 }
 

@@ -20,6 +20,17 @@ pub trait Subject {
     fn fields(&self) -> Fields;
     /// The rule of the exchange by which the request moves money out, in words; none if no rule says so.
     fn moves_money(&self) -> Option<String>;
+    /// Further paths that it may go to, as [`Subject::plain_path`]: those that its body or its endpoint's word names.
+    fn other_paths(&self) -> Vec<String>;
+    /// Whether the exchange's file says that the signature is good for nothing but a look.
+    fn only_looks(&self) -> bool;
+    /// The path of an endpoint that the signature fits as well, since the path is not signed, and that closes or trades what
+    /// no amount says.
+    fn fits_closing(&self, fields: &Fields) -> Option<&str>;
+    /// The folded name of the field that says what is asked, where the exchange has one path for all.
+    fn asked_by(&self) -> Option<&str>;
+    /// Whether the answer opens a session in which nothing is signed.
+    fn opens_session(&self) -> bool;
 }
 
 /// What of a request its signature covers.
@@ -33,6 +44,8 @@ pub struct Bound {
     pub path: bool,
     /// Whether the path runs into text of the request, so that another path may begin like it.
     pub path_goes_on: bool,
+    /// Whether it covers that there is no body, and so none of an order's fields.
+    pub bare: bool,
     /// Whether it covers the fields: a query that goes along unsigned can be changed on its way.
     pub fields: bool,
 }

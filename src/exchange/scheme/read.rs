@@ -6,6 +6,7 @@ use super::{FormPlan, Scheme};
 use crate::{
     error::{Error, Result, bad_input},
     exchange::{
+        caps::Caps,
         check::Test,
         file::{FormFile, PlanFile, SchemeFile, Texts, text},
         key, like,
@@ -79,6 +80,7 @@ impl Scheme {
         if let Some(classes) = &file.classes {
             classes.check()?;
         }
+        let caps = Caps::read(file.caps.unwrap_or_default()).map_err(|error| error.within("caps"))?;
         let sending = Sending::read(file.send.unwrap_or_default(), &file.hosts, withdrawal.as_ref())
             .map_err(|error| error.within("send"))?;
         Ok(Self {
@@ -100,6 +102,7 @@ impl Scheme {
             no_websocket,
             withdrawal,
             classes: file.classes,
+            caps,
             checked: file.checked,
             sending,
             like: file.like,

@@ -122,7 +122,8 @@ impl Case<'_> {
             judged.looked_at.extend(cap.times.clone());
         }
         self.uncapped(fields, &counted)?;
-        self.sized_otherwise(subject, fields, &counted)
+        self.sized_otherwise(subject, fields, &counted)?;
+        self.trades_otherwise(subject, fields)
     }
 
     /// What of a cap's field the request has, all its objects together.

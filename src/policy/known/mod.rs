@@ -1,5 +1,8 @@
 //! Names of fields, folded, that exchanges use for what rules are about.
 
+mod calm;
+
+pub(super) use self::calm::{AMENDS, TRADES_OTHERWISE, is_calm, is_calm_field, is_calm_path};
 use super::decimal::Decimal;
 
 /// Fields that name what is traded.
@@ -210,8 +213,15 @@ pub(super) const CLOSING: &[&str] = &[
     "*close_all*",
     "*close-all*",
     "*closeall*",
-    "*position/close",
-    "*positions/close",
+    "*position/close*",
+    "*positions/close*",
+    "*/close",
+    "*close_order*",
+    "*closeorder*",
+    "*close-order*",
+    "*closetrack*",
+    "*followerclose*",
+    "*flashclose*",
     "*close-subposition*",
 ];
 
