@@ -16,6 +16,7 @@ mod files;
 mod generated;
 mod judge;
 mod kept;
+mod money;
 mod orders;
 mod otherwise;
 mod person;

@@ -50,6 +50,8 @@ impl Subject for Prepared<'_> {
             bare: self.endpoint.method == "GET" && self.body.is_none() && facts.signs_body,
             path_goes_on: facts.seams.iter().any(goes_on),
             fields: match self.endpoint.method.as_str() {
+                // A request without a body of its own may be given any body elsewhere.
+                _ if self.scheme.lends_signatures && !facts.signs_path => false,
                 "GET" | "WS" => signs_params,
                 _ => facts.signs_body || facts.signs_query && !takes_body,
             },

@@ -43,6 +43,9 @@ pub struct Scheme {
     pub(crate) withdrawal: Option<Rules>,
     pub(crate) classes: Option<ClassesFile>,
     pub(crate) caps: Caps,
+    /// Whether some requests are signed without their body, and neither path nor withdrawal rules tell theirs from the
+    /// signature of another.
+    pub(crate) lends_signatures: bool,
     checked: Vec<String>,
     sending: Sending,
     like: Option<String>,
