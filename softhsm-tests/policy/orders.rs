@@ -66,6 +66,17 @@ fn an_order_at_okx_has_one_reading() {
                 order,
                 r#"{"instId":"BTC-USDT","sz":"0.1","orders":[" [{\"sz\":\"5\"}]"]}"#,
             ),
+            // And in a string in that.
+            (
+                "POST",
+                order,
+                r#"{"instId":"BTC-USDT","sz":"0.1","orders":"\"{\\\"sz\\\":5,\\\"instId\\\":\\\"BTC-USDT\\\"}\""}"#,
+            ),
+            (
+                "POST",
+                order,
+                r#"{"instId":"BTC-USDT","sz":"0.1","orders":["%7B%22instId%22%3A%22ETH-USDT%22%7D"]}"#,
+            ),
             (
                 "POST",
                 order,
@@ -326,6 +337,11 @@ fn no_other_way_to_say_how_much_gets_by_a_cap() {
             (
                 "POST",
                 "/fapi/v1/batchOrders?batchOrders=%5B%7B%22quantity%22%3A%220.06%22%7D,%7B%22quantity%22%3A%220.06%22%7D%5D",
+                "",
+            ),
+            (
+                "POST",
+                "/fapi/v1/batchOrders?batchOrders=%255B%257B%2522quantity%2522%253A%25225%2522%257D%255D",
                 "",
             ),
             (

@@ -179,7 +179,6 @@ const PATH_SIGNED: &[Row<'_>] = &[
             ("POST", "/0/private/GetWebSocketsToken", ""),
             ("POST", "/0/private/getwebsocketstoken/", ""),
             ("POST", "/0/private/GetWebSocketsToken.json", "volume=0.1"),
-            ("POST", "/0/private/CreateSubaccount", "username=x&email=y"),
             ("POST", "/0/private/SomethingNew", "pair=XBTUSD"),
         ],
     ),
@@ -538,6 +537,59 @@ fn a_new_price_makes_an_order_greater_where_the_product_is_capped() {
         "txid=x&pair=XBTUSD&price=60000",
     ));
     kraken.permits(&ask("POST", "/0/private/CancelOrder", "txid=x"));
+}
+
+#[test]
+fn what_trades_without_a_symbol_gets_by_no_list_of_symbols() {
+    let okx = Judge::new("okx", "symbols = [\"BTC-USDT\"]");
+    for (path, body) in [
+        (
+            "/api/v5/trade/easy-convert",
+            r#"{"fromCcy":["ETH"],"toCcy":"BTC"}"#,
+        ),
+        (
+            "/api/v5/trade/easy-convert",
+            r#"{"fromCcy":["ETH"],"toCcy":"BTC","instId":"BTC-USDT"}"#,
+        ),
+        (
+            "/api/v5/trade/one-click-repay",
+            r#"{"debtCcy":["ETH"],"repayCcy":"USDT"}"#,
+        ),
+        ("/api/v5/account/set-position-mode", r#"{"posMode":"net_mode"}"#),
+    ] {
+        okx.denies(&ask("POST", path, body), "may trade");
+    }
+    for (path, body) in [
+        ("/api/v5/trade/cancel-all-after", r#"{"timeOut":"60"}"#),
+        ("/api/v5/trade/amend-order", r#"{"ordId":"1","newPx":"2"}"#),
+        (
+            "/api/v5/account/set-leverage",
+            r#"{"instId":"BTC-USDT","lever":"2","mgnMode":"cross"}"#,
+        ),
+        (
+            "/api/v5/trade/order",
+            r#"{"instId":"BTC-USDT","side":"buy","sz":"5"}"#,
+        ),
+    ] {
+        okx.permits(&ask("POST", path, body));
+    }
+    okx.permits(&ask("GET", "/api/v5/account/balance", ""));
+    let free = "uncapped = [\"/api/v5/account/set-position-mode\"]\nsymbols = [\"BTC-USDT\"]";
+    Judge::new("okx", free).permits(&ask(
+        "POST",
+        "/api/v5/account/set-position-mode",
+        r#"{"posMode":"net_mode"}"#,
+    ));
+    let binance = Judge::new("binance", "symbols = [\"BTCUSDT\"]");
+    for path in [
+        "/api/v3/account",
+        "/fapi/v1/leverage?symbol=BTCUSDT&leverage=5",
+        "/api/v3/userDataStream?listenKey=x",
+    ] {
+        binance.permits(&ask("GET", path, ""));
+    }
+    binance.refuses(&ask("POST", "/sapi/v1/convert/acceptQuote?quoteId=1", ""));
+    binance.refuses(&ask("POST", "/sapi/v1/asset/dust?assets=ETH", ""));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     analyse::Seam,
-    endpoint::{self, collect},
+    endpoint::{self, collect, inner},
     glob::fits,
     place::{decoded, pieces},
     prepare::Prepared,
@@ -157,9 +157,7 @@ impl Seen {
         for (name, value) in pieces(text) {
             let (name, value) = (decoded(name), decoded(value));
             let (group, listed, last) = self.place_of(&name);
-            if value.starts_with(['{', '['])
-                && let Ok(json) = Json::parse(&value)
-            {
+            if let Some(json) = inner(&value) {
                 self.field(group, &last, &name, &json, listed);
             } else {
                 self.push(group, &last, &name, Some(value.clone().into_owned()), listed);
@@ -195,12 +193,12 @@ impl Seen {
                     self.members(group, members);
                 }
                 Json::List(items) => self.items(within, items),
-                Json::String(text) if text.trim_start().starts_with(['{', '[']) => match Json::parse(text) {
-                    Ok(Json::Object(members)) => {
+                Json::String(text) => match inner(text) {
+                    Some(Json::Object(members)) => {
                         let group = self.group(within);
                         self.members(group, &members);
                     }
-                    Ok(Json::List(items)) => self.items(within, &items),
+                    Some(Json::List(items)) => self.items(within, &items),
                     _ => {}
                 },
                 _ => {}
@@ -227,14 +225,14 @@ impl Seen {
                 }
                 self.items(group, items);
             }
-            Json::String(text) if text.trim_start().starts_with(['{', '[']) => {
+            Json::String(text) => {
                 self.push(group, name, given, Some(text.clone()), listed);
-                match Json::parse(text) {
-                    Ok(Json::Object(members)) => {
+                match inner(text) {
+                    Some(Json::Object(members)) => {
                         let inner = self.group(group);
                         self.members(inner, &members);
                     }
-                    Ok(Json::List(items)) => self.items(group, &items),
+                    Some(Json::List(items)) => self.items(group, &items),
                     _ => {}
                 }
             }

@@ -164,7 +164,7 @@ impl Seen {
             ));
         }
         let free = self.uncapped(signs, told);
-        if !self.amounts.is_empty() && !free.is_empty() {
+        if !free.is_empty() && !(self.amounts.is_empty() && self.symbols.is_empty()) {
             text.push_str(&format!("uncapped = {}\n", list(&free)));
         }
         let [second, minute, day] = self

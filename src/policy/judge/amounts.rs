@@ -48,6 +48,10 @@ impl Case<'_> {
                     .fix("name the exchange's own in `symbol-fields`; where the path has it, allow that path in place of `symbols`"));
             }
         }
+        // Caps ask more of the same.
+        if self.policy.caps.is_empty() {
+            self.trades_unnamed(subject, fields)?;
+        }
         Ok(())
     }
 
@@ -123,7 +127,7 @@ impl Case<'_> {
         }
         self.uncapped(fields, &counted)?;
         self.sized_otherwise(subject, fields, &counted)?;
-        self.trades_otherwise(subject, fields)
+        self.trades_unsized(subject, fields)
     }
 
     /// What of a cap's field the request has, all its objects together.

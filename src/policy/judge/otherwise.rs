@@ -16,7 +16,7 @@ use crate::{
 
 impl Case<'_> {
     /// Refuses, where there are caps, what may trade, close or lend by an endpoint from which no amount can be read.
-    pub(super) fn trades_otherwise(&self, subject: &dyn Subject, fields: &Fields) -> Result<()> {
+    pub(super) fn trades_unsized(&self, subject: &dyn Subject, fields: &Fields) -> Result<()> {
         if subject.bound().login {
             return Ok(());
         }
@@ -29,15 +29,37 @@ impl Case<'_> {
                 )
                 .fix(format!("where that is meant to be allowed: uncapped = [{path:?}]")));
         }
-        if subject.only_looks() || self.is_free(subject) || self.asks_calmly(subject, fields)? {
+        let mut all = fields.groups.iter().flat_map(|group| &group.fields);
+        // Each was counted, or needs no cap.
+        let sized = all.any(|field| known::is_amount(&field.name));
+        self.trades_otherwise("cap", sized, "no amount that a cap is for", subject, fields)
+    }
+
+    /// Refuses, where the symbols are listed, what may trade by an endpoint that does not go by a symbol.
+    pub(super) fn trades_unnamed(&self, subject: &dyn Subject, fields: &Fields) -> Result<()> {
+        if subject.bound().login {
             return Ok(());
         }
-        let sized = has_amount(fields);
+        let named = self.policy.symbol_names().any(|name| fields.has(name));
+        self.trades_otherwise("symbols", named, "no field that names what", subject, fields)
+    }
+
+    fn trades_otherwise(
+        &self,
+        rule: &str,
+        says: bool,
+        lacks: &str,
+        subject: &dyn Subject,
+        fields: &Fields,
+    ) -> Result<()> {
+        if subject.only_looks() || self.is_free(subject) || self.asks_calmly(rule, subject, fields)? {
+            return Ok(());
+        }
         if !subject.bound().path {
-            return if sized {
+            return if says {
                 Ok(())
             } else {
-                self.told_by_its_fields(fields)
+                self.told_by_its_fields(rule, lacks, fields)
             };
         }
         let mut paths = subject.other_paths();
@@ -50,19 +72,13 @@ impl Case<'_> {
                 .iter()
                 .any(|word| paths.iter().any(|path| path.contains(word)))
         };
-        if !has(known::TRADES_OTHERWISE) && (sized || self.leaves_the_amount(subject, has(known::AMENDS))) {
+        if !has(known::TRADES_OTHERWISE) && (says || self.leaves_the_amount(subject, has(known::AMENDS))) {
             return Ok(());
         }
         Err(self
-            .deny(
-                "cap",
-                &format!(
-                    "{} may trade, and has no amount that a cap is for",
-                    endpoint(subject)
-                ),
-            )
+            .deny(rule, &format!("{} may trade, and has {lacks}", endpoint(subject)))
             .fix(format!(
-                "trade by orders that have the amount; where this is meant to be allowed: uncapped = [{:?}]",
+                "trade by orders; where this endpoint is meant to be allowed: uncapped = [{:?}]",
                 subject.plain_path()
             )))
     }
@@ -95,10 +111,10 @@ impl Case<'_> {
     }
 
     /// Whether a field says what is asked, and that only looks or takes orders back.
-    fn asks_calmly(&self, subject: &dyn Subject, fields: &Fields) -> Result<bool> {
+    fn asks_calmly(&self, rule: &str, subject: &dyn Subject, fields: &Fields) -> Result<bool> {
         let asked = subject.asked_by().and_then(|name| fields.of(name).next());
         let Some((_, field)) = asked else { return Ok(false) };
-        self.certain("cap", &field.name, fields)?;
+        self.certain(rule, &field.name, fields)?;
         Ok(known::is_calm(
             &field.value.as_deref().unwrap_or_default().to_lowercase(),
         ))
@@ -106,7 +122,7 @@ impl Case<'_> {
 
     /// Refuses a request without an amount that has a field of which it is not known that it trades nothing, where the
     /// fields alone tell what it is.
-    fn told_by_its_fields(&self, fields: &Fields) -> Result<()> {
+    fn told_by_its_fields(&self, rule: &str, lacks: &str, fields: &Fields) -> Result<()> {
         let free = |name: &str| self.policy.uncapped.iter().any(|free| free == name);
         let trades = |name: &str| !known::is_calm_field(name) && !free(name);
         let mut all = fields.groups.iter().flat_map(|group| &group.fields);
@@ -117,17 +133,11 @@ impl Case<'_> {
         match found {
             Some((given, shown)) => Err(self
                 .deny(
-                    "cap",
-                    &format!("the request has {shown} and no amount, and the exchange does not sign the path, so it may be one that trades without"),
+                    rule,
+                    &format!("the request has {shown} and {lacks}, and the exchange does not sign the path, so it may be one that trades all the same"),
                 )
-                .fix(format!("leave the field out; where it needs no cap: uncapped = [{given:?}]"))),
+                .fix(format!("leave the field out; where it is harmless: uncapped = [{given:?}]"))),
             None => Ok(()),
         }
     }
-}
-
-/// Whether some field says how much; each was counted, or needs no cap.
-fn has_amount(fields: &Fields) -> bool {
-    let mut all = fields.groups.iter().flat_map(|group| &group.fields);
-    all.any(|field| known::is_amount(&field.name))
 }

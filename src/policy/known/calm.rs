@@ -107,6 +107,7 @@ const CALM_FIELDS: &[&str] = &[
     "orderlinkid",
     "orderlistid",
     "listclientorderid",
+    "listenkey",
     "algoid",
     "clientalgoid",
     "id",
