@@ -4,6 +4,13 @@ use std::{io::Write as _, process::ExitCode};
 
 mod cli;
 
+// The unwinder is linked into the program, where the linker takes it from here: a command need not load a library for it.
+// Modules bring their own.
+#[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
+#[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
+#[allow(unsafe_code)]
+unsafe extern "C" {}
+
 fn main() -> ExitCode {
     let code = match hsmsign::process::harden() {
         Ok(()) => cli::run(),

@@ -1,12 +1,11 @@
 //! Reading what a client asks: a request line, a raw MAC, or something of the agent itself.
 
 use base64ct::Encoding as _;
-use serde_json::value::RawValue;
 
 use crate::{
     algorithm::Algorithm,
     error::{Error, Result, bad_input},
-    json::{Json, members},
+    json::{Json, Piece},
     keyring::KeyName,
     request::Request,
 };
@@ -72,7 +71,9 @@ pub fn read(line: &[u8]) -> Result<Asked, (Option<Json>, Error)> {
     if !text.contains("\"op\"") && !text.contains("\"hmac\"") {
         return Request::parse_line(text).map(|request| Asked::Sign(Box::new(request)));
     }
-    let members = members(text.trim_ascii()).map_err(|error| (None, error.within("the request line")))?;
+    let members = Piece::of(text.trim_ascii())
+        .and_then(Piece::members)
+        .map_err(|error| (None, error.within("the request line")))?;
     let find = |wanted: &str| {
         members
             .iter()
@@ -86,7 +87,7 @@ pub fn read(line: &[u8]) -> Result<Asked, (Option<Json>, Error)> {
         return Request::parse_line(text).map(|request| Asked::Sign(Box::new(request)));
     };
     let id = match find("id") {
-        Some(raw) => Some(Json::of(raw).map_err(|error| (None, error.within("`id`")))?),
+        Some(raw) => Some(raw.value().map_err(|error| (None, error.within("`id`")))?),
         None => None,
     };
     let others = members
@@ -107,7 +108,7 @@ pub fn read(line: &[u8]) -> Result<Asked, (Option<Json>, Error)> {
 }
 
 /// How a line is read whose `op` is about a request, which stands beside it.
-fn of_request(op: &RawValue) -> Option<fn(Box<Request>) -> Asked> {
+fn of_request(op: Piece<'_>) -> Option<fn(Box<Request>) -> Asked> {
     match op.get() {
         "\"route\"" => Some(|request| Asked::Look(Look::Route, request)),
         "\"check\"" => Some(|request| Asked::Look(Look::Check, request)),
@@ -120,22 +121,22 @@ fn of_request(op: &RawValue) -> Option<fn(Box<Request>) -> Asked> {
 }
 
 fn op<'a>(
-    raw: &RawValue,
-    others: impl Iterator<Item = (&'a str, &'a RawValue)>,
+    raw: Piece<'_>,
+    others: impl Iterator<Item = (&'a str, Piece<'a>)>,
     id: Option<Json>,
 ) -> Result<Op> {
-    let Json::String(name) = Json::of(raw)? else {
+    let Json::String(name) = raw.value()? else {
         return Err(bad_input("`op` must be a string"));
     };
     let arguments = others
-        .map(|(name, raw)| Ok((name.to_owned(), Json::of(raw)?)))
+        .map(|(name, raw)| Ok((name.to_owned(), raw.value()?)))
         .collect::<Result<_>>()?;
     Ok(Op { id, name, arguments })
 }
 
 fn hmac<'a>(
-    raw: &RawValue,
-    mut others: impl Iterator<Item = (&'a str, &'a RawValue)>,
+    raw: Piece<'_>,
+    mut others: impl Iterator<Item = (&'a str, Piece<'a>)>,
     id: Option<Json>,
 ) -> Result<Hmac> {
     if let Some((name, _)) = others.next() {
@@ -144,7 +145,7 @@ fn hmac<'a>(
             bad_input(format!("a line with `hmac` has no field {shown:?}")).fix("its fields are hmac and id")
         );
     }
-    let Json::Object(fields) = Json::of(raw)? else {
+    let Json::Object(fields) = raw.value()? else {
         return Err(
             bad_input("`hmac` must be an object").fix("write {\"hmac\":{\"key\":…,\"message_base64\":…}}")
         );

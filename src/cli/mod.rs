@@ -170,7 +170,7 @@ impl Around {
         let tokens = self.tokens()?;
         Enrol::new(&self.home, Arc::clone(&tokens)).sweep()?;
         let ask = Arc::clone(&self.ask);
-        let patience = self.config()?.agent.confirm_timeout();
+        let patience = tokens.config().agent.confirm_timeout();
         let confirm = move |question: String| confirm(ask.as_ref(), &question, patience);
         Ok(Signer::new(&self.home, tokens).with_confirm(Box::new(confirm)))
     }

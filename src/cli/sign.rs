@@ -65,7 +65,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Some(agent) => lines::relay(agent.into_stream()),
             None => {
                 hsmsign::process::set_allocator_up();
-                lines::sign(&Around::find()?.signer()?)
+                let around = Around::find()?;
+                lines::sign(&around.signer()?.watching(&around.home))
             }
         };
     }

@@ -209,11 +209,11 @@ impl Config {
     /// # Errors
     /// When it is not TOML, has unknown fields or a newer version, or holds a PIN.
     pub fn parse(text: &str, origin: impl fmt::Display) -> Result<Self> {
-        // First, since what a newer version has besides is not known here.
-        let version = text.parse::<toml_edit::DocumentMut>().ok().and_then(|document| {
-            let version = document.get("version")?.as_integer()?;
-            Some(u32::try_from(version).unwrap_or(u32::MAX))
-        });
+        let config: std::result::Result<Self, _> = toml::from_str(text);
+        // What a newer version has besides is not known here: its number is told before anything else.
+        let version = config
+            .as_ref()
+            .map_or_else(|_| version_of(text), |config| Some(config.version));
         if let Some(version) = version
             && version > VERSION
         {
@@ -222,8 +222,7 @@ impl Config {
             ))
             .fix("use the newer hsmsign that wrote it"));
         }
-        let config: Self =
-            toml::from_str(text).map_err(|error| wrong(text, &origin, error.span(), error.message()))?;
+        let config = config.map_err(|error| wrong(text, &origin, error.span(), error.message()))?;
         for (name, token) in &config.tokens {
             if token
                 .uri
@@ -285,6 +284,13 @@ impl Config {
             .fix("name one with --token")),
         }
     }
+}
+
+/// The version that a file names which cannot be read otherwise.
+fn version_of(text: &str) -> Option<u32> {
+    let table: toml::Table = text.parse().ok()?;
+    let version = table.get("version")?.as_integer()?;
+    Some(u32::try_from(version).unwrap_or(u32::MAX))
 }
 
 /// A fault of the file, with its line and column, and in the library's words, which may quote a value. Where a PIN may be

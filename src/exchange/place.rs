@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Result, bad_input},
-    json::{Json, members, quote},
+    json::{Json, Piece, quote},
 };
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
@@ -226,7 +226,8 @@ pub(crate) fn insert_json(text: &str, added: &[(String, String)], at: &AddAt) ->
     let all: Vec<(String, String)> = match at {
         AddAt::First => return Ok(format!("{{{new},{inner}}}")),
         AddAt::Last | AddAt::Behind => return Ok(format!("{{{inner},{new}}}")),
-        AddAt::Before(_) | AddAt::After(_) | AddAt::Sorted => members(text)?
+        AddAt::Before(_) | AddAt::After(_) | AddAt::Sorted => Piece::of(text)?
+            .members()?
             .into_iter()
             .map(|(name, value)| (name.into_owned(), value.get().to_owned()))
             .collect(),

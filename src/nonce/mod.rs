@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -46,6 +46,16 @@ fn implied_rate(nonce: u64) -> u64 {
     10_u64.pow(digits.saturating_sub(10))
 }
 
+/// The kernel's name for the time since it was started; none where it gives none.
+fn boot() -> Option<&'static str> {
+    static BOOT: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned()).filter(|id| id.len() == 36)
+    };
+    BOOT.get_or_init(read).as_deref()
+}
+
 /// The nonces of all keys.
 pub struct Nonces {
     folder: PathBuf,
@@ -59,10 +69,9 @@ pub struct Nonces {
 impl Nonces {
     /// The nonces of these folders.
     pub fn new(home: &Home) -> Self {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
         Self {
             folder: home.state("nonces"),
-            boot: boot.map(|id| id.trim().to_owned()).filter(|id| id.len() == 36),
+            boot: boot().map(str::to_owned),
             open: Mutex::default(),
             holds: false,
         }

@@ -7,6 +7,7 @@
 use std::{
     ffi::OsStr,
     fs,
+    io::Read as _,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
@@ -49,7 +50,10 @@ pub fn remember_libraries() {
         return;
     }
     FOUND.get_or_init(|| {
-        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let mut maps = String::with_capacity(16 << 10);
+        if let Ok(mut file) = fs::File::open("/proc/self/maps") {
+            let _ = file.read_to_string(&mut maps);
+        }
         let here = remember_libraries as *const () as usize;
         let folders = library_folders();
         mapped(&maps, here)
@@ -158,6 +162,9 @@ fn library_folders() -> Vec<PathBuf> {
 }
 
 fn is_in(path: &Path, folders: &[PathBuf]) -> bool {
+    if folders.is_empty() {
+        return false;
+    }
     let of = |path: &Path| fs::canonicalize(path).ok();
     let folder = path.parent().and_then(of);
     folder.is_some() && folders.iter().any(|other| of(other) == folder)

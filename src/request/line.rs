@@ -1,15 +1,12 @@
 //! Reading a request line: one JSON object, every field known, none twice.
 
-use std::borrow::Cow;
-
 use base64ct::Encoding as _;
-use serde_json::value::RawValue;
 
 use super::{Body, Fields, Nonce, Request};
 use crate::{
     clock::Offset,
     error::{Error, Result, bad_input},
-    json::{Json, members},
+    json::{Json, Members, Piece},
 };
 
 const KNOWN: &str = "key, id, websocket, method, path, url, host, testnet, query, body, body_base64, form, json, \
@@ -22,15 +19,16 @@ impl Request {
     /// When it is not one JSON object of the known fields; the line's `id` comes along where it could be read, so that
     /// the answer can carry it.
     pub fn parse_line(line: &str) -> Result<Self, (Option<Json>, Error)> {
-        let line = line.trim_ascii();
-        let members = members(line).map_err(|error| (None, error.within("the request line")))?;
+        let members = Piece::of(line.trim_ascii())
+            .and_then(Piece::members)
+            .map_err(|error| (None, error.within("the request line")))?;
         Self::of_members(members)
     }
 
     /// As [`Request::parse_line`], from the members of the line's object.
-    pub(crate) fn of_members(members: Vec<(Cow<'_, str>, &RawValue)>) -> Result<Self, (Option<Json>, Error)> {
+    pub(crate) fn of_members(members: Members<'_>) -> Result<Self, (Option<Json>, Error)> {
         let id = match members.iter().find(|(name, _)| name == "id") {
-            Some((_, raw)) => Some(Json::of(raw).map_err(|error| (None, error.within("`id`")))?),
+            Some((_, raw)) => Some(raw.value().map_err(|error| (None, error.within("`id`")))?),
             None => None,
         };
         let mut request = Self {
@@ -48,7 +46,7 @@ impl Request {
         Ok(request)
     }
 
-    fn take(&mut self, name: &str, raw: &RawValue) -> Result<()> {
+    fn take(&mut self, name: &str, raw: Piece<'_>) -> Result<()> {
         if raw.get() == "null" {
             if name == "nonce" {
                 self.nonce = Nonce::Without;
@@ -114,7 +112,7 @@ fn unknown(name: &str) -> Error {
     bad_input(format!("a request has no field {shown:?}")).fix(format!("the fields are {KNOWN}"))
 }
 
-fn flag(name: &str, raw: &RawValue) -> Result<bool> {
+fn flag(name: &str, raw: Piece<'_>) -> Result<bool> {
     match raw.get() {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -122,8 +120,8 @@ fn flag(name: &str, raw: &RawValue) -> Result<bool> {
     }
 }
 
-fn text(name: &str, raw: &RawValue) -> Result<String> {
-    match Json::of(raw)? {
+fn text(name: &str, raw: Piece<'_>) -> Result<String> {
+    match raw.value()? {
         Json::String(text) => Ok(text),
         other => Err(bad_input(format!(
             "`{name}` must be a string, and is {}",
@@ -133,8 +131,8 @@ fn text(name: &str, raw: &RawValue) -> Result<String> {
 }
 
 /// A string, or a number as it was spelt.
-fn stamp(name: &str, raw: &RawValue) -> Result<String> {
-    match Json::of(raw)? {
+fn stamp(name: &str, raw: Piece<'_>) -> Result<String> {
+    match raw.value()? {
         Json::String(text) | Json::Number(text) => Ok(text),
         other => Err(bad_input(format!(
             "`{name}` must be a string, and is {}",
@@ -143,8 +141,8 @@ fn stamp(name: &str, raw: &RawValue) -> Result<String> {
     }
 }
 
-fn fields(name: &str, raw: &RawValue) -> Result<Fields> {
-    match Json::of(raw)? {
+fn fields(name: &str, raw: Piece<'_>) -> Result<Fields> {
+    match raw.value()? {
         Json::String(text) => Ok(Fields::Text(text)),
         Json::Object(members) => Ok(Fields::Pairs(members)),
         Json::List(items) => items

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use explained::{Explained, Message};
 pub use lane::{Lane, LaneWork};
 pub use ready::ReadyKey;
-pub use road::{Confirm, Road};
+pub use road::{Asking, Confirm, Road};
 pub use route::{Here, Route, Signs};
 
 use self::lane::{Parts, Signatures};
@@ -57,6 +57,14 @@ impl Signer {
         self
     }
 
+    /// For a process that signs many: the kernel tells when records or policies change, where it does, so that they need
+    /// not be looked at for each request.
+    #[must_use]
+    pub fn watching(mut self, home: &Home) -> Self {
+        self.road = self.road.watching(home);
+        self
+    }
+
     /// The policies that it asks.
     pub const fn policies(&self) -> &Policies {
         self.road.policies()
@@ -98,6 +106,7 @@ impl Signer {
         lane: &Lane,
         composed: impl FnOnce(),
     ) -> Vec<Result<SignedRequest>> {
+        let asking = self.road.asking(caller);
         let mut keys: Vec<Result<Arc<ReadyKey>>> = Vec::with_capacity(requests.len());
         for request in requests {
             // Requests of one key mostly come together; its record is looked at once then.
@@ -105,7 +114,7 @@ impl Signer {
                 .last()
                 .and_then(|last| last.as_ref().ok())
                 .filter(|last| request.key.as_ref() == Some(&last.record.name));
-            let key = same.map_or_else(|| self.key_of(request), |same| Ok(Arc::clone(same)));
+            let key = same.map_or_else(|| self.key_of(request, asking), |same| Ok(Arc::clone(same)));
             keys.push(key);
         }
         let mut lease = self.road.nonces().lease();
@@ -114,7 +123,7 @@ impl Signer {
             .zip(requests)
             .map(|(key, request)| {
                 let key = key.as_ref().map_err(Clone::clone)?;
-                let mut work = self.road.compose(key, request, caller, &mut lease)?;
+                let mut work = self.road.compose(key, request, asking, &mut lease)?;
                 let part = work.next()?;
                 Ok((key, work, part))
             })
@@ -190,9 +199,10 @@ impl Signer {
 
     /// The road itself.
     fn run(&self, request: &Request, caller: &Caller, look: impl FnMut(&Part)) -> Result<SignedRequest> {
-        let key = self.key_of(request)?;
+        let asking = self.road.asking(caller);
+        let key = self.key_of(request, asking)?;
         let mut lease = self.road.nonces().lease();
-        let mut work = self.road.compose(&key, request, caller, &mut lease)?;
+        let mut work = self.road.compose(&key, request, asking, &mut lease)?;
         let note = work.take_note();
         let done = lease.finish().and_then(|()| self.compute(&key, work, look));
         self.road.record(note, done.as_ref().err());
@@ -256,8 +266,9 @@ impl Signer {
     /// # Errors
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     pub fn hmac(&self, name: &KeyName, message: &[u8], caller: &Caller) -> Result<Vec<u8>> {
-        let key = self.road.ready(name, |record| self.passphrase(record))?;
-        let note = self.road.permit_raw(&key, message, caller)?;
+        let asking = self.road.asking(caller);
+        let key = self.road.ready(name, asking, |record| self.passphrase(record))?;
+        let note = self.road.permit_raw(&key, message, asking)?;
         let done = self.on_token(&key.record, "secret", message);
         self.road.record(Some(note), done.as_ref().err());
         done
@@ -268,8 +279,9 @@ impl Signer {
         self.road.catalogue()
     }
 
-    fn key_of(&self, request: &Request) -> Result<Arc<ReadyKey>> {
-        self.road.key_of(request, |record| self.passphrase(record))
+    fn key_of(&self, request: &Request, asking: Asking<'_>) -> Result<Arc<ReadyKey>> {
+        self.road
+            .key_of(request, asking, |record| self.passphrase(record))
     }
 
     fn passphrase(&self, record: &Record) -> Result<Secret> {

@@ -28,6 +28,13 @@ use crate::{
 /// Asks a person whether a request may be signed, in words that name key, request and program.
 pub type Confirm = Box<dyn Fn(String) -> Result<Agreed> + Send + Sync>;
 
+/// Who asks, and the state of the files when they did: what one request, or several that were read at once, are judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    caller: &'a Caller,
+    epoch: Option<Epoch>,
+}
+
 /// Finds keys, asks the policy, gives out nonces and composes what is to be signed.
 pub struct Road {
     keyring: Box<dyn Keyring>,
@@ -127,6 +134,14 @@ impl Road {
         &self.nonces
     }
 
+    /// Who asks, at this moment; to be taken when a request was read.
+    pub fn asking<'a>(&self, caller: &'a Caller) -> Asking<'a> {
+        Asking {
+            caller,
+            epoch: self.watch.as_ref().and_then(Watch::epoch),
+        }
+    }
+
     /// The key that a request names.
     ///
     /// # Errors
@@ -134,9 +149,10 @@ impl Road {
     pub fn key_of(
         &self,
         request: &Request,
+        asking: Asking<'_>,
         passphrase: impl FnOnce(&Record) -> Result<Secret>,
     ) -> Result<Arc<ReadyKey>> {
-        self.ready(name_of(request)?, passphrase)
+        self.ready(name_of(request)?, asking, passphrase)
     }
 
     /// The record of the key that a request names.
@@ -155,9 +171,10 @@ impl Road {
     pub fn ready(
         &self,
         name: &KeyName,
+        asking: Asking<'_>,
         passphrase: impl FnOnce(&Record) -> Result<Secret>,
     ) -> Result<Arc<ReadyKey>> {
-        let epoch = self.watch.as_ref().and_then(Watch::epoch);
+        let epoch = asking.epoch;
         let mut ready = lock(&self.ready);
         if let Some(known) = ready.get(name)
             && epoch.is_some()
@@ -196,12 +213,12 @@ impl Road {
         &self,
         key: &'k ReadyKey,
         request: &Request,
-        caller: &Caller,
+        asking: Asking<'_>,
         lease: &mut Lease<'_>,
     ) -> Result<Composed<'k>> {
         self.log.check()?;
-        let mut entry = Box::new(entry(What::Sign, key, caller));
-        let composed = self.compose_noting(key, request, caller, lease, &mut entry);
+        let mut entry = Box::new(entry(What::Sign, key, asking.caller));
+        let composed = self.compose_noting(key, request, asking, lease, &mut entry);
         match composed {
             Ok(Some(composed)) => Ok(composed.with_note(entry)),
             Ok(None) => Err(Error::new(Code::Denied, "a person is being asked")),
@@ -217,7 +234,7 @@ impl Road {
         &self,
         key: &'k ReadyKey,
         request: &Request,
-        caller: &Caller,
+        asking: Asking<'_>,
         lease: &mut Lease<'_>,
         entry: &mut Entry,
     ) -> Result<Option<Composed<'k>>> {
@@ -234,13 +251,14 @@ impl Road {
         entry.method.clone_from(&prepared.endpoint().method);
         entry.path = cut(&prepared.endpoint().path, 300);
         entry.parameters = prepared.parameters_text().map(String::into_bytes);
-        let mut verdict = self.decide(&key.record, Asked::Request(&prepared), caller, Mode::Sign)?;
+        let mut verdict = self.decide(&key.record, Asked::Request(&prepared), asking, Mode::Sign)?;
         if let Some(rule) = &verdict.confirm {
-            if !self.ask(key, rule, &prepared, caller)? {
+            if !self.ask(key, rule, &prepared, asking.caller)? {
                 return Ok(None);
             }
             // While they thought, a count may have been used up, a policy changed, the switch pulled.
-            verdict = self.decide(&key.record, Asked::Request(&prepared), caller, Mode::Agreed)?;
+            let asking = self.asking(asking.caller);
+            verdict = self.decide(&key.record, Asked::Request(&prepared), asking, Mode::Agreed)?;
         }
         entry.rules = verdict.rules;
         entry.fields = verdict.fields;
@@ -257,11 +275,11 @@ impl Road {
     /// # Errors
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     /// `unsupported` for a key that makes signatures. What is permitted is to be recorded when it came out.
-    pub fn permit_raw(&self, key: &ReadyKey, message: &[u8], caller: &Caller) -> Result<Box<Entry>> {
+    pub fn permit_raw(&self, key: &ReadyKey, message: &[u8], asking: Asking<'_>) -> Result<Box<Entry>> {
         self.log.check()?;
-        let mut entry = Box::new(entry(What::Raw, key, caller));
+        let mut entry = Box::new(entry(What::Raw, key, asking.caller));
         entry.parameters = Some(message.to_vec());
-        match self.permit(key, message, caller) {
+        match self.permit(key, message, asking) {
             Ok(verdict) => {
                 entry.rules = verdict.rules;
                 Ok(entry)
@@ -273,7 +291,7 @@ impl Road {
         }
     }
 
-    fn permit(&self, key: &ReadyKey, message: &[u8], caller: &Caller) -> Result<Verdict> {
+    fn permit(&self, key: &ReadyKey, message: &[u8], asking: Asking<'_>) -> Result<Verdict> {
         let name = &key.record.name;
         if let Algorithm::Signature(algorithm) = key.record.algorithm {
             return Err(Error::new(
@@ -289,7 +307,7 @@ impl Road {
         self.decide(
             &key.record,
             Asked::Raw(moves_money.as_deref()),
-            caller,
+            asking,
             Mode::Sign,
         )
     }
@@ -305,17 +323,23 @@ impl Road {
         }
         let scheme = self.catalogue.get(&record.exchange)?;
         let prepared = prepare(&record, &scheme, request)?;
-        self.decide(&record, Asked::Request(&prepared), caller, Mode::Look)
+        self.decide(
+            &record,
+            Asked::Request(&prepared),
+            self.asking(caller),
+            Mode::Look,
+        )
     }
 
-    fn decide(&self, record: &Record, what: Asked<'_>, caller: &Caller, mode: Mode) -> Result<Verdict> {
+    fn decide(&self, record: &Record, what: Asked<'_>, asking: Asking<'_>, mode: Mode) -> Result<Verdict> {
+        let Asking { caller, epoch } = asking;
         let question = Question {
             key: &record.name,
             allow: &record.allow,
             caller,
             what,
             now: nonce::now(),
-            epoch: self.watch.as_ref().and_then(Watch::epoch),
+            epoch,
         };
         let decided = self.policies.decide(&question, mode);
         for change in self.policies.take_changes() {

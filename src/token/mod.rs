@@ -13,6 +13,7 @@ mod pcsc;
 mod pin;
 pub mod pkcs11;
 mod refusal;
+mod settings;
 mod softhsm;
 mod source;
 mod tokens;
@@ -37,8 +38,9 @@ pub(crate) use kept::SoftHsmFiles;
 pub use lock::ProcessLock;
 pub use mark::Mark;
 pub use pin::{PinProvider, PinRequest, Wanted};
+pub use settings::{pin_source, piv_pin_source, settings, softhsm_folder, softhsm_module};
 pub use source::{ConfiguredPin, PinSource, forget_refused};
-pub use tokens::{Tokens, pin_source, piv_pin_source, settings, softhsm_folder, softhsm_module, unwritable};
+pub use tokens::{Tokens, unwritable};
 pub use trials::{NOT_TRIED, leaky};
 
 /// A place where keys live and are used, but are not read back.

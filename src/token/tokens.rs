@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,17 +12,18 @@ use std::{
 use rustix::io::Errno;
 
 use super::{
-    ConfiguredPin, PinSource, Token, lock,
-    pkcs11::{Pkcs11Token, Settings},
+    ConfiguredPin, Token, lock, pin_source, piv_pin_source,
+    pkcs11::Pkcs11Token,
+    settings::{settings, softhsm_folder, yubikey_settings},
     softhsm,
     uri::TokenUri,
-    yubikey::{self, YubiKey},
+    yubikey::YubiKey,
 };
 use crate::{
     ask::Ask,
     config::{Config, TokenConfig},
-    error::{Code, Error, Result, bad_input},
-    home::{Home, check_folder, create_folder, io_error, read_private, write_private},
+    error::{Code, Error, Result},
+    home::{Home, io_error},
 };
 
 /// What SoftHSM needs for the objects of a key, in bytes.
@@ -178,31 +179,6 @@ impl Tokens {
     }
 }
 
-fn yubikey_settings(name: &str, config: &TokenConfig) -> Result<yubikey::Settings> {
-    let incomplete = |what: &str| {
-        bad_input(format!(
-            "[token.{name}] in config.toml has no {what} that can be used"
-        ))
-        .fix("set it up again: hsmsign token remove, then hsmsign init --yubikey")
-    };
-    let applet = config
-        .applet
-        .as_deref()
-        .and_then(|hex| base16ct::lower::decode_vec(hex).ok());
-    Ok(yubikey::Settings {
-        name: name.to_owned(),
-        serial: config.serial.clone(),
-        applet: applet
-            .filter(|id| !id.is_empty())
-            .ok_or_else(|| incomplete("applet"))?,
-        firmware: config
-            .firmware
-            .as_deref()
-            .ok_or_else(|| incomplete("firmware"))?
-            .parse()?,
-    })
-}
-
 /// The error of a folder of tokens in which SoftHSM can write nothing: its disk is full or mounted read-only.
 pub fn unwritable(folder: &Path) -> Option<Error> {
     let disk = rustix::fs::statvfs(folder).ok()?;
@@ -222,128 +198,4 @@ pub fn unwritable(folder: &Path) -> Option<Error> {
         "be written",
         &reason.into(),
     ))
-}
-
-/// Where the PIN of a token comes from; the terminal, where nothing is said.
-///
-/// # Errors
-/// When what is said is none of the forms there are.
-pub fn pin_source(token: &TokenConfig) -> Result<PinSource> {
-    let from_uri = match &token.uri {
-        Some(uri) => uri.parse::<TokenUri>()?.pin_source,
-        None => None,
-    };
-    token
-        .pin_source
-        .clone()
-        .or(from_uri)
-        .map_or(Ok(PinSource::Terminal), |text| text.parse())
-}
-
-/// Where the PIN of a YubiKey's PIV applet comes from; from where its access code does, where nothing else is said.
-///
-/// # Errors
-/// As [`pin_source`].
-pub fn piv_pin_source(token: &TokenConfig) -> Result<PinSource> {
-    match &token.piv_pin_source {
-        Some(text) => text.parse(),
-        None => pin_source(token),
-    }
-}
-
-/// What the PKCS#11 backend wants to know of a token; sets the environment that the module reads.
-///
-/// # Errors
-/// When the configuration names no module, or contradicts itself.
-pub fn settings(home: &Home, name: &str, config: &TokenConfig) -> Result<Settings> {
-    let uri = config.uri.as_deref().map(str::parse::<TokenUri>).transpose()?;
-    let module = match (&config.module, &uri) {
-        (Some(module), _) => module.clone(),
-        (None, Some(uri)) => uri.module()?,
-        (None, None) => {
-            return Err(
-                bad_input(format!("[token.{name}] in config.toml names no module"))
-                    .fix("add module = \"/path/to/the/vendor's/pkcs11.so\""),
-            );
-        }
-    };
-    let uri = uri.unwrap_or_default();
-    for (variable, text) in &config.environment {
-        if std::env::var_os(variable).is_none() {
-            set_variable(variable, Path::new(text));
-        }
-    }
-    if config.softhsm {
-        set_variable("SOFTHSM2_CONF", &softhsm_conf(home)?);
-    }
-    Ok(Settings {
-        label: config.label.clone().or(uri.token),
-        serial: config.serial.clone().or(uri.serial),
-        module_args: config.module_args.clone(),
-        process_lock: config.process_lock,
-        lock_file: lock::place(&module, config.module_args.as_deref(), || {
-            let folder = home.state("locks");
-            create_folder(&folder).map(|()| folder.join(name))
-        })?,
-        module,
-    })
-}
-
-/// Where SoftHSM keeps the development tokens.
-pub fn softhsm_folder(home: &Home) -> PathBuf {
-    home.state("softhsm").join("tokens")
-}
-
-/// The SoftHSM configuration of the development tokens, made or renewed so that it names the folder it lies in. That
-/// folder is not made: put back from where it was moved to, it must find its place free.
-fn softhsm_conf(home: &Home) -> Result<PathBuf> {
-    let folder = home.state("softhsm");
-    let tokens = softhsm_folder(home);
-    if !tokens.exists() {
-        return Err(Error::new(
-            Code::TokenMissing,
-            format!(
-                "the folder of the development tokens is not there: {}",
-                tokens.display()
-            ),
-        )
-        .fix("put it back, its keys are in it; or make a new token: hsmsign init --softhsm --token NAME"));
-    }
-    check_folder(&tokens)?;
-    let path = folder.join("softhsm2.conf");
-    let text = format!(
-        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-        tokens.display()
-    );
-    if read_private(&path, 1 << 16)?.as_deref() != Some(text.as_bytes()) {
-        if tokens.to_string_lossy().contains(['\n', '#']) {
-            return Err(bad_input(format!(
-                "SoftHSM cannot use a folder of that name: {}",
-                tokens.display()
-            )));
-        }
-        write_private(&path, text.as_bytes())?;
-    }
-    Ok(path)
-}
-
-#[allow(unsafe_code)]
-fn set_variable(name: &str, value: &Path) {
-    if std::env::var_os(name).is_some_and(|now| now == value.as_os_str()) {
-        return;
-    }
-    // SAFETY: done while a token is opened, before its module is loaded; hsmsign's own threads read no environment
-    // by C's getenv.
-    unsafe { std::env::set_var(name, value) };
-}
-
-/// The SoftHSM module of this machine.
-///
-/// # Errors
-/// `token-missing`, with how to install it.
-pub fn softhsm_module() -> Result<PathBuf> {
-    super::discover::named("softhsm2").map(|known| known.path).ok_or_else(|| {
-        Error::new(Code::TokenMissing, "the SoftHSM module libsofthsm2.so is not on this machine")
-            .fix("install it: apt install softhsm2 (Debian, Ubuntu), dnf install softhsm (Fedora), pacman -S softhsm (Arch)")
-    })
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     error::{Code, Error, Result, bad_input, failed},
     json::Json,
-    keyring::Record,
+    keyring::{KeyName, Record},
     policy::Caller,
     request::{Request, error_line},
     secret::Secret,
@@ -69,8 +69,9 @@ impl Front {
         said: Option<Answer>,
     ) {
         let id = request.id.take();
-        let key = match self.key(request.key.as_ref().cloned(), |road, passphrase| {
-            road.key_of(&request, passphrase)
+        let asking = self.road.asking(caller);
+        let key = match self.key(request.key.as_ref(), |road, passphrase| {
+            road.key_of(&request, asking, passphrase)
         }) {
             Ok(key) => key,
             Err(Parked::Refused(error)) => return self.refuse(client, id.as_ref(), &error),
@@ -84,7 +85,7 @@ impl Front {
         self.questions.desk.put(said);
         let composing = Composing::begin(key, |key| {
             let mut lease = self.road.nonces().lease();
-            let mut composed = self.road.compose(key, &request, caller, &mut lease)?;
+            let mut composed = self.road.compose(key, &request, asking, &mut lease)?;
             note = composed.take_note();
             lease.finish()?;
             Ok(composed)
@@ -110,8 +111,9 @@ impl Front {
 
     fn hmac(&mut self, client: Client, caller: &Caller, mut hmac: Hmac) {
         let id = hmac.id.take();
-        let key = match self.key(Some(hmac.key.clone()), |road, passphrase| {
-            road.ready(&hmac.key, passphrase)
+        let asking = self.road.asking(caller);
+        let key = match self.key(Some(&hmac.key), |road, passphrase| {
+            road.ready(&hmac.key, asking, passphrase)
         }) {
             Ok(key) => key,
             Err(Parked::Refused(error)) => return self.refuse(client, id.as_ref(), &error),
@@ -126,7 +128,7 @@ impl Front {
                 .fix("a key is for one algorithm; import the secret again for the other");
             return self.refuse(client, id.as_ref(), &error);
         }
-        let note = match self.road.permit_raw(&key, &hmac.message, caller) {
+        let note = match self.road.permit_raw(&key, &hmac.message, asking) {
             Ok(note) => note,
             Err(error) => return self.refuse(client, id.as_ref(), &error),
         };
@@ -156,13 +158,13 @@ impl Front {
     /// A key, with the passphrase that was fetched for it if it wants one.
     fn key(
         &mut self,
-        name: Option<crate::keyring::KeyName>,
+        name: Option<&KeyName>,
         ready: impl FnOnce(
             &crate::signer::Road,
             &mut dyn FnMut(&Record) -> Result<Secret>,
         ) -> Result<Arc<ReadyKey>>,
     ) -> Result<Arc<ReadyKey>, Parked> {
-        let mut fetched = name.and_then(|name| self.passphrases.remove(&name));
+        let mut fetched = name.and_then(|name| self.passphrases.remove(name));
         let wanted = Cell::new(None);
         let mut passphrase = |record: &Record| {
             fetched.take().ok_or_else(|| {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     error::{Result, bad_input},
     exchange::place::encode,
-    json::{Json, members, quote},
+    json::{Json, Piece, quote},
 };
 
 /// Whether it begins as a JSON object or list.
@@ -128,7 +128,7 @@ pub(super) fn omit(text: &[u8], names: &[Cow<'_, [u8]>]) -> Result<Vec<u8>> {
     }
     let text = std::str::from_utf8(text).map_err(|_| bad_input("the JSON is not UTF-8"))?;
     let mut out = String::from("{");
-    for (name, value) in members(text)? {
+    for (name, value) in Piece::of(text)?.members()? {
         if names.iter().any(|omitted| **omitted == *name.as_bytes()) {
             continue;
         }

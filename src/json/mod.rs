@@ -1,17 +1,11 @@
 //! JSON that keeps what it was given: numbers as they were spelt, members in their order, no name twice.
 
-use std::{borrow::Cow, collections::HashSet, fmt, marker::PhantomData};
+mod read;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
+pub(crate) use self::read::{Members, Piece};
 use crate::error::{Result, bad_input};
-
-/// How deep lists and objects may stand in each other; what is signed by exchanges stays under ten.
-const DEPTH: usize = 64;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +30,7 @@ impl Json {
     /// # Errors
     /// When it is not JSON, names a member twice or is nested deeper than 64.
     pub fn parse(text: &str) -> Result<Self> {
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?;
-        Self::from_raw(raw, DEPTH)
+        Piece::of(text)?.value()
     }
 
     /// As [`Json::parse`], of bytes that ought to be UTF-8.
@@ -46,52 +39,6 @@ impl Json {
     /// As [`Json::parse`], and when the bytes are not UTF-8.
     pub fn parse_bytes(bytes: &[u8]) -> Result<Self> {
         Self::parse(std::str::from_utf8(bytes).map_err(|_| bad_input("the JSON is not UTF-8"))?)
-    }
-
-    /// The value that stands in a raw piece of JSON.
-    pub(crate) fn of(raw: &RawValue) -> Result<Self> {
-        Self::from_raw(raw, DEPTH)
-    }
-
-    fn from_raw(raw: &RawValue, depth: usize) -> Result<Self> {
-        let text = raw.get();
-        let inner = || {
-            depth
-                .checked_sub(1)
-                .ok_or_else(|| bad_input(format!("the JSON is nested deeper than {DEPTH}")))
-        };
-        Ok(match text.as_bytes().first() {
-            Some(b'{') => {
-                let inner = inner()?;
-                let members = members(text)?;
-                let read = |(name, raw): (Cow<'_, str>, &RawValue)| {
-                    Ok((name.into_owned(), Self::from_raw(raw, inner)?))
-                };
-                Self::Object(members.into_iter().map(read).collect::<Result<_>>()?)
-            }
-            Some(b'[') => {
-                let inner = inner()?;
-                let items: Vec<&RawValue> =
-                    serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?;
-                Self::List(
-                    items
-                        .into_iter()
-                        .map(|raw| Self::from_raw(raw, inner))
-                        .collect::<Result<_>>()?,
-                )
-            }
-            // The raw piece is whole and checked, so that without an escape its text is what stands in the quotes.
-            Some(b'"') if !text.contains('\\') => Self::String(text[1..text.len() - 1].to_owned()),
-            Some(b'"') => {
-                Self::String(serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?)
-            }
-            _ => match text {
-                "null" => Self::Null,
-                "true" => Self::Bool(true),
-                "false" => Self::Bool(false),
-                number => Self::Number(number.to_owned()),
-            },
-        })
     }
 
     /// The shortest text of the value: no white space, numbers as they were spelt, only what must be escaped escaped.
@@ -259,12 +206,6 @@ fn odd(bytes: &[u8]) -> Option<usize> {
     bytes[clean..].iter().position(is_odd).map(|at| clean + at)
 }
 
-/// The members of an object, each value's exact text.
-pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>> {
-    let members: Members<'_> = serde_json::from_str(text).map_err(|error| bad_input(describe(&error)))?;
-    Ok(members.0)
-}
-
 /// The version that a file of ours says it has. Read before the rest, since what a newer one has besides is not known here.
 pub(crate) fn version(file: &[u8]) -> serde_json::Result<u32> {
     #[derive(Deserialize)]
@@ -272,77 +213,6 @@ pub(crate) fn version(file: &[u8]) -> serde_json::Result<u32> {
         version: u32,
     }
     Ok(serde_json::from_slice::<Version>(file)?.version)
-}
-
-fn describe(error: &serde_json::Error) -> String {
-    format!("this is not JSON that can be used: {error}")
-}
-
-/// How many members are looked through one by one.
-const FEW: usize = 16;
-
-/// A member's name, borrowed where it has no escapes.
-struct MemberName<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for MemberName<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Walk<'a>(PhantomData<&'a ()>);
-        impl<'de: 'a, 'a> Visitor<'de> for Walk<'a> {
-            type Value = MemberName<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-                Ok(MemberName(Cow::Borrowed(name)))
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(MemberName(Cow::Owned(name.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Walk(PhantomData))
-    }
-}
-
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Walk<'a>(PhantomData<&'a ()>);
-        impl<'de: 'a, 'a> Visitor<'de> for Walk<'a> {
-            type Value = Members<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<(Cow<'a, str>, &'a RawValue)> = Vec::with_capacity(8);
-                let mut seen = HashSet::new();
-                while let Some((MemberName(name), value)) =
-                    map.next_entry::<MemberName<'a>, &'de RawValue>()?
-                {
-                    // A few names are compared faster than they are hashed.
-                    let twice = if members.len() < FEW {
-                        members.iter().any(|(other, _)| *other == name)
-                    } else {
-                        if seen.is_empty() {
-                            seen.extend(members.iter().map(|(name, _)| name.clone()));
-                        }
-                        !seen.insert(name.clone())
-                    };
-                    if twice {
-                        return Err(A::Error::custom(format_args!("{name:?} is named twice")));
-                    }
-                    members.push((name, value));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Walk(PhantomData))
-    }
 }
 
 #[cfg(test)]
