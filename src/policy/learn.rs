@@ -164,7 +164,8 @@ impl Seen {
             ));
         }
         let free = self.uncapped(signs, told);
-        if !free.is_empty() && !(self.amounts.is_empty() && self.symbols.is_empty()) {
+        let asked = !self.amounts.is_empty() || !self.symbols.is_empty();
+        if asked && !free.is_empty() {
             text.push_str(&format!("uncapped = {}\n", list(&free)));
         }
         let [second, minute, day] = self
