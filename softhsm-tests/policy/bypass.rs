@@ -537,6 +537,23 @@ fn a_websocket_login_is_no_way_around_the_rules() {
             }
         }
     }
+    // An order over Binance's socket is signed as a form: what stands in a list may be cut there.
+    let binance = Judge::new("binance", "[[cap]]\nfield = \"quantity\"\nrequest = \"0.1\"");
+    let order = |more: &str| {
+        format!(r#"{{"websocket":true,"json":{{"symbol":"BTCUSDT","side":"BUY","quantity":"0.1"{more}}}}}"#)
+    };
+    binance.permits(&order(""));
+    binance.permits(&order(r#","x":["1"]"#));
+    for more in [
+        r#","x":["1&quantity=5&y="]"#,
+        r#","x":["1\u0026quantity=5\u0026y="]"#,
+        r#","x":[["1&quantity=5&y="]]"#,
+        r#","x":[{"y":["1&quantity=5&z="]}]"#,
+        r#","x":"1&quantity=5""#,
+        r#","x":{"y":"1&quantity=5&z="}"#,
+    ] {
+        binance.refuses(&order(more));
+    }
     // A challenge that is a request in disguise.
     let judge = Judge::new("krakenfutures", "websocket = true");
     judge.permits(r#"{"websocket":true,"challenge":"226aee50-88fc-4618-a42a-34f7709570b2"}"#);

@@ -199,7 +199,8 @@ impl Seen {
                         self.members(group, &members);
                     }
                     Some(Json::List(items)) => self.items(within, &items),
-                    _ => {}
+                    // Where the message is a form, what stands in a list may be cut there.
+                    _ => self.look_closer("", text),
                 },
                 _ => {}
             }
