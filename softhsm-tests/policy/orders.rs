@@ -636,3 +636,40 @@ fn a_url_leads_to_the_exchange_or_nowhere() {
         judge.refuses(line);
     }
 }
+
+/// Crypto.com signs names and values one behind the other: an order of another amount can have the same message.
+#[test]
+fn where_names_and_values_run_together_none_hides_in_another() {
+    let order = |params: &str| {
+        let body = format!(r#"{{"id":1,"method":"private/create-order","params":{{{params}}}}}"#);
+        line(("POST", "/exchange/v1/private/create-order", &body))
+    };
+    let honest = r#""client_oid":"c5f682ed-7108-4f1c-b755-972fcdca0f02","exec_inst":["POST_ONLY"],"instrument_name":"BTCUSD-PERP","price":"1","quantity":"0.1","side":"BUY","type":"MARKET""#;
+    let cap = Judge::new("cryptocom", "[[cap]]\nfield = \"quantity\"\nrequest = \"0.1\"");
+    let symbols = Judge::new("cryptocom", "symbols = [\"BTCUSD-PERP\"]");
+    let values = Judge::new("cryptocom", "values = { side = [\"BUY\"] }");
+    for judge in [&cap, &symbols, &values] {
+        judge.permits(&order(honest));
+    }
+    for params in [
+        // The same message as {"price":"1","quantity":"5","r":"quantity0.1"}.
+        r#""instrument_name":"BTCUSD-PERP","price":"1quantity5r","quantity":"0.1""#,
+        r#""client_oid":"Anotional5r","instrument_name":"BTCUSD-PERP","quantity":"0.1""#,
+        // "p":"1quan" and "tity5r":"".
+        r#""instrument_name":"BTCUSD-PERP","p":"1quan","quantity":"0.1","tity5r":"""#,
+        r#""instrument_name":"BTCUSD-PERP","p":["1quan","tity5r"],"quantity":"0.1""#,
+    ] {
+        let asked = cap.ask(&order(params));
+        if params.contains("tity5r\":\"") {
+            // Between them stands another name, so that nothing runs together.
+            assert!(asked.is_ok(), "{params}");
+        } else {
+            let error = asked.unwrap_err();
+            assert!(error.message().contains("could be read"), "{params}: {error}");
+        }
+    }
+    symbols.refuses(&order(
+        r#""client_oid":"Ainstrument_nameETHUSD-PERPr","instrument_name":"BTCUSD-PERP","quantity":"0.1""#,
+    ));
+    values.refuses(&order(r#""quantity":"0.1sideSELLr","side":"BUY""#));
+}

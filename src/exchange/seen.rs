@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     analyse::Seam,
     endpoint::{self, collect, inner},
+    functions,
     glob::fits,
     place::{decoded, pieces},
     prepare::Prepared,
@@ -99,6 +100,7 @@ impl Subject for Prepared<'_> {
             groups: seen.groups,
             readings: seen.readings,
             odd: seen.odd,
+            run: self.run_together(),
         }
     }
 
@@ -129,6 +131,16 @@ impl Subject for Prepared<'_> {
 }
 
 impl Prepared<'_> {
+    /// Names and values as they stand in the message, where nothing keeps them apart there.
+    fn run_together(&self) -> Option<String> {
+        if !self.plan.facts.runs_together {
+            return None;
+        }
+        let given = self.body.as_ref().map(|body| body.text.as_str());
+        let texts = [given, self.under.as_deref()].into_iter().flatten();
+        Some(texts.map(functions::json::run_together).collect())
+    }
+
     /// The endpoints whose word is this one's, where the message says a word in place of method and path.
     fn told_like(&self) -> impl Iterator<Item = (&str, String)> {
         let (method, path) = (&self.endpoint.method, &self.endpoint.path);

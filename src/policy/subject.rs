@@ -1,6 +1,6 @@
 //! A request as rules see it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// What rules ask of a request that is about to be signed.
 pub trait Subject {
@@ -59,6 +59,8 @@ pub struct Fields {
     pub readings: Vec<(String, String)>,
     /// A name that could be read in more than one way, with why.
     pub odd: Option<String>,
+    /// All names and values, as one text, where nothing keeps them apart in what is signed.
+    pub run: Option<String>,
 }
 
 /// An object of a request.
@@ -128,9 +130,27 @@ impl Fields {
         None
     }
 
+    /// Whether the name could be read in what is signed where no field has it: in a value, or across the end of one.
+    pub fn runs_into(&self, name: &str) -> bool {
+        let Some(run) = &self.run else { return false };
+        let plain = |text: &str| text.replace(['_', '-'], "");
+        // A list has its name once.
+        let names = self.groups.iter().flat_map(|group| {
+            let given = group.fields.iter().map(|field| field.given.as_str());
+            given.collect::<BTreeSet<_>>()
+        });
+        let own: usize = names.map(|given| plain(given).matches(name).count()).sum();
+        plain(run).matches(name).count() > own
+    }
+
     /// Why the fields of this folded name cannot be relied on, if so: two in one object, or another value in another
     /// reading.
     pub fn doubt(&self, name: &str) -> Option<String> {
+        if self.runs_into(name) {
+            return Some(format!(
+                "{name} could be read elsewhere too, since nothing keeps names and values apart in what is signed"
+            ));
+        }
         for group in &self.groups {
             let mut same = group.fields.iter().filter(|field| field.name == name);
             if let (Some(first), Some(second)) = (same.next(), same.next())

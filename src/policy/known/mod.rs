@@ -140,6 +140,11 @@ const BEGINNINGS: &[&str] = &[
     "iceberg", "visible", "display", "show", "hidden", "min", "filled", "executed", "origin",
 ];
 
+/// The longer of their names, which stand in a text by no accident.
+pub(super) fn amounts() -> impl Iterator<Item = &'static str> {
+    AMOUNTS.iter().copied().filter(|name| name.len() > 3)
+}
+
 /// Whether a field of this folded name says how much is traded, moved or spent.
 pub(super) fn is_amount(name: &str) -> bool {
     AMOUNTS.contains(&name)
