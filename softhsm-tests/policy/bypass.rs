@@ -425,6 +425,25 @@ fn a_rule_about_what_is_not_signed_denies_and_says_why() {
         "[[deny]]\nmethod = \"GET\"\npath = \"/0/private/Balance\"",
     )
     .denies(balance, "deny 1");
+    // HashKey signs no body of a batch of orders, and no path: any signature fits one.
+    for rules in [
+        "symbols = [\"BTCUSDT\"]",
+        "[[cap]]\nfield = \"quantity\"\nday = \"1\"",
+        "values = { type = [\"LIMIT\"] }",
+    ] {
+        for (method, path) in [
+            ("GET", "/api/v1/account"),
+            (
+                "POST",
+                "/api/v1/spot/order?symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=1",
+            ),
+            ("DELETE", "/api/v1/spot/order?symbol=BTCUSDT&orderId=1"),
+        ] {
+            let line = format!(r#"{{"method":"{method}","path":"{path}"}}"#);
+            Judge::new("hashkey", rules).denies(&line, "does not sign in this request");
+            Judge::new("hashkey", "rate = { day = 5 }").permits(&line);
+        }
+    }
     // Coinbase signs neither query nor body, HTX no body.
     Judge::new("coinbase", "[[cap]]\nfield = \"base_size\"\nrequest = \"1\"").denies(
         r#"{"method":"POST","path":"/api/v3/brokerage/orders","body":"{\"base_size\":\"0.1\"}"}"#,
@@ -517,6 +536,23 @@ fn a_websocket_login_is_no_way_around_the_rules() {
                 Judge::new(exchange, &format!("websocket = true\n{rules}")).permits(login);
             }
         }
+    }
+    // An order over Binance's socket is signed as a form: what stands in a list may be cut there.
+    let binance = Judge::new("binance", "[[cap]]\nfield = \"quantity\"\nrequest = \"0.1\"");
+    let order = |more: &str| {
+        format!(r#"{{"websocket":true,"json":{{"symbol":"BTCUSDT","side":"BUY","quantity":"0.1"{more}}}}}"#)
+    };
+    binance.permits(&order(""));
+    binance.permits(&order(r#","x":["1"]"#));
+    for more in [
+        r#","x":["1&quantity=5&y="]"#,
+        r#","x":["1\u0026quantity=5\u0026y="]"#,
+        r#","x":[["1&quantity=5&y="]]"#,
+        r#","x":[{"y":["1&quantity=5&z="]}]"#,
+        r#","x":"1&quantity=5""#,
+        r#","x":{"y":"1&quantity=5&z="}"#,
+    ] {
+        binance.refuses(&order(more));
     }
     // A challenge that is a request in disguise.
     let judge = Judge::new("krakenfutures", "websocket = true");

@@ -66,6 +66,17 @@ fn an_order_at_okx_has_one_reading() {
                 order,
                 r#"{"instId":"BTC-USDT","sz":"0.1","orders":[" [{\"sz\":\"5\"}]"]}"#,
             ),
+            // And in a string in that.
+            (
+                "POST",
+                order,
+                r#"{"instId":"BTC-USDT","sz":"0.1","orders":"\"{\\\"sz\\\":5,\\\"instId\\\":\\\"BTC-USDT\\\"}\""}"#,
+            ),
+            (
+                "POST",
+                order,
+                r#"{"instId":"BTC-USDT","sz":"0.1","orders":["%7B%22instId%22%3A%22ETH-USDT%22%7D"]}"#,
+            ),
             (
                 "POST",
                 order,
@@ -326,6 +337,11 @@ fn no_other_way_to_say_how_much_gets_by_a_cap() {
             (
                 "POST",
                 "/fapi/v1/batchOrders?batchOrders=%5B%7B%22quantity%22%3A%220.06%22%7D,%7B%22quantity%22%3A%220.06%22%7D%5D",
+                "",
+            ),
+            (
+                "POST",
+                "/fapi/v1/batchOrders?batchOrders=%255B%257B%2522quantity%2522%253A%25225%2522%257D%255D",
                 "",
             ),
             (
@@ -619,4 +635,41 @@ fn a_url_leads_to_the_exchange_or_nowhere() {
     ] {
         judge.refuses(line);
     }
+}
+
+/// Crypto.com signs names and values one behind the other: an order of another amount can have the same message.
+#[test]
+fn where_names_and_values_run_together_none_hides_in_another() {
+    let order = |params: &str| {
+        let body = format!(r#"{{"id":1,"method":"private/create-order","params":{{{params}}}}}"#);
+        line(("POST", "/exchange/v1/private/create-order", &body))
+    };
+    let honest = r#""client_oid":"c5f682ed-7108-4f1c-b755-972fcdca0f02","exec_inst":["POST_ONLY"],"instrument_name":"BTCUSD-PERP","price":"1","quantity":"0.1","side":"BUY","type":"MARKET""#;
+    let cap = Judge::new("cryptocom", "[[cap]]\nfield = \"quantity\"\nrequest = \"0.1\"");
+    let symbols = Judge::new("cryptocom", "symbols = [\"BTCUSD-PERP\"]");
+    let values = Judge::new("cryptocom", "values = { side = [\"BUY\"] }");
+    for judge in [&cap, &symbols, &values] {
+        judge.permits(&order(honest));
+    }
+    for params in [
+        // The same message as {"price":"1","quantity":"5","r":"quantity0.1"}.
+        r#""instrument_name":"BTCUSD-PERP","price":"1quantity5r","quantity":"0.1""#,
+        r#""client_oid":"Anotional5r","instrument_name":"BTCUSD-PERP","quantity":"0.1""#,
+        // "p":"1quan" and "tity5r":"".
+        r#""instrument_name":"BTCUSD-PERP","p":"1quan","quantity":"0.1","tity5r":"""#,
+        r#""instrument_name":"BTCUSD-PERP","p":["1quan","tity5r"],"quantity":"0.1""#,
+    ] {
+        let asked = cap.ask(&order(params));
+        if params.contains("tity5r\":\"") {
+            // Between them stands another name, so that nothing runs together.
+            assert!(asked.is_ok(), "{params}");
+        } else {
+            let error = asked.unwrap_err();
+            assert!(error.message().contains("could be read"), "{params}: {error}");
+        }
+    }
+    symbols.refuses(&order(
+        r#""client_oid":"Ainstrument_nameETHUSD-PERPr","instrument_name":"BTCUSD-PERP","quantity":"0.1""#,
+    ));
+    values.refuses(&order(r#""quantity":"0.1sideSELLr","side":"BUY""#));
 }

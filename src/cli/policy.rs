@@ -354,7 +354,7 @@ fn learn(args: &LearnArgs) -> Result<ExitCode> {
         method: scheme.signs_method(),
         path: scheme.signs_path(),
     };
-    output::write(seen.propose(signs).as_bytes())
+    output::write(seen.propose(signs, &*scheme).as_bytes())
 }
 
 fn remove(args: WhoseArgs) -> Result<ExitCode> {

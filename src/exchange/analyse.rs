@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     pub signs_query: bool,
     /// Whether a changed body changes the message.
     pub signs_body: bool,
+    /// Whether names and values of JSON stand in a message without anything that keeps them apart.
+    pub runs_together: bool,
     /// Where the path's end or beginning can shift against its neighbours without changing the message.
     pub seams: Vec<Seam>,
 }
@@ -78,6 +80,7 @@ impl Facts {
             reach(plan, &signature.message.0, &mut signed);
         }
         facts.signs_method = signed.contains(&Name::Method);
+        plan.templates(&mut |template| facts.runs_together |= template.flattens());
         let mut messages = plan.signatures.iter().map(|signature| &signature.message.0);
         facts.tells_endpoint = messages.any(|parts| tells_endpoint(plan, parts));
         facts.signs_query = [Name::Query, Name::Target, Name::Url]

@@ -1,5 +1,7 @@
 //! Where a request goes and what it carries, decoded: what rules look at.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 use super::place::decoded;
@@ -97,6 +99,30 @@ fn walk(value: &Json, fields: &mut Vec<(String, String)>) {
             }
         }
         _ => {}
+    }
+}
+
+/// The object or list that a text holds as JSON, however often it was made a string or percent-encoded on its way.
+pub(crate) fn inner(text: &str) -> Option<Json> {
+    let mut text = Cow::Borrowed(text);
+    loop {
+        let next = match text.trim_start().as_bytes().first()? {
+            b'{' | b'[' => return Json::parse(&text).ok(),
+            b'"' => match Json::parse(&text).ok()? {
+                Json::String(next) => next,
+                _ => return None,
+            },
+            b'%' => percent_decode_str(text.trim_start())
+                .decode_utf8()
+                .ok()?
+                .into_owned(),
+            _ => return None,
+        };
+        // Each step takes something off.
+        if next.len() >= text.len() {
+            return None;
+        }
+        text = Cow::Owned(next);
     }
 }
 

@@ -201,6 +201,7 @@ with_plan! {
         endpoints: Table,
         withdrawal: Option<WithdrawalFile>,
         classes: Option<ClassesFile>,
+        caps: Option<CapsFile>,
         send: Option<SendFile>,
         websocket: Option<WebSocketFile>,
         #[serde(default)]
@@ -334,6 +335,17 @@ pub(crate) struct WithdrawalFile {
     pub fields: Vec<String>,
     #[serde(default)]
     pub body: BTreeMap<String, Vec<String>>,
+}
+
+/// What caps cannot see by the fields of a request.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct CapsFile {
+    #[serde(default)]
+    pub closes: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub sessions: Vec<String>,
+    pub asked_by: Option<String>,
 }
 
 /// Which endpoints read and which trade, for policies to begin with.

@@ -12,6 +12,7 @@ mod attacks;
 mod base_url;
 mod bodies;
 mod builtin;
+mod caps;
 mod carried;
 mod catalogue;
 mod check;

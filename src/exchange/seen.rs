@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     analyse::Seam,
-    endpoint::{self, collect},
+    endpoint::{self, collect, inner},
+    functions,
     glob::fits,
     place::{decoded, pieces},
     prepare::Prepared,
@@ -47,8 +48,11 @@ impl Subject for Prepared<'_> {
                     && self.told_like().all(|(method, _)| method == self.endpoint.method))
                 && !self.named().another_method,
             path: facts.signs_path,
+            bare: self.endpoint.method == "GET" && self.body.is_none() && facts.signs_body,
             path_goes_on: facts.seams.iter().any(goes_on),
             fields: match self.endpoint.method.as_str() {
+                // A request without a body of its own may be given any body elsewhere.
+                _ if self.scheme.lends_signatures && !facts.signs_path => false,
                 "GET" | "WS" => signs_params,
                 _ => facts.signs_body || facts.signs_query && !takes_body,
             },
@@ -96,15 +100,47 @@ impl Subject for Prepared<'_> {
             groups: seen.groups,
             readings: seen.readings,
             odd: seen.odd,
+            run: self.run_together(),
         }
     }
 
     fn moves_money(&self) -> Option<String> {
         Prepared::moves_money(self)
     }
+
+    fn other_paths(&self) -> Vec<String> {
+        let told = self.told_like().map(|(_, path)| path);
+        told.chain(self.named().paths.iter().cloned()).collect()
+    }
+
+    fn only_looks(&self) -> bool {
+        Prepared::only_looks(self)
+    }
+
+    fn fits_closing(&self, fields: &Fields) -> Option<&str> {
+        Prepared::fits_closing(self, fields)
+    }
+
+    fn asked_by(&self) -> Option<&str> {
+        self.scheme.caps.asked_by.as_deref()
+    }
+
+    fn opens_session(&self) -> bool {
+        Prepared::opens_session(self)
+    }
 }
 
 impl Prepared<'_> {
+    /// Names and values as they stand in the message, where nothing keeps them apart there.
+    fn run_together(&self) -> Option<String> {
+        if !self.plan.facts.runs_together {
+            return None;
+        }
+        let given = self.body.as_ref().map(|body| body.text.as_str());
+        let texts = [given, self.under.as_deref()].into_iter().flatten();
+        Some(texts.map(functions::json::run_together).collect())
+    }
+
     /// The endpoints whose word is this one's, where the message says a word in place of method and path.
     fn told_like(&self) -> impl Iterator<Item = (&str, String)> {
         let (method, path) = (&self.endpoint.method, &self.endpoint.path);
@@ -133,9 +169,7 @@ impl Seen {
         for (name, value) in pieces(text) {
             let (name, value) = (decoded(name), decoded(value));
             let (group, listed, last) = self.place_of(&name);
-            if value.starts_with(['{', '['])
-                && let Ok(json) = Json::parse(&value)
-            {
+            if let Some(json) = inner(&value) {
                 self.field(group, &last, &name, &json, listed);
             } else {
                 self.push(group, &last, &name, Some(value.clone().into_owned()), listed);
@@ -171,13 +205,14 @@ impl Seen {
                     self.members(group, members);
                 }
                 Json::List(items) => self.items(within, items),
-                Json::String(text) if text.trim_start().starts_with(['{', '[']) => match Json::parse(text) {
-                    Ok(Json::Object(members)) => {
+                Json::String(text) => match inner(text) {
+                    Some(Json::Object(members)) => {
                         let group = self.group(within);
                         self.members(group, &members);
                     }
-                    Ok(Json::List(items)) => self.items(within, &items),
-                    _ => {}
+                    Some(Json::List(items)) => self.items(within, &items),
+                    // Where the message is a form, what stands in a list may be cut there.
+                    _ => self.look_closer("", text),
                 },
                 _ => {}
             }
@@ -203,14 +238,14 @@ impl Seen {
                 }
                 self.items(group, items);
             }
-            Json::String(text) if text.trim_start().starts_with(['{', '[']) => {
+            Json::String(text) => {
                 self.push(group, name, given, Some(text.clone()), listed);
-                match Json::parse(text) {
-                    Ok(Json::Object(members)) => {
+                match inner(text) {
+                    Some(Json::Object(members)) => {
                         let inner = self.group(group);
                         self.members(inner, &members);
                     }
-                    Ok(Json::List(items)) => self.items(group, &items),
+                    Some(Json::List(items)) => self.items(group, &items),
                     _ => {}
                 }
             }

@@ -140,6 +140,11 @@ impl Template {
         self.0.iter().all(|part| matches!(part, Expr::Text(_)))
     }
 
+    /// Whether names and values of JSON are joined in it without anything between them.
+    pub(crate) fn flattens(&self) -> bool {
+        self.0.iter().any(Expr::flattens)
+    }
+
     /// Calls `visit` with every name in it.
     pub(crate) fn names(&self, visit: &mut dyn FnMut(Name)) {
         for part in &self.0 {
@@ -149,6 +154,14 @@ impl Template {
 }
 
 impl Expr {
+    fn flattens(&self) -> bool {
+        match self {
+            Self::Call(Function::Flatten, _) => true,
+            Self::Call(_, arguments) => arguments.iter().any(Self::flattens),
+            Self::Text(_) | Self::Name(_) => false,
+        }
+    }
+
     fn names(&self, visit: &mut dyn FnMut(Name)) {
         match self {
             Self::Text(_) => {}

@@ -19,12 +19,23 @@ pub struct Seen {
     units: BTreeMap<String, BTreeSet<String>>,
     /// Fields of orders without an amount.
     unsized_orders: BTreeSet<String>,
+    /// Endpoints of requests without an amount, each with the names of their fields.
+    without: BTreeMap<(String, String), BTreeSet<String>>,
     /// By field: the most of a request, and what each day had.
     amounts: BTreeMap<String, (Amount, BTreeMap<String, Amount>)>,
     callers: BTreeSet<(String, String)>,
     /// Requests by second, minute and day.
     rates: [BTreeMap<String, u64>; 3],
     websocket: bool,
+}
+
+/// What the exchange's file says of requests.
+pub trait Told {
+    /// Whether one of this method and path only looks.
+    fn looks(&self, method: &str, path: &str) -> bool;
+    /// The endpoints that close or trade what no amount says, and that the signature for such a request fits as well; `has`
+    /// says which fields it has, by their folded names.
+    fn closings(&self, method: &str, path: &str, has: &dyn Fn(&str) -> bool) -> Vec<&str>;
 }
 
 /// What the exchange's signature covers of every request.
@@ -87,8 +98,15 @@ impl Seen {
                 }
             }
         }
-        if request.is_empty() {
+        let path = text("path").to_lowercase();
+        let otherwise = known::TRADES_OTHERWISE.iter().any(|word| path.contains(word));
+        if request.is_empty() || otherwise {
             self.unsized_orders.extend(orders);
+            let endpoint = (text("method").to_owned(), general(text("path")));
+            if let Some(Json::Object(fields)) = line.get("fields") {
+                let names = fields.iter().map(|(name, _)| name.clone());
+                self.without.entry(endpoint).or_default().extend(names);
+            }
         }
         for (name, amount) in request {
             let (most, days) = self.amounts.entry(name.to_owned()).or_default();
@@ -105,8 +123,27 @@ impl Seen {
         self.endpoints.is_empty() && !self.websocket
     }
 
+    /// What caps would be asked to let through without an amount.
+    fn uncapped(&self, signs: Signs, told: &dyn Told) -> BTreeSet<String> {
+        let mut free = self.unsized_orders.clone();
+        for ((method, path), names) in &self.without {
+            if !signs.path {
+                let calm = |name: &&String| known::is_calm_field(&folded(super::last_part(name)));
+                free.extend(names.iter().filter(|name| !calm(name)).cloned());
+            } else if !told.looks(method, path) && !known::is_calm_path(&path.to_lowercase()) {
+                free.insert(path.clone());
+            }
+        }
+        for ((method, path), names) in &self.endpoints {
+            let has = |name: &str| names.iter().any(|given| folded(super::last_part(given)) == name);
+            let closings = told.closings(method, path, &has);
+            free.extend(closings.into_iter().map(str::to_owned));
+        }
+        free
+    }
+
     /// The text of the file.
-    pub fn propose(&self, signs: Signs) -> String {
+    pub fn propose(&self, signs: Signs, told: &dyn Told) -> String {
         let mut text = String::from(
             "policy = 1\n# What was seen, and no more: give it room where the bot needs some.\nwithdrawals = false\n",
         );
@@ -126,8 +163,10 @@ impl Seen {
                 units.collect::<Vec<_>>().join(", ")
             ));
         }
-        if !self.amounts.is_empty() && !self.unsized_orders.is_empty() {
-            text.push_str(&format!("uncapped = {}\n", list(&self.unsized_orders)));
+        let free = self.uncapped(signs, told);
+        let asked = !self.amounts.is_empty() || !self.symbols.is_empty();
+        if asked && !free.is_empty() {
+            text.push_str(&format!("uncapped = {}\n", list(&free)));
         }
         let [second, minute, day] = self
             .rates
@@ -202,6 +241,19 @@ mod tests {
     use super::*;
     use crate::policy::Policy;
 
+    /// An exchange of which one endpoint only looks, and any request closes by these.
+    struct Looks(&'static str, &'static [&'static str]);
+
+    impl Told for Looks {
+        fn looks(&self, _: &str, path: &str) -> bool {
+            path == self.0
+        }
+
+        fn closings(&self, _: &str, _: &str, _: &dyn Fn(&str) -> bool) -> Vec<&str> {
+            self.1.to_vec()
+        }
+    }
+
     #[test]
     fn units_and_orders_without_an_amount_are_let_through_as_they_were_seen() {
         let mut seen = Seen::default();
@@ -214,12 +266,38 @@ mod tests {
             );
             seen.take(&Json::parse(&line).unwrap());
         }
-        let text = seen.propose(Signs {
+        let signs = Signs {
             method: true,
             path: true,
-        });
+        };
+        let text = seen.propose(signs, &Looks("/o", &["/close"]));
         assert!(text.contains(r#"values = { tgtCcy = ["base_ccy"] }"#), "{text}");
-        assert!(text.contains(r#"uncapped = ["ordType", "side"]"#), "{text}");
+        assert!(
+            text.contains(r#"uncapped = ["/close", "ordType", "side"]"#),
+            "{text}"
+        );
         Policy::parse(&text, "k").unwrap();
+    }
+
+    #[test]
+    fn endpoints_without_an_amount_are_let_through_as_they_were_seen() {
+        let mut seen = Seen::default();
+        for (path, fields) in [
+            ("/v1/order", r#"{"size":"0.1"}"#),
+            ("/v1/order/cancel", r#"{"id":""}"#),
+            ("/v1/leverage", r#"{"symbol":"A","leverage":""}"#),
+            ("/v1/looks", "{}"),
+        ] {
+            let line = format!(
+                r#"{{"t":"2026-01-01T00:00:00","what":"sign","outcome":"signed","method":"POST","path":"{path}","uid":1,"fields":{fields}}}"#
+            );
+            seen.take(&Json::parse(&line).unwrap());
+        }
+        for (path, free) in [(true, r#"["/v1/leverage"]"#), (false, r#"["leverage"]"#)] {
+            let signs = Signs { method: true, path };
+            let text = seen.propose(signs, &Looks("/v1/looks", &[]));
+            assert!(text.contains(&format!("uncapped = {free}\n")), "{text}");
+            Policy::parse(&text, "k").unwrap();
+        }
     }
 }

@@ -16,7 +16,7 @@ mod told;
 use std::{cell::OnceCell, time::Duration};
 
 pub use crate::caller::Caller;
-pub use learn::{Seen, Signs};
+pub use learn::{Seen, Signs, Told};
 pub use rules::Policy;
 pub use store::{InForce, Policies, Whose};
 pub use subject::{Bound, Field, Fields, Group, Subject, folded, last_part};

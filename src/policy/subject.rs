@@ -1,6 +1,6 @@
 //! A request as rules see it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// What rules ask of a request that is about to be signed.
 pub trait Subject {
@@ -20,6 +20,17 @@ pub trait Subject {
     fn fields(&self) -> Fields;
     /// The rule of the exchange by which the request moves money out, in words; none if no rule says so.
     fn moves_money(&self) -> Option<String>;
+    /// Further paths that it may go to, as [`Subject::plain_path`]: those that its body or its endpoint's word names.
+    fn other_paths(&self) -> Vec<String>;
+    /// Whether the exchange's file says that the signature is good for nothing but a look.
+    fn only_looks(&self) -> bool;
+    /// The path of an endpoint that the signature fits as well, since the path is not signed, and that closes or trades what
+    /// no amount says.
+    fn fits_closing(&self, fields: &Fields) -> Option<&str>;
+    /// The folded name of the field that says what is asked, where the exchange has one path for all.
+    fn asked_by(&self) -> Option<&str>;
+    /// Whether the answer opens a session in which nothing is signed.
+    fn opens_session(&self) -> bool;
 }
 
 /// What of a request its signature covers.
@@ -33,6 +44,8 @@ pub struct Bound {
     pub path: bool,
     /// Whether the path runs into text of the request, so that another path may begin like it.
     pub path_goes_on: bool,
+    /// Whether it covers that there is no body, and so none of an order's fields.
+    pub bare: bool,
     /// Whether it covers the fields: a query that goes along unsigned can be changed on its way.
     pub fields: bool,
 }
@@ -46,6 +59,8 @@ pub struct Fields {
     pub readings: Vec<(String, String)>,
     /// A name that could be read in more than one way, with why.
     pub odd: Option<String>,
+    /// All names and values, as one text, where nothing keeps them apart in what is signed.
+    pub run: Option<String>,
 }
 
 /// An object of a request.
@@ -115,9 +130,27 @@ impl Fields {
         None
     }
 
+    /// Whether the name could be read in what is signed where no field has it: in a value, or across the end of one.
+    pub fn runs_into(&self, name: &str) -> bool {
+        let Some(run) = &self.run else { return false };
+        let plain = |text: &str| text.replace(['_', '-'], "");
+        // A list has its name once.
+        let names = self.groups.iter().flat_map(|group| {
+            let given = group.fields.iter().map(|field| field.given.as_str());
+            given.collect::<BTreeSet<_>>()
+        });
+        let own: usize = names.map(|given| plain(given).matches(name).count()).sum();
+        plain(run).matches(name).count() > own
+    }
+
     /// Why the fields of this folded name cannot be relied on, if so: two in one object, or another value in another
     /// reading.
     pub fn doubt(&self, name: &str) -> Option<String> {
+        if self.runs_into(name) {
+            return Some(format!(
+                "{name} could be read elsewhere too, since nothing keeps names and values apart in what is signed"
+            ));
+        }
         for group in &self.groups {
             let mut same = group.fields.iter().filter(|field| field.name == name);
             if let (Some(first), Some(second)) = (same.next(), same.next())

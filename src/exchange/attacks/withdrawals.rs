@@ -1,5 +1,7 @@
 //! Withdrawals in disguise: the rules must see each.
 
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
+
 use super::{harmless, refused, scheme, withdrawal};
 use crate::{
     exchange::{Scheme, builtin},
@@ -352,4 +354,43 @@ fn a_raw_message_that_shows_a_withdrawal_is_seen() {
     );
     assert!(raw("gemini", b"eyJyZXF1ZXN0IjoiL3YxL3dpdGhkcmF3L2J0YyJ9").is_some());
     assert!(raw("poloniex-legacy", b"command=withdraw&nonce=1").is_some());
+}
+
+#[test]
+fn a_raw_message_shows_a_withdrawal_however_its_path_is_spelled() {
+    let raw = |exchange: &str, message: &str| scheme(exchange).raw_moves_money(message.as_bytes());
+    for path in [
+        "/0/private/%57ithdraw",
+        "/0/private/%2557ithdraw",
+        "/0/private/%252557ithdraw",
+        "/0/private//WalletTransfer",
+        "/0//private/./WalletTransfer",
+        "/0/private/Balance/../WalletTransfer",
+        "/0/private/Balance/%2e%2e/WalletTransfer",
+        "/0/private;x=1/WalletTransfer",
+        "/0\\private\\WalletTransfer",
+    ] {
+        assert!(raw("kraken", &format!("{path}\u{1}\u{2}")).is_some(), "{path}");
+    }
+    for path in [
+        "/0/private//Balance",
+        "/0/private/../public/Time",
+        "/0/private/AddOrder;x",
+    ] {
+        assert!(raw("kraken", path).is_none(), "{path}");
+    }
+    for payload in [
+        r#"{"request":"\/v1\/withdraw\/btc","nonce":1}"#,
+        r#"{"request":"/v1/\u0077ithdraw/btc","nonce":1}"#,
+        r#"{"request":"/v1//withdraw/btc","nonce":1}"#,
+    ] {
+        for text in [
+            Base64::encode_string(payload.as_bytes()),
+            Base64UrlUnpadded::encode_string(payload.as_bytes()),
+        ] {
+            assert!(raw("gemini", &text).is_some(), "{payload}");
+        }
+    }
+    let order = Base64::encode_string(br#"{"request":"\/v1\/order\/new","nonce":1}"#);
+    assert!(raw("gemini", &order).is_none());
 }

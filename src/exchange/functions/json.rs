@@ -168,6 +168,11 @@ fn sorted(value: Json) -> Json {
 }
 
 /// Names and values one after the other, sorted by name; other text as it is.
+/// The same, of what may be no JSON.
+pub(crate) fn run_together(text: &str) -> String {
+    Json::parse(text).map_or_else(|_| text.to_owned(), |value| flat(&value))
+}
+
 pub(super) fn flatten(text: &[u8]) -> Result<Vec<u8>> {
     Ok(match json(text)? {
         Some(value) => flat(&value).into_bytes(),

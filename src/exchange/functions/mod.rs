@@ -1,6 +1,6 @@
 //! The functions of the language. Each is total: bytes in, bytes out, or an error that names the function.
 
-mod json;
+pub(crate) mod json;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -4,6 +4,7 @@ mod read;
 
 pub(super) use self::read::{is_host, is_id};
 use super::{
+    caps::Caps,
     carried::too_great,
     check::Test,
     file::ClassesFile,
@@ -41,6 +42,10 @@ pub struct Scheme {
     no_websocket: Option<String>,
     pub(crate) withdrawal: Option<Rules>,
     pub(crate) classes: Option<ClassesFile>,
+    pub(crate) caps: Caps,
+    /// Whether some requests are signed without their body, and neither path nor withdrawal rules tell theirs from the
+    /// signature of another.
+    pub(crate) lends_signatures: bool,
     checked: Vec<String>,
     sending: Sending,
     like: Option<String>,

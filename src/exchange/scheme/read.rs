@@ -6,6 +6,7 @@ use super::{FormPlan, Scheme};
 use crate::{
     error::{Error, Result, bad_input},
     exchange::{
+        caps::Caps,
         check::Test,
         file::{FormFile, PlanFile, SchemeFile, Texts, text},
         key, like,
@@ -79,6 +80,11 @@ impl Scheme {
         if let Some(classes) = &file.classes {
             classes.check()?;
         }
+        let lends_signatures = forms.iter().any(|form| {
+            let told = |path: &String| withdrawal.as_ref().is_some_and(|rules| rules.has_path(path));
+            !form.plan.facts.signs_path && form.plan.unsigned_body && !form.paths.iter().all(told)
+        });
+        let caps = Caps::read(file.caps.unwrap_or_default()).map_err(|error| error.within("caps"))?;
         let sending = Sending::read(file.send.unwrap_or_default(), &file.hosts, withdrawal.as_ref())
             .map_err(|error| error.within("send"))?;
         Ok(Self {
@@ -100,6 +106,8 @@ impl Scheme {
             no_websocket,
             withdrawal,
             classes: file.classes,
+            caps,
+            lends_signatures,
             checked: file.checked,
             sending,
             like: file.like,

@@ -34,6 +34,18 @@ impl Case<'_> {
             }
             judged.looked_at.push(name.to_owned());
         }
+        if let Some(name) = self
+            .policy
+            .symbol_names()
+            .find(|name| name.len() > 3 && fields.runs_into(name))
+        {
+            return Err(self
+                .deny(
+                    "symbols",
+                    &format!("{name} could be read in it, since nothing keeps names and values apart in what is signed"),
+                )
+                .fix("send values that have no such name in them"));
+        }
         // An amount of something that no field names may be of anything, as where the path names it.
         for (at, group) in fields.groups.iter().enumerate() {
             let amount = group.fields.iter().find(|field| known::is_amount(&field.name));
@@ -47,6 +59,10 @@ impl Case<'_> {
                     .deny("symbols", &format!("the request has {} and no field that names what is traded", told(amount)))
                     .fix("name the exchange's own in `symbol-fields`; where the path has it, allow that path in place of `symbols`"));
             }
+        }
+        // Caps ask more of the same.
+        if self.policy.caps.is_empty() {
+            self.trades_unnamed(subject, fields)?;
         }
         Ok(())
     }
@@ -122,7 +138,8 @@ impl Case<'_> {
             judged.looked_at.extend(cap.times.clone());
         }
         self.uncapped(fields, &counted)?;
-        self.sized_otherwise(subject, fields, &counted)
+        self.sized_otherwise(subject, fields, &counted)?;
+        self.trades_unsized(subject, fields)
     }
 
     /// What of a cap's field the request has, all its objects together.
@@ -186,6 +203,14 @@ impl Case<'_> {
             (known::is_amount(name) || self.policy.caps.iter().any(|cap| cap.field == name))
                 && !self.policy.uncapped.iter().any(|free| free == name)
         };
+        if let Some(name) = known::amounts().find(|name| sets_amount(name) && fields.runs_into(name)) {
+            return Err(self
+                .deny(
+                    "cap",
+                    &format!("{name} could be read in it, since nothing keeps names and values apart in what is signed"),
+                )
+                .fix("send values that have no such name in them"));
+        }
         let mut counted: Vec<*const Field> = counted.iter().map(|(_, field)| *field).collect();
         counted.sort_unstable();
         let mut all = fields.groups.iter().flat_map(|group| &group.fields);

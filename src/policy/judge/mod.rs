@@ -3,6 +3,7 @@
 mod amounts;
 mod endpoints;
 mod orders;
+mod otherwise;
 mod prices;
 
 use std::{cell::OnceCell, time::Duration};
@@ -73,6 +74,7 @@ impl Case<'_> {
                 self.symbols(subject, &mut judged)?;
                 self.values(subject, &mut judged)?;
                 self.caps(subject, &mut judged)?;
+                self.session(subject)?;
                 judged.confirm = self.confirm(subject);
             }
         }
@@ -211,6 +213,39 @@ impl Case<'_> {
                 )
                 .fix("set websocket = true if the key may log in all the same")),
         }
+    }
+
+    /// What a token for a socket opens is as a login, unless the owner allowed just this endpoint.
+    fn session(&self, subject: &dyn Subject) -> Result<()> {
+        let policy = self.policy;
+        let rule = match () {
+            () if policy.websocket || !subject.opens_session() => return Ok(()),
+            () if !policy.caps.is_empty() => "cap",
+            () if policy.symbols.is_some() => "symbols",
+            () if !policy.values.is_empty() => "values",
+            () => return Ok(()),
+        };
+        let names = |pattern: &String| pattern != "*" && subject.fits(pattern);
+        if policy
+            .allow
+            .iter()
+            .flatten()
+            .any(|rule| rule.paths.iter().any(names))
+        {
+            return Ok(());
+        }
+        Err(self
+            .deny(
+                rule,
+                &format!(
+                    "{} gives a token for a connection on which nothing more is signed, and no rule holds",
+                    endpoint(subject)
+                ),
+            )
+            .fix(format!(
+                "allow it by name, [[allow]] with path = {:?}, or set websocket = true",
+                shown_path(subject)
+            )))
     }
 
     fn fields(&self, subject: &dyn Subject) -> &Fields {

@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     policy::{
         known,
-        subject::{Field, Fields, Subject, folded},
+        subject::{Field, Fields, Subject},
     },
 };
 
@@ -20,7 +20,7 @@ impl Case<'_> {
     ) -> Result<()> {
         let free = |name: &str| self.policy.uncapped.iter().any(|free| free == name);
         let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
-        if closes_by_its_path(subject) && !free(&folded(last_part(subject.plain_path()))) {
+        if closes_by_its_path(subject) && !self.is_free(subject) {
             return Err(self
                 .deny("cap", &format!("{} closes what there is, and no number says how much", endpoint(subject)))
                 .fix(format!(
@@ -75,7 +75,7 @@ fn closes_by_its_path(subject: &dyn Subject) -> bool {
         && known::CLOSING.iter().any(|pattern| subject.could_be(pattern))
 }
 
-fn last_part(path: &str) -> &str {
+pub(super) fn last_part(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
@@ -89,7 +89,10 @@ fn find(fields: &Fields, wanted: impl Fn(&str, &str) -> bool) -> Option<(String,
 }
 
 /// The same, of what only another reading of the request finds.
-fn other_reading(fields: &Fields, wanted: impl Fn(&str, &str) -> bool) -> Option<(String, String)> {
+pub(super) fn other_reading(
+    fields: &Fields,
+    wanted: impl Fn(&str, &str) -> bool,
+) -> Option<(String, String)> {
     let (name, value) = fields.readings.iter().find(|(name, value)| {
         let known = || {
             fields

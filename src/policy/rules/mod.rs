@@ -4,7 +4,7 @@ mod reading;
 
 use std::{fmt::Display, path::PathBuf, time::Duration};
 
-use self::reading::{field_name, lowered, seconds};
+use self::reading::{field_name, lowered, pattern, seconds};
 use super::{
     decimal::Amount,
     file::{ClientFile, EndpointFile, PolicyFile, VERSION},
@@ -37,7 +37,10 @@ pub struct Policy {
     pub(super) symbol_fields: Vec<String>,
     /// A field's folded name, its name in the file, and the values that it may have.
     pub(super) values: Vec<(String, String, Vec<String>)>,
+    /// Folded names of fields, and last parts of paths.
     pub(super) uncapped: Vec<String>,
+    /// Paths, as rules compare them.
+    pub(super) uncapped_paths: Vec<String>,
     pub(super) clients: Option<Vec<Client>>,
     pub(super) allow: Option<Vec<Endpoint>>,
     pub(super) deny: Vec<Endpoint>,
@@ -212,6 +215,8 @@ impl Policy {
                 .map(|name| field_name(name))
                 .collect::<Result<Vec<_>>>()
         };
+        let (paths, uncapped): (Vec<_>, Vec<_>) =
+            file.uncapped.into_iter().partition(|name| name.starts_with('/'));
         Ok(Self {
             origin: origin.to_owned(),
             text: String::new(),
@@ -225,7 +230,8 @@ impl Policy {
             symbols: file.symbols.map(lowered),
             symbol_fields: folded_all(&file.symbol_fields)?,
             values: values.collect::<Result<_>>()?,
-            uncapped: folded_all(&file.uncapped)?,
+            uncapped: folded_all(&uncapped)?,
+            uncapped_paths: paths.iter().map(|path| pattern(path)).collect::<Result<_>>()?,
             clients: clients.transpose()?,
             allow: file
                 .allow

@@ -1,5 +1,8 @@
 //! Names of fields, folded, that exchanges use for what rules are about.
 
+mod calm;
+
+pub(super) use self::calm::{AMENDS, TRADES_OTHERWISE, is_calm, is_calm_field, is_calm_path};
 use super::decimal::Decimal;
 
 /// Fields that name what is traded.
@@ -137,6 +140,11 @@ const BEGINNINGS: &[&str] = &[
     "iceberg", "visible", "display", "show", "hidden", "min", "filled", "executed", "origin",
 ];
 
+/// The longer of their names, which stand in a text by no accident.
+pub(super) fn amounts() -> impl Iterator<Item = &'static str> {
+    AMOUNTS.iter().copied().filter(|name| name.len() > 3)
+}
+
 /// Whether a field of this folded name says how much is traded, moved or spent.
 pub(super) fn is_amount(name: &str) -> bool {
     AMOUNTS.contains(&name)
@@ -210,8 +218,15 @@ pub(super) const CLOSING: &[&str] = &[
     "*close_all*",
     "*close-all*",
     "*closeall*",
-    "*position/close",
-    "*positions/close",
+    "*position/close*",
+    "*positions/close*",
+    "*/close",
+    "*close_order*",
+    "*closeorder*",
+    "*close-order*",
+    "*closetrack*",
+    "*followerclose*",
+    "*flashclose*",
     "*close-subposition*",
 ];
 
