@@ -1,6 +1,11 @@
 //! Who asks for a signature.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::{Value, json};
 
@@ -65,23 +70,25 @@ impl Caller {
         })
     }
 
-    /// The other end of a socket, with what `SO_PEERCRED` says of it. To be read once a connection, since it looks into
-    /// `/proc`: a process that ends and leaves its number to another in between is taken for that one, so a rule about
-    /// the user or the unit is worth more than one about the executable. Where it is hsmsign's own command line, the
-    /// program that asks is the one that started that.
+    /// The other end of a socket, with what `SO_PEERCRED` says of it; its program is still to be looked up. To be read once a
+    /// connection, since it looks into `/proc`: a process that ends and leaves its number to another in between is taken for
+    /// that one, so a rule about the user or the unit is worth more than one about the executable.
     pub fn of_peer(uid: u32, gid: u32, pid: i32) -> Self {
         Self {
             uid,
             gid,
             pid,
-            executable: Self::program_of(pid),
+            executable: None,
             cgroup: cgroup(pid),
         }
     }
 
-    /// The program of [`Caller::of_peer`] alone. A process that landlock confines is told of no other's.
+    /// The program of a process. Where that is hsmsign's own command line, the program that asks is the one that started it.
+    /// A process that landlock confines is told of no other's.
     pub fn program_of(pid: i32) -> Option<Arc<Path>> {
-        let own = std::env::current_exe().ok();
+        // Its name when it was first asked for: a newer version may have taken its place since.
+        static OWN: OnceLock<Option<PathBuf>> = OnceLock::new();
+        let own = OWN.get_or_init(|| std::env::current_exe().ok());
         let asks = executable(pid).filter(|path| Some(&**path) != own.as_deref());
         asks.or_else(|| executable(parent(pid)?))
     }
@@ -101,7 +108,7 @@ fn executable(pid: i32) -> Option<Arc<Path>> {
 }
 
 fn parent(pid: i32) -> Option<i32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let text = text_of(&format!("/proc/{pid}/stat"))?;
     // Behind the name, which may have anything in it: the state, then the parent.
     text.rsplit_once(')')?
         .1
@@ -112,10 +119,18 @@ fn parent(pid: i32) -> Option<i32> {
 }
 
 fn cgroup(pid: i32) -> Option<Arc<str>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let text = text_of(&format!("/proc/{pid}/cgroup"))?;
     text.lines()
         .find_map(|line| line.strip_prefix("0::"))
         .map(Arc::from)
+}
+
+/// A file of `/proc`, which does not tell how long it is, in one go.
+fn text_of(path: &str) -> Option<String> {
+    let mut text = String::with_capacity(1024);
+    let mut file = fs::File::open(path).ok()?.take(1 << 16);
+    file.read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// The number of a user or group, from its name in `/etc/passwd` or `/etc/group`.
@@ -143,11 +158,18 @@ mod tests {
         assert!(caller.executable.as_ref().is_some_and(|path| path.is_absolute()));
         assert_eq!(Caller::read(&caller.tell()).as_ref(), Some(&caller));
         assert_eq!(Caller::read(&Value::Null), None);
-        let own = Caller::of_peer(caller.uid, caller.gid, caller.pid);
-        assert_eq!(own, caller, "this program again is known by what started it");
+        let of_peer = |pid| Caller {
+            executable: Caller::program_of(pid),
+            ..Caller::of_peer(caller.uid, caller.gid, pid)
+        };
+        assert_eq!(
+            of_peer(caller.pid),
+            caller,
+            "this program again is known by what started it"
+        );
         let mut sleep = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = sleep.id().cast_signed();
-        let mut other = Caller::of_peer(caller.uid, caller.gid, pid);
+        let mut other = of_peer(pid);
         // Between fork and exec it is still this program.
         for _ in 0..1000 {
             if other
@@ -158,7 +180,7 @@ mod tests {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
-            other = Caller::of_peer(caller.uid, caller.gid, pid);
+            other = of_peer(pid);
         }
         sleep.kill().unwrap();
         sleep.wait().unwrap();

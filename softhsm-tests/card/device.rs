@@ -169,7 +169,8 @@ impl Card {
         self.link.looks.store(0, Ordering::SeqCst);
         *self.link.network.lock().unwrap() = Some(format!("/proc/{}/ns/net", pcscd.id()).into());
         if self.is_in() {
-            self.wait_until_seen(before);
+            // A pcscd that starts powers every card that it finds.
+            self.wait_until_seen(before, usize::MAX);
         }
     }
 
@@ -254,13 +255,15 @@ impl Card {
         let before = self.link.powered.load(Ordering::SeqCst);
         self.link.looks.store(0, Ordering::SeqCst);
         self.link.out.store(false, Ordering::SeqCst);
-        self.wait_until_seen(before);
+        // Where it was not missed it is powered only when it is used next.
+        self.wait_until_seen(before, 5);
     }
 
-    fn wait_until_seen(&self, before: usize) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        // Where it was not missed it is powered only when it is used next.
-        while self.link.powered.load(Ordering::SeqCst) == before && self.link.looks.load(Ordering::SeqCst) < 5
+    /// Waits until it is powered, or was looked at so often.
+    fn wait_until_seen(&self, before: usize, looks: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.link.powered.load(Ordering::SeqCst) == before
+            && self.link.looks.load(Ordering::SeqCst) < looks
         {
             assert!(Instant::now() < deadline, "the reader does not see the card");
             sleep(Duration::from_millis(5));

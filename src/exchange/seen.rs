@@ -67,8 +67,9 @@ impl Subject for Prepared<'_> {
     }
 
     fn could_be(&self, pattern: &str) -> bool {
+        // Every rule asks, and hardly an exchange has words for endpoints.
         could_be(self, pattern)
-            || self.told_like().any(|(_, path)| fits(pattern, &path))
+            || self.plan.facts.tells_endpoint && self.told_like().any(|(_, path)| fits(pattern, &path))
             || self.named().paths.iter().any(|path| fits(pattern, path))
     }
 

@@ -53,11 +53,8 @@ impl Front {
             let Ok(peer) = rustix::net::sockopt::socket_peercred(&socket) else {
                 continue;
             };
-            let caller = Caller::of_peer(
-                peer.uid.as_raw(),
-                peer.gid.as_raw(),
-                peer.pid.as_raw_nonzero().get(),
-            );
+            let pid = peer.pid.as_raw_nonzero().get();
+            let mut caller = Caller::of_peer(peer.uid.as_raw(), peer.gid.as_raw(), pid);
             let connected = self.clients.len() - self.free.len();
             if connected >= self.config.agent.connections {
                 self.counts.metrics.turned_away += 1;
@@ -73,6 +70,11 @@ impl Front {
                 refuse_connection(&socket, &no_files());
                 continue;
             }
+            // Landlock keeps this process from seeing which program it is, where the kernel has it.
+            let asks_launcher = !self.launcher.is_silent(self.now);
+            if !asks_launcher {
+                caller.executable = Caller::program_of(pid);
+            }
             self.generation = self.generation.wrapping_add(1);
             let mut client = Client::new(socket, caller, self.generation);
             let index = self.free.pop().unwrap_or_else(|| {
@@ -80,9 +82,7 @@ impl Front {
                 u32::try_from(self.clients.len() - 1).unwrap_or(u32::MAX)
             });
             let source = Source::Client(index, self.generation);
-            // Landlock keeps this process from seeing which program it is.
-            let pid = client.caller.pid;
-            if client.caller.executable.is_none() && !self.launcher.is_silent(self.now) {
+            if asks_launcher {
                 client.unknown_since = Some(self.now);
                 client.interest = Interest::NONE;
             }

@@ -11,7 +11,7 @@ use crate::{
 
 impl Case<'_> {
     pub(super) fn denied(&self, subject: &dyn Subject) -> Result<()> {
-        let bound = subject.bound();
+        let (bound, asked) = (subject.bound(), subject.method());
         for (at, rule) in self.policy.deny.iter().enumerate() {
             let name = || format!("deny {}", at + 1);
             let has_fields = |names: &Vec<String>| -> Result<bool> {
@@ -21,7 +21,7 @@ impl Case<'_> {
             let hit = if bound.path || bound.login {
                 let method = rule.methods.is_empty()
                     || !bound.method
-                    || rule.methods.iter().any(|method| method == subject.method());
+                    || rule.methods.iter().any(|method| method == asked);
                 let path = rule.paths.is_empty() || rule.paths.iter().any(|path| subject.could_be(path));
                 method && path && rule.fields.as_ref().map_or(Ok(true), has_fields)?
             } else if let Some(names) = &rule.fields {
@@ -54,12 +54,13 @@ impl Case<'_> {
         if bound.login {
             return Ok(Some(format!("websocket of {}", self.policy.origin)));
         }
+        let asked = subject.method();
         let mut why_not = None;
         for (at, rule) in allow.iter().enumerate() {
             let method = if rule.methods.is_empty() {
-                subject.method() != "WS"
+                asked != "WS"
             } else {
-                rule.methods.iter().any(|method| method == subject.method())
+                rule.methods.iter().any(|method| method == asked)
             };
             if !method || !(rule.paths.is_empty() || rule.paths.iter().any(|path| subject.fits(path))) {
                 continue;

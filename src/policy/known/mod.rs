@@ -61,73 +61,73 @@ pub(super) const SYMBOLS: &[&str] = &[
     "primarycurrencycode",
 ];
 
-/// Fields that say how much is traded, moved or spent, beside those that [`is_amount`] knows by how they end.
+/// Fields that say how much is traded, moved or spent, beside those that [`is_amount`] knows by how they end; in order.
 const AMOUNTS: &[&str] = &[
-    "quantity",
-    "qty",
-    "orderqty",
-    "origqty",
-    "volume",
-    "vol",
-    "ordervolume",
-    "size",
-    "sz",
-    "ordersize",
-    "basesize",
-    "quotesize",
     "amount",
+    "amountccy1",
+    "amountccy2",
+    "amountquote",
+    "amountremaining",
     "amt",
-    "orderamount",
     "baseamount",
+    "baseqty",
+    "basequantity",
+    "basesize",
+    "cancelsize",
+    "cashorderqty",
+    "closevolume",
+    "contractqty",
+    "contracts",
+    "cost",
+    "delta",
+    "depositamount",
+    "funds",
+    "lots",
+    "major",
+    "marketorderamount",
+    "minor",
+    "neworderqty",
+    "newqty",
+    "newquantity",
+    "newsize",
+    "newsz",
+    "newvolume",
+    "notional",
+    "numcontracts",
+    "orderamount",
+    "orderqty",
+    "orderquantity",
+    "ordersize",
+    "ordervalue",
+    "ordervolume",
+    "origqty",
+    "primaryamount",
+    "qty",
+    "quantity",
     "quoteamount",
     "quoteorderqty",
     "quoteqty",
-    "baseqty",
     "quotequantity",
-    "basequantity",
-    "funds",
-    "cost",
+    "quotesize",
+    "quotevolume",
+    "secondaryamount",
+    "size",
+    "sizeusd",
+    "slsize",
+    "spend",
+    "stake",
+    "sz",
+    "szsl",
+    "sztp",
+    "szusd",
     "total",
     "totalamount",
-    "notional",
-    "value",
-    "ordervalue",
-    "quotevolume",
-    "volumequote",
-    "cashorderqty",
-    "newqty",
-    "newsz",
-    "neworderqty",
-    "newquantity",
-    "newsize",
-    "newvolume",
-    "primaryamount",
-    "secondaryamount",
-    "depositamount",
-    "marketorderamount",
-    "orderquantity",
-    "contracts",
-    "numcontracts",
-    "contractqty",
-    "lots",
-    "stake",
-    "units",
-    "spend",
-    "sizeusd",
-    "szusd",
-    "closevolume",
-    "delta",
-    "major",
-    "minor",
-    "amountquote",
-    "amountremaining",
-    "amountccy1",
-    "amountccy2",
     "tpsize",
-    "slsize",
-    "cancelsize",
-    "sztp",
-    "szsl",
+    "units",
+    "value",
+    "vol",
+    "volume",
+    "volumequote",
 ];
 
 /// How the names of fields end that say how much; exchanges that scale numbers add `Ev`, `Rq` and the like.
@@ -147,7 +147,7 @@ pub(super) fn amounts() -> impl Iterator<Item = &'static str> {
 
 /// Whether a field of this folded name says how much is traded, moved or spent.
 pub(super) fn is_amount(name: &str) -> bool {
-    AMOUNTS.contains(&name)
+    AMOUNTS.binary_search(&name).is_ok()
         || ENDINGS.iter().any(|end| name.ends_with(end))
             && !BEGINNINGS.iter().any(|begin| name.starts_with(begin))
 }
@@ -286,6 +286,12 @@ pub(super) fn is_interpreter(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{super::subject::folded, *};
+
+    #[test]
+    fn names_of_amounts_are_in_order_since_they_are_searched_by_halves() {
+        assert!(AMOUNTS.is_sorted());
+        assert!(AMOUNTS.iter().all(|name| is_amount(name)));
+    }
 
     #[test]
     fn interpreters_are_known_with_their_versions() {
