@@ -49,7 +49,7 @@ pub fn unfinished(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// What OpenSC's `pkcs11-tool` lists on the development token: each object's label, or an empty one. The key that seals the
-/// log is left out: it is no user's.
+/// log, and what the token keeps of it, are left out: they are no user's.
 pub fn objects(place: &Place) -> Option<Vec<String>> {
     let config = fs::read_to_string(place.home().join("config.toml")).unwrap();
     let value = |name: &str| {
@@ -77,7 +77,7 @@ pub fn objects(place: &Place) -> Option<Vec<String>> {
             *labels.last_mut().unwrap() = label;
         }
     }
-    labels.retain(|label| label != "hsmsign:SEAL");
+    labels.retain(|label| label != "hsmsign:SEAL" && !label.starts_with("hsmsign:SEALED:"));
     labels.sort();
     Some(labels)
 }

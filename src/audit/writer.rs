@@ -249,11 +249,10 @@ impl Log {
     /// # Errors
     /// When the end of the log cannot be read.
     pub fn to_be_marked(&self) -> Result<Option<Marked>> {
-        let last = Seals::new(&self.home).last()?.filter(|last| last.seal > 0);
-        let (Some(last), Some(log)) = (last, name_of_log(&self.home)?) else {
+        let Some(last) = Seals::new(&self.home).last()?.filter(|last| last.seal > 0) else {
             return Ok(None);
         };
-        Ok(Some(Marked { log, last }))
+        Ok(name_of_log(&self.home)?.map(|log| Marked { log, last }))
     }
 
     /// Takes note of a seal.

@@ -353,6 +353,9 @@ impl Front {
                 if let (Work::Mark, Some(number)) = (&flight.work, number) {
                     return self.not_marked(number, &error);
                 }
+                if let (Work::Seal(_), Some(number)) = (&flight.work, number) {
+                    self.not_sealed(number);
+                }
                 let elsewhere = elsewhere(error.code());
                 if let (Some(number), Code::WrongPin) = (number, error.code()) {
                     self.counts.metrics.pin_refused(&self.workers[number].token);

@@ -14,6 +14,9 @@ use crate::{
 /// How often a token keeps how far the log is sealed, beside the end: each time is a write to memory that wears out.
 const MARK_EVERY: Duration = Duration::from_secs(60 * 60);
 
+/// How long a token that makes no seal is passed over where another will do.
+const PASSED_OVER: Duration = Duration::from_secs(60);
+
 /// How far the log is closed, once no request is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Closing {
@@ -52,11 +55,23 @@ impl Front {
         }
     }
 
-    /// The first token that is open.
+    /// The first token that is open, and did not refuse to seal just now.
     fn open_worker(&self) -> Option<usize> {
-        self.workers
-            .iter()
-            .position(|worker| worker.holds_token() && worker.is_running() && worker.open && !worker.locked)
+        self.workers.iter().position(|worker| {
+            worker.holds_token()
+                && worker.is_running()
+                && worker.open
+                && !worker.locked
+                && worker.seals_from.is_none_or(|from| from <= self.now)
+        })
+    }
+
+    /// A token made no seal, as one that makes no MAC keys: the next one is asked.
+    pub(super) fn not_sealed(&mut self, number: usize) {
+        self.workers[number].seals_from = Some(self.now + PASSED_OVER);
+        if self.closing == Closing::Sealed {
+            self.closing = Closing::Open;
+        }
     }
 
     /// Has a token that is open seal the log, where that is due. Answers whether one is at it.

@@ -57,6 +57,8 @@ pub struct Worker {
     pub restarts: u64,
     /// Whether it said that its token is open.
     pub open: bool,
+    /// When its token is asked for a seal again, where it made none.
+    pub seals_from: Option<Instant>,
     /// What is waited for at its socket.
     pub interest: Interest,
 }
@@ -88,6 +90,7 @@ impl Worker {
             last_error: None,
             restarts: 0,
             open: false,
+            seals_from: None,
             interest: Interest::READ,
         }
     }
