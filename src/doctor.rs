@@ -137,7 +137,7 @@ impl Report {
         ));
         if algorithms.is_empty() {
             self.note(
-                format!("token {name} computes none of the algorithms that exchanges want"),
+                format!("token {name} names none of the algorithms that exchanges want"),
                 Some("docs/tokens.md tells which tokens do"),
             );
         } else {

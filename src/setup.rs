@@ -165,7 +165,7 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<Ready>
         return Err(Error::new(
             Code::Unsupported,
             format!(
-                "the token {:?} ({}) computes none of the algorithms that exchanges want",
+                "the token {:?} ({}) names none of the algorithms that exchanges want",
                 identity.label, identity.module
             ),
         )

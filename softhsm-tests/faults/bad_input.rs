@@ -693,7 +693,7 @@ fn a_token_that_computes_nothing_is_not_set_up() {
         "--token",
         "empty",
     ];
-    refused(&place.run(&args, ""), 5, "computes none of the algorithms");
+    refused(&place.run(&args, ""), 5, "names none of the algorithms");
     assert_eq!(fs::read(place.home().join("config.toml")).unwrap(), config);
 }
 

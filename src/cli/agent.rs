@@ -18,7 +18,7 @@ use hsmsign::{
     },
     config::Config,
     error::{Code, Error, Result, bad_input, failed},
-    home::Home,
+    home::{Home, io_error},
     json::Json,
     request::Answer,
 };
@@ -280,12 +280,7 @@ fn log(home: &Home) -> Result<File> {
         .append(true)
         .mode(0o600)
         .open(&path)
-        .map_err(|error| {
-            failed(format!(
-                "the agent's log {} cannot be opened: {error}",
-                path.display()
-            ))
-        })
+        .map_err(|error| io_error("the agent's log", &path, "be opened", &error))
 }
 
 fn status(json: bool) -> Result<ExitCode> {
