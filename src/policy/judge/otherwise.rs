@@ -52,27 +52,27 @@ impl Case<'_> {
         subject: &dyn Subject,
         fields: &Fields,
     ) -> Result<()> {
-        if subject.only_looks() || self.is_free(subject) || self.asks_calmly(rule, subject, fields)? {
+        let bound = subject.bound();
+        let others = subject.other_paths();
+        let mut paths = others.iter().map(String::as_str).chain([subject.plain_path()]);
+        let otherwise = bound.path && paths.any(|path| has(path, known::TRADES_OTHERWISE));
+        // Orders end here; what follows costs more.
+        if says && !otherwise
+            || subject.only_looks()
+            || self.is_free(subject)
+            || self.asks_calmly(rule, subject, fields)?
+        {
             return Ok(());
         }
-        if !subject.bound().path {
-            return if says {
-                Ok(())
-            } else {
-                self.told_by_its_fields(rule, lacks, fields)
-            };
+        if !bound.path {
+            return self.told_by_its_fields(rule, lacks, fields);
         }
-        let mut paths = subject.other_paths();
-        paths.push(subject.plain_path().to_owned());
-        if paths.iter().all(|path| known::is_calm_path(path)) && !subject.bound().path_goes_on {
+        let mut paths = others.iter().map(String::as_str).chain([subject.plain_path()]);
+        if !bound.path_goes_on && paths.all(known::is_calm_path) {
             return Ok(());
         }
-        let has = |words: &[&str]| {
-            words
-                .iter()
-                .any(|word| paths.iter().any(|path| path.contains(word)))
-        };
-        if !has(known::TRADES_OTHERWISE) && (says || self.leaves_the_amount(subject, has(known::AMENDS))) {
+        let amends = has(subject.plain_path(), known::AMENDS);
+        if !otherwise && self.leaves_the_amount(subject, amends) {
             return Ok(());
         }
         Err(self
@@ -140,4 +140,8 @@ impl Case<'_> {
             None => Ok(()),
         }
     }
+}
+
+fn has(path: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| path.contains(word))
 }
