@@ -203,7 +203,9 @@ impl Case<'_> {
             (known::is_amount(name) || self.policy.caps.iter().any(|cap| cap.field == name))
                 && !self.policy.uncapped.iter().any(|free| free == name)
         };
-        if let Some(name) = known::amounts().find(|name| sets_amount(name) && fields.runs_into(name)) {
+        if fields.run.is_some()
+            && let Some(name) = known::amounts().find(|name| sets_amount(name) && fields.runs_into(name))
+        {
             return Err(self
                 .deny(
                     "cap",
