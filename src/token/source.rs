@@ -420,14 +420,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_empty_pin_is_not_shown_to_the_token() {
+    /// A home of its own, and where a PIN may stand in it.
+    fn place() -> (tempfile::TempDir, Home, PathBuf) {
         let folder = tempfile::Builder::new()
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir()
             .unwrap();
         let home = Home::at(folder.path());
         let file = folder.path().join("pin");
+        (folder, home, file)
+    }
+
+    #[test]
+    fn an_empty_pin_is_not_shown_to_the_token() {
+        let (_folder, home, file) = place();
         let source = PinSource::File(file.clone());
         let pin = ConfiguredPin::new(&home, "t", source, Arc::new(Nobody), Arc::default());
         for nothing in ["\n", "\r\n", "\n1234\n", ""] {
@@ -441,12 +447,7 @@ mod tests {
 
     #[test]
     fn a_refused_file_is_not_used_again_until_it_changes_or_the_user_says_so() {
-        let folder = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir()
-            .unwrap();
-        let home = Home::at(folder.path());
-        let file = folder.path().join("pin");
+        let (_folder, home, file) = place();
         write_private(&file, b"1234\n").unwrap();
         let pin = ConfiguredPin::new(
             &home,
