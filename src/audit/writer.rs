@@ -299,10 +299,15 @@ impl Shared {
             let seals = std::mem::take(&mut queue.seals);
             drop(queue);
             let synced = file.sync_data();
-            if synced.is_ok() {
-                keep(seals);
-            }
+            let unkept = match &synced {
+                Ok(()) => {
+                    keep(seals);
+                    Vec::new()
+                }
+                Err(_) => seals,
+            };
             queue = lock(&self.queue);
+            queue.seals.splice(0..0, unkept);
             match synced {
                 Ok(()) => {
                     queue.kept = upto;
@@ -345,9 +350,8 @@ impl Shared {
         match written {
             Ok((file, end)) => {
                 queue.wrote(&mut held, end);
-                let seals = std::mem::take(&mut queue.seals);
                 file.sync_data().map_err(|error| not_kept(&error))?;
-                keep(seals);
+                keep(std::mem::take(&mut queue.seals));
                 Ok(())
             }
             Err(error) => {
