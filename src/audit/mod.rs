@@ -6,6 +6,7 @@ mod mark;
 mod report;
 mod seal;
 mod show;
+mod threads;
 mod verify;
 mod waiting;
 mod writer;

@@ -1,0 +1,278 @@
+//! The threads of the log: one writes what waits, and one has the disk keep it.
+
+use std::{
+    fs::File,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{
+    file::{Files, Tail},
+    waiting::{Waiting, append},
+};
+use crate::error::{Error, Result, failed};
+
+/// How long entries are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(15);
+/// How long after a failure it is tried again.
+pub(super) const AGAIN: Duration = Duration::from_millis(200);
+
+/// What the log and its threads share.
+pub(super) struct Shared {
+    pub queue: Mutex<Queue>,
+    /// Something waits to be written, or it is over.
+    pub wake: Condvar,
+    /// Something was written, or kept by the disk, or could not be.
+    pub done: Condvar,
+}
+
+#[derive(Default)]
+/// What waits, and how far it has come.
+pub(super) struct Queue {
+    pub waiting: Vec<Waiting>,
+    /// How many were handed over, how many of them are written, and how many the disk keeps.
+    pub recorded: u64,
+    pub written: u64,
+    pub kept: u64,
+    /// What is to be synced.
+    pub unsynced: Option<Arc<File>>,
+    /// Seals whose lines are written: their numbers are kept when the disk has the lines, so that no power cut leaves a
+    /// number whose lines are gone.
+    pub seals: Vec<Waiting>,
+    pub failed: Option<Error>,
+    /// How often writing failed.
+    pub failures: u64,
+    /// Whoever waits is not to be kept waiting for more.
+    pub hurry: bool,
+    /// Whether it is to be found out if the log can be written at all.
+    pub probe: bool,
+    pub over: bool,
+    /// Whether nothing more will be written.
+    pub ended: bool,
+    pub files: Option<Files>,
+    pub tail: Option<Tail>,
+    /// Since when there are lines of this process that no seal covers, and how many.
+    pub unsealed: Option<(Instant, u64)>,
+}
+
+impl Shared {
+    /// Has the disk keep what was written, until it is over.
+    pub fn sync(&self) {
+        let _refuses = IfItPanics(self);
+        let mut queue = lock(&self.queue);
+        let mut refused = false;
+        loop {
+            let upto = queue.written;
+            let Some(file) = queue.unsynced.take() else {
+                if queue.ended {
+                    return;
+                }
+                queue = self.done.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let seals = std::mem::take(&mut queue.seals);
+            drop(queue);
+            let synced = file.sync_data();
+            let unkept = match &synced {
+                Ok(()) => {
+                    keep(seals);
+                    Vec::new()
+                }
+                Err(_) => seals,
+            };
+            queue = lock(&self.queue);
+            queue.seals.splice(0..0, unkept);
+            match synced {
+                Ok(()) => {
+                    queue.kept = upto;
+                    if std::mem::take(&mut refused) {
+                        queue.failed = None;
+                    }
+                    self.done.notify_all();
+                }
+                Err(error) => {
+                    refused = true;
+                    queue.failed = Some(not_kept(&error));
+                    queue.failures += 1;
+                    queue.unsynced.get_or_insert(file);
+                    self.done.notify_all();
+                    if queue.ended {
+                        return;
+                    }
+                    // Nothing is signed meanwhile, so no line has it tried again.
+                    let (next, _) = self
+                        .done
+                        .wait_timeout_while(queue, AGAIN, |queue| !queue.ended)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    queue = next;
+                }
+            }
+        }
+    }
+
+    /// Writes what waits, and has the disk keep it.
+    pub fn write_here(&self) -> Result<()> {
+        let mut queue = lock(&self.queue);
+        if queue.waiting.is_empty() {
+            return Ok(());
+        }
+        let mut held = std::mem::take(&mut queue.waiting);
+        let written = match &mut queue.files {
+            Some(files) => append(files, &held),
+            None => Err(failed("the audit log is written by a thread")),
+        };
+        match written {
+            Ok((file, end)) => {
+                queue.wrote(&mut held, end);
+                file.sync_data().map_err(|error| not_kept(&error))?;
+                keep(std::mem::take(&mut queue.seals));
+                Ok(())
+            }
+            Err(error) => {
+                // Whoever flushes next tries again.
+                queue.waiting = held;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes until it is over.
+    pub fn write(&self) {
+        let _refuses = IfItPanics(self);
+        let Some(mut files) = lock(&self.queue).files.take() else {
+            return;
+        };
+        // What could not be written yet.
+        let mut held: Vec<Waiting> = Vec::new();
+        loop {
+            let mut queue = lock(&self.queue);
+            while queue.waiting.is_empty() && held.is_empty() && !queue.probe {
+                if queue.over {
+                    queue.ended = true;
+                    drop(queue);
+                    return self.done.notify_all();
+                }
+                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            if !queue.hurry && !queue.over {
+                let pause = if queue.failed.is_none() { GATHER } else { AGAIN };
+                let (next, _) = self
+                    .wake
+                    .wait_timeout_while(queue, pause, |queue| !queue.hurry && !queue.over)
+                    .unwrap_or_else(PoisonError::into_inner);
+                queue = next;
+            }
+            queue.hurry = false;
+            held.append(&mut queue.waiting);
+            let over = queue.over;
+            drop(queue);
+
+            let done = append(&mut files, &held);
+            let mut queue = lock(&self.queue);
+            match done {
+                Ok((file, end)) => {
+                    queue.unsynced = Some(file);
+                    queue.wrote(&mut held, end);
+                    queue.probe = false;
+                }
+                Err(error) => {
+                    queue.failed = Some(error);
+                    queue.failures += 1;
+                    if over {
+                        queue.ended = true;
+                        drop(queue);
+                        return self.done.notify_all();
+                    }
+                }
+            }
+            drop(queue);
+            self.done.notify_all();
+        }
+    }
+}
+
+impl Queue {
+    /// Takes note of what was written, and where the log ends with it.
+    fn wrote(&mut self, held: &mut Vec<Waiting>, end: Option<Tail>) {
+        self.written += held.len() as u64;
+        self.failed = None;
+        self.tail = end;
+        let seals = held.iter().any(|waiting| matches!(waiting, Waiting::Seal { .. }));
+        let (since, lines) = match self.unsealed {
+            Some(unsealed) if !seals => unsealed,
+            _ => (Instant::now(), 0),
+        };
+        let entries = held
+            .iter()
+            .filter(|waiting| matches!(waiting, Waiting::Entry(_)))
+            .count() as u64;
+        self.unsealed = Some((since, lines + entries)).filter(|(_, lines)| *lines > 0);
+        let seals = held
+            .drain(..)
+            .filter(|waiting| matches!(waiting, Waiting::Seal { .. }));
+        self.seals.extend(seals);
+    }
+}
+
+/// Keeps the numbers of seals beside the log, and lets others seal.
+fn keep(seals: Vec<Waiting>) {
+    for waiting in seals {
+        if let Waiting::Seal { due, token, mac } = waiting {
+            // Where it cannot be kept, the line of the log has it all the same.
+            let _ = due.keep(&token, &mac);
+        }
+    }
+}
+
+/// Where a thread of the log ends by a fault of its own, nothing more is signed.
+struct IfItPanics<'a>(&'a Shared);
+
+impl Drop for IfItPanics<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let mut queue = lock(&self.0.queue);
+        let gone = failed("the audit log is not written any more, so nothing is signed");
+        queue.failed = Some(gone.fix("start the process again, and see `hsmsign audit verify`"));
+        queue.failures += 1;
+        queue.ended = true;
+        drop(queue);
+        self.0.done.notify_all();
+    }
+}
+
+fn not_kept(error: &std::io::Error) -> Error {
+    failed(format!(
+        "the disk does not keep the audit log, so nothing is signed: {error}"
+    ))
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::home::Home;
+
+    use super::{super::Log, *};
+
+    #[test]
+    fn a_thread_that_ends_by_a_fault_has_nothing_signed() {
+        let log = Log::new(&Home::at(std::path::Path::new("/nonexistent")));
+        log.check().unwrap();
+        let shared = Arc::clone(&log.shared);
+        let ended = std::thread::spawn(move || {
+            let _refuses = IfItPanics(&shared);
+            panic!("a fault");
+        });
+        assert!(ended.join().is_err());
+        let error = log.check().unwrap_err();
+        assert!(error.message().contains("nothing is signed"), "{error:?}");
+        let shared = Arc::clone(&log.shared);
+        std::thread::spawn(move || drop(IfItPanics(&shared)))
+            .join()
+            .unwrap();
+    }
+}
