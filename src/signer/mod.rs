@@ -59,14 +59,6 @@ impl Signer {
         self
     }
 
-    /// For a process that signs many: the kernel tells when records or policies change, where it does, so that they need
-    /// not be looked at for each request.
-    #[must_use]
-    pub fn watching(mut self, home: &Home) -> Self {
-        self.road = self.road.watching(home);
-        self
-    }
-
     /// The policies that it asks.
     pub const fn policies(&self) -> &Policies {
         self.road.policies()
