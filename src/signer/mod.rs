@@ -92,12 +92,12 @@ impl Signer {
     /// Signs several requests, and calls `composed` as soon as all nonces are given out and only the tokens are left to
     /// ask. Whoever signs many at once takes turns up to there, and nonces increase in the requests' order.
     ///
-    /// What a module in software computes goes to the lane, except where there is but one request.
+    /// What a module in software computes goes to the lane, where there is one, except where there is but one request.
     pub fn sign_batch(
         &self,
         requests: &[Request],
         caller: &Caller,
-        lane: &Lane,
+        lane: Option<&Lane>,
         composed: impl FnOnce(),
     ) -> Vec<Result<SignedRequest>> {
         let asking = self.road.asking(caller);
@@ -142,10 +142,10 @@ impl Signer {
             })
             .collect();
         let in_software = |(key, _): &(Arc<ReadyKey>, Part)| key.is_in_software();
-        let signatures = if parts.len() > 1 && parts.iter().flatten().any(in_software) {
-            lane.compute(parts)
-        } else {
-            self.compute_parts(&parts)
+        let lane = lane.filter(|_| parts.len() > 1 && parts.iter().flatten().any(in_software));
+        let signatures = match lane {
+            Some(lane) => lane.compute(parts),
+            None => self.compute_parts(&parts),
         };
         let finish = |((key, mut work, _), signature): (Work<'_>, Option<Result<Vec<u8>>>)| {
             let note = work.take_note();
