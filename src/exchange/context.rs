@@ -154,7 +154,7 @@ impl<'c> Context<'c> {
             Name::Host => &prepared.endpoint.host,
             Name::Path => &prepared.endpoint.path,
             Name::Query => &prepared.query,
-            Name::Body => prepared.body.as_ref().map_or("", |body| &body.text),
+            Name::Body => prepared.body.as_ref().map_or("", |body| body.text()),
             Name::GivenBody => &prepared.given_body,
             Name::Target => return Ok(self.target().into_bytes().into()),
             Name::Url => return Ok(self.url().into_bytes().into()),

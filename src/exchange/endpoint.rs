@@ -68,9 +68,14 @@ pub(crate) fn collect(text: &str, fields: &mut Vec<(String, String)>) {
 }
 
 /// The members of JSON at any depth; nothing where it is not JSON.
-pub(crate) fn collect_json(text: &str, fields: &mut Vec<(String, String)>) {
-    if let Ok(value) = Json::parse(text) {
-        walk(&value, fields);
+fn collect_json(text: &str, fields: &mut Vec<(String, String)>) {
+    collect_value(Json::parse(text).as_ref(), fields);
+}
+
+/// The same of JSON that was read.
+pub(crate) fn collect_value<E>(value: std::result::Result<&Json, E>, fields: &mut Vec<(String, String)>) {
+    if let Ok(value) = value {
+        walk(value, fields);
     }
 }
 

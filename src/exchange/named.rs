@@ -1,6 +1,6 @@
 //! Another method or path than its own that a request names in a field.
 
-use super::{endpoint, prepare::Prepared};
+use super::{bodies::Payload, endpoint, prepare::Prepared};
 
 /// Fields, in lower case, that some servers take for the method of the request.
 const OVERRIDES: &[&str] = &[
@@ -27,12 +27,19 @@ impl Prepared<'_> {
 
     fn find_named(&self) -> Named {
         let mut named = Named::default();
-        let parts = [Some(&self.query), self.body.as_ref().map(|body| &body.text)];
+        let parts = [Some(self.query.as_str()), self.body.as_ref().map(Payload::text)];
         // Few requests have such a field, and none has it that is neither spelled out nor encoded.
         let may = parts.into_iter().flatten().any(|text| {
-            let bytes = text.as_bytes();
-            bytes.iter().any(|byte| matches!(byte, b'%' | b'\\'))
-                || bytes.windows(6).any(|part| part.eq_ignore_ascii_case(b"method"))
+            let mut odd = text
+                .bytes()
+                .enumerate()
+                .filter(|(_, byte)| matches!(byte, b'%' | b'\\' | b'm' | b'M'));
+            odd.any(|(at, byte)| match byte {
+                b'm' | b'M' => text.as_bytes()[at..]
+                    .get(..6)
+                    .is_some_and(|part| part.eq_ignore_ascii_case(b"method")),
+                _ => true,
+            })
         });
         if !may {
             return named;

@@ -1,15 +1,16 @@
 //! A prepared request as a policy's rules see it.
 
-use std::time::Duration;
+use std::{borrow::Cow, ops::Range, time::Duration};
 
 use super::{
     analyse::Seam,
+    bodies::Payload,
     endpoint::{self, collect, inner},
     functions,
     glob::fits,
     place::{decoded, pieces},
     prepare::Prepared,
-    withdrawal::could_be,
+    withdrawal::{begins_as_it_is, could_be},
 };
 use crate::{
     json::Json,
@@ -73,13 +74,18 @@ impl Subject for Prepared<'_> {
             || self.named().paths.iter().any(|path| fits(pattern, path))
     }
 
-    fn fields(&self) -> Fields {
+    fn sole_path(&self) -> Option<&str> {
+        let sole = begins_as_it_is(self) && !self.plan.facts.tells_endpoint && self.named().paths.is_empty();
+        sole.then_some(self.endpoint.plain_path.as_str())
+    }
+
+    fn fields(&self) -> Fields<'_> {
         let mut seen = Seen::default();
         seen.groups.push(Group::default());
         seen.pieces(&self.query);
         match &self.body {
-            Some(body) if body.json => seen.json(&body.text),
-            Some(body) => seen.pieces(&body.text),
+            Some(body) if body.json => seen.json(body),
+            Some(body) => seen.pieces(body.text()),
             None => {}
         }
         if let Some(under) = &self.under {
@@ -89,20 +95,15 @@ impl Subject for Prepared<'_> {
             && !self.query.is_empty()
         {
             // They may stand side by side in the message: what is cut in two there is one field elsewhere.
-            seen.reading(&format!("{}{}", self.query, body.text));
-            seen.reading(&format!("{}{}", body.text, self.query));
+            seen.reading(&[&self.query, body.text()].concat());
+            seen.reading(&[body.text(), &self.query].concat());
         }
         // What the scheme adds is not the request's; where the request brings it, it must be what the scheme would add.
-        let added = |field: &Field| self.plan.add.iter().any(|member| member.name == field.given);
+        let added = |field: &Field<'_>| self.plan.add.iter().any(|member| member.name == field.given);
         seen.groups[0].fields.retain(|field| !added(field));
         seen.readings
             .retain(|(name, _)| !self.plan.add.iter().any(|member| folded(&member.name) == *name));
-        Fields {
-            groups: seen.groups,
-            readings: seen.readings,
-            odd: seen.odd,
-            run: self.run_together(),
-        }
+        Fields::new(seen.groups, seen.readings, seen.odd, self.run_together())
     }
 
     fn moves_money(&self) -> Option<String> {
@@ -118,7 +119,7 @@ impl Subject for Prepared<'_> {
         Prepared::only_looks(self)
     }
 
-    fn fits_closing(&self, fields: &Fields) -> Option<&str> {
+    fn fits_closing(&self, fields: &Fields<'_>) -> Option<&str> {
         Prepared::fits_closing(self, fields)
     }
 
@@ -137,9 +138,12 @@ impl Prepared<'_> {
         if !self.plan.facts.runs_together {
             return None;
         }
-        let given = self.body.as_ref().map(|body| body.text.as_str());
-        let texts = [given, self.under.as_deref()].into_iter().flatten();
-        Some(texts.map(functions::json::run_together).collect())
+        let texts = [&self.body, &self.under].into_iter().flatten();
+        Some(
+            texts
+                .map(|part| functions::json::run_together(part.text()))
+                .collect(),
+        )
     }
 
     /// The endpoints whose word is this one's, where the message says a word in place of method and path.
@@ -156,62 +160,81 @@ impl Prepared<'_> {
 }
 
 #[derive(Default)]
-struct Seen {
-    groups: Vec<Group>,
+struct Seen<'r> {
+    groups: Vec<Group<'r>>,
     readings: Vec<(String, String)>,
     odd: Option<String>,
     /// The groups that names such as `orders[0][price]` stand in, by what is in front of the last part.
     named: Vec<(String, usize)>,
 }
 
-impl Seen {
+/// How text of a request is kept: as it lies there, or copied out of what was read of a text within.
+type Keep<'t, 'r> = fn(&'t str) -> Cow<'r, str>;
+
+fn copied<'r>(text: &str) -> Cow<'r, str> {
+    Cow::Owned(text.to_owned())
+}
+
+fn cut<'r>(text: &Cow<'r, str>, part: Range<usize>) -> Cow<'r, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[part]),
+        Cow::Owned(text) => copied(&text[part]),
+    }
+}
+
+/// A field's name: the part that names it, and all of it.
+type Names<'r> = [Cow<'r, str>; 2];
+
+impl<'r> Seen<'r> {
     /// The fields of a query or form.
-    fn pieces(&mut self, text: &str) {
+    fn pieces(&mut self, text: &'r str) {
         for (name, value) in pieces(text) {
             let (name, value) = (decoded(name), decoded(value));
-            let (group, listed, last) = self.place_of(&name);
+            let (group, listed, part) = self.place_of(&name);
+            let names = [cut(&name, part), name.clone()];
             if let Some(json) = inner(&value) {
-                self.field(group, &last, &name, &json, listed);
+                self.field(group, names, &json, listed, copied);
             } else {
-                self.push(group, &last, &name, Some(value.clone().into_owned()), listed);
+                self.push(group, names, Some(value.clone()), listed);
             }
             self.look_closer(&name, &value);
         }
     }
 
     /// The members of the outermost JSON; where that is a list, of the objects in it.
-    fn json(&mut self, text: &str) {
-        match Json::parse(text) {
-            Ok(Json::Object(members)) => self.members(0, &members),
-            Ok(Json::List(items)) => self.items(0, &items),
+    fn json(&mut self, body: &'r Payload) {
+        match body.value() {
+            Ok(Json::Object(members)) => self.members(0, members, Cow::Borrowed),
+            Ok(Json::List(items)) => self.items(0, items, Cow::Borrowed),
             _ => {}
         }
     }
 
-    fn members(&mut self, group: usize, members: &[(String, Json)]) {
+    fn members<'t>(&mut self, group: usize, members: &'t [(String, Json)], keep: Keep<'t, 'r>) {
         for (name, value) in members {
-            let last = self.last_part(name);
-            self.field(group, &last, name, value, false);
+            self.look_at(name);
+            let names = [keep(last_part(name)), keep(name)];
+            self.field(group, names, value, false, keep);
             if let Some(text) = value.scalar() {
                 self.look_closer(name, text);
             }
         }
     }
 
-    fn items(&mut self, within: usize, items: &[Json]) {
+    fn items<'t>(&mut self, within: usize, items: &'t [Json], keep: Keep<'t, 'r>) {
         for item in items {
             match item {
                 Json::Object(members) => {
                     let group = self.group(within);
-                    self.members(group, members);
+                    self.members(group, members, keep);
                 }
-                Json::List(items) => self.items(within, items),
+                Json::List(items) => self.items(within, items, keep),
                 Json::String(text) => match inner(text) {
                     Some(Json::Object(members)) => {
                         let group = self.group(within);
-                        self.members(group, &members);
+                        self.members(group, &members, copied);
                     }
-                    Some(Json::List(items)) => self.items(within, &items),
+                    Some(Json::List(items)) => self.items(within, &items, copied),
                     // Where the message is a form, what stands in a list may be cut there.
                     _ => self.look_closer("", text),
                 },
@@ -220,47 +243,49 @@ impl Seen {
         }
     }
 
-    fn field(&mut self, group: usize, name: &str, given: &str, value: &Json, listed: bool) {
+    fn field<'t>(
+        &mut self,
+        group: usize,
+        names: Names<'r>,
+        value: &'t Json,
+        listed: bool,
+        keep: Keep<'t, 'r>,
+    ) {
         match value {
             Json::Object(members) => {
-                self.push(group, name, given, None, listed);
+                self.push(group, names, None, listed);
                 let inner = self.group(group);
-                self.members(inner, members);
+                self.members(inner, members, keep);
             }
             Json::List(items) => {
                 if items.is_empty() {
-                    self.push(group, name, given, None, true);
+                    self.push(group, names.clone(), None, true);
                 }
                 for item in items {
-                    match item.scalar() {
-                        Some(text) => self.push(group, name, given, Some(text.to_owned()), true),
-                        None => self.push(group, name, given, None, true),
-                    }
+                    self.push(group, names.clone(), item.scalar().map(keep), true);
                 }
-                self.items(group, items);
+                self.items(group, items, keep);
             }
             Json::String(text) => {
-                self.push(group, name, given, Some(text.clone()), listed);
+                self.push(group, names, Some(keep(text)), listed);
                 match inner(text) {
                     Some(Json::Object(members)) => {
                         let inner = self.group(group);
-                        self.members(inner, &members);
+                        self.members(inner, &members, copied);
                     }
-                    Some(Json::List(items)) => self.items(group, &items),
+                    Some(Json::List(items)) => self.items(group, &items, copied),
                     _ => {}
                 }
             }
-            value => self.push(group, name, given, value.scalar().map(str::to_owned), listed),
+            value => self.push(group, names, value.scalar().map(keep), listed),
         }
     }
 
-    fn push(&mut self, group: usize, name: &str, given: &str, value: Option<String>, listed: bool) {
-        self.groups[group].fields.push(Field {
-            name: folded(name),
-            given: given.to_owned(),
-            value,
-            listed,
-        });
+    fn push(&mut self, group: usize, names: Names<'r>, value: Option<Cow<'r, str>>, listed: bool) {
+        let [part, given] = names;
+        self.groups[group]
+            .fields
+            .push(Field::new(part, given, value, listed));
     }
 
     fn group(&mut self, within: usize) -> usize {
@@ -271,17 +296,19 @@ impl Seen {
         self.groups.len() - 1
     }
 
-    /// The group of a form's name, whether it is one of a list, and its last part that is no number.
-    fn place_of(&mut self, name: &str) -> (usize, bool, String) {
-        let last = self.last_part(name);
+    /// The group of a form's name, whether it is one of a list, and where its last part stands that is no number.
+    fn place_of(&mut self, name: &str) -> (usize, bool, Range<usize>) {
+        self.look_at(name);
+        let last = last_part(name);
         if last.len() == name.len() {
-            return (0, false, last);
+            return (0, false, 0..name.len());
         }
-        let at = name.rfind(last.as_str()).unwrap_or_default();
-        let (before, behind) = (&name[..at], &name[at + last.len()..]);
+        let at = name.rfind(last).unwrap_or_default();
+        let part = at..at + last.len();
+        let (before, behind) = (&name[..at], &name[part.end..]);
         let listed = !behind.trim_matches(']').is_empty();
         if before.is_empty() {
-            return (0, listed, last);
+            return (0, listed, part);
         }
         let known = self
             .named
@@ -293,42 +320,48 @@ impl Seen {
             self.named.push((before.to_owned(), group));
             group
         });
-        (group, listed, last)
+        (group, listed, part)
     }
 
-    /// The last part of a name, which is odd where it has more in it than names have.
-    fn last_part(&mut self, name: &str) -> String {
-        let plain = |char: char| {
-            char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.' | '[' | ']' | ':' | '$')
+    /// Takes note of a name that has more in it than names have.
+    fn look_at(&mut self, name: &str) {
+        let plain = |byte: u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'[' | b']' | b':' | b'$')
         };
-        if self.odd.is_none() && (name.is_empty() || !name.chars().all(plain)) {
+        if self.odd.is_none() && (name.is_empty() || !name.bytes().all(plain)) {
             let shown: String = name.chars().take(40).collect();
             self.odd = Some(format!("{shown:?} is an odd name for one"));
         }
-        last_part(name).to_owned()
     }
 
     /// Other readings of a field: cut at `;`, without digits in front, as JSON that begins further on.
     fn look_closer(&mut self, name: &str, value: &str) {
-        let bare = name.trim_start_matches(|char: char| char.is_ascii_digit());
-        if bare.len() != name.len() && !bare.is_empty() {
-            self.readings.push((folded(bare), value.to_owned()));
+        let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+        if digits > 0 && digits < name.len() {
+            self.readings.push((folded(&name[digits..]), value.to_owned()));
         }
+        if value
+            .bytes()
+            .any(|byte| matches!(byte, b';' | b'&' | b'{' | b'['))
+        {
+            self.look_within(name, value);
+        }
+        // A name such as `volume[x]` may be read as the field in front of the bracket.
+        if let Some(end) = name.bytes().position(|byte| matches!(byte, b'[' | b'.')) {
+            let (first, rest) = name.split_at(end);
+            if rest.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+                self.readings.push((folded(first), rest.to_owned()));
+            }
+        }
+    }
+
+    fn look_within(&mut self, name: &str, value: &str) {
         if value.bytes().any(|byte| matches!(byte, b';' | b'&')) {
-            let text = format!("{name}={value}");
-            self.split(&text);
+            self.split(&[name, "=", value].concat());
         }
         let json = value.bytes().position(|byte| matches!(byte, b'{' | b'['));
         if let Some(at) = json.filter(|at| *at > 0) {
-            let mut inner = Vec::new();
-            collect(&value[at..], &mut inner);
-            self.keep(inner);
-        }
-        // A name such as `volume[x]` may be read as the field in front of the bracket.
-        let first = name.split(['[', '.']).next().unwrap_or_default();
-        let rest = &name[first.len()..];
-        if rest.bytes().any(|byte| byte.is_ascii_alphabetic()) {
-            self.readings.push((folded(first), rest.to_owned()));
+            self.reading(&value[at..]);
         }
     }
 
@@ -353,7 +386,8 @@ impl Seen {
         for (name, value) in found {
             let name = folded(last_part(&name));
             let mut plain = self.groups.iter().flat_map(|group| &group.fields);
-            let known = plain.any(|field| field.name == name && field.value.as_ref() == Some(&value));
+            let known =
+                plain.any(|field| field.name == name && field.value.as_deref() == Some(value.as_str()));
             if !known && !name.is_empty() {
                 self.readings.push((name, value));
             }

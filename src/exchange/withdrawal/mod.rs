@@ -108,12 +108,9 @@ impl Prepared<'_> {
     }
 
     /// The body as it was given, or the parameters that go under one of its members.
-    fn parameters(&self) -> &str {
-        match (&self.under, &self.body) {
-            (Some(under), _) => under,
-            (None, Some(body)) => &body.text,
-            (None, None) => "",
-        }
+    pub(super) fn parameters(&self) -> &str {
+        let given = self.under.as_ref().or(self.body.as_ref());
+        given.map_or("", |given| given.text())
     }
 }
 
@@ -122,10 +119,8 @@ impl Prepared<'_> {
 pub(crate) fn could_be(prepared: &Prepared<'_>, pattern: &str) -> bool {
     let path = prepared.endpoint.plain_path.as_str();
     let seams = &prepared.plan.facts.seams;
-    // Every rule asks, and other paths are told from this one by how they begin, unless what follows the path or stands before
-    // it may belong to it.
-    let of_itself = |seam: &Seam| matches!(seam, Seam::Digits | Seam::Other | Seam::Text);
-    if parts(pattern, path) && seams.iter().all(of_itself) {
+    // Every rule asks, and other paths are told from this one by how they begin.
+    if parts(pattern, path) && begins_as_it_is(prepared) {
         return false;
     }
     let (query, body) = (prepared.query.as_str(), prepared.parameters());
@@ -134,6 +129,12 @@ pub(crate) fn could_be(prepared: &Prepared<'_>, pattern: &str) -> bool {
         || seams
             .iter()
             .any(|seam| across(seam, pattern, &prepared.endpoint, query, body))
+}
+
+/// Whether neither what follows the path nor what stands before it may belong to it, so that it begins as it is given.
+pub(crate) fn begins_as_it_is(prepared: &Prepared<'_>) -> bool {
+    let of_itself = |seam: &Seam| matches!(seam, Seam::Digits | Seam::Other | Seam::Text);
+    prepared.plan.facts.seams.iter().all(of_itself)
 }
 
 /// The path without endings such as `.json`, which some servers pass over: cut at each dot of its last segment.
