@@ -2,6 +2,9 @@
 
 /// Whether the whole text fits the pattern.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {
+    if pattern == text {
+        return true;
+    }
     let (mut pattern, mut text) = (pattern.as_bytes(), text.as_bytes());
     // What stands behind the last star must be the text's end. Most patterns are told by that.
     while let Some((last, rest)) = pattern.split_last()

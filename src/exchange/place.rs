@@ -110,9 +110,25 @@ pub(crate) fn params(pairs: &[(String, Json)], place: Place, params: &Params) ->
 
 /// The fields of a query or form with their exact text; empty ones, as behind a last `&`, are passed over.
 pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split('&')
-        .filter(|piece| !piece.is_empty())
-        .map(|piece| piece.split_once('=').unwrap_or((piece, "")))
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    let pieces = std::iter::from_fn(move || {
+        let (piece, more) = cut_at(rest?, b'&');
+        rest = more;
+        Some(piece)
+    });
+    let named = |piece| {
+        let (name, value) = cut_at(piece, b'=');
+        (name, value.unwrap_or_default())
+    };
+    pieces.filter(|piece| !piece.is_empty()).map(named)
+}
+
+/// A text in front of a mark, and behind it where there is one. Names and values are short: the general search costs more.
+fn cut_at(text: &str, mark: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == mark) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
 }
 
 /// A name or value of a query or form as a server reads it.

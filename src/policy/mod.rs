@@ -24,7 +24,7 @@ pub use switch::{Denied, Switch};
 pub use told::{plain, question, told};
 
 use self::{
-    judge::{Asked, Case},
+    judge::{Asked, Case, Judged},
     known::Marks,
 };
 use crate::{
@@ -134,8 +134,7 @@ impl Policies {
             What::Request(subject) => Some(Asked::new(subject)),
             What::Raw(_) => None,
         };
-        let mut wanted = Vec::new();
-        let mut looked_at: Vec<&str> = Vec::new();
+        let mut judged = Judged::default();
         for policy in &standing.policies {
             let case = Case {
                 policy,
@@ -144,19 +143,18 @@ impl Policies {
                 asked: asked.as_ref(),
                 moves_money: moves_money.as_deref(),
             };
-            let judged = case
-                .judge()
+            case.judge(&mut judged)
                 .map_err(|error| error.within(format_args!("denied to the key {key}")))?;
-            verdict.rules.extend(judged.rule);
-            verdict.confirm = verdict.confirm.or(judged.confirm);
-            looked_at.extend(judged.looked_at);
-            wanted.extend(judged.wanted);
         }
+        verdict.rules = judged.rules;
+        verdict.confirm = judged.confirm;
         if let Some(asked) = &asked {
             if learning {
                 verdict.fields = learned(asked.fields());
             } else if let Some(fields) = asked.looked_into() {
-                let named = fields.all().filter(|field| looked_at.contains(&&*field.name));
+                let named = fields
+                    .all()
+                    .filter(|field| judged.looked_at.contains(&&*field.name));
                 verdict.fields = named
                     .map(|field| {
                         (
@@ -173,7 +171,7 @@ impl Policies {
             Mode::Look => false,
         };
         self.counts
-            .count(key, &wanted, question.now, counts)
+            .count(key, &judged.wanted, question.now, counts)
             .map_err(|error| match error.code() {
                 Code::Denied => error.within(format_args!("denied to the key {key}")),
                 _ => error,
@@ -208,7 +206,7 @@ impl Policy {
             asked: Some(&Asked::new(subject)),
             moves_money: moves_money.as_deref(),
         };
-        case.judge().map(|_| ())
+        case.judge(&mut Judged::default())
     }
 }
 
@@ -233,6 +231,8 @@ impl Policy {
             asked: Some(&Asked::new(subject)),
             moves_money: None,
         };
-        format!("{:?}", case.judge())
+        let mut judged = Judged::default();
+        let result = case.judge(&mut judged);
+        format!("{:?}", result.map(|()| judged))
     }
 }

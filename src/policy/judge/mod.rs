@@ -20,14 +20,14 @@ use crate::{
     error::{Code, Error, Result},
 };
 
-/// What a policy says of a request that no rule denies.
+/// What policies say of a request that no rule denies.
 #[derive(Debug, Default)]
 pub(super) struct Judged<'p> {
-    /// The rule that allows it; none where nothing speaks against it.
-    pub rule: Option<String>,
+    /// The rules that allow it; none where nothing speaks against it.
+    pub rules: Vec<String>,
     /// What is to be counted.
     pub wanted: Vec<Wanted<'p>>,
-    /// The rule by which a person is to be asked.
+    /// The first rule by which a person is to be asked.
     pub confirm: Option<String>,
     /// The folded names of the fields that rules looked at.
     pub looked_at: Vec<&'p str>,
@@ -55,9 +55,8 @@ pub(super) struct Case<'p, 'r> {
 }
 
 impl<'p> Case<'p, '_> {
-    /// Goes through the rules: what denies first.
-    pub(super) fn judge(&self) -> Result<Judged<'p>> {
-        let mut judged = Judged::default();
+    /// Goes through the rules: what denies first. What is found is added to what other policies said.
+    pub(super) fn judge(&self, judged: &mut Judged<'p>) -> Result<()> {
         self.moment()?;
         self.client()?;
         match self.asked {
@@ -66,18 +65,20 @@ impl<'p> Case<'p, '_> {
                 self.money()?;
                 self.login(asked)?;
                 self.denied(asked)?;
-                judged.rule = self.allowed(asked)?;
-                self.symbols(asked, &mut judged)?;
-                self.values(asked, &mut judged)?;
-                self.caps(asked, &mut judged)?;
+                judged.rules.extend(self.allowed(asked)?);
+                self.symbols(asked, judged)?;
+                self.values(asked, judged)?;
+                self.caps(asked, judged)?;
                 self.session(asked)?;
-                judged.confirm = self.confirm(asked);
+                if judged.confirm.is_none() {
+                    judged.confirm = self.confirm(asked);
+                }
             }
         }
         let amount = Amount::whole(1);
         let rates = self.policy.rates.iter();
         judged.wanted.extend(rates.map(|limit| Wanted { limit, amount }));
-        Ok(judged)
+        Ok(())
     }
 
     fn deny(&self, rule: impl Display, saw: &str) -> Error {

@@ -56,6 +56,9 @@ impl Case<'_, '_> {
         let order = fields.groups.iter().enumerate().find_map(|(at, group)| {
             let mut orders = group.fields.iter().filter(|field| field.marks.has(Marks::ORDER));
             let order = orders.find(|field| !free(&field.name))?;
+            if group.fields.iter().any(|field| field.marks.has(Marks::AMOUNT)) {
+                return None;
+            }
             (!sized.is(fields, at)).then(|| (order.given.to_string(), told(order)))
         });
         let order = order.or_else(|| other_reading(fields, |name, _| of_order(name)));

@@ -67,32 +67,39 @@ impl<R> Listed<R> {
 
     /// The rules with their numbers: all, or those of which a pattern does not part from the path before its first star.
     pub fn about(&self, path: Option<&str>) -> impl Iterator<Item = (usize, &R)> {
-        let (few, all) = match path {
-            Some(path) => (self.rules_of(path), 0..0),
-            None => (Vec::new(), 0..self.all.len()),
+        let (only, several, all) = match path {
+            None => (None, Vec::new(), 0..self.all.len()),
+            Some(path) => {
+                let mut found = self.found(path);
+                match (found.next(), found.next()) {
+                    (only, None) => (only, Vec::new(), 0..0),
+                    (first, second) => {
+                        let mut several: Vec<usize> = first.into_iter().chain(second).chain(found).collect();
+                        several.sort_unstable();
+                        several.dedup();
+                        (None, several, 0..0)
+                    }
+                }
+            }
         };
-        few.into_iter().chain(all).map(|at| (at, &self.all[at]))
+        only.into_iter()
+            .chain(several)
+            .chain(all)
+            .map(|at| (at, &self.all[at]))
     }
 
-    fn rules_of(&self, path: &str) -> Vec<usize> {
+    /// The numbers of the rules about a path, in no order; one may stand there twice.
+    fn found(&self, path: &str) -> impl Iterator<Item = usize> {
         let behind = self.beginnings.partition_point(|one| one.text.as_str() <= path);
         // What the path begins with is the last text that is not behind it, or stands above that.
         let shorter = up(&self.beginnings, behind.checked_sub(1));
         let shorter = shorter
             .map(|at| &self.beginnings[at])
-            .filter(|one| path.starts_with(&one.text));
+            .filter(move |one| path.starts_with(&one.text));
         let longer = self.beginnings[behind..]
             .iter()
-            .take_while(|one| one.text.starts_with(path));
-        let mut rules = Vec::new();
-        for one in shorter.chain(longer) {
-            rules.extend_from_slice(&one.rules);
-        }
-        if rules.len() > 1 {
-            rules.sort_unstable();
-            rules.dedup();
-        }
-        rules
+            .take_while(move |one| one.text.starts_with(path));
+        shorter.chain(longer).flat_map(|one| one.rules.iter().copied())
     }
 }
 
