@@ -124,7 +124,7 @@ pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// A text in front of a mark, and behind it where there is one. Names and values are short: the general search costs more.
-fn cut_at(text: &str, mark: u8) -> (&str, Option<&str>) {
+pub(crate) fn cut_at(text: &str, mark: u8) -> (&str, Option<&str>) {
     match text.bytes().position(|byte| byte == mark) {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),

@@ -2,7 +2,7 @@
 //! a method out of the set, a path or query with odd characters, a body that is neither JSON nor a form, a field named
 //! twice, a part that the exchange does not sign.
 
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::OnceLock};
 
 use super::{
     bodies::{self, Payload},
@@ -322,16 +322,15 @@ impl Prepared<'_> {
 
     /// Names and values that query, form and JSON carry as they were given, decoded, at any depth. One stands here more
     /// than once where it can be read in more than one way.
-    pub fn fields(&self) -> Vec<(String, String)> {
+    pub fn fields(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
         let mut fields = Vec::new();
         endpoint::collect(&self.query, &mut fields);
-        match &self.body {
-            Some(body) if body.json => endpoint::collect_value(body.value(), &mut fields),
-            Some(body) => endpoint::collect(body.text(), &mut fields),
-            None => {}
-        }
-        if let Some(under) = &self.under {
-            endpoint::collect_value(under.value(), &mut fields);
+        for part in [&self.body, &self.under].into_iter().flatten() {
+            match part.json.then(|| part.value()) {
+                Some(Ok(json)) => endpoint::collect_value(json, &mut fields),
+                Some(Err(_)) => {}
+                None => endpoint::collect(part.text(), &mut fields),
+            }
         }
         fields
     }

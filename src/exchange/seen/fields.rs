@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use crate::{
     exchange::{
         bodies::Payload,
-        endpoint::{collect, inner},
+        endpoint::{Found, collect, inner},
         place::{decoded, pieces},
     },
     json::Json,
@@ -276,12 +276,9 @@ impl<'r> Seen<'r> {
     }
 
     fn split(&mut self, text: &str) {
-        let mut found = Vec::new();
-        for piece in text.split(['&', ';']).filter(|piece| !piece.is_empty()) {
-            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-            found.push((name.to_owned(), value.to_owned()));
-        }
-        self.keep(found);
+        let pieces = text.split(['&', ';']).filter(|piece| !piece.is_empty());
+        let fields = pieces.map(|piece| piece.split_once('=').unwrap_or((piece, "")));
+        self.keep(fields.map(|(name, value)| (name.into(), value.into())).collect());
     }
 
     /// Another reading of the whole.
@@ -292,14 +289,13 @@ impl<'r> Seen<'r> {
     }
 
     /// Keeps what the plain reading does not have just so.
-    fn keep(&mut self, found: Vec<(String, String)>) {
+    fn keep(&mut self, found: Found<'_>) {
         for (name, value) in found {
             let name = folded(last_part(&name));
             let mut plain = self.groups.iter().flat_map(|group| &group.fields);
-            let known =
-                plain.any(|field| field.name == name && field.value.as_deref() == Some(value.as_str()));
+            let known = plain.any(|field| field.name == name && field.value.as_ref() == Some(&value));
             if !known && !name.is_empty() {
-                self.readings.push((name, value));
+                self.readings.push((name, value.into_owned()));
             }
         }
     }

@@ -88,23 +88,30 @@ impl Prepared<'_> {
         if !rules.knows_fields() {
             return None;
         }
-        let mut fields = self.fields();
-        if rules.loose {
-            let (query, body) = (self.query.as_str(), self.parameters());
-            let mut more = Vec::new();
-            // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
-            collect(&format!("{query}{body}"), &mut more);
-            collect(&format!("{body}{query}"), &mut more);
-            // A message may hold names and values that are not encoded: what reads as fields there is looked at as
-            // fields.
-            for (name, value) in &fields {
-                if name.contains(['&', ';', '=']) || value.contains(['&', ';']) {
-                    collect(&format!("{name}={value}"), &mut more);
-                }
-            }
-            fields.append(&mut more);
+        let fields = self.fields();
+        if !rules.loose {
+            return named(rules, fields.iter());
         }
-        named(rules, &fields)
+        let mut more = Vec::new();
+        // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
+        let (query, body) = (self.query.as_str(), self.parameters());
+        let both = [[query, body].concat(), [body, query].concat()];
+        let is_json = self.body.as_ref().is_some_and(|body| body.json);
+        let ways = match query.is_empty() || body.is_empty() {
+            false => 2,
+            // There is one way to read it, and a query or form was read in that way.
+            true => usize::from(is_json),
+        };
+        both[..ways].iter().for_each(|text| collect(text, &mut more));
+        // A message may hold names and values that are not encoded: what reads as fields there is looked at as fields.
+        let open = |name: &str, value: &str| {
+            name.bytes().any(|byte| matches!(byte, b'&' | b';' | b'='))
+                || value.bytes().any(|byte| matches!(byte, b'&' | b';'))
+        };
+        let open = fields.iter().filter(|(name, value)| open(name, value));
+        let open: Vec<String> = open.map(|(name, value)| [name, "=", value].concat()).collect();
+        open.iter().for_each(|text| collect(text, &mut more));
+        named(rules, fields.iter().chain(&more))
     }
 
     /// The body as it was given, or the parameters that go under one of its members.
