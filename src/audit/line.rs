@@ -89,7 +89,7 @@ fn digits(out: &mut String, mut number: u64, least: usize) {
         all[at] = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    out.push_str(std::str::from_utf8(&all[at..]).unwrap_or_default());
+    out.extend(all[at..].iter().map(|digit| char::from(*digit)));
 }
 
 /// A time since 1970 in microseconds, as RFC 3339 in UTC.

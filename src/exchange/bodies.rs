@@ -168,10 +168,9 @@ fn is_json_type(kind: &str) -> Result<bool> {
 
 /// Finished text of a query or form: printable ASCII without blanks, every `%` a whole escape.
 pub(crate) fn check_text(what: &str, text: &str) -> Result<()> {
-    let odd = text
-        .chars()
-        .find(|char| !('\u{21}'..='\u{7e}').contains(char) || (*char == '#' && what == "query"));
-    if let Some(odd) = odd {
+    let is_odd = |byte: u8| !byte.is_ascii_graphic() || byte == b'#' && what == "query";
+    let at = text.bytes().position(is_odd);
+    if let Some(odd) = at.and_then(|at| text[at..].chars().next()) {
         return Err(bad_input(format!(
             "the {what} has {odd:?} in it, which must be percent-encoded"
         ))

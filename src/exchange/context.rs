@@ -75,14 +75,14 @@ impl<'c> Context<'c> {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("{}{}", self.prepared.origin, self.target())
+        [&self.prepared.origin, self.target().as_str()].concat()
     }
 
     fn target(&self) -> String {
         let path = &self.prepared.endpoint.path;
         match self.prepared.query.as_str() {
             "" => path.clone(),
-            query => format!("{path}?{query}"),
+            query => [path, "?", query].concat(),
         }
     }
 

@@ -24,6 +24,16 @@ pub struct Endpoint {
 
 /// The path as rules compare it.
 pub(crate) fn plain(path: &str) -> String {
+    let stays = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
+    let whole = path.len() > 1 && path.starts_with('/') && !path.ends_with('/');
+    if whole && path.bytes().all(stays) && !path.as_bytes().windows(2).any(|two| two == b"//") {
+        return path.to_ascii_lowercase();
+    }
+    plainly(path)
+}
+
+/// The same of a path that may be spelled in any way.
+fn plainly(path: &str) -> String {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let mut plain = String::with_capacity(path.len() + 1);
     for segment in decoded
@@ -142,6 +152,8 @@ pub(crate) fn inner(text: &str) -> Option<Json> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -153,6 +165,13 @@ mod tests {
         );
         for name in ["a", "address", "b", "c", "d", "e", "f"] {
             assert!(fields.iter().any(|(have, _)| have == name), "{name}: {fields:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_path_is_what_any_other_becomes(path in "[/aB.% é2f\u{a0}]{0,8}") {
+            prop_assert_eq!(plain(&path), plainly(&path));
         }
     }
 

@@ -30,6 +30,10 @@ pub(crate) fn encode(text: &[u8], plus: bool) -> String {
 
 /// As [`encode`], behind what is there.
 fn encode_onto(out: &mut String, text: &[u8], plus: bool) {
+    let stays = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    if let (true, Ok(text)) = (text.iter().all(stays), std::str::from_utf8(text)) {
+        return out.push_str(text);
+    }
     for piece in percent_encode(text, RESERVED) {
         out.push_str(if plus && piece == "%20" { "+" } else { piece });
     }
@@ -312,6 +316,14 @@ mod tests {
         assert_eq!(json(r#"{"a":1}"#, &after), r#"{"a":1,"n":"1"}"#);
         assert!(insert_json("[]", &new, &AddAt::First).is_err());
         assert!(insert_json("[]", &new, &AddAt::Sorted).is_err());
+    }
+
+    #[test]
+    fn what_need_not_be_encoded_stays() {
+        for byte in 0..=u8::MAX {
+            let whole: String = percent_encode(&[byte], RESERVED).collect();
+            assert_eq!(encode(&[byte], false), whole);
+        }
     }
 
     #[test]

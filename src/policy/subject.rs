@@ -66,6 +66,8 @@ pub struct Fields<'r> {
     pub odd: Option<String>,
     /// All names and values, as one text, where nothing keeps them apart in what is signed.
     pub run: Option<String>,
+    /// The marks of all names together.
+    pub(super) marks: Marks,
     /// Whether there is but one reading, and no object of it has a name twice, so that no name needs a closer look.
     plain: bool,
 }
@@ -151,7 +153,9 @@ impl<'r> Fields<'r> {
                 |(at, field): (usize, &Field<'_>)| fields[..at].iter().any(|other| other.name == field.name);
             fields.len() <= FEW && !fields.iter().enumerate().any(twice)
         };
+        let all = groups.iter().flat_map(|group| &group.fields);
         Self {
+            marks: all.fold(Marks::default(), |marks, field| marks.with(field.marks)),
             plain: readings.is_empty() && run.is_none() && groups.iter().all(once),
             groups,
             readings,

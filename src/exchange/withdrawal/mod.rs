@@ -146,10 +146,13 @@ pub(crate) fn begins_as_it_is(prepared: &Prepared<'_>) -> bool {
 
 /// The path without endings such as `.json`, which some servers pass over: cut at each dot of its last segment.
 fn without_endings(path: &str) -> impl Iterator<Item = &str> {
-    let last = path.rfind('/').unwrap_or(0);
-    path[last..]
-        .match_indices('.')
-        .map(move |(at, _)| &path[..last + at])
+    let mut rest = path;
+    std::iter::from_fn(move || {
+        let at = rest.bytes().rposition(|byte| matches!(byte, b'.' | b'/'))?;
+        let ends = rest.as_bytes()[at] == b'.';
+        rest = if ends { &rest[..at] } else { "" };
+        ends.then_some(rest)
+    })
 }
 
 /// Whether the pattern is hit when path and neighbour are cut apart elsewhere.

@@ -90,6 +90,9 @@ pub(super) fn last_part(path: &str) -> &str {
 /// The first field that is wanted by its folded name and its value: its name as it was given, and how it is shown. What is
 /// wanted has the mark.
 fn find(fields: &Fields<'_>, mark: Marks, wanted: impl Fn(&str, &str) -> bool) -> Option<(String, String)> {
+    if !fields.marks.has(mark) && fields.readings.is_empty() {
+        return None;
+    }
     let mut marked = fields.all().filter(|field| field.marks.has(mark));
     marked
         .find(|field| wanted(&field.name, field.value.as_deref().unwrap_or_default()))

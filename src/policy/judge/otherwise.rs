@@ -30,7 +30,7 @@ impl Case<'_, '_> {
                 .fix(format!("where that is meant to be allowed: uncapped = [{path:?}]")));
         }
         // Each was counted, or needs no cap.
-        let sized = fields.all().any(|field| field.marks.has(Marks::AMOUNT));
+        let sized = fields.marks.has(Marks::AMOUNT);
         self.trades_otherwise("cap", sized, "no amount that a cap is for", asked, fields)
     }
 

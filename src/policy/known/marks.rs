@@ -30,6 +30,11 @@ impl Marks {
         }
     }
 
+    /// Those of either.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether it has this mark.
     pub const fn has(self, mark: Self) -> bool {
         self.0 & mark.0 != 0
