@@ -45,8 +45,8 @@ pub struct Question<'a> {
     pub what: What<'a>,
     /// This machine's time since 1970.
     pub now: Duration,
-    /// The state of the files, where it is known without a look at each.
-    pub epoch: Option<Epoch>,
+    /// The state of the files: what was found in it stands.
+    pub epoch: Epoch,
 }
 
 /// What is to be signed.

@@ -17,7 +17,7 @@ pub use route::{Here, Route, Signs};
 use self::lane::{Parts, Signatures};
 use crate::{
     algorithm::Algorithm,
-    audit,
+    audit::{self, Sealer},
     error::{Code, Error, Result, failed},
     exchange::{Catalogue, Composed, Part},
     home::Home,
@@ -35,6 +35,7 @@ pub struct Signer {
     tokens: Arc<Tokens>,
     /// The token that signed last, which seals the log.
     used: Mutex<Option<String>>,
+    sealer: Sealer,
 }
 
 /// A request on its way: its key, what is composed, and its first message.
@@ -47,6 +48,7 @@ impl Signer {
             road: Road::new(home, Nonces::new(home)),
             tokens,
             used: Mutex::default(),
+            sealer: Sealer::default(),
         }
     }
 
@@ -54,14 +56,6 @@ impl Signer {
     #[must_use]
     pub fn with_confirm(mut self, confirm: Confirm) -> Self {
         self.road = self.road.with_confirm(confirm);
-        self
-    }
-
-    /// For a process that signs many: the kernel tells when records or policies change, where it does, so that they need
-    /// not be looked at for each request.
-    #[must_use]
-    pub fn watching(mut self, home: &Home) -> Self {
-        self.road = self.road.watching(home);
         self
     }
 
@@ -227,7 +221,7 @@ impl Signer {
             && let Some(due) = log.seal_due(at_the_end)
             && let Ok(token) = self.tokens.get(&name)
             // A seal that cannot be made now is made later; verifying tells since when there is none.
-            && let Ok(mac) = audit::seal(token.as_ref(), &due.message())
+            && let Ok(mac) = self.sealer.seal(&name, token.as_ref(), &due.message())
         {
             log.sealed(due, &name, &mac);
             log.flush()?;
