@@ -203,7 +203,7 @@ impl<'c> Composed<'c> {
             if value.is_empty() {
                 continue;
             }
-            if value.chars().any(|char| !('\u{20}'..='\u{7e}').contains(&char)) {
+            if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
                 return Err(bad_input(format!(
                     "the header {name} would hold a character that no header can"
                 ))
