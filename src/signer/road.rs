@@ -265,7 +265,7 @@ impl Road {
         }
         entry.rules = verdict.rules;
         entry.fields = verdict.fields;
-        for (_, value) in &mut entry.fields {
+        for (_, value) in entry.fields.iter_mut().filter(|(_, value)| value.len() > 100) {
             *value = cut(value, 100);
         }
         let clock = request.offset.unwrap_or(key.record.offset_ms);
