@@ -18,6 +18,7 @@ mod metrics;
 mod people;
 mod pins;
 mod road;
+mod rotated;
 mod running;
 mod settings;
 mod tokens;

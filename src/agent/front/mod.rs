@@ -1,5 +1,6 @@
 //! The front: one event loop between clients and workers. It walks the road of each request and holds no token.
 
+mod anew;
 mod clients;
 mod files;
 mod flights;
