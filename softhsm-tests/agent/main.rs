@@ -17,6 +17,7 @@ mod manager;
 mod metrics;
 mod people;
 mod pins;
+mod places;
 mod road;
 mod rotated;
 mod running;
