@@ -21,7 +21,7 @@ use crate::{
     home::Home,
     process::let_go_of_code,
     secret::Secret,
-    token::{KeyRef, PinSource, SignInput, Token, Tokens, Wanted, pin_source, piv_pin_source},
+    token::{KeyRef, PinSource, SignInput, Token, TokenError, Tokens, Wanted, pin_source, piv_pin_source},
 };
 
 const CHUNK: usize = 64 << 10;
@@ -82,6 +82,7 @@ pub fn run(token: &str) -> Result<()> {
         missed: None,
         pins_told: 0,
         lost: false,
+        without: false,
         opened: false,
         fds: VecDeque::new(),
     }
@@ -124,6 +125,8 @@ struct Worker {
     pins_told: u64,
     /// Whether it computed nothing since it was missed: its token is to be looked at anew.
     lost: bool,
+    /// Whether the token is there and does not have the object that was asked for.
+    without: bool,
     /// Whether its token was opened once.
     opened: bool,
     /// Descriptors that came and belong to frames that are not read yet.
@@ -180,6 +183,7 @@ impl Worker {
     }
 
     fn answer(&mut self, ask: Ask<'_>) -> Told {
+        self.without = false;
         let told = match ask {
             Ask::Compute { place, message } => self.compute(place, message).map(Told::Done),
             Ask::Data { place } => self.data(place).map(Told::Data),
@@ -192,7 +196,17 @@ impl Worker {
             Ask::Errand(_) => Err(failed("a worker does no errands")),
             Ask::Question { .. } => Err(failed("a worker asks nobody")),
         };
-        told.unwrap_or_else(Told::Refused)
+        told.unwrap_or_else(if self.without {
+            Told::Without
+        } else {
+            Told::Refused
+        })
+    }
+
+    /// An error about an object, and whether it is only that the token does not have it.
+    fn of_object(&mut self, error: TokenError) -> Error {
+        self.without = matches!(error, TokenError::NotFound(_));
+        error.into()
     }
 
     fn token(&self) -> Result<Arc<dyn Token>> {
@@ -208,6 +222,7 @@ impl Worker {
         }
         let computed = self.compute_now(place, message);
         if let Err(error) = &computed
+            && !self.without
             && matches!(error.code(), Code::TokenMissing | Code::TokenBusy)
         {
             self.missed = Some((Instant::now(), error.clone()));
@@ -234,7 +249,7 @@ impl Worker {
                 .map(|mac| mac.as_bytes().to_vec()),
             Algorithm::Signature(algorithm) => token.sign(key, algorithm, SignInput::Message(message)),
         }
-        .map_err(Error::from)
+        .map_err(|error| self.of_object(error))
     }
 
     /// Has the token keep how far the log is sealed.
@@ -247,9 +262,11 @@ impl Worker {
         }
     }
 
-    fn data(&self, place: &[u8]) -> Result<Secret> {
+    fn data(&mut self, place: &[u8]) -> Result<Secret> {
         let (key, _) = frame::read_place(place)?;
-        Ok(self.token()?.get_data(&key)?)
+        self.token()?
+            .get_data(&key)
+            .map_err(|error| self.of_object(error))
     }
 
     /// Whether the token is there: one that was missed is opened again, since it may only seem to be open.
