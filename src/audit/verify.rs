@@ -154,6 +154,18 @@ impl Walk {
                 break;
             }
             if line.last() != Some(&b'\n') {
+                let skipped = match read as u64 {
+                    line::LONGEST => line::skip(&mut reader),
+                    _ => Ok(None),
+                };
+                if skipped
+                    .map_err(|error| io_error("the audit log", path, "be read", &error))?
+                    .is_some()
+                {
+                    self.no_line("it is longer than a line of the log can be");
+                    first = false;
+                    continue;
+                }
                 if last && (read as u64) < line::LONGEST {
                     self.found.torn = read as u64;
                 } else {
@@ -175,14 +187,19 @@ impl Walk {
         Ok(())
     }
 
+    /// Something stands in the place of the next line that is none.
+    fn no_line(&mut self, what: &str) {
+        self.found.lines += 1;
+        self.number += 1;
+        self.wrong(self.number, what);
+    }
+
     fn line(&mut self, line: &[u8], first: bool) {
+        let (Some(number), Some((body, claimed))) = (line::number(line), line::open(line)) else {
+            return self.no_line("it is no line of the log");
+        };
         self.found.lines += 1;
         let expected = self.number + 1;
-        let (Some(number), Some((body, claimed))) = (line::number(line), line::open(line)) else {
-            self.wrong(expected, "it is no line of the log");
-            self.number = expected;
-            return;
-        };
         if number != expected {
             self.wrong(
                 expected,
@@ -232,6 +249,8 @@ impl Walk {
 
     fn seals(&mut self, last: Option<Last>, token: Option<&FindToken<'_>>) -> Result<()> {
         let mut before = 0;
+        // Where the last seal stands.
+        let mut line = 0;
         // What the seals of the last number are about.
         let mut latest = Vec::new();
         self.file = None;
@@ -248,6 +267,18 @@ impl Walk {
             }
             before = sealed.seal;
             latest.push((sealed.upto, sealed.head));
+            // Each covers the one before it, so that a copy counts nowhere.
+            let covered = std::mem::replace(&mut line, sealed.number);
+            if sealed.upto < covered {
+                self.wrong(
+                    sealed.number,
+                    format!(
+                        "seal {} is up to line {} and stands behind that in line {covered}: it was copied here",
+                        sealed.seal, sealed.upto
+                    ),
+                );
+                continue;
+            }
             if self.heads.get(&sealed.upto) != Some(&sealed.head) {
                 self.wrong(
                     sealed.upto,
