@@ -17,6 +17,7 @@ mod generated;
 mod judge;
 mod kept;
 mod money;
+mod named;
 mod orders;
 mod otherwise;
 mod person;

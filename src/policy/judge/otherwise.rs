@@ -55,7 +55,13 @@ impl Case<'_> {
         let bound = subject.bound();
         let others = subject.other_paths();
         let mut paths = others.iter().map(String::as_str).chain([subject.plain_path()]);
-        let otherwise = bound.path && paths.any(|path| has(path, known::TRADES_OTHERWISE));
+        // A path that is not signed still says what whoever asks means to do. Looks are GET, and a stop of a symbol that is
+        // allowed is one where nothing is capped.
+        let means = |path: &str| {
+            let acts = subject.method() != "GET" && !known::is_calm_path(path);
+            bound.path || acts && !(says && self.policy.caps.is_empty()) && !self.names_path(subject)
+        };
+        let otherwise = paths.any(|path| has(path, known::TRADES_OTHERWISE) && means(path));
         // Orders end here; what follows costs more.
         if says && !otherwise
             || subject.only_looks()
@@ -64,11 +70,11 @@ impl Case<'_> {
         {
             return Ok(());
         }
-        if !bound.path {
+        if !bound.path && !otherwise {
             return self.told_by_its_fields(rule, lacks, fields);
         }
         let mut paths = others.iter().map(String::as_str).chain([subject.plain_path()]);
-        if !bound.path_goes_on && paths.all(known::is_calm_path) {
+        if bound.path && !bound.path_goes_on && paths.all(known::is_calm_path) {
             return Ok(());
         }
         let amends = has(subject.plain_path(), known::AMENDS);
@@ -90,9 +96,12 @@ impl Case<'_> {
             let last = folded(last_part(subject.plain_path()));
             policy.uncapped.contains(&last) && subject.other_paths().is_empty()
         };
-        subject.bound().path
-            && (policy.uncapped_paths.iter().any(|free| subject.fits(free))
-                || !policy.uncapped.is_empty() && named())
+        subject.bound().path && (self.names_path(subject) || !policy.uncapped.is_empty() && named())
+    }
+
+    /// Whether the owner names the path in `uncapped`.
+    fn names_path(&self, subject: &dyn Subject) -> bool {
+        self.policy.uncapped_paths.iter().any(|free| subject.fits(free))
     }
 
     /// Whether an order keeps its amount: it is taken back, or changed otherwise where no cap looks at that.

@@ -1,10 +1,11 @@
 //! A policy: a file's rules, checked whole and ready to be asked.
 
 mod reading;
+mod warnings;
 
-use std::{fmt::Display, path::PathBuf, time::Duration};
+use std::{fmt::Display, path::PathBuf};
 
-use self::reading::{field_name, lowered, pattern, seconds};
+use self::reading::{field_name, lowered, not_empty, pattern, seconds};
 use super::{
     decimal::Amount,
     file::{ClientFile, EndpointFile, PolicyFile, VERSION},
@@ -172,9 +173,10 @@ impl Policy {
         if file.policy == 0 {
             return Err(bad_input("there is no version 0"));
         }
-        let hours = file
-            .hours
+        let hours = not_empty("hours", file.hours)?;
+        let hours = hours
             .iter()
+            .flatten()
             .map(|text| Hours::read(text))
             .collect::<Result<_>>()?;
         let mut rates = Vec::new();
@@ -188,6 +190,11 @@ impl Policy {
                 all.into_iter()
                     .filter_map(|(window, most)| Some(Rate { window, most: most? })),
             );
+            if rates.is_empty() {
+                return Err(
+                    bad_input("`rate` says nothing").fix("write rate = { minute = 60 }, or take it out")
+                );
+            }
         }
         let values = file.values.into_iter().map(|(name, values)| {
             let values = values.iter().map(|value| value.to_lowercase()).collect();
@@ -283,66 +290,6 @@ impl Policy {
             .iter()
             .copied()
             .chain(self.symbol_fields.iter().map(String::as_str))
-    }
-
-    /// What the owner should know of the file: rules that can never match, and rules that say less than they seem to.
-    pub fn warnings(&self, now: Duration) -> Vec<String> {
-        let mut warnings = Vec::new();
-        for client in self.clients.iter().flatten() {
-            let name = client.executable.as_ref().and_then(|path| path.file_name());
-            if let Some(name) = name.map(std::ffi::OsStr::to_string_lossy)
-                && known::is_interpreter(&name)
-            {
-                warnings.push(format!(
-                    "client: {name} runs whatever script it is given; name a `uid`, a `unit` or a `cgroup` instead"
-                ));
-            }
-        }
-        if let Some((until, shown)) = &self.expires
-            && *until <= now.as_secs()
-        {
-            warnings.push(format!("expires: {shown} is over, so nothing is signed"));
-        }
-        for (name, empty) in [
-            ("allow", self.allow.as_ref().is_some_and(Vec::is_empty)),
-            ("client", self.clients.as_ref().is_some_and(Vec::is_empty)),
-            ("symbols", self.symbols.as_ref().is_some_and(Vec::is_empty)),
-        ] {
-            if empty {
-                warnings.push(format!("{name}: the list is empty, so it lets nothing through"));
-            }
-        }
-        for (at, rule) in self.allow.iter().flatten().enumerate() {
-            if let Some(deny) = self.deny.iter().position(|deny| deny.covers(rule)) {
-                warnings.push(format!(
-                    "allow {}: it can never match, since deny {} is for all of it",
-                    at + 1,
-                    deny + 1
-                ));
-            }
-        }
-        for (at, cap) in self.caps.iter().enumerate() {
-            if let (Some(request), Some(day)) = (cap.request, cap.day)
-                && request > day
-            {
-                warnings.push(format!(
-                    "cap {}: a request may have more than a day, so only `day` counts",
-                    at + 1
-                ));
-            }
-            let other = |symbol: &String| {
-                self.symbols
-                    .as_ref()
-                    .is_some_and(|symbols| !symbols.contains(symbol))
-            };
-            if !cap.symbols.is_empty() && cap.symbols.iter().all(other) {
-                warnings.push(format!(
-                    "cap {}: it can never match, since `symbols` has none of its own",
-                    at + 1
-                ));
-            }
-        }
-        warnings
     }
 }
 
