@@ -7,11 +7,13 @@ mod bench;
 #[allow(dead_code)]
 mod running;
 
+mod amounts;
 mod asked;
 mod begin;
 mod bypass;
 mod closing;
 mod counted;
+mod elsewhere;
 mod files;
 mod generated;
 mod judge;

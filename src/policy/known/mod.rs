@@ -81,7 +81,6 @@ const AMOUNTS: &[&str] = &[
     "cost",
     "delta",
     "depositamount",
-    "fromcoinsize",
     "funds",
     "lots",
     "major",
@@ -107,7 +106,6 @@ const AMOUNTS: &[&str] = &[
     "quantity",
     "quoteamount",
     "quoteorderqty",
-    "quoteordersize",
     "quoteqty",
     "quotequantity",
     "quotesize",
@@ -122,7 +120,6 @@ const AMOUNTS: &[&str] = &[
     "szsl",
     "sztp",
     "szusd",
-    "tocoinsize",
     "total",
     "totalamount",
     "tpsize",
@@ -135,8 +132,22 @@ const AMOUNTS: &[&str] = &[
 
 /// How the names of fields end that say how much; exchanges that scale numbers add `Ev`, `Rq` and the like.
 const ENDINGS: &[&str] = &[
-    "qty", "quantity", "amount", "volume", "notional", "qtyev", "qtyrq", "qtyrv", "qtyep", "amountev",
-    "valueev", "sz", "amt",
+    "qty",
+    "quantity",
+    "amount",
+    "volume",
+    "notional",
+    "qtyev",
+    "qtyrq",
+    "qtyrv",
+    "qtyep",
+    "amountev",
+    "valueev",
+    "sz",
+    "amt",
+    "spend",
+    "ordersize",
+    "coinsize",
 ];
 /// How names begin that end so and say what is seen of an order, or the least of it, and nothing beyond its amount.
 const BEGINNINGS: &[&str] = &[
