@@ -190,3 +190,59 @@ fn an_amount_by_a_name_of_its_exchanges_own_is_one() {
         "no cap is for total_spend",
     );
 }
+
+#[test]
+fn what_an_order_spends_by_its_price_or_by_a_currencys_name_gets_by_no_cap() {
+    // The price of such an order is all that is spent, whatever amount stands beside it.
+    for (exchange, field, path, order, kind) in [
+        (
+            "lbank",
+            "amount",
+            "/v2/create_order.do",
+            "symbol=btc_usdt&price=100000&amount=0.1",
+            "type=buy_market",
+        ),
+        (
+            "upbit",
+            "volume",
+            "/v1/orders",
+            r#"{"market":"KRW-BTC","side":"bid","volume":"0.1","price":"100000000""#,
+            r#""ord_type":"price""#,
+        ),
+        (
+            "bithumb",
+            "volume",
+            "/v2/orders",
+            r#"{"market":"KRW-BTC","side":"bid","volume":"0.1","price":"100000000""#,
+            r#""order_type":"price""#,
+        ),
+    ] {
+        let whole = |kind: &str| match order.starts_with('{') {
+            true => ask("POST", path, &format!("{order},{kind}}}")),
+            false => ask("POST", path, &format!("{order}&{kind}")),
+        };
+        let limit = kind
+            .replace("buy_market", "buy")
+            .replace("\"price\"", "\"limit\"");
+        let judge = Judge::new(exchange, &cap(field));
+        judge.permits(&whole(&limit));
+        judge.denies(&whole(kind), "says in which unit the amount is");
+        let spelled = kind
+            .replace("=buy_market", "=BUY_MARKET")
+            .replace(":\"price", ":\"PRICE");
+        judge.denies(&whole(&spelled), "says in which unit the amount is");
+    }
+    let judge = Judge::new("indodax", &cap("btc"));
+    let trade = |more: &str| {
+        ask(
+            "POST",
+            "/tapi",
+            &format!("method=trade&pair=btc_idr&price=1&{more}"),
+        )
+    };
+    judge.permits(&trade("type=sell&btc=0.1"));
+    judge.refuses(&trade("type=sell&btc=5"));
+    judge.denies(&trade("type=buy&btc=0.1&idr=100000000"), "no cap is for idr");
+    judge.denies(&trade("type=buy&idr=100000000"), "no cap is for idr");
+    judge.denies(&trade("type=buy"), "no amount that a cap is for");
+}

@@ -180,7 +180,10 @@ fn learned(fields: &Fields) -> Vec<(String, String)> {
     all.map(|field| {
         let name = field.name.as_str();
         let told = known::SYMBOLS.contains(&name) || known::is_amount(name) || known::is_unit(name);
-        let value = field.value.clone().filter(|_| told);
+        let value = field
+            .value
+            .clone()
+            .filter(|value| told || known::spends(name, value));
         (field.given.clone(), value.unwrap_or_default())
     })
     .collect()

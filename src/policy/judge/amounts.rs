@@ -7,7 +7,7 @@ use crate::{
         decimal::{Amount, Decimal},
         known,
         rules::{Cap, Window},
-        subject::{Field, Fields, Subject},
+        subject::{Field, Fields, Subject, folded},
     },
 };
 
@@ -197,10 +197,28 @@ impl Case<'_> {
         Ok(sum)
     }
 
+    /// The two sides of what is traded, where fields bear their names: at Indodax `idr` is how much of `btc_idr` is spent.
+    pub(super) fn currencies(&self, fields: &Fields) -> Vec<String> {
+        let all = || fields.groups.iter().flat_map(|group| &group.fields);
+        let named = all().filter(|field| self.policy.symbol_names().any(|name| name == field.name));
+        let sides = named
+            .filter_map(|field| field.value.as_deref())
+            .flat_map(|value| {
+                let sides = value.split(|char: char| !char.is_ascii_alphanumeric());
+                sides.map(folded)
+            });
+        sides
+            .filter(|side| all().any(|field| field.name == *side))
+            .collect()
+    }
+
     /// Refuses an amount for which there is no cap: it may stand for the one that is capped.
     pub(super) fn uncapped(&self, fields: &Fields, counted: &[(usize, *const Field)]) -> Result<()> {
+        let currencies = self.currencies(fields);
         let sets_amount = |name: &str| {
-            (known::is_amount(name) || self.policy.caps.iter().any(|cap| cap.field == name))
+            (known::is_amount(name)
+                || self.policy.caps.iter().any(|cap| cap.field == name)
+                || currencies.iter().any(|currency| currency == name))
                 && !self.policy.uncapped.iter().any(|free| free == name)
         };
         if fields.run.is_some()

@@ -31,7 +31,8 @@ impl Case<'_> {
         }
         let mut all = fields.groups.iter().flat_map(|group| &group.fields);
         // Each was counted, or needs no cap.
-        let sized = all.any(|field| known::is_amount(&field.name));
+        let currencies = self.currencies(fields);
+        let sized = all.any(|field| known::is_amount(&field.name) || currencies.contains(&field.name));
         self.trades_otherwise("cap", sized, "no amount that a cap is for", subject, fields)
     }
 
