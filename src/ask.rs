@@ -262,6 +262,10 @@ fn read_byte(input: BorrowedFd<'_>) -> Result<Option<u8>> {
             Ok(0) => return Ok(None),
             Ok(_) => return Ok(Some(byte[0])),
             Err(Errno::INTR) => {}
+            // Whoever started this process made it non-blocking.
+            Err(Errno::AGAIN) => {
+                let _ready = poll(&mut [PollFd::new(&input, PollFlags::IN)], None);
+            }
             Err(error) => return Err(failed(format!("the secret cannot be read: {error}"))),
         }
     }

@@ -11,6 +11,14 @@ mod cli;
 #[allow(unsafe_code)]
 unsafe extern "C" {}
 
+/// What the loader calls before `main` and before Rust's runtime.
+// SAFETY: the section holds pointers to functions that take nothing which is used, and this one makes one system call and
+// stores into a static.
+#[used]
+#[unsafe(link_section = ".init_array")]
+#[allow(unsafe_code)]
+static FIRST: extern "C" fn() = hsmsign::process::look_for_output;
+
 fn main() -> ExitCode {
     let code = match hsmsign::process::harden() {
         Ok(()) => cli::run(),

@@ -52,6 +52,14 @@ impl Faulty {
         !self.control.exists()
     }
 
+    /// Holds the process that calls this function next, until the guard is dropped.
+    pub fn hold(&self, function: &str) -> Held {
+        let name = format!("{}.hold", self.control.display());
+        fs::write(&name, "").unwrap();
+        self.fail(&format!("{function} hold 0 once"));
+        Held(name.into())
+    }
+
     /// How often a function was called, in all processes.
     pub fn calls(&self, function: &str) -> usize {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
@@ -75,6 +83,15 @@ impl Faulty {
 
 fn text(path: &Path) -> toml::Value {
     path.display().to_string().into()
+}
+
+/// A call that does not come back before this is dropped.
+pub struct Held(PathBuf);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).unwrap();
+    }
 }
 
 /// Changes config.toml.

@@ -109,6 +109,27 @@ impl Place {
         finish(self.start(args), input.as_bytes())
     }
 
+    /// Runs a command with a redirection of the shell's.
+    pub fn run_redirected(&self, args: &[&str], redirection: &str, input: &str) -> Done {
+        let mut shell = Command::new("sh");
+        let command = self.command(args);
+        shell
+            .args(["-c", &format!("exec \"$0\" \"$@\" {redirection}")])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear()
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .current_dir(self.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        finish(shell.spawn().unwrap(), input.as_bytes())
+    }
+
     /// Starts a command whose standard input and output are pipes.
     pub fn start(&self, args: &[&str]) -> Child {
         let mut command = self.command(args);

@@ -1,9 +1,10 @@
 //! Commands that tell: their output for people and programs, with nobody reading, and their pages.
 
 use std::{
-    fs::File,
-    io::Write as _,
+    io::{BufRead as _, Write as _},
+    os::fd::AsFd as _,
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -165,19 +166,13 @@ fn nobody_reading_is_no_panic_and_a_full_device_is_an_error() {
             done.status.code().is_some_and(|code| code < 2),
             "{args:?}: {done:?}"
         );
-        if args[0] != "--help" {
-            let full = File::options().write(true).open("/dev/full").unwrap();
-            let done = place
-                .command(args)
-                .stdin(Stdio::null())
-                .stdout(full)
-                .output()
-                .unwrap();
-            let told = String::from_utf8_lossy(&done.stderr);
-            assert_eq!(done.status.code(), Some(1), "{args:?}: {told}");
+        // Closed, open for reading alone, and without room.
+        for deaf in [">&-", "1</dev/null", ">/dev/full"] {
+            let done = place.run_redirected(args, deaf, "");
+            assert_eq!(done.code, 1, "{args:?} {deaf}: {done:?}");
             assert!(
-                told.contains("standard output cannot be written"),
-                "{args:?}: {told}"
+                done.stderr.contains("standard output cannot be written"),
+                "{args:?} {deaf}: {done:?}"
             );
         }
         // Neither standard error.
@@ -192,6 +187,85 @@ fn nobody_reading_is_no_panic_and_a_full_device_is_an_error() {
             .unwrap();
         assert_eq!(done.code(), Some(0), "{args:?}");
     }
+}
+
+#[test]
+fn answers_that_nobody_gets_are_no_success_though_the_requests_were_signed() {
+    let Some(place) = Place::with_kraken() else { return };
+    let lines = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}\n".repeat(3);
+    let balance = ["sign", "kraken", "POST", "/0/private/Balance"];
+    for (args, input) in [(&balance[..], ""), (&["sign", "--json"], &lines[..])] {
+        for agent in [false, true] {
+            if agent {
+                place.ok(&["agent", "start"]);
+            }
+            let before: u64 = place.ok(&["nonce", "kraken"]).trim().parse().unwrap();
+            for deaf in [">&-", "1</dev/null", ">/dev/full"] {
+                let done = place.run_redirected(args, deaf, input);
+                assert_eq!(done.code, 1, "{args:?} {deaf}: {done:?}");
+                assert!(done.stderr.contains("hsmsign audit show"), "{done:?}");
+            }
+            // Where an answer is not wanted, that is said by /dev/null.
+            let done = place.run_redirected(args, ">/dev/null", input);
+            assert_eq!(done.code, 0, "{args:?}: {done:?}");
+            let done = place.run_redirected(args, "1<>/dev/null", input);
+            assert_eq!(done.code, 0, "{args:?}: {done:?}");
+            let after: u64 = place.ok(&["nonce", "kraken"]).trim().parse().unwrap();
+            assert!(before < after, "{args:?}: {before} {after}");
+            if agent {
+                place.ok(&["agent", "stop"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_answers_nothing_needs_no_standard_output() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.ok(&["agent", "start"]);
+    for args in [&["lock"][..], &["unlock"], &["agent", "stop"]] {
+        let done = place.run_redirected(args, ">&-", "");
+        assert_eq!(done.code, 0, "{args:?}: {done:?}");
+    }
+}
+
+#[test]
+fn pipes_that_do_not_block_are_waited_for() {
+    let Some(place) = Place::with_kraken() else { return };
+    let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}\n";
+    // More than a pipe takes.
+    const MANY: usize = 2_000;
+    let mut stream = place.command(&["sign", "--json"]);
+    let (input, mut writing) = std::io::pipe().unwrap();
+    let (reading, output) = std::io::pipe().unwrap();
+    for end in [input.as_fd(), output.as_fd()] {
+        let flags = rustix::fs::fcntl_getfl(end).unwrap();
+        rustix::fs::fcntl_setfl(end, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+    }
+    let mut child = stream.stdin(input).stdout(output).spawn().unwrap();
+    drop(stream);
+    let writer = std::thread::spawn(move || {
+        for _ in 0..MANY {
+            writing.write_all(line.as_bytes()).unwrap();
+        }
+    });
+    // Read only when the pipe is full.
+    let full = rustix::pipe::fcntl_getpipe_size(&reading).unwrap() as u64 - 4096;
+    let begun = Instant::now();
+    while rustix::io::ioctl_fionread(&reading).unwrap() < full {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{:?}",
+            child.try_wait()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let answers = std::io::BufReader::new(reading).lines();
+    let answers: Vec<_> = answers.map(Result::unwrap).collect();
+    writer.join().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(answers.len(), MANY);
+    assert!(answers.iter().all(|answer| answer.starts_with(r#"{"ok":true"#)));
 }
 
 #[test]

@@ -103,9 +103,11 @@ impl Document {
     /// When it cannot be read, is too long, or is in no format that is known.
     pub fn read(path: &Path, catalogue: &Catalogue, wished: Option<&Arc<Scheme>>) -> Result<Self> {
         // The file itself is rewritten, and not a link to it.
-        let path = path
-            .canonicalize()
-            .map_err(|error| io_error("", path, "be read", &error))?;
+        let path = path.canonicalize().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => bad_input(format!("there is no file {}", path.display()))
+                .fix("name the file that the bot reads"),
+            _ => io_error("", path, "be read", &error),
+        })?;
         let file = File::open(&path).map_err(|error| io_error("", &path, "be read", &error))?;
         let metadata = file
             .metadata()

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     os::{
         fd::{BorrowedFd, OwnedFd},
-        unix::net::UnixStream,
+        unix::{fs::FileTypeExt as _, net::UnixStream},
     },
     path::{Path, PathBuf},
     rc::Rc,
@@ -136,6 +136,10 @@ impl Client {
 
     /// That no agent answers where one must be.
     fn nobody(path: &Path, error: &std::io::Error) -> Error {
+        if std::fs::metadata(path).is_ok_and(|there| !there.file_type().is_socket()) {
+            return Error::new(Code::AgentUnavailable, format!("{} is no socket", path.display()))
+                .fix("set HSMSIGN_SOCKET to the agent's, or leave it unset");
+        }
         if error.kind() == std::io::ErrorKind::PermissionDenied {
             return no_member(path);
         }

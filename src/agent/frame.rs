@@ -60,6 +60,8 @@ pub enum Told {
     Data(Secret),
     /// It was not done.
     Refused(Error),
+    /// It was not done, since the token has no such object. Of the token itself that says nothing.
+    Without(Error),
     /// So many PINs were given to the token since this was told last. It answers nothing.
     Tried(u64),
 }
@@ -133,9 +135,10 @@ impl Told {
         match self {
             Self::Done(bytes) => write(out, id, 0, &[bytes]),
             Self::Data(data) => write(out, id, 1, &[data.expose()]),
-            Self::Refused(error) => {
+            Self::Refused(error) | Self::Without(error) => {
                 let told = serde_json::json!([error.code().name(), error.message(), error.remedy()]);
-                write(out, id, 2, &[told.to_string().as_bytes()]);
+                let kind = if matches!(self, Self::Refused(_)) { 2 } else { 4 };
+                write(out, id, kind, &[told.to_string().as_bytes()]);
             }
             Self::Tried(times) => write(out, id, 3, &[&times.to_le_bytes()]),
         }
@@ -152,14 +155,19 @@ pub fn read_told(frame: &mut [u8]) -> Result<(u64, Told)> {
             frame.zeroize();
             Told::Data(data)
         }
-        2 => {
+        2 | 4 => {
             let (code, message, fix): (String, String, Option<String>) =
                 serde_json::from_slice(rest).map_err(|_| torn())?;
             let error = Error::new(Code::named(&code).unwrap_or(Code::Failed), message);
-            Told::Refused(match fix {
+            let error = match fix {
                 Some(fix) => error.fix(fix),
                 None => error,
-            })
+            };
+            if kind == 2 {
+                Told::Refused(error)
+            } else {
+                Told::Without(error)
+            }
         }
         3 => Told::Tried(u64::from_le_bytes(rest.try_into().map_err(|_| torn())?)),
         _ => return Err(torn()),
@@ -238,6 +246,12 @@ mod tests {
         assert!(read_ask(&out[..12]).is_err());
 
         let mut out = Vec::new();
+        Told::Without(Error::new(Code::TokenMissing, "no such key")).write(9, &mut out);
+        assert!(matches!(
+            read_told(&mut out),
+            Ok((9, Told::Without(error))) if error.message() == "no such key" && error.remedy().is_none()
+        ));
+        out.clear();
         Told::Refused(Error::new(Code::TokenMissing, "gone").fix("plug it in")).write(9, &mut out);
         let Ok((9, Told::Refused(error))) = read_told(&mut out) else {
             panic!()

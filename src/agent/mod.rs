@@ -5,6 +5,7 @@
 //! and computes. The *launcher* starts workers, since the front is confined and starts nothing.
 //! `docs/agent.md` and `docs/protocol.md` are its pages.
 
+pub mod alone;
 pub mod asked;
 pub mod client;
 mod confirm;

@@ -24,6 +24,13 @@ fn variable(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// In the user's runtime folder; a relative one is none, as the XDG specification has it.
+fn of_runtime_folder() -> Option<PathBuf> {
+    variable("XDG_RUNTIME_DIR")
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join("hsmsign/agent.sock"))
+}
+
 /// The longest path that a socket can have, in bytes: unix(7), without the NUL behind it.
 const LONGEST: usize = 107;
 
@@ -51,7 +58,7 @@ pub fn fits(path: &Path) -> Result<()> {
 pub fn usual() -> Result<PathBuf> {
     let path = variable("HSMSIGN_SOCKET")
         .or_else(|| variable("HSMSIGN_HOME").map(|home| home.join("agent.sock")))
-        .or_else(|| variable("XDG_RUNTIME_DIR").map(|folder| folder.join("hsmsign/agent.sock")))
+        .or_else(of_runtime_folder)
         .unwrap_or_else(|| PathBuf::from(SYSTEM));
     std::path::absolute(&path)
         .map_err(|error| bad_input(format!("the agent's socket has no usable path: {error}")))
@@ -65,8 +72,13 @@ pub fn places() -> (Vec<PathBuf>, bool) {
     if let Some(home) = variable("HSMSIGN_HOME") {
         return (vec![home.join("agent.sock")], false);
     }
-    let own = variable("XDG_RUNTIME_DIR").map(|folder| folder.join("hsmsign/agent.sock"));
-    (own.into_iter().chain([PathBuf::from(SYSTEM)]).collect(), false)
+    (
+        of_runtime_folder()
+            .into_iter()
+            .chain([PathBuf::from(SYSTEM)])
+            .collect(),
+        false,
+    )
 }
 
 /// A socket that listens, and is removed with this value.
@@ -97,7 +109,9 @@ impl Listening {
                 .mode(mode)
                 .create(folder)
                 .map_err(|error| {
-                    failed(format!("the folder {} cannot be made: {error}", folder.display()))
+                    failed(format!("the folder {} cannot be made: {error}", folder.display())).fix(
+                        "set XDG_RUNTIME_DIR to a folder of your own, mode 0700, as a login does; or HSMSIGN_SOCKET to a path in one; commands and bots then want the same",
+                    )
                 })?;
             if let Some(group) = group {
                 chown(folder, group)?;

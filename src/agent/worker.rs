@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use zeroize::Zeroize as _;
+
 use super::{
     confirm, errand,
     frame::{self, Ask, Told},
@@ -15,13 +17,13 @@ use super::{
 use crate::{
     algorithm::Algorithm,
     ask::{self, read_secret_line_within},
-    audit,
+    audit::{self, Sealer},
     config::Config,
     error::{Code, Error, Result, failed},
     home::Home,
     process::let_go_of_code,
     secret::Secret,
-    token::{KeyRef, PinSource, SignInput, Token, Tokens, Wanted, pin_source, piv_pin_source},
+    token::{KeyRef, PinSource, SignInput, Token, TokenError, Tokens, Wanted, pin_source, piv_pin_source},
 };
 
 const CHUNK: usize = 64 << 10;
@@ -78,9 +80,11 @@ pub fn run(token: &str) -> Result<()> {
         handed,
         asks,
         places: HashMap::new(),
+        sealer: Sealer::default(),
         missed: None,
         pins_told: 0,
         lost: false,
+        without: false,
         opened: false,
         fds: VecDeque::new(),
     }
@@ -116,12 +120,15 @@ struct Worker {
     /// Whether the PIN comes from a person.
     asks: bool,
     places: HashMap<Vec<u8>, (KeyRef, Algorithm)>,
+    sealer: Sealer,
     /// That its device was missed, and when: whoever waited in line meanwhile is told the same at once.
     missed: Option<(Instant, Error)>,
     /// How many PINs the token was given that the front knows of.
     pins_told: u64,
     /// Whether it computed nothing since it was missed: its token is to be looked at anew.
     lost: bool,
+    /// Whether the token is there and does not have the object that was asked for.
+    without: bool,
     /// Whether its token was opened once.
     opened: bool,
     /// Descriptors that came and belong to frames that are not read yet.
@@ -169,7 +176,9 @@ impl Worker {
                     if wire::send_all(front, &output, &[]).is_err() {
                         return Ok(());
                     }
-                    zeroize::Zeroize::zeroize(&mut output);
+                    // What was written, and not the room behind it, which is as it was.
+                    output[..].zeroize();
+                    output.clear();
                 }
             }
             room.copy_within(done..held, 0);
@@ -178,19 +187,30 @@ impl Worker {
     }
 
     fn answer(&mut self, ask: Ask<'_>) -> Told {
+        self.without = false;
         let told = match ask {
             Ask::Compute { place, message } => self.compute(place, message).map(Told::Done),
             Ask::Data { place } => self.data(place).map(Told::Data),
             Ask::Open { given } => self.open(given).map(Told::Done),
             Ask::Seal(message) => self
                 .token()
-                .and_then(|token| audit::seal(token.as_ref(), message))
+                .and_then(|token| self.sealer.seal(&self.token, token.as_ref(), message))
                 .map(Told::Done),
             Ask::Mark(marked) => self.mark(marked).map(Told::Done),
             Ask::Errand(_) => Err(failed("a worker does no errands")),
             Ask::Question { .. } => Err(failed("a worker asks nobody")),
         };
-        told.unwrap_or_else(Told::Refused)
+        told.unwrap_or_else(if self.without {
+            Told::Without
+        } else {
+            Told::Refused
+        })
+    }
+
+    /// An error about an object, and whether it is only that the token does not have it.
+    fn of_object(&mut self, error: TokenError) -> Error {
+        self.without = matches!(error, TokenError::NotFound(_));
+        error.into()
     }
 
     fn token(&self) -> Result<Arc<dyn Token>> {
@@ -206,6 +226,7 @@ impl Worker {
         }
         let computed = self.compute_now(place, message);
         if let Err(error) = &computed
+            && !self.without
             && matches!(error.code(), Code::TokenMissing | Code::TokenBusy)
         {
             self.missed = Some((Instant::now(), error.clone()));
@@ -232,7 +253,7 @@ impl Worker {
                 .map(|mac| mac.as_bytes().to_vec()),
             Algorithm::Signature(algorithm) => token.sign(key, algorithm, SignInput::Message(message)),
         }
-        .map_err(Error::from)
+        .map_err(|error| self.of_object(error))
     }
 
     /// Has the token keep how far the log is sealed.
@@ -245,9 +266,11 @@ impl Worker {
         }
     }
 
-    fn data(&self, place: &[u8]) -> Result<Secret> {
+    fn data(&mut self, place: &[u8]) -> Result<Secret> {
         let (key, _) = frame::read_place(place)?;
-        Ok(self.token()?.get_data(&key)?)
+        self.token()?
+            .get_data(&key)
+            .map_err(|error| self.of_object(error))
     }
 
     /// Whether the token is there: one that was missed is opened again, since it may only seem to be open.

@@ -103,17 +103,20 @@ impl Report {
             denied: sum.denied + one.denied,
             failed: sum.failed + one.failed,
         });
+        let span = match self.lines {
+            0 => "nothing was signed or refused yet".to_owned(),
+            lines => format!(
+                "{} to {}, {lines} lines",
+                escaped(&self.first),
+                escaped(&self.last)
+            ),
+        };
         let mut page = String::from(HEAD);
         let _ = write!(
             page,
-            "<h1>hsmsign: what was signed</h1><p class=span>{} to {}, {} lines</p>\
+            "<h1>hsmsign: what was signed</h1><p class=span>{span}</p>\
              <p class=totals><b id=signed>{}</b> signed <b id=denied class=denied>{}</b> denied <b id=failed class=failed>{}</b> failed</p>",
-            escaped(&self.first),
-            escaped(&self.last),
-            self.lines,
-            total.signed,
-            total.denied,
-            total.failed
+            total.signed, total.denied, total.failed
         );
         self.over_time(&mut page);
         for (id, title, counted) in [

@@ -2,7 +2,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{BufRead as _, BufReader, IsTerminal as _, Write as _},
     os::unix::{fs::OpenOptionsExt as _, process::CommandExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
@@ -10,8 +10,9 @@ use std::{
 use clap::Subcommand;
 use hsmsign::{
     agent::{
+        alone::{Alone, Serving},
         client::Client,
-        front::{self, Alone, Manager, MetricsSocket, Settings, Signals},
+        front::{self, Manager, MetricsSocket, Settings, Signals},
         launcher::{self, Program},
         socket::{self, Listening},
         worker,
@@ -113,8 +114,29 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Some(Verb::Start(serve)) => start(&serve),
         Some(Verb::Status { json }) => status(json),
         Some(Verb::Reload) => ask("reload"),
-        Some(Verb::Stop) => Client::connect()?.stop().map(|()| ExitCode::SUCCESS),
+        Some(Verb::Stop) => stop(),
     }
+}
+
+fn stop() -> Result<ExitCode> {
+    let done = match Client::connect() {
+        Ok(agent) => agent.stop(),
+        // One of this user's, whose socket was taken away, is found by its folders.
+        Err(nobody) => match lost() {
+            Some((lost, home)) => lost.end(&home),
+            None => Err(nobody),
+        },
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// This user's agent, where nobody can reach it; none where the environment names another.
+fn lost() -> Option<(Serving, Home)> {
+    let home = Around::find().ok()?.home;
+    let serving = Serving::in_folders(&home)?;
+    let (places, told) = socket::places();
+    let meant = !told || places.iter().any(|place| serving.is_at(place));
+    (meant && serving.is_lost()).then_some((serving, home))
 }
 
 fn ask(op: &str) -> Result<ExitCode> {
@@ -153,6 +175,7 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
     }
     let interactive = !detached && std::io::stdin().is_terminal();
     let path = listening.path.clone();
+    alone.note(&path);
     let settings = Settings {
         home: around.home,
         config,
@@ -192,7 +215,8 @@ fn started_by_another(home: &Home) -> Option<Client> {
         {
             return Some(client);
         }
-        if Alone::in_folders(home).is_ok() {
+        let lost = Serving::in_folders(home).is_some_and(|other| other.is_lost());
+        if lost || Alone::in_folders(home).is_ok() {
             return None;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -252,24 +276,22 @@ fn start(options: &Serve) -> Result<ExitCode> {
             output::aside(&format!("an agent listens at {} already", client.path.display()));
             return lock::unlock_needed();
         }
-        let path = around.home.state("agent.log");
-        let last = std::fs::read_to_string(&path).unwrap_or_default();
-        let last = last
-            .lines()
-            .rev()
-            .find(|line| line.starts_with("hsmsign:"))
-            .unwrap_or("hsmsign: it ended");
-        return Err(Error::new(
-            Code::AgentUnavailable,
-            format!(
-                "the agent did not start: {}",
-                last.trim_start_matches("hsmsign: ")
-            ),
-        )
-        .fix(format!("{} has more", path.display())));
+        return Err(did_not_start(&around.home.state("agent.log")));
     }
     output::aside("the agent runs; end it with: hsmsign agent stop");
     lock::unlock_needed()
+}
+
+/// Why an agent did not start, and what to do, as it wrote them into its log at last.
+fn did_not_start(log: &Path) -> Error {
+    let told = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = told.lines().collect();
+    let last = lines.iter().rposition(|line| line.starts_with("hsmsign:"));
+    let why = last.map_or("it ended", |at| lines[at].trim_start_matches("hsmsign: "));
+    let fix = last.and_then(|at| lines.get(at + 1)?.strip_prefix("  "));
+    let more = format!("{} has more", log.display());
+    Error::new(Code::AgentUnavailable, format!("the agent did not start: {why}"))
+        .fix(fix.map_or_else(|| more.clone(), |fix| format!("{fix}; {more}")))
 }
 
 /// Where an agent without a terminal writes what goes wrong.

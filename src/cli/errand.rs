@@ -9,7 +9,7 @@ use hsmsign::{
     home::Home,
 };
 
-use super::{output, reach};
+use super::{output, reach, standard};
 
 /// Has a system agent do the command, where the keys are the agent's; none where they are this user's.
 pub fn by_agent() -> Option<Result<ExitCode>> {
@@ -39,6 +39,8 @@ fn run(mut agent: Client, arguments: Vec<std::ffi::OsString>) -> Result<ExitCode
         .collect::<Result<Vec<_>>>()?;
     // What is typed or piped passes no library that does not belong here; it goes to the agent's process unread.
     output::refuse_strangers()?;
+    // The agent's process would find /dev/null there, and take it for a place that its answer is wanted in.
+    standard::is_there()?;
     let code = errand::ask(&mut agent, &arguments)?;
     Ok(ExitCode::from(code))
 }

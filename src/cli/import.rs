@@ -59,7 +59,7 @@ pub struct Args {
     #[arg(long)]
     allow: Vec<Allow>,
     /// The last nonce that another program used with this key: hsmsign's lie above it
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
     nonce_above: Option<u64>,
     /// The host to use in place of the exchange's, as https://api.example.com
     #[arg(long, value_name = "URL")]

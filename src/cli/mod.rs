@@ -30,6 +30,7 @@ mod send;
 mod set;
 mod show;
 mod sign;
+mod standard;
 mod sync;
 mod test;
 mod token;
@@ -291,7 +292,9 @@ fn unparsed(error: &clap::Error) -> ExitCode {
         }
         _ => {
             let source = error.source().and_then(|source| source.downcast_ref::<Error>());
-            let Some(source) = source else { error.exit() };
+            let Some(source) = source else {
+                return output::of_clap(error);
+            };
             let told = format!("{}: {source}", value(ContextKind::InvalidArg));
             return output::report(&Error::new(Code::Usage, told).fix(source.advice()));
         }

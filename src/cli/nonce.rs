@@ -20,7 +20,7 @@ pub struct Args {
     /// The key
     key: KeyName,
     /// The last nonce that another program used; the sequence is raised, never lowered
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
     set_above: Option<u64>,
     /// Begin at the clock again; only for an API key that no nonce was used with yet
     #[arg(long, conflicts_with = "set_above")]

@@ -9,6 +9,8 @@ use anstyle::{AnsiColor, Style};
 use hsmsign::error::{Code, Error, Result, failed};
 use serde_json::Value;
 
+use super::standard;
+
 /// Tells an error: what happened, then what to do. Answers its exit code.
 pub fn report(error: &Error) -> ExitCode {
     let (bold, reset) = paint(Style::new().bold().fg_color(Some(AnsiColor::Red.into())));
@@ -47,12 +49,17 @@ pub fn refuse_strangers() -> Result<()> {
 }
 
 fn paint(style: Style) -> (String, String) {
-    let plain = std::env::var_os("NO_COLOR").is_some() || !io::stderr().is_terminal();
-    if plain {
+    if colourless() || !io::stderr().is_terminal() {
         Default::default()
     } else {
         (style.render().to_string(), style.render_reset().to_string())
     }
+}
+
+/// Whether the user wants no colours, or the terminal has none: <https://no-color.org>.
+fn colourless() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|kind| kind == "dumb")
 }
 
 /// Writes a line of the result.
@@ -81,12 +88,25 @@ pub fn escaped(message: &[u8]) -> String {
 
 /// Writes bytes of the result. A reader that went away ends the work quietly.
 pub fn write(bytes: &[u8]) -> Result<ExitCode> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::from(Code::Failed.exit())),
-        Err(error) => Err(failed(format!("standard output cannot be written: {error}"))),
+    Ok(if standard::put(bytes)? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Code::Failed.exit())
+    })
+}
+
+/// Tells what clap has to say: help on standard output, errors on standard error.
+pub fn of_clap(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        error.exit();
     }
+    let text = error.render();
+    let text = if io::stdout().is_terminal() && !colourless() {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    };
+    write(text.as_bytes()).unwrap_or_else(|error| report(&error))
 }
 
 /// A table without frames, as `ls -l` has none.

@@ -37,10 +37,10 @@ pub struct Parts {
     #[arg(long)]
     content_type: Option<String>,
     /// The timestamp, exactly as on the wire
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     timestamp: Option<String>,
     /// The nonce, exactly as on the wire; `none` for none, where the exchange lets it out
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     nonce: Option<String>,
     /// The receive window, in the exchange's own unit
     #[arg(long)]

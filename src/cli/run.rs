@@ -122,11 +122,12 @@ fn start(lease: &mut Lease) -> Result<i64> {
         .map_err(|error| failed(format!("the agent cannot be started: {error}")))?;
     let pid = agent().ok_or_else(|| {
         let told = String::from_utf8_lossy(&done.stderr);
-        let first = told
-            .lines()
+        let mut lines = told.lines();
+        let first = lines
             .find_map(|line| line.strip_prefix("hsmsign: "))
             .unwrap_or("no agent could be started");
-        Error::new(Code::AgentUnavailable, first.to_owned()).fix("see why: hsmsign agent")
+        let fix = lines.next().map_or("see why: hsmsign agent", str::trim);
+        Error::new(Code::AgentUnavailable, first.to_owned()).fix(fix)
     })?;
     if !done.status.success() {
         // It runs, and a token is locked: what was said is for the person.

@@ -2,6 +2,7 @@
 
 mod explained;
 mod lane;
+mod moved;
 mod ready;
 mod road;
 mod route;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use explained::{Explained, Message};
 pub use lane::{Lane, LaneWork};
+pub use moved::has_gone_elsewhere;
 pub use ready::ReadyKey;
 pub use road::{Asking, Confirm, Road};
 pub use route::{Here, Route, Signs};
@@ -17,7 +19,7 @@ pub use route::{Here, Route, Signs};
 use self::lane::{Parts, Signatures};
 use crate::{
     algorithm::Algorithm,
-    audit,
+    audit::{self, Sealer},
     error::{Code, Error, Result, failed},
     exchange::{Catalogue, Composed, Part},
     home::Home,
@@ -35,6 +37,7 @@ pub struct Signer {
     tokens: Arc<Tokens>,
     /// The token that signed last, which seals the log.
     used: Mutex<Option<String>>,
+    sealer: Sealer,
 }
 
 /// A request on its way: its key, what is composed, and its first message.
@@ -47,6 +50,7 @@ impl Signer {
             road: Road::new(home, Nonces::new(home)),
             tokens,
             used: Mutex::default(),
+            sealer: Sealer::default(),
         }
     }
 
@@ -54,14 +58,6 @@ impl Signer {
     #[must_use]
     pub fn with_confirm(mut self, confirm: Confirm) -> Self {
         self.road = self.road.with_confirm(confirm);
-        self
-    }
-
-    /// For a process that signs many: the kernel tells when records or policies change, where it does, so that they need
-    /// not be looked at for each request.
-    #[must_use]
-    pub fn watching(mut self, home: &Home) -> Self {
-        self.road = self.road.watching(home);
         self
     }
 
@@ -84,7 +80,7 @@ impl Signer {
     /// Everything that can be wrong with the request, the key, the policy or the token. Where the error comes before
     /// the token was asked, no nonce was given out unless the policy had permitted the request.
     pub fn sign(&self, request: &Request, caller: &Caller) -> Result<SignedRequest> {
-        self.run(request, caller, |_| ())
+        self.road.follow(|| self.walk(request, caller, |_| ()))
     }
 
     /// Where the request would go. Nothing is decided or given out, and no token is opened.
@@ -98,12 +94,12 @@ impl Signer {
     /// Signs several requests, and calls `composed` as soon as all nonces are given out and only the tokens are left to
     /// ask. Whoever signs many at once takes turns up to there, and nonces increase in the requests' order.
     ///
-    /// What a module in software computes goes to the lane, except where there is but one request.
+    /// What a module in software computes goes to the lane, where there is one, except where there is but one request.
     pub fn sign_batch(
         &self,
         requests: &[Request],
         caller: &Caller,
-        lane: &Lane,
+        lane: Option<&Lane>,
         composed: impl FnOnce(),
     ) -> Vec<Result<SignedRequest>> {
         let asking = self.road.asking(caller);
@@ -148,22 +144,26 @@ impl Signer {
             })
             .collect();
         let in_software = |(key, _): &(Arc<ReadyKey>, Part)| key.is_in_software();
-        let signatures = if parts.len() > 1 && parts.iter().flatten().any(in_software) {
-            lane.compute(parts)
-        } else {
-            self.compute_parts(&parts)
+        let lane = lane.filter(|_| parts.len() > 1 && parts.iter().flatten().any(in_software));
+        let signatures = match lane {
+            Some(lane) => lane.compute(parts),
+            None => self.compute_parts(&parts),
         };
-        let finish = |((key, mut work, _), signature): (Work<'_>, Option<Result<Vec<u8>>>)| {
+        let finish = |((key, mut work, _), signature): (Work<'_>, Option<Result<Vec<u8>>>), request| {
             let note = work.take_note();
             let supplied = signature.map_or(Ok(()), |signature| work.supply(&signature?));
             let done = supplied.and_then(|()| self.compute(key, work, |_| ()));
             self.road.record(note, done.as_ref().err());
-            done
+            match done {
+                Err(missed) if self.road.has_moved(&key.record, &missed)? => self.sign(request, caller),
+                done => done,
+            }
         };
         works
             .into_iter()
             .zip(signatures)
-            .map(|(work, signature)| work.and_then(|work| finish((work, signature))))
+            .zip(requests)
+            .map(|((work, signature), request)| work.and_then(|work| finish((work, signature), request)))
             .collect()
     }
 
@@ -190,15 +190,20 @@ impl Signer {
     /// # Errors
     /// As [`Signer::sign`].
     pub fn explain(&self, request: &Request, caller: &Caller) -> Result<Explained> {
-        let mut messages = Vec::new();
-        let signed = self.run(request, caller, |part| {
-            messages.push(Message::of(part));
-        })?;
-        Ok(Explained { signed, messages })
+        self.road.follow(|| {
+            let mut messages = Vec::new();
+            let (key, done) = self.walk(request, caller, |part| messages.push(Message::of(part)))?;
+            Ok((key, done.map(|signed| Explained { signed, messages })))
+        })
     }
 
     /// The road itself.
-    fn run(&self, request: &Request, caller: &Caller, look: impl FnMut(&Part)) -> Result<SignedRequest> {
+    fn walk(
+        &self,
+        request: &Request,
+        caller: &Caller,
+        look: impl FnMut(&Part),
+    ) -> Result<(Arc<ReadyKey>, Result<SignedRequest>)> {
         let asking = self.road.asking(caller);
         let key = self.key_of(request, asking)?;
         let mut lease = self.road.nonces().lease();
@@ -206,7 +211,7 @@ impl Signer {
         let note = work.take_note();
         let done = lease.finish().and_then(|()| self.compute(&key, work, look));
         self.road.record(note, done.as_ref().err());
-        done
+        Ok((key, done))
     }
 
     /// For a process that signs once: the log is written by [`Signer::settle`], and no threads are started for it.
@@ -227,7 +232,7 @@ impl Signer {
             && let Some(due) = log.seal_due(at_the_end)
             && let Ok(token) = self.tokens.get(&name)
             // A seal that cannot be made now is made later; verifying tells since when there is none.
-            && let Ok(mac) = audit::seal(token.as_ref(), &due.message())
+            && let Ok(mac) = self.sealer.seal(&name, token.as_ref(), &due.message())
         {
             log.sealed(due, &name, &mac);
             log.flush()?;
@@ -270,12 +275,14 @@ impl Signer {
     /// # Errors
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     pub fn hmac(&self, name: &KeyName, message: &[u8], caller: &Caller) -> Result<Vec<u8>> {
-        let asking = self.road.asking(caller);
-        let key = self.road.ready(name, asking, |record| self.passphrase(record))?;
-        let note = self.road.permit_raw(&key, message, asking)?;
-        let done = self.on_token(&key.record, "secret", message);
-        self.road.record(Some(note), done.as_ref().err());
-        done
+        self.road.follow(|| {
+            let asking = self.road.asking(caller);
+            let key = self.road.ready(name, asking, |record| self.passphrase(record))?;
+            let note = self.road.permit_raw(&key, message, asking)?;
+            let done = self.on_token(&key.record, "secret", message);
+            self.road.record(Some(note), done.as_ref().err());
+            Ok((key, done))
+        })
     }
 
     /// The schemes by name.
@@ -289,9 +296,13 @@ impl Signer {
     }
 
     fn passphrase(&self, record: &Record) -> Result<Secret> {
-        self.try_copies(record, "passphrase", |token, material| {
+        let had = self.try_copies(record, "passphrase", |token, material| {
             token.get_data(&material.key)
-        })
+        });
+        match had {
+            Err(missed) if self.road.has_moved(record, &missed)? => Err(has_gone_elsewhere(record)),
+            had => had,
+        }
     }
 
     fn on_token(&self, record: &Record, slot: &str, message: &[u8]) -> Result<Vec<u8>> {

@@ -15,8 +15,9 @@ const PARTS = ['query', 'form', 'json', 'params', 'host', 'testnet', 'timestamp'
 function socketPath(env = process.env) {
     if (env.HSMSIGN_SOCKET) return env.HSMSIGN_SOCKET;
     if (env.HSMSIGN_HOME) return path.join(env.HSMSIGN_HOME, 'agent.sock');
-    const own = env.XDG_RUNTIME_DIR && path.join(env.XDG_RUNTIME_DIR, 'hsmsign', 'agent.sock');
-    return own && fs.existsSync(own) ? own : '/run/hsmsign/agent.sock';
+    const runtime = env.XDG_RUNTIME_DIR ?? '';
+    const own = path.join(runtime, 'hsmsign', 'agent.sock');
+    return path.isAbsolute(runtime) && fs.existsSync(own) ? own : '/run/hsmsign/agent.sock';
 }
 
 // Bytes of a text (UTF-8) or of any view of bytes; none of other things.

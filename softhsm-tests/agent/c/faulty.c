@@ -12,6 +12,7 @@
  *   exit            the process ends
  *   hang            the call does not come back
  *   slow N          it takes N milliseconds longer
+ *   hold            it comes back when the file FAULTY_CONTROL.hold is gone
  *   answer N        it answers the code N, and does nothing
  *   after N         it does its work and answers the code N
  *   long            it does its work and says that what it wrote is longer than any memory
@@ -87,6 +88,12 @@ static int before(const char *word, CK_ULONG number) {
         pause();
     if (!strcmp(word, "slow"))
         usleep((useconds_t)number * 1000);
+    if (!strcmp(word, "hold")) {
+        char held[4096];
+        snprintf(held, sizeof held, "%s.hold", control);
+        while (access(held, F_OK) == 0)
+            usleep(1000);
+    }
     return !strcmp(word, "answer");
 }
 

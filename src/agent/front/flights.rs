@@ -57,6 +57,8 @@ pub struct Flight {
     pub id: Option<Json>,
     /// What is to come of it.
     pub work: Work,
+    /// The request that is signed, for another try.
+    pub request: Option<Box<Request>>,
     /// When it came.
     pub began: Instant,
     /// When a token was asked last.

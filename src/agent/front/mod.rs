@@ -1,5 +1,6 @@
 //! The front: one event loop between clients and workers. It walks the road of each request and holds no token.
 
+mod anew;
 mod clients;
 mod files;
 mod flights;
@@ -50,9 +51,10 @@ use super::{
     socket::Listening,
 };
 use crate::{
+    agent::alone::Alone,
     config::Config,
     error::{Error, Result, failed},
-    home::{FileLock, Home},
+    home::Home,
     keyring::KeyName,
     process,
     secret::Secret,
@@ -88,24 +90,6 @@ pub struct Settings {
     pub program: Program,
     /// The signals that end and reload it.
     pub signals: Signals,
-}
-
-/// That no other agent serves these folders.
-pub struct Alone(#[allow(dead_code)] FileLock);
-
-impl Alone {
-    /// Makes sure.
-    ///
-    /// # Errors
-    /// When another agent serves them.
-    pub fn in_folders(home: &Home) -> Result<Self> {
-        FileLock::try_acquire(&home.state("agent.lock"))?
-            .map(Self)
-            .ok_or_else(|| {
-                failed("another agent serves these folders: two would give out the same nonces")
-                    .fix("use that one: hsmsign agent status; or end it: hsmsign agent stop")
-            })
-    }
 }
 
 /// How the loop ended.

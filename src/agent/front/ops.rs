@@ -124,6 +124,9 @@ impl Front {
             "lock" => {
                 self.permit(caller, "lock tokens")?;
                 let token = token_of(op)?;
+                if let Some(token) = &token {
+                    self.number_of(token)?;
+                }
                 self.note(What::Lock, caller, token.as_deref());
                 self.lock(token);
                 json!({})
@@ -313,17 +316,7 @@ impl Front {
                 );
             }
         };
-        let found = self
-            .workers
-            .iter()
-            .position(|worker| worker.token == token && worker.holds_token());
-        let Some(number) = found else {
-            let shown: String = token.chars().take(60).collect();
-            return Err(
-                Error::new(Code::TokenMissing, format!("the agent has no token {shown:?}"))
-                    .fix("`hsmsign agent status` shows its tokens"),
-            );
-        };
+        let number = self.number_of(&token)?;
         self.workers[number].locked = false;
         self.workers[number].forget_failures();
         self.start(number)?;
@@ -405,6 +398,19 @@ impl Front {
 
     fn errands(&self) -> usize {
         self.workers.iter().filter(|worker| worker.does_errands()).count()
+    }
+
+    /// The worker that holds the token of this name.
+    fn number_of(&self, token: &str) -> Result<usize> {
+        let found = self
+            .workers
+            .iter()
+            .position(|worker| worker.token == token && worker.holds_token());
+        found.ok_or_else(|| {
+            let shown: String = token.chars().take(60).collect();
+            Error::new(Code::TokenMissing, format!("the agent has no token {shown:?}"))
+                .fix("`hsmsign agent status` shows its tokens")
+        })
     }
 
     /// Ends the workers of a token, or of all, and with them logins and PINs.

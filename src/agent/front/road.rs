@@ -20,7 +20,7 @@ use crate::{
     policy::Caller,
     request::{Request, error_line},
     secret::Secret,
-    signer::{Explained, Message, ReadyKey, elsewhere, none_could},
+    signer::{Explained, Message, ReadyKey, elsewhere, has_gone_elsewhere, none_could},
 };
 
 /// Why a key is not ready: its passphrase must come from the token first.
@@ -101,6 +101,7 @@ impl Front {
                 let mut flight = self.flight(client, id, Work::Sign(Box::new(composing)));
                 flight.note = note;
                 flight.explained = explained;
+                flight.request = Some(request);
                 self.advance(flight);
             }
             Err(error) => {
@@ -114,7 +115,7 @@ impl Front {
         }
     }
 
-    fn hmac(&mut self, client: Client, caller: &Caller, mut hmac: Hmac) {
+    pub(super) fn hmac(&mut self, client: Client, caller: &Caller, mut hmac: Hmac) {
         let id = hmac.id.take();
         let asking = self.road.asking(caller);
         let key = match self.key(Some(&hmac.key), |road, passphrase| {
@@ -148,6 +149,7 @@ impl Front {
             client,
             id,
             work,
+            request: None,
             began: self.now,
             asked: self.now,
             worker: None,
@@ -321,6 +323,16 @@ impl Front {
             return;
         }
         let missed = flight.all_missed();
+        let moved = flight
+            .refusals
+            .iter()
+            .find(|(_, error)| error.code() == Code::TokenMissing)
+            .map_or(Ok(false), |(_, error)| self.road.has_moved(record, error));
+        match moved {
+            Ok(false) => {}
+            Ok(true) => return self.begin_anew(flight, &has_gone_elsewhere(record)),
+            Err(error) => return self.refuse_flight(flight, &error),
+        }
         let error = none_could(std::mem::take(&mut flight.refusals)).unwrap_or_else(|| {
             failed(format!(
                 "the key {} has no {} on any token",
@@ -348,8 +360,9 @@ impl Front {
         if let (Work::Errand, Some(number)) = (&flight.work, number) {
             self.workers[number].stop(&mut self.launcher);
         }
+        let without = matches!(told, Told::Without(_));
         match told {
-            Told::Refused(error) => {
+            Told::Refused(error) | Told::Without(error) => {
                 if let (Work::Mark, Some(number)) = (&flight.work, number) {
                     return self.not_marked(number, &error);
                 }
@@ -360,8 +373,8 @@ impl Front {
                 if let (Some(number), Code::WrongPin) = (number, error.code()) {
                     self.counts.metrics.pin_refused(&self.workers[number].token);
                 }
-                // What it cannot do at all says nothing of how it is.
-                let sick = !matches!(error.code(), Code::Unsupported | Code::TooLarge);
+                // What it cannot do at all, or does not have, says nothing of how it is.
+                let sick = !without && !matches!(error.code(), Code::Unsupported | Code::TooLarge);
                 if let Some(number) = number
                     && (elsewhere && sick || matches!(flight.work, Work::Probe))
                 {

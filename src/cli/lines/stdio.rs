@@ -1,13 +1,11 @@
 //! Lines in from standard input, lines out to standard output.
 
-use std::{
-    io::{self, Write as _},
-    os::fd::AsFd as _,
-    process::ExitCode,
-};
+use std::{io, os::fd::AsFd as _, process::ExitCode};
 
 use hsmsign::error::{Code, Error, Result, failed};
 use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::cli::standard;
 
 /// The longest line, in bytes.
 const LONGEST: usize = 16 << 20;
@@ -24,6 +22,7 @@ pub fn read(input: std::os::fd::BorrowedFd<'_>, room: &mut [u8]) -> Result<usize
         match rustix::io::read(input, &mut *room) {
             Ok(read) => return Ok(read),
             Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => standard::wait(input, PollFlags::IN),
             Err(error) => return Err(failed(format!("standard input cannot be read: {error}"))),
         }
     }
@@ -146,14 +145,9 @@ impl Output {
 
     /// Answers whether anybody still reads.
     pub fn flush(&mut self) -> Result<bool> {
-        let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(&self.pending).and_then(|()| stdout.flush());
+        let read = standard::put(&self.pending);
         self.pending.clear();
-        match written {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.gone = true,
-            Err(error) => return Err(failed(format!("standard output cannot be written: {error}"))),
-        }
+        self.gone |= !read?;
         Ok(!self.gone)
     }
 

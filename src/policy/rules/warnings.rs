@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::Policy;
-use crate::{caller::is_unit, policy::known};
+use crate::{
+    caller::is_unit,
+    policy::{decimal::Amount, known},
+};
 
 impl Policy {
     /// What the owner should know of the file: rules that can never match, and rules that say less than they seem to.
@@ -30,7 +33,7 @@ impl Policy {
             warnings.push(format!("expires: {shown} is over, so nothing is signed"));
         }
         for (name, empty) in [
-            ("allow", self.allow.as_ref().is_some_and(Vec::is_empty)),
+            ("allow", self.allow.as_ref().is_some_and(|allow| allow.is_empty())),
             ("client", self.clients.as_ref().is_some_and(Vec::is_empty)),
             ("symbols", self.symbols.as_ref().is_some_and(Vec::is_empty)),
         ] {
@@ -43,7 +46,7 @@ impl Policy {
                 "values.{shown}: the list is empty, so no request may have the field"
             ));
         }
-        for rate in self.rates.iter().filter(|rate| rate.most == 0) {
+        for rate in self.rates.iter().filter(|rate| rate.most == Amount::default()) {
             warnings.push(format!("rate.{}: it lets nothing through", rate.window.name()));
         }
         for value in self.symbols.iter().flatten().filter(|symbol| is_odd(symbol)) {
@@ -51,7 +54,7 @@ impl Policy {
                 "symbols: {value:?} can hardly match; values are compared whole, and `*` stands for itself"
             ));
         }
-        for (at, rule) in self.allow.iter().flatten().enumerate() {
+        for (at, rule) in self.allow.as_deref().into_iter().flatten().enumerate() {
             if let Some(deny) = self.deny.iter().position(|deny| deny.covers(rule)) {
                 warnings.push(format!(
                     "allow {}: it can never match, since deny {} is for all of it",
@@ -61,8 +64,8 @@ impl Policy {
             }
         }
         for (at, cap) in self.caps.iter().enumerate() {
-            if let (Some(request), Some(day)) = (cap.request, cap.day)
-                && request > day
+            if let (Some(request), Some(day)) = (cap.request, &cap.day)
+                && request > day.most
             {
                 warnings.push(format!(
                     "cap {}: a request may have more than a day, so only `day` counts",

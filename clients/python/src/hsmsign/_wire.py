@@ -24,7 +24,7 @@ def socket_path() -> str:
     if home:
         return os.path.join(home, "agent.sock")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime:
+    if runtime and os.path.isabs(runtime):
         own = os.path.join(runtime, "hsmsign", "agent.sock")
         if os.path.exists(own):
             return own

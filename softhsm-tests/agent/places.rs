@@ -1,0 +1,144 @@
+//! Where the agent is: a socket that is taken away, a runtime folder that is none, a variable that names something else.
+
+use std::{
+    fs,
+    os::unix::net::UnixListener,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    bench::{Done, Place, finish},
+    running::{BALANCE, Running},
+};
+
+fn run(mut command: Command) -> Done {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    finish(command.spawn().unwrap(), b"")
+}
+
+/// A command of a user with a home and this runtime folder.
+fn with_runtime_folder(place: &Place, args: &[&str], folder: &Path) -> Command {
+    let mut command = place.command(args);
+    command
+        .env_remove("HSMSIGN_HOME")
+        .env("HOME", place.path())
+        .env("XDG_RUNTIME_DIR", folder);
+    command
+}
+
+#[test]
+fn an_agent_whose_socket_was_taken_away_is_named_ended_and_started_anew() {
+    let Some(place) = Place::with_kraken() else { return };
+    let socket = place.home().join("agent.sock");
+    for _ in 0..2 {
+        place.ok(&["agent", "start"]);
+        fs::remove_file(&socket).unwrap();
+        let again = place.run(&["agent", "start"], "");
+        assert_eq!(again.code, 4, "{again:?}");
+        for word in [
+            "another agent serves these folders (pid ",
+            "is gone",
+            "hsmsign agent stop",
+        ] {
+            assert!(again.stderr.contains(word), "{word}: {again:?}");
+        }
+        // What it says helps.
+        place.ok(&["agent", "stop"]);
+        place.ok(&["agent", "start"]);
+        place.ok(&["agent", "status"]);
+        place.ok(&["agent", "stop"]);
+        let nobody = place.run(&["agent", "stop"], "");
+        assert_eq!(nobody.code, 4, "{nobody:?}");
+    }
+}
+
+#[test]
+fn an_agent_that_cannot_be_reached_is_not_ended_where_another_is_meant() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    fs::remove_file(agent.socket()).unwrap();
+    let mut stop = place.command(&["agent", "stop"]);
+    stop.env("HSMSIGN_SOCKET", place.path().join("other.sock"));
+    let done = run(stop);
+    assert_eq!(done.code, 4, "{done:?}");
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    // And one that is said to be there is not told from its own folders.
+    let mut status = place.command(&["agent", "status"]);
+    status.env("HSMSIGN_SOCKET", place.home().join("config.toml"));
+    let done = run(status);
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(done.stderr.contains("is no socket"), "{done:?}");
+}
+
+#[test]
+fn a_number_that_another_process_has_now_is_not_ended() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    fs::remove_file(agent.socket()).unwrap();
+    let mut bystander = Command::new("sleep").arg("600").spawn().unwrap();
+    let noted = place.home().join("agent.lock");
+    let text = format!(r#"{{"pid":{},"socket":"/nowhere"}}"#, bystander.id());
+    fs::write(&noted, text).unwrap();
+    let done = place.run(&["agent", "stop"], "");
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(bystander.try_wait().unwrap().is_none());
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+    // Nor is what an older one, or somebody else, left there.
+    fs::write(&noted, "?").unwrap();
+    let done = place.run(&["agent", "stop"], "");
+    assert_eq!(done.code, 4, "{done:?}");
+}
+
+#[test]
+fn a_runtime_folder_that_cannot_be_used_is_told_with_what_to_set() {
+    let place = Place::new();
+    let file = place.path().join("file");
+    fs::write(&file, "").unwrap();
+    let done = run(with_runtime_folder(&place, &["agent", "start"], &file));
+    assert_eq!(done.code, 4, "{done:?}");
+    for word in [
+        "cannot be made",
+        "XDG_RUNTIME_DIR",
+        "HSMSIGN_SOCKET",
+        "agent.log has more",
+    ] {
+        assert!(done.stderr.contains(word), "{word}: {done:?}");
+    }
+    let done = run(with_runtime_folder(&place, &["run", "--", "true"], &file));
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(done.stderr.contains("XDG_RUNTIME_DIR"), "{done:?}");
+}
+
+#[test]
+fn a_relative_runtime_folder_is_none() {
+    let place = Place::new();
+    fs::create_dir_all(place.path().join("run/hsmsign")).unwrap();
+    let listener = UnixListener::bind(place.path().join("run/hsmsign/agent.sock")).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    // There is nobody who would answer: this must not ask.
+    let _whatever_the_system_has = run(with_runtime_folder(&place, &["list"], Path::new("run")));
+    assert!(listener.accept().is_err());
+}
+
+#[test]
+fn what_is_no_token_is_not_locked_and_that_is_told() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let done = place.run(&["lock", "sofhsm"], "");
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(done.stderr.contains(r#"no token "sofhsm""#), "{done:?}");
+    let answer = agent.connect().ask(r#"{"op":"lock","token":"sofhsm","id":3}"#);
+    assert_eq!(answer["error"]["code"], "token-missing", "{answer}");
+    assert_eq!(answer["id"], 3);
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    place.ok(&["lock", "softhsm"]);
+    assert_eq!(agent.connect().ask(BALANCE)["error"]["code"], "token-locked");
+}

@@ -1,0 +1,158 @@
+//! Keys that are rotated or removed in the very moment of a request: between the reading of their record and the token's answer.
+
+use serde_json::Value;
+
+use crate::{
+    bench::{KRAKEN_BODY, KRAKEN_SECRET, KRAKEN_SIGN, Place, finish},
+    faulty::{self, Faulty},
+    running::{BALANCE, Running, until},
+};
+
+const ORDER: [&str; 6] = [
+    "sign",
+    "kraken",
+    "POST",
+    "/0/private/AddOrder",
+    "--data",
+    KRAKEN_BODY,
+];
+
+/// A rotation whose new pair is in force and may be undone.
+fn rotated() -> Option<(Place, Faulty)> {
+    let (place, faulty) = faulty::one()?;
+    place.import_new_secret();
+    Some((place, faulty))
+}
+
+impl Place {
+    fn import_new_secret(&self) {
+        let other = KRAKEN_SECRET.replace("kQH5", "kQH6");
+        let done = self.run(&["rotate", "kraken", "--api-key", "new"], &format!("{other}\n"));
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+}
+
+/// Starts a command, has this happen when it looks for its key on the token, and answers what came of it.
+fn while_held(
+    place: &Place,
+    faulty: &Faulty,
+    args: &[&str],
+    input: &str,
+    meanwhile: &[&str],
+) -> (i32, String) {
+    let held = faulty.hold("C_FindObjects");
+    let child = place.start(args);
+    until("it looks for its key", || faulty.has_failed());
+    place.ok(meanwhile);
+    drop(held);
+    let done = finish(child, input.as_bytes());
+    (done.code, done.stdout + &done.stderr)
+}
+
+#[test]
+fn what_is_signed_while_a_rotation_is_undone_is_signed_with_the_pair_that_is_back() {
+    let Some((place, faulty)) = rotated() else { return };
+    let undo = ["rotate", "kraken", "--undo"];
+    let explained = [&ORDER[..], &["--explain"]].concat();
+    for args in [&ORDER[..], &explained] {
+        let (code, told) = while_held(&place, &faulty, args, "", &undo);
+        assert_eq!(code, 0, "{told}");
+        assert!(
+            told.contains(KRAKEN_SIGN) && told.contains(r#""API-Key":"example""#),
+            "{told}"
+        );
+        assert_eq!(
+            told.matches("signed with").count(),
+            usize::from(args.len() > ORDER.len()),
+            "{told}"
+        );
+        place.import_new_secret();
+    }
+}
+
+#[test]
+fn a_line_that_is_signed_while_a_rotation_is_undone_is_signed_with_the_pair_that_is_back() {
+    let Some((place, faulty)) = rotated() else { return };
+    let line = format!(
+        r#"{{"id":7,"key":"kraken","method":"POST","path":"/0/private/AddOrder","body":"{KRAKEN_BODY}"}}"#
+    );
+    let held = faulty.hold("C_FindObjects");
+    let mut child = place.start(&["sign", "--json"]);
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), format!("{line}\n").as_bytes()).unwrap();
+    until("it looks for its key", || faulty.has_failed());
+    place.ok(&["rotate", "kraken", "--undo"]);
+    drop(held);
+    let done = finish(child, b"");
+    assert_eq!(done.code, 0, "{done:?}");
+    let answer: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(answer["headers"]["API-Sign"], KRAKEN_SIGN, "{answer}");
+    assert_eq!(answer["headers"]["API-Key"], "example", "{answer}");
+    assert_eq!(answer["id"], 7);
+}
+
+#[test]
+fn what_is_asked_for_while_the_key_is_removed_hears_that_there_is_no_such_key() {
+    let Some((place, faulty)) = faulty::one() else {
+        return;
+    };
+    let (code, told) = while_held(&place, &faulty, &ORDER, "", &["remove", "kraken"]);
+    assert_eq!(code, 5, "{told}");
+    assert!(told.contains("there is no key named kraken"), "{told}");
+}
+
+#[test]
+fn an_agents_request_in_the_moment_of_an_undo_begins_anew_and_one_of_a_removal_is_told() {
+    let Some((place, faulty)) = rotated() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    let line = format!(
+        r#"{{"id":7,"key":"kraken","method":"POST","path":"/0/private/AddOrder","body":"{KRAKEN_BODY}"}}"#
+    );
+    let held = faulty.hold("C_FindObjects");
+    connection.send(format!("{line}\n{BALANCE}\n").as_bytes());
+    until("it looks for its key", || faulty.has_failed());
+    place.ok(&["rotate", "kraken", "--undo"]);
+    drop(held);
+    let answer = connection.answer();
+    assert_eq!(answer["headers"]["API-Sign"], KRAKEN_SIGN, "{answer}");
+    assert_eq!(answer["headers"]["API-Key"], "example", "{answer}");
+    assert_eq!(answer["id"], 7);
+    let answer = connection.answer();
+    assert_eq!(answer["headers"]["API-Key"], "example", "{answer}");
+
+    place.import_new_secret();
+    let held = faulty.hold("C_FindObjects");
+    connection.send(format!("{line}\n").as_bytes());
+    until("it looks for its key", || faulty.has_failed());
+    place.ok(&["remove", "kraken"]);
+    drop(held);
+    let answer = connection.answer();
+    assert_eq!(answer["error"]["code"], "unknown-key", "{answer}");
+    assert_eq!(answer["id"], 7);
+}
+
+#[test]
+fn a_key_that_is_not_on_its_token_costs_the_tokens_other_keys_nothing() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.import(&["-e", "kraken", "-k", "gone", "--api-key", "g"], KRAKEN_SECRET);
+    // As if another program had deleted it.
+    let shown = place.json(&["show", "gone", "--json"]);
+    let id = shown["current"]["copies"][0]["objects"]["secret"]["id"]
+        .as_str()
+        .unwrap();
+    let record = place.home().join("keys/gone.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace(id, &"ab".repeat(16))).unwrap();
+
+    let agent = Running::start(&place);
+    let (mut one, mut other) = (agent.connect(), agent.connect());
+    let gone = BALANCE.replace("\"kraken\"", "\"gone\"");
+    for _ in 0..50 {
+        let missed = one.ask(&gone);
+        assert_eq!(missed["error"]["code"], "token-missing", "{missed}");
+        let signed = other.ask(BALANCE);
+        assert_eq!(signed["ok"], true, "{signed}");
+        let token = agent.token("softhsm");
+        assert!(token["state"] == "open" && token["error"].is_null(), "{token}");
+    }
+}
