@@ -74,12 +74,13 @@ impl Secret {
 
     /// How many bytes it has room for.
     pub fn capacity(&self) -> usize {
-        self.pages.bytes().len()
+        self.pages.len()
     }
 
     /// The room behind the bytes held, for a reader to fill; [`Secret::grow`] then counts what was filled.
     pub fn spare_mut(&mut self) -> &mut [u8] {
-        &mut self.pages.bytes_mut()[self.len..]
+        let all = self.pages.len();
+        &mut self.pages.first_mut(all)[self.len..]
     }
 
     /// Counts `more` bytes of the spare room as held, at most all of it.
@@ -90,27 +91,24 @@ impl Secret {
     /// Drops the bytes behind the first `len`, wiped.
     pub fn truncate(&mut self, len: usize) {
         if len < self.len {
+            self.pages.first_mut(self.len)[len..].zeroize();
             self.len = len;
-            self.spare_mut().zeroize();
         }
     }
 
     /// Drops the first `count` bytes, wiped.
     pub fn remove_front(&mut self, count: usize) {
         let count = count.min(self.len);
-        let len = self.len;
-        self.len = 0;
-        self.spare_mut().copy_within(count..len, 0);
-        self.len = len;
-        self.truncate(len - count);
+        self.pages.first_mut(self.len).copy_within(count.., 0);
+        self.truncate(self.len - count);
     }
 
     /// Appends as many of the bytes as there is room for, and says how many that were.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
-        let spare = self.spare_mut();
-        let taken = bytes.len().min(spare.len());
-        spare[..taken].copy_from_slice(&bytes[..taken]);
-        self.grow(taken);
+        let taken = bytes.len().min(self.capacity() - self.len);
+        let end = self.len + taken;
+        self.pages.first_mut(end)[self.len..].copy_from_slice(&bytes[..taken]);
+        self.len = end;
         taken
     }
 

@@ -8,7 +8,10 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -45,6 +48,15 @@ pub struct Watch {
 /// A state of the files: equal ones are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch(u64);
+
+impl Epoch {
+    /// This moment, which is no other: what is asked in it looks at each file once.
+    pub fn moment() -> Self {
+        // Far from those that are counted from zero.
+        static COUNT: AtomicU64 = AtomicU64::new(1 << 63);
+        Self(COUNT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 struct State {
     epoch: u64,

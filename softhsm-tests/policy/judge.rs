@@ -9,6 +9,7 @@ use hsmsign::{
     keyring::{Allow, KeyName},
     policy::{self, Caller, Mode, Policies, Question, Verdict, What, Whose},
     request::Request,
+    watch::Epoch,
 };
 
 /// A time at which every test's clock stands: 2026-09-21, a Monday, at 14:13:20 UTC.
@@ -62,7 +63,7 @@ impl Judge {
             caller: &self.caller,
             what: What::Request(&prepared),
             now,
-            epoch: None,
+            epoch: Epoch::moment(),
         };
         self.policies.decide(&question, mode)
     }
@@ -83,7 +84,7 @@ impl Judge {
             caller: &self.caller,
             what: What::Raw(moves_money.as_deref()),
             now: NOW,
-            epoch: None,
+            epoch: Epoch::moment(),
         };
         self.policies.decide(&question, Mode::Look)
     }

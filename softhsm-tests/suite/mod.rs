@@ -264,7 +264,23 @@ pub fn keys_are_listed(bench: &dyn Bench) {
         .find(|info| info.key.as_ref() == Some(&key))
         .expect("the key is listed");
     assert_eq!(info.label, "hsmsign:suite");
+    let labelled = |label: &str| {
+        let found = token.labelled(label).unwrap();
+        found
+            .into_iter()
+            .filter(|info| info.key.as_ref() == Some(&key))
+            .count()
+    };
+    for (label, count) in [
+        ("hsmsign:suite", 1),
+        ("hsmsign:suit", 0),
+        ("hsmsign:suite ", 0),
+        ("", 0),
+    ] {
+        assert_eq!(labelled(label), count, "{label:?}");
+    }
     token.delete(&key).unwrap();
+    assert_eq!(labelled("hsmsign:suite"), 0);
     assert!(
         token
             .list()

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     algorithm::Algorithm,
     ask::{self, read_secret_line_within},
-    audit,
+    audit::{self, Sealer},
     config::Config,
     error::{Code, Error, Result, failed},
     home::Home,
@@ -78,6 +78,7 @@ pub fn run(token: &str) -> Result<()> {
         handed,
         asks,
         places: HashMap::new(),
+        sealer: Sealer::default(),
         missed: None,
         pins_told: 0,
         lost: false,
@@ -117,6 +118,7 @@ struct Worker {
     /// Whether the PIN comes from a person.
     asks: bool,
     places: HashMap<Vec<u8>, (KeyRef, Algorithm)>,
+    sealer: Sealer,
     /// That its device was missed, and when: whoever waited in line meanwhile is told the same at once.
     missed: Option<(Instant, Error)>,
     /// How many PINs the token was given that the front knows of.
@@ -188,7 +190,7 @@ impl Worker {
             Ask::Open { given } => self.open(given).map(Told::Done),
             Ask::Seal(message) => self
                 .token()
-                .and_then(|token| audit::seal(token.as_ref(), message))
+                .and_then(|token| self.sealer.seal(&self.token, token.as_ref(), message))
                 .map(Told::Done),
             Ask::Mark(marked) => self.mark(marked).map(Told::Done),
             Ask::Errand(_) => Err(failed("a worker does no errands")),

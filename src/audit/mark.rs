@@ -17,7 +17,7 @@ use crate::{
     home::{Home, io_error},
     json::Json,
     secret::Secret,
-    token::{Class, KeyMeta, KeyRef, ObjectId, Token, Wishes},
+    token::{Class, KeyInfo, KeyMeta, KeyRef, ObjectId, Token, Wishes},
 };
 
 /// What the label of such an object begins with; the log's name follows. No key of an exchange can have it.
@@ -111,8 +111,8 @@ impl Mark {
 /// # Errors
 /// When the token cannot keep it, or the log cannot be read.
 pub fn raise(token: &dyn Token, home: &Home, marked: &Marked) -> Result<Option<Mark>> {
-    let mut kept = all(token)?;
-    kept.retain(|(_, log, _)| *log == marked.log);
+    let label = format!("{LABEL}{}", marked.log);
+    let kept = marks(token, token.labelled(&label)?)?;
     let now = Mark::of(&marked.last);
     let wanted = match kept.iter().map(|(.., mark)| mark).max() {
         Some(mark) if mark.back => mark.clone(),
@@ -136,7 +136,7 @@ pub fn raise(token: &dyn Token, home: &Home, marked: &Marked) -> Result<Option<M
         let mut text = wanted.to_text().into_bytes();
         let meta = KeyMeta {
             id: ObjectId::random()?,
-            label: format!("{LABEL}{}", marked.log),
+            label,
             wishes: Wishes::default(),
         };
         token.put_data(&Secret::take(&mut text)?, &meta)?;
@@ -157,7 +157,7 @@ pub fn raise(token: &dyn Token, home: &Home, marked: &Marked) -> Result<Option<M
 /// When it cannot be asked.
 pub(super) fn kept(token: &dyn Token) -> Result<BTreeMap<String, Mark>> {
     let mut furthest = BTreeMap::new();
-    for (_, log, mark) in all(token)? {
+    for (_, log, mark) in marks(token, token.list()?)? {
         let known = furthest.entry(log).or_insert_with(|| mark.clone());
         if mark > *known {
             *known = mark;
@@ -166,9 +166,10 @@ pub(super) fn kept(token: &dyn Token) -> Result<BTreeMap<String, Mark>> {
     Ok(furthest)
 }
 
-fn all(token: &dyn Token) -> Result<Vec<(KeyRef, String, Mark)>> {
+/// Those of a token's objects that are marks, with the names of their logs.
+fn marks(token: &dyn Token, objects: Vec<KeyInfo>) -> Result<Vec<(KeyRef, String, Mark)>> {
     let mut found = Vec::new();
-    for info in token.list()? {
+    for info in objects {
         if let Some(
             key @ KeyRef::Object {
                 class: Class::Data, ..

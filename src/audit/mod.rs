@@ -17,7 +17,7 @@ pub use file::{Files, list};
 pub use line::{Hash, number, open};
 pub use mark::{Mark, Marked, raise, went_back};
 pub use report::Report;
-pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, has_sealed, seal};
+pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, Sealer, has_sealed};
 pub use show::{Filter, Reader, moment};
 pub use verify::{FindToken, Finding, Sealed, Verified, verify};
 pub use writer::Log;

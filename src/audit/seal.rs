@@ -4,6 +4,7 @@
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -161,9 +162,8 @@ impl Last {
 
 /// The keys on a token that seal.
 fn keys(token: &dyn Token) -> Result<Vec<KeyRef>> {
-    let all = token.list()?;
-    let named = all.into_iter().filter(|info| info.label == SEAL_LABEL);
-    Ok(named.filter_map(|info| info.key).collect())
+    let named = token.labelled(SEAL_LABEL)?;
+    Ok(named.into_iter().filter_map(|info| info.key).collect())
 }
 
 /// Whether a key on this token has sealed a log, here or elsewhere.
@@ -174,23 +174,39 @@ pub fn has_sealed(token: &dyn Token) -> Result<bool> {
     Ok(!keys(token)?.is_empty())
 }
 
-/// The MAC of a seal's message, by the key on this token that seals; it is made where there is none.
-///
-/// # Errors
-/// When the token cannot do it.
-pub fn seal(token: &dyn Token, message: &[u8]) -> Result<Vec<u8>> {
-    let key = match keys(token)?.into_iter().next() {
-        Some(key) => key,
-        None => {
-            let meta = KeyMeta {
-                id: ObjectId::random()?,
-                label: SEAL_LABEL.to_owned(),
-                wishes: crate::token::Wishes::default(),
-            };
-            token.generate_mac(ALGORITHM, &meta)?.key
+/// What makes seals. It remembers the key, since a token with thousands of keys takes long to find one.
+#[derive(Debug, Default)]
+pub struct Sealer(Mutex<Option<(String, KeyRef)>>);
+
+impl Sealer {
+    /// The MAC of a seal's message, by the key on this token that seals; it is made where there is none. `name` is what the
+    /// token is called here.
+    ///
+    /// # Errors
+    /// When the token cannot do it.
+    pub fn seal(&self, name: &str, token: &dyn Token, message: &[u8]) -> Result<Vec<u8>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, key)) = &*known
+            && of == name
+            && let Ok(mac) = token.mac(key, ALGORITHM, message)
+        {
+            return Ok(mac.as_bytes().to_vec());
         }
-    };
-    Ok(token.mac(&key, ALGORITHM, message)?.as_bytes().to_vec())
+        let key = match keys(token)?.into_iter().next() {
+            Some(key) => key,
+            None => {
+                let meta = KeyMeta {
+                    id: ObjectId::random()?,
+                    label: SEAL_LABEL.to_owned(),
+                    wishes: crate::token::Wishes::default(),
+                };
+                token.generate_mac(ALGORITHM, &meta)?.key
+            }
+        };
+        let mac = token.mac(&key, ALGORITHM, message)?;
+        *known = Some((name.to_owned(), key));
+        Ok(mac.as_bytes().to_vec())
+    }
 }
 
 /// Whether a key on this token that seals made the MAC.

@@ -333,7 +333,7 @@ fn seal() -> Result<ExitCode> {
     let tokens = around.tokens()?;
     let name = around.config()?.usual_token()?.to_owned();
     let token = tokens.get(&name)?;
-    let mac = audit::seal(token.as_ref(), &due.message())?;
+    let mac = audit::Sealer::default().seal(&name, token.as_ref(), &due.message())?;
     log.sealed(due, &name, &mac);
     log.flush()?;
     output::line(&format!("sealed by token {name}"))?;

@@ -66,7 +66,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             None => {
                 hsmsign::process::set_allocator_up();
                 let around = Around::find()?;
-                lines::sign(&around.signer()?.watching(&around.home))
+                lines::sign(&around.signer()?)
             }
         };
     }

@@ -1,5 +1,7 @@
 //! Bodies: wholly JSON or wholly a form, of a kind that the exchange takes, and signed.
 
+use std::sync::OnceLock;
+
 use super::{
     place,
     plan::{Place, Plan},
@@ -15,7 +17,34 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Payload {
     pub json: bool,
-    pub text: String,
+    text: String,
+    /// What the JSON is, once that was asked.
+    read: OnceLock<Result<Json>>,
+}
+
+impl Payload {
+    pub(crate) const fn new(json: bool, text: String) -> Self {
+        Self {
+            json,
+            text,
+            read: OnceLock::new(),
+        }
+    }
+
+    /// Its exact text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+
+    /// The value of JSON, read once.
+    pub(crate) fn value(&self) -> Result<&Json> {
+        let read = self.read.get_or_init(|| Json::parse(&self.text));
+        read.as_ref().map_err(Clone::clone)
+    }
 }
 
 /// The body, wholly JSON or wholly a form, of a kind that the exchange takes.
@@ -26,31 +55,20 @@ pub(crate) fn read(request: &Request, plan: &Plan, method: &str, path: &str) -> 
     };
     let payload = match &request.body {
         None => return Ok(None),
-        Some(Body::Form(Fields::Text(text))) => Payload {
-            json: false,
-            text: text.clone(),
-        },
-        Some(Body::Form(Fields::Pairs(pairs))) => Payload {
-            json: false,
-            text: place::form(pairs, plan.params.as_ref())?,
-        },
-        Some(Body::Json(text)) => Payload {
-            json: true,
-            text: text.clone(),
-        },
+        Some(Body::Form(Fields::Text(text))) => Payload::new(false, text.clone()),
+        Some(Body::Form(Fields::Pairs(pairs))) => {
+            Payload::new(false, place::form(pairs, plan.params.as_ref())?)
+        }
+        Some(Body::Json(text)) => Payload::new(true, text.clone()),
         Some(Body::Parts { pairs, object }) => {
             if parts_are_json(declared, plan, method, path)? {
-                Payload {
-                    json: true,
-                    text: object
-                        .clone()
-                        .unwrap_or_else(|| Json::Object(pairs.clone()).to_compact()),
-                }
+                let text = object.clone();
+                Payload::new(
+                    true,
+                    text.unwrap_or_else(|| Json::Object(pairs.clone()).to_compact()),
+                )
             } else {
-                Payload {
-                    json: false,
-                    text: place::form(pairs, plan.params.as_ref())?,
-                }
+                Payload::new(false, place::form(pairs, plan.params.as_ref())?)
             }
         }
         Some(Body::Bytes(bytes)) => {
@@ -60,10 +78,7 @@ pub(crate) fn read(request: &Request, plan: &Plan, method: &str, path: &str) -> 
             let begins = text
                 .trim_start_matches([' ', '\t', '\r', '\n'])
                 .starts_with(['{', '[']);
-            Payload {
-                json: declared.unwrap_or(begins),
-                text,
-            }
+            Payload::new(declared.unwrap_or(begins), text)
         }
     };
     if payload.text.is_empty() {
@@ -73,7 +88,7 @@ pub(crate) fn read(request: &Request, plan: &Plan, method: &str, path: &str) -> 
         return Err(bad_input("the body is not of the kind that `content_type` says"));
     }
     if payload.json {
-        match Json::parse(&payload.text).map_err(|error| error.within("the body"))? {
+        match payload.value().map_err(|error| error.within("the body"))? {
             Json::Object(_) | Json::List(_) => {}
             other => {
                 return Err(bad_input(format!(
@@ -153,10 +168,9 @@ fn is_json_type(kind: &str) -> Result<bool> {
 
 /// Finished text of a query or form: printable ASCII without blanks, every `%` a whole escape.
 pub(crate) fn check_text(what: &str, text: &str) -> Result<()> {
-    let odd = text
-        .chars()
-        .find(|char| !('\u{21}'..='\u{7e}').contains(char) || (*char == '#' && what == "query"));
-    if let Some(odd) = odd {
+    let is_odd = |byte: u8| !byte.is_ascii_graphic() || byte == b'#' && what == "query";
+    let at = text.bytes().position(is_odd);
+    if let Some(odd) = at.and_then(|at| text[at..].chars().next()) {
         return Err(bad_input(format!(
             "the {what} has {odd:?} in it, which must be percent-encoded"
         ))

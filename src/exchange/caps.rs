@@ -128,7 +128,7 @@ impl Prepared<'_> {
     }
 
     /// The endpoint that the signature fits as well, and that closes or trades what no amount says.
-    pub(super) fn fits_closing(&self, fields: &Fields) -> Option<&str> {
+    pub(super) fn fits_closing(&self, fields: &Fields<'_>) -> Option<&str> {
         if self.scheme.caps.closes.is_empty() || self.endpoint.websocket || self.is_no_json_body() {
             return None;
         }

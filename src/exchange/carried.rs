@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     error::{Error, Result, bad_input},
-    json::Json,
     request::Nonce,
 };
 
@@ -151,9 +150,9 @@ impl Prepared<'_> {
             look(&self.query);
         }
         match &self.body {
-            Some(body) if !body.json && matches!(place, Place::Form | Place::Params) => look(&body.text),
+            Some(body) if !body.json && matches!(place, Place::Form | Place::Params) => look(body.text()),
             Some(body) if body.json && matches!(place, Place::Json | Place::Params) => {
-                if let Some(value) = Json::parse(&body.text)?.get(name) {
+                if let Some(value) = body.value()?.get(name) {
                     found.push(value.scalar().map_or_else(|| value.to_compact(), str::to_owned));
                 }
             }
@@ -187,7 +186,7 @@ impl Prepared<'_> {
                 Err(bad_input("this exchange wants the body as a form"))
             }
             (Some(body), Place::Json) if !body.json => Err(bad_input("this exchange wants the body as JSON")),
-            (Some(body), Place::Json) if body.text.trim_start().starts_with('[') => Err(bad_input(
+            (Some(body), Place::Json) if body.text().trim_start().starts_with('[') => Err(bad_input(
                 "the exchange wants fields added to the body, and a JSON list cannot take them",
             )
             .fix("give the body as a JSON object")),

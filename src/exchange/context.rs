@@ -75,14 +75,14 @@ impl<'c> Context<'c> {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("{}{}", self.prepared.origin, self.target())
+        [&self.prepared.origin, self.target().as_str()].concat()
     }
 
     fn target(&self) -> String {
         let path = &self.prepared.endpoint.path;
         match self.prepared.query.as_str() {
             "" => path.clone(),
-            query => format!("{path}?{query}"),
+            query => [path, "?", query].concat(),
         }
     }
 
@@ -154,7 +154,7 @@ impl<'c> Context<'c> {
             Name::Host => &prepared.endpoint.host,
             Name::Path => &prepared.endpoint.path,
             Name::Query => &prepared.query,
-            Name::Body => prepared.body.as_ref().map_or("", |body| &body.text),
+            Name::Body => prepared.body.as_ref().map_or("", |body| body.text()),
             Name::GivenBody => &prepared.given_body,
             Name::Target => return Ok(self.target().into_bytes().into()),
             Name::Url => return Ok(self.url().into_bytes().into()),

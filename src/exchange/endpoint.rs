@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::place::decoded;
+use super::place::{cut_at, decoded};
 use crate::json::Json;
 
 /// A request as rules see it.
@@ -24,6 +24,16 @@ pub struct Endpoint {
 
 /// The path as rules compare it.
 pub(crate) fn plain(path: &str) -> String {
+    let stays = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
+    let whole = path.len() > 1 && path.starts_with('/') && !path.ends_with('/');
+    if whole && path.bytes().all(stays) && !path.as_bytes().windows(2).any(|two| two == b"//") {
+        return path.to_ascii_lowercase();
+    }
+    plainly(path)
+}
+
+/// The same of a path that may be spelled in any way.
+fn plainly(path: &str) -> String {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let mut plain = String::with_capacity(path.len() + 1);
     for segment in decoded
@@ -46,55 +56,69 @@ pub(crate) fn plain(path: &str) -> String {
     plain
 }
 
+/// Names and values that were found in a text.
+pub(crate) type Found<'t> = Vec<(Cow<'t, str>, Cow<'t, str>)>;
+
 /// The fields of a query or form, and of the JSON that stands in it.
 ///
 /// A piece is split at `&` and at `;`, since some servers do the latter; what begins as JSON anywhere is read as JSON
 /// too. Reading too much here only makes a rule see more.
-pub(crate) fn collect(text: &str, fields: &mut Vec<(String, String)>) {
-    if text.is_empty() {
-        return;
-    }
-    for piece in text.split(['&', ';']).filter(|piece| !piece.is_empty()) {
-        let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-        let (name, value) = (decoded(name).into_owned(), decoded(value).into_owned());
-        if let Some(at) = value.find(['{', '[']) {
-            collect_json(&value[at..], fields);
+pub(crate) fn collect<'t>(text: &'t str, found: &mut Found<'t>) {
+    let begins = |text: &str| text.bytes().position(|byte| matches!(byte, b'{' | b'['));
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.bytes().position(|byte| matches!(byte, b'&' | b';'));
+        let piece = &rest[..end.unwrap_or(rest.len())];
+        rest = end.map_or("", |end| &rest[end + 1..]);
+        if piece.is_empty() {
+            continue;
         }
-        fields.push((name, value));
+        let (name, value) = cut_at(piece, b'=');
+        let (name, value) = (decoded(name), decoded(value.unwrap_or_default()));
+        if let Some(at) = begins(&value) {
+            collect_json(&value[at..], found);
+        }
+        found.push((name, value));
     }
-    if let Some(at) = text.find(['{', '[']) {
-        collect_json(&text[at..], fields);
+    if let Some(at) = begins(text) {
+        collect_json(&text[at..], found);
     }
 }
 
 /// The members of JSON at any depth; nothing where it is not JSON.
-pub(crate) fn collect_json(text: &str, fields: &mut Vec<(String, String)>) {
+fn collect_json(text: &str, found: &mut Found<'_>) {
     if let Ok(value) = Json::parse(text) {
-        walk(&value, fields);
+        let mut all = Vec::new();
+        collect_value(&value, &mut all);
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        found.extend(all.into_iter().map(|(name, value)| (owned(name), owned(value))));
     }
 }
 
-fn walk(value: &Json, fields: &mut Vec<(String, String)>) {
+/// The same of JSON that was read.
+pub(crate) fn collect_value<'t>(value: &'t Json, found: &mut Found<'t>) {
+    let may_be_json = |text: &str| text.trim_start().starts_with(['{', '[']);
     match value {
         Json::Object(members) => {
             for (name, value) in members {
-                let text = value.scalar().map_or_else(|| value.to_compact(), str::to_owned);
+                let text = match value.scalar() {
+                    Some(text) => Cow::Borrowed(text),
+                    None => Cow::Owned(value.to_compact()),
+                };
                 if let Json::String(text) = value
-                    && text.trim_start().starts_with(['{', '['])
+                    && may_be_json(text)
                 {
-                    collect_json(text, fields);
+                    collect_json(text, found);
                 }
-                fields.push((name.clone(), text));
-                walk(value, fields);
+                found.push((name.into(), text));
+                collect_value(value, found);
             }
         }
         Json::List(items) => {
             for item in items {
                 match item {
-                    Json::String(text) if text.trim_start().starts_with(['{', '[']) => {
-                        collect_json(text, fields)
-                    }
-                    item => walk(item, fields),
+                    Json::String(text) if may_be_json(text) => collect_json(text, found),
+                    item => collect_value(item, found),
                 }
             }
         }
@@ -128,6 +152,8 @@ pub(crate) fn inner(text: &str) -> Option<Json> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -139,6 +165,13 @@ mod tests {
         );
         for name in ["a", "address", "b", "c", "d", "e", "f"] {
             assert!(fields.iter().any(|(have, _)| have == name), "{name}: {fields:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_path_is_what_any_other_becomes(path in "[/aB.% é2f\u{a0}]{0,8}") {
+            prop_assert_eq!(plain(&path), plainly(&path));
         }
     }
 

@@ -2,12 +2,31 @@
 
 /// Whether the whole text fits the pattern.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {
-    used_up(pattern, walk(pattern.as_bytes(), text.as_bytes(), false))
+    if pattern == text {
+        return true;
+    }
+    let (mut pattern, mut text) = (pattern.as_bytes(), text.as_bytes());
+    // What stands behind the last star must be the text's end. Most patterns are told by that.
+    while let Some((last, rest)) = pattern.split_last()
+        && *last != b'*'
+    {
+        match text.split_last() {
+            Some((end, before)) if end == last => (pattern, text) = (rest, before),
+            _ => return false,
+        }
+    }
+    if pattern.is_empty() {
+        return text.is_empty();
+    }
+    used_up(pattern, walk(pattern, text, false))
 }
 
 /// Whether a beginning of the text fits the pattern.
 pub(crate) fn fits_beginning(pattern: &str, text: &str) -> bool {
-    used_up(pattern, walk(pattern.as_bytes(), text.as_bytes(), true))
+    used_up(
+        pattern.as_bytes(),
+        walk(pattern.as_bytes(), text.as_bytes(), true),
+    )
 }
 
 /// Whether some text that begins with this one fits the pattern.
@@ -25,8 +44,8 @@ pub(crate) fn parts(pattern: &str, text: &str) -> bool {
     pairs.any(|(one, other)| one != other)
 }
 
-fn used_up(pattern: &str, walked: Option<usize>) -> bool {
-    walked.is_some_and(|rest| pattern.as_bytes()[rest..].iter().all(|byte| *byte == b'*'))
+fn used_up(pattern: &[u8], walked: Option<usize>) -> bool {
+    walked.is_some_and(|rest| pattern[rest..].iter().all(|byte| *byte == b'*'))
 }
 
 /// How much of the pattern the text uses up, or a beginning of it where that is enough; nothing if it cannot.
@@ -57,7 +76,22 @@ mod tests {
 
     use super::{begins, fits, fits_beginning, parts};
 
+    /// The same, one character after the other from the front.
+    fn plainly(pattern: &[u8], text: &[u8]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, _) => text.is_empty(),
+            (Some((b'*', rest)), _) => (0..=text.len()).any(|from| plainly(rest, &text[from..])),
+            (Some((one, rest)), Some((other, behind))) => one == other && plainly(rest, behind),
+            (Some(_), None) => false,
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_pattern_fits_as_its_characters_do(pattern in "[ab/*]{0,7}", text in "[ab/*]{0,7}") {
+            prop_assert_eq!(fits(&pattern, &text), plainly(pattern.as_bytes(), text.as_bytes()));
+        }
+
         #[test]
         fn what_parts_fits_in_no_way(pattern in "[ab/*]{0,6}", text in "[ab/*]{0,6}") {
             if parts(&pattern, &text) {

@@ -30,6 +30,10 @@ pub(crate) fn encode(text: &[u8], plus: bool) -> String {
 
 /// As [`encode`], behind what is there.
 fn encode_onto(out: &mut String, text: &[u8], plus: bool) {
+    let stays = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    if let (true, Ok(text)) = (text.iter().all(stays), std::str::from_utf8(text)) {
+        return out.push_str(text);
+    }
     for piece in percent_encode(text, RESERVED) {
         out.push_str(if plus && piece == "%20" { "+" } else { piece });
     }
@@ -110,9 +114,25 @@ pub(crate) fn params(pairs: &[(String, Json)], place: Place, params: &Params) ->
 
 /// The fields of a query or form with their exact text; empty ones, as behind a last `&`, are passed over.
 pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split('&')
-        .filter(|piece| !piece.is_empty())
-        .map(|piece| piece.split_once('=').unwrap_or((piece, "")))
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    let pieces = std::iter::from_fn(move || {
+        let (piece, more) = cut_at(rest?, b'&');
+        rest = more;
+        Some(piece)
+    });
+    let named = |piece| {
+        let (name, value) = cut_at(piece, b'=');
+        (name, value.unwrap_or_default())
+    };
+    pieces.filter(|piece| !piece.is_empty()).map(named)
+}
+
+/// A text in front of a mark, and behind it where there is one. Names and values are short: the general search costs more.
+pub(crate) fn cut_at(text: &str, mark: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == mark) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
 }
 
 /// A name or value of a query or form as a server reads it.
@@ -296,6 +316,14 @@ mod tests {
         assert_eq!(json(r#"{"a":1}"#, &after), r#"{"a":1,"n":"1"}"#);
         assert!(insert_json("[]", &new, &AddAt::First).is_err());
         assert!(insert_json("[]", &new, &AddAt::Sorted).is_err());
+    }
+
+    #[test]
+    fn what_need_not_be_encoded_stays() {
+        for byte in 0..=u8::MAX {
+            let whole: String = percent_encode(&[byte], RESERVED).collect();
+            assert_eq!(encode(&[byte], false), whole);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! a method out of the set, a path or query with odd characters, a body that is neither JSON nor a form, a field named
 //! twice, a part that the exchange does not sign.
 
-use std::sync::OnceLock;
+use std::{borrow::Cow, sync::OnceLock};
 
 use super::{
     bodies::{self, Payload},
@@ -46,7 +46,7 @@ pub struct Prepared<'s> {
     /// Which of the plan's added fields the request carries with a value that must be the scheme's.
     pub(crate) expected: Vec<(usize, String)>,
     /// The parameters that go under a member, as JSON.
-    pub(crate) under: Option<String>,
+    pub(crate) under: Option<Payload>,
     /// Whether it goes to the exchange's testnet.
     pub(crate) testnet: bool,
     /// What [`Prepared::named`] found.
@@ -220,7 +220,7 @@ impl Scheme {
             websocket: request.websocket,
         };
         let given_body = match &body {
-            Some(body) if plan.facts.uses.contains(&Name::GivenBody) => body.text.clone(),
+            Some(body) if plan.facts.uses.contains(&Name::GivenBody) => body.text().to_owned(),
             _ => String::new(),
         };
         let mut prepared = Prepared {
@@ -267,7 +267,7 @@ struct Parts {
     query: String,
     query_given: bool,
     body: Option<Payload>,
-    under: Option<String>,
+    under: Option<Payload>,
 }
 
 impl Parts {
@@ -302,21 +302,12 @@ impl Parts {
             if *place == Place::Query {
                 self.query = text;
             } else if let (Place::Json, Some(_)) = (place, &rules.under) {
-                self.under = Some(text);
-                self.body = Some(Payload {
-                    json: true,
-                    text: "{}".into(),
-                });
+                self.under = Some(Payload::new(true, text));
+                self.body = Some(Payload::new(true, "{}".into()));
             } else if !params.is_empty() {
-                self.body = Some(Payload {
-                    json: *place == Place::Json,
-                    text,
-                });
+                self.body = Some(Payload::new(*place == Place::Json, text));
             } else if let Some(empty) = &rules.empty {
-                self.body = Some(Payload {
-                    json: *place == Place::Json,
-                    text: empty.clone(),
-                });
+                self.body = Some(Payload::new(*place == Place::Json, empty.clone()));
             }
         }
         Ok(())
@@ -331,16 +322,15 @@ impl Prepared<'_> {
 
     /// Names and values that query, form and JSON carry as they were given, decoded, at any depth. One stands here more
     /// than once where it can be read in more than one way.
-    pub fn fields(&self) -> Vec<(String, String)> {
+    pub fn fields(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
         let mut fields = Vec::new();
         endpoint::collect(&self.query, &mut fields);
-        match &self.body {
-            Some(body) if body.json => endpoint::collect_json(&body.text, &mut fields),
-            Some(body) => endpoint::collect(&body.text, &mut fields),
-            None => {}
-        }
-        if let Some(under) = &self.under {
-            endpoint::collect_json(under, &mut fields);
+        for part in [&self.body, &self.under].into_iter().flatten() {
+            match part.json.then(|| part.value()) {
+                Some(Ok(json)) => endpoint::collect_value(json, &mut fields),
+                Some(Err(_)) => {}
+                None => endpoint::collect(part.text(), &mut fields),
+            }
         }
         fields
     }
@@ -364,11 +354,7 @@ impl Prepared<'_> {
 
     /// Query and body as they were given, a line each; none where there is neither.
     pub fn parameters_text(&self) -> Option<String> {
-        let body = match (&self.under, &self.body) {
-            (Some(under), _) => under.as_str(),
-            (None, Some(body)) => &body.text,
-            (None, None) => "",
-        };
+        let body = self.parameters();
         (!self.query.is_empty() || !body.is_empty()).then(|| [&self.query, "\n", body].concat())
     }
 

@@ -1,20 +1,18 @@
 //! A prepared request as a policy's rules see it.
 
+mod fields;
+
 use std::time::Duration;
 
+use self::fields::Seen;
 use super::{
     analyse::Seam,
-    endpoint::{self, collect, inner},
-    functions,
+    endpoint, functions,
     glob::fits,
-    place::{decoded, pieces},
     prepare::Prepared,
-    withdrawal::could_be,
+    withdrawal::{begins_as_it_is, could_be},
 };
-use crate::{
-    json::Json,
-    policy::{Bound, Field, Fields, Group, Subject, folded, last_part},
-};
+use crate::policy::{Bound, Field, Fields, Subject, folded};
 
 impl Subject for Prepared<'_> {
     fn method(&self) -> &str {
@@ -73,13 +71,17 @@ impl Subject for Prepared<'_> {
             || self.named().paths.iter().any(|path| fits(pattern, path))
     }
 
-    fn fields(&self) -> Fields {
-        let mut seen = Seen::default();
-        seen.groups.push(Group::default());
+    fn sole_path(&self) -> Option<&str> {
+        let sole = begins_as_it_is(self) && !self.plan.facts.tells_endpoint && self.named().paths.is_empty();
+        sole.then_some(self.endpoint.plain_path.as_str())
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        let mut seen = Seen::new();
         seen.pieces(&self.query);
         match &self.body {
-            Some(body) if body.json => seen.json(&body.text),
-            Some(body) => seen.pieces(&body.text),
+            Some(body) if body.json => seen.json(body),
+            Some(body) => seen.pieces(body.text()),
             None => {}
         }
         if let Some(under) = &self.under {
@@ -89,20 +91,15 @@ impl Subject for Prepared<'_> {
             && !self.query.is_empty()
         {
             // They may stand side by side in the message: what is cut in two there is one field elsewhere.
-            seen.reading(&format!("{}{}", self.query, body.text));
-            seen.reading(&format!("{}{}", body.text, self.query));
+            seen.reading(&[&self.query, body.text()].concat());
+            seen.reading(&[body.text(), &self.query].concat());
         }
         // What the scheme adds is not the request's; where the request brings it, it must be what the scheme would add.
-        let added = |field: &Field| self.plan.add.iter().any(|member| member.name == field.given);
+        let added = |field: &Field<'_>| self.plan.add.iter().any(|member| member.name == field.given);
         seen.groups[0].fields.retain(|field| !added(field));
         seen.readings
             .retain(|(name, _)| !self.plan.add.iter().any(|member| folded(&member.name) == *name));
-        Fields {
-            groups: seen.groups,
-            readings: seen.readings,
-            odd: seen.odd,
-            run: self.run_together(),
-        }
+        Fields::new(seen.groups, seen.readings, seen.odd, self.run_together())
     }
 
     fn moves_money(&self) -> Option<String> {
@@ -118,7 +115,7 @@ impl Subject for Prepared<'_> {
         Prepared::only_looks(self)
     }
 
-    fn fits_closing(&self, fields: &Fields) -> Option<&str> {
+    fn fits_closing(&self, fields: &Fields<'_>) -> Option<&str> {
         Prepared::fits_closing(self, fields)
     }
 
@@ -137,9 +134,12 @@ impl Prepared<'_> {
         if !self.plan.facts.runs_together {
             return None;
         }
-        let given = self.body.as_ref().map(|body| body.text.as_str());
-        let texts = [given, self.under.as_deref()].into_iter().flatten();
-        Some(texts.map(functions::json::run_together).collect())
+        let texts = [&self.body, &self.under].into_iter().flatten();
+        Some(
+            texts
+                .map(|part| functions::json::run_together(part.text()))
+                .collect(),
+        )
     }
 
     /// The endpoints whose word is this one's, where the message says a word in place of method and path.
@@ -152,211 +152,5 @@ impl Prepared<'_> {
             .into_iter()
             .flatten()
             .map(|(method, path)| (method, endpoint::plain(path)))
-    }
-}
-
-#[derive(Default)]
-struct Seen {
-    groups: Vec<Group>,
-    readings: Vec<(String, String)>,
-    odd: Option<String>,
-    /// The groups that names such as `orders[0][price]` stand in, by what is in front of the last part.
-    named: Vec<(String, usize)>,
-}
-
-impl Seen {
-    /// The fields of a query or form.
-    fn pieces(&mut self, text: &str) {
-        for (name, value) in pieces(text) {
-            let (name, value) = (decoded(name), decoded(value));
-            let (group, listed, last) = self.place_of(&name);
-            if let Some(json) = inner(&value) {
-                self.field(group, &last, &name, &json, listed);
-            } else {
-                self.push(group, &last, &name, Some(value.clone().into_owned()), listed);
-            }
-            self.look_closer(&name, &value);
-        }
-    }
-
-    /// The members of the outermost JSON; where that is a list, of the objects in it.
-    fn json(&mut self, text: &str) {
-        match Json::parse(text) {
-            Ok(Json::Object(members)) => self.members(0, &members),
-            Ok(Json::List(items)) => self.items(0, &items),
-            _ => {}
-        }
-    }
-
-    fn members(&mut self, group: usize, members: &[(String, Json)]) {
-        for (name, value) in members {
-            let last = self.last_part(name);
-            self.field(group, &last, name, value, false);
-            if let Some(text) = value.scalar() {
-                self.look_closer(name, text);
-            }
-        }
-    }
-
-    fn items(&mut self, within: usize, items: &[Json]) {
-        for item in items {
-            match item {
-                Json::Object(members) => {
-                    let group = self.group(within);
-                    self.members(group, members);
-                }
-                Json::List(items) => self.items(within, items),
-                Json::String(text) => match inner(text) {
-                    Some(Json::Object(members)) => {
-                        let group = self.group(within);
-                        self.members(group, &members);
-                    }
-                    Some(Json::List(items)) => self.items(within, &items),
-                    // Where the message is a form, what stands in a list may be cut there.
-                    _ => self.look_closer("", text),
-                },
-                _ => {}
-            }
-        }
-    }
-
-    fn field(&mut self, group: usize, name: &str, given: &str, value: &Json, listed: bool) {
-        match value {
-            Json::Object(members) => {
-                self.push(group, name, given, None, listed);
-                let inner = self.group(group);
-                self.members(inner, members);
-            }
-            Json::List(items) => {
-                if items.is_empty() {
-                    self.push(group, name, given, None, true);
-                }
-                for item in items {
-                    match item.scalar() {
-                        Some(text) => self.push(group, name, given, Some(text.to_owned()), true),
-                        None => self.push(group, name, given, None, true),
-                    }
-                }
-                self.items(group, items);
-            }
-            Json::String(text) => {
-                self.push(group, name, given, Some(text.clone()), listed);
-                match inner(text) {
-                    Some(Json::Object(members)) => {
-                        let inner = self.group(group);
-                        self.members(inner, &members);
-                    }
-                    Some(Json::List(items)) => self.items(group, &items),
-                    _ => {}
-                }
-            }
-            value => self.push(group, name, given, value.scalar().map(str::to_owned), listed),
-        }
-    }
-
-    fn push(&mut self, group: usize, name: &str, given: &str, value: Option<String>, listed: bool) {
-        self.groups[group].fields.push(Field {
-            name: folded(name),
-            given: given.to_owned(),
-            value,
-            listed,
-        });
-    }
-
-    fn group(&mut self, within: usize) -> usize {
-        self.groups.push(Group {
-            within: Some(within),
-            fields: Vec::new(),
-        });
-        self.groups.len() - 1
-    }
-
-    /// The group of a form's name, whether it is one of a list, and its last part that is no number.
-    fn place_of(&mut self, name: &str) -> (usize, bool, String) {
-        let last = self.last_part(name);
-        if last.len() == name.len() {
-            return (0, false, last);
-        }
-        let at = name.rfind(last.as_str()).unwrap_or_default();
-        let (before, behind) = (&name[..at], &name[at + last.len()..]);
-        let listed = !behind.trim_matches(']').is_empty();
-        if before.is_empty() {
-            return (0, listed, last);
-        }
-        let known = self
-            .named
-            .iter()
-            .find(|(known, _)| known == before)
-            .map(|(_, group)| *group);
-        let group = known.unwrap_or_else(|| {
-            let group = self.group(0);
-            self.named.push((before.to_owned(), group));
-            group
-        });
-        (group, listed, last)
-    }
-
-    /// The last part of a name, which is odd where it has more in it than names have.
-    fn last_part(&mut self, name: &str) -> String {
-        let plain = |char: char| {
-            char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.' | '[' | ']' | ':' | '$')
-        };
-        if self.odd.is_none() && (name.is_empty() || !name.chars().all(plain)) {
-            let shown: String = name.chars().take(40).collect();
-            self.odd = Some(format!("{shown:?} is an odd name for one"));
-        }
-        last_part(name).to_owned()
-    }
-
-    /// Other readings of a field: cut at `;`, without digits in front, as JSON that begins further on.
-    fn look_closer(&mut self, name: &str, value: &str) {
-        let bare = name.trim_start_matches(|char: char| char.is_ascii_digit());
-        if bare.len() != name.len() && !bare.is_empty() {
-            self.readings.push((folded(bare), value.to_owned()));
-        }
-        if value.bytes().any(|byte| matches!(byte, b';' | b'&')) {
-            let text = format!("{name}={value}");
-            self.split(&text);
-        }
-        let json = value.bytes().position(|byte| matches!(byte, b'{' | b'['));
-        if let Some(at) = json.filter(|at| *at > 0) {
-            let mut inner = Vec::new();
-            collect(&value[at..], &mut inner);
-            self.keep(inner);
-        }
-        // A name such as `volume[x]` may be read as the field in front of the bracket.
-        let first = name.split(['[', '.']).next().unwrap_or_default();
-        let rest = &name[first.len()..];
-        if rest.bytes().any(|byte| byte.is_ascii_alphabetic()) {
-            self.readings.push((folded(first), rest.to_owned()));
-        }
-    }
-
-    fn split(&mut self, text: &str) {
-        let mut found = Vec::new();
-        for piece in text.split(['&', ';']).filter(|piece| !piece.is_empty()) {
-            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-            found.push((name.to_owned(), value.to_owned()));
-        }
-        self.keep(found);
-    }
-
-    /// Another reading of the whole.
-    fn reading(&mut self, text: &str) {
-        let mut found = Vec::new();
-        collect(text, &mut found);
-        self.keep(found);
-    }
-
-    /// Keeps what the plain reading does not have just so.
-    fn keep(&mut self, found: Vec<(String, String)>) {
-        for (name, value) in found {
-            let name = folded(last_part(&name));
-            let mut plain = self.groups.iter().flat_map(|group| &group.fields);
-            let known = plain.any(|field| field.name == name && field.value.as_ref() == Some(&value));
-            if !known && !name.is_empty() {
-                self.readings.push((name, value));
-            }
-        }
     }
 }

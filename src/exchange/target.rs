@@ -249,26 +249,31 @@ fn check_path(path: &str) -> Result<()> {
         let shown: String = path.chars().take(60).collect();
         return Err(bad_input(format!("the path {shown:?} does not begin with `/`")));
     }
-    if let Some(odd) = path.chars().find(|char| !is_path_char(*char)) {
+    let at = path.bytes().position(|byte| !is_path_char(char::from(byte)));
+    if let Some(odd) = at.and_then(|at| path[at..].chars().next()) {
         return Err(bad_input(format!("the path has {odd:?} in it"))
             .fix("percent-encode it, as %20 for a space; a query goes behind `?` or in `query`"));
     }
-    check_escapes("path", path)?;
-    if path.contains("//") {
+    let encoded = path.bytes().any(|byte| byte == b'%');
+    if encoded {
+        check_escapes("path", path)?;
+    }
+    if path.as_bytes().windows(2).any(|two| two == b"//") {
         return Err(bad_input("the path has `//` in it").fix("write it with single slashes"));
     }
-    let decoded = percent_decode_str(path)
-        .decode_utf8()
-        .map_err(|_| bad_input("the path's escapes are not UTF-8"))?;
-    if decoded.chars().any(char::is_control) || path.len() != decoded.len() && hides(path) {
+    let decoded = match encoded {
+        false => path.into(),
+        true => percent_decode_str(path)
+            .decode_utf8()
+            .map_err(|_| bad_input("the path's escapes are not UTF-8"))?,
+    };
+    if encoded && (decoded.chars().any(char::is_control) || path.len() != decoded.len() && hides(path)) {
         return Err(bad_input(
             "the path has an encoded slash, backslash, `?`, `#` or control character in it",
         ));
     }
-    if decoded
-        .split('/')
-        .any(|segment| segment == "." || segment == "..")
-    {
+    let mut segments = decoded.as_bytes().split(|byte| *byte == b'/');
+    if segments.any(|segment| matches!(segment, b"." | b"..")) {
         return Err(bad_input("the path has `.` or `..` as a segment").fix("write the path as it is meant"));
     }
     Ok(())

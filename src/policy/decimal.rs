@@ -37,27 +37,32 @@ impl Decimal {
             }
         };
         let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-        let mut digits = [whole, part].concat();
-        if digits.is_empty() || digits.len() > 80 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits = || whole.bytes().chain(part.bytes());
+        let count = whole.len() + part.len();
+        if count == 0 || count > 80 || !digits().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let mut exponent = exponent - i32::try_from(part.len()).ok()?;
-        while digits.ends_with('0') {
-            digits.pop();
-            exponent += 1;
-        }
-        let digits = digits.trim_start_matches('0');
-        if digits.is_empty() {
+        let zero = |byte: &u8| *byte == b'0';
+        let (before, behind) = (
+            digits().take_while(zero).count(),
+            digits().rev().take_while(zero).count(),
+        );
+        let Some(count) = count.checked_sub(before + behind).filter(|count| *count > 0) else {
             return Some(Self {
                 mantissa: 0,
                 exponent: 0,
             });
-        }
-        if digits.len() > DIGITS || exponent.abs() > FAR {
+        };
+        let exponent = exponent - i32::try_from(part.len()).ok()? + i32::try_from(behind).ok()?;
+        if count > DIGITS || exponent.abs() > FAR {
             return None;
         }
+        let mantissa = digits()
+            .skip(before)
+            .take(count)
+            .fold(0_u64, |sum, byte| sum * 10 + u64::from(byte - b'0'));
         Some(Self {
-            mantissa: digits.parse().ok()?,
+            mantissa: mantissa.into(),
             exponent,
         })
     }

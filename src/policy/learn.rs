@@ -99,7 +99,7 @@ impl Seen {
             }
         }
         let path = text("path").to_lowercase();
-        let otherwise = known::TRADES_OTHERWISE.iter().any(|word| path.contains(word));
+        let otherwise = known::TRADES_OTHERWISE.stand_in(&path);
         if request.is_empty() || otherwise {
             self.unsized_orders.extend(orders);
             let endpoint = (text("method").to_owned(), general(text("path")));

@@ -13,7 +13,7 @@ mod subject;
 mod switch;
 mod told;
 
-use std::{cell::OnceCell, time::Duration};
+use std::time::Duration;
 
 pub use crate::caller::Caller;
 pub use learn::{Seen, Signs, Told};
@@ -23,7 +23,10 @@ pub use subject::{Bound, Field, Fields, Group, Subject, folded, last_part};
 pub use switch::{Denied, Switch};
 pub use told::{plain, question, told};
 
-use self::judge::Case;
+use self::{
+    judge::{Asked, Case, Judged},
+    known::Marks,
+};
 use crate::{
     error::{Code, Error, Result},
     keyring::{Allow, KeyName},
@@ -42,8 +45,8 @@ pub struct Question<'a> {
     pub what: What<'a>,
     /// This machine's time since 1970.
     pub now: Duration,
-    /// The state of the files, where it is known without a look at each.
-    pub epoch: Option<Epoch>,
+    /// The state of the files: what was found in it stands.
+    pub epoch: Epoch,
 }
 
 /// What is to be signed.
@@ -124,40 +127,43 @@ impl Policies {
             None => self.stand(key, learning, question.epoch)?,
         };
         let mut verdict = Verdict::default();
-        let mut wanted = Vec::new();
-        let fields = OnceCell::new();
-        let mut looked_at: Vec<String> = Vec::new();
+        if standing.policies.is_empty() && !learning {
+            return Ok(verdict);
+        }
+        let asked = match question.what {
+            What::Request(subject) => Some(Asked::new(subject)),
+            What::Raw(_) => None,
+        };
+        let mut judged = Judged::default();
         for policy in &standing.policies {
-            let subject = match question.what {
-                What::Request(subject) => Some(subject),
-                What::Raw(_) => None,
-            };
             let case = Case {
                 policy,
                 caller: question.caller,
                 now: question.now,
-                subject,
+                asked: asked.as_ref(),
                 moves_money: moves_money.as_deref(),
-                fields: &fields,
             };
-            let judged = case
-                .judge()
+            case.judge(&mut judged)
                 .map_err(|error| error.within(format_args!("denied to the key {key}")))?;
-            verdict.rules.extend(judged.rule);
-            verdict.confirm = verdict.confirm.or(judged.confirm);
-            looked_at.extend(judged.looked_at);
-            wanted.extend(judged.wanted);
         }
-        let given = fields.get().into_iter().flat_map(|fields| &fields.groups);
-        let named = given
-            .flat_map(|group| &group.fields)
-            .filter(|field| looked_at.contains(&field.name));
-        verdict.fields = named
-            .map(|field| (field.given.clone(), field.value.clone().unwrap_or_default()))
-            .collect();
-        if learning && let What::Request(subject) = question.what {
-            let fields = fields.get_or_init(|| subject.fields());
-            verdict.fields = learned(fields);
+        verdict.rules = judged.rules;
+        verdict.confirm = judged.confirm;
+        if let Some(asked) = &asked {
+            if learning {
+                verdict.fields = learned(asked.fields());
+            } else if let Some(fields) = asked.looked_into() {
+                let named = fields
+                    .all()
+                    .filter(|field| judged.looked_at.contains(&&*field.name));
+                verdict.fields = named
+                    .map(|field| {
+                        (
+                            field.given.to_string(),
+                            field.value.as_deref().unwrap_or_default().to_owned(),
+                        )
+                    })
+                    .collect();
+            }
         }
         let counts = match mode {
             Mode::Sign => verdict.confirm.is_none(),
@@ -165,7 +171,7 @@ impl Policies {
             Mode::Look => false,
         };
         self.counts
-            .count(key, &wanted, question.now, counts)
+            .count(key, &judged.wanted, question.now, counts)
             .map_err(|error| match error.code() {
                 Code::Denied => error.within(format_args!("denied to the key {key}")),
                 _ => error,
@@ -175,15 +181,15 @@ impl Policies {
 }
 
 /// All fields, with the values of those that name what is traded and how much.
-fn learned(fields: &Fields) -> Vec<(String, String)> {
-    let all = fields.groups.iter().flat_map(|group| &group.fields);
-    all.map(|field| {
-        let name = field.name.as_str();
-        let told = known::SYMBOLS.contains(&name) || known::is_amount(name) || known::is_unit(name);
-        let value = field.value.clone().filter(|_| told);
-        (field.given.clone(), value.unwrap_or_default())
-    })
-    .collect()
+fn learned(fields: &Fields<'_>) -> Vec<(String, String)> {
+    let shown = |field: &Field<'_>| {
+        let told = [Marks::SYMBOL, Marks::AMOUNT, Marks::UNIT]
+            .iter()
+            .any(|mark| field.marks.has(*mark));
+        let value = field.value.as_deref().filter(|_| told);
+        (field.given.to_string(), value.unwrap_or_default().to_owned())
+    };
+    fields.all().map(shown).collect()
 }
 
 impl Policy {
@@ -197,10 +203,36 @@ impl Policy {
             policy: self,
             caller,
             now,
-            subject: Some(subject),
+            asked: Some(&Asked::new(subject)),
             moves_money: moves_money.as_deref(),
-            fields: &OnceCell::new(),
         };
-        case.judge().map(|_| ())
+        case.judge(&mut Judged::default())
+    }
+}
+
+#[cfg(test)]
+impl Policy {
+    /// The same, with every rule gone through at every request.
+    pub(crate) fn gone_through(&self) -> Self {
+        let mut policy = self.clone();
+        policy.allow.iter_mut().for_each(|allow| allow.go_through());
+        policy.deny.go_through();
+        policy.confirm.go_through();
+        policy.caps.go_through();
+        policy
+    }
+
+    /// All that it says of a request, as text.
+    pub(crate) fn tell(&self, subject: &dyn Subject, caller: &Caller, now: Duration) -> String {
+        let case = Case {
+            policy: self,
+            caller,
+            now,
+            asked: Some(&Asked::new(subject)),
+            moves_money: None,
+        };
+        let mut judged = Judged::default();
+        let result = case.judge(&mut judged);
+        format!("{:?}", result.map(|()| judged))
     }
 }

@@ -165,20 +165,18 @@ impl Policies {
     }
 
     /// What was found to stand in this state of the files.
-    pub(super) fn standing(&self, key: &KeyName, epoch: Option<Epoch>) -> Option<Arc<Standing>> {
+    pub(super) fn standing(&self, key: &KeyName, epoch: Epoch) -> Option<Arc<Standing>> {
         let all = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         let (known, standing) = all.get(key)?;
-        (epoch == Some(*known)).then(|| Arc::clone(standing))
+        (epoch == *known).then(|| Arc::clone(standing))
     }
 
     /// Looks at the files, for as long as they do not change.
-    pub(super) fn stand(&self, key: &KeyName, learning: bool, epoch: Option<Epoch>) -> Result<Arc<Standing>> {
+    pub(super) fn stand(&self, key: &KeyName, learning: bool, epoch: Epoch) -> Result<Arc<Standing>> {
         let policies = self.of(key)?.policies;
         let standing = Arc::new(Standing { learning, policies });
-        if let Some(epoch) = epoch {
-            let mut all = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-            all.insert(key.clone(), (epoch, Arc::clone(&standing)));
-        }
+        let mut all = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(key.clone(), (epoch, Arc::clone(&standing)));
         Ok(standing)
     }
 

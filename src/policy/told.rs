@@ -62,14 +62,13 @@ fn too_long() -> Error {
 pub fn told(subject: &dyn Subject) -> Result<String> {
     let fields = subject.fields();
     let denied = |saw: String, fix: &str| Err(Error::new(Code::Denied, saw).fix(fix));
-    let names = fields.groups.iter().flat_map(|group| &group.fields);
-    if names.clone().count() > MOST_FIELDS {
+    if fields.all().count() > MOST_FIELDS {
         return Err(too_long());
     }
     if let Some(why) = fields
         .odd
         .clone()
-        .or_else(|| names.clone().find_map(|field| fields.doubt(&field.name)))
+        .or_else(|| fields.all().find_map(|field| fields.doubt(&field.name)))
     {
         return denied(
             format!("a person is to be asked, and {why}"),

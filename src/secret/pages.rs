@@ -23,11 +23,14 @@ use zeroize::Zeroize as _;
 /// The number of the system call, the same on every architecture.
 const MEMFD_SECRET: libc::c_long = 447;
 
-/// Some bytes at the end of pages of their own. Zeros at first, and wiped when they are given back.
+/// Some bytes at the end of pages of their own. Zeros at first; those that were handed out to be written are wiped when
+/// they are given back. The others are left alone: a page of sealed memory that nobody touched is none yet, and the
+/// kernel takes about 60 us to make it one.
 pub(super) struct Pages {
     whole: Reserved,
     bytes: NonNull<u8>,
     len: usize,
+    handed_out: usize,
     sealed: bool,
 }
 
@@ -104,16 +107,27 @@ impl Pages {
         unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
     }
 
-    /// The bytes, to be written.
-    pub const fn bytes_mut(&mut self) -> &mut [u8] {
+    /// How many bytes there are.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first `end` of the bytes, or all if there are fewer, to be written.
+    pub fn first_mut(&mut self, end: usize) -> &mut [u8] {
+        let end = end.min(self.len);
+        self.handed_out = self.handed_out.max(end);
         // SAFETY: as above, and `self` is borrowed mutably.
-        unsafe { slice::from_raw_parts_mut(self.bytes.as_ptr(), self.len) }
+        unsafe { slice::from_raw_parts_mut(self.bytes.as_ptr(), end) }
+    }
+
+    fn wipe(&mut self) {
+        self.first_mut(self.handed_out).zeroize();
     }
 }
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        self.bytes_mut().zeroize();
+        self.wipe();
         self.whole.give_back();
     }
 }
@@ -145,6 +159,7 @@ impl Reserved {
             bytes: NonNull::new(bytes).unwrap_or(NonNull::dangling()),
             whole: self,
             len,
+            handed_out: 0,
             sealed,
         }
     }
@@ -190,13 +205,37 @@ mod tests {
             for pages in [Pages::sealed(len), Pages::locked(len)] {
                 let Ok(mut pages) = pages else { continue };
                 assert_eq!(pages.bytes(), vec![0; len]);
-                pages.bytes_mut().fill(0xa5);
+                pages.first_mut(usize::MAX).fill(0xa5);
                 assert_eq!(pages.bytes(), vec![0xa5; len]);
                 // They end where the page that nobody may touch begins.
                 assert_eq!((pages.bytes.as_ptr().addr() + len) % pages.whole.page, 0);
             }
         }
         assert!(Pages::locked(1).is_ok() && Pages::new(usize::MAX).is_err());
+    }
+
+    /// Pages of the process that lie in memory, as the kernel counts them.
+    fn resident() -> usize {
+        let counts = std::fs::read_to_string("/proc/self/statm").unwrap();
+        counts.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn pages_that_nobody_wrote_to_are_not_made_for_the_wiping() {
+        const PAGES: usize = 4096;
+        let Ok(mut pages) = Pages::sealed(PAGES * rustix::param::page_size()) else {
+            return;
+        };
+        pages.first_mut(3).copy_from_slice(b"pin");
+        pages.first_mut(1)[0] = b'P';
+        let before = resident();
+        pages.wipe();
+        assert_eq!(pages.bytes()[..4], [0; 4]);
+        assert!(resident() < before + PAGES / 2);
+        pages.first_mut(usize::MAX).fill(1);
+        assert!(resident() > before + PAGES / 2, "the kernel counts such pages");
+        pages.wipe();
+        assert!(pages.bytes().iter().all(|byte| *byte == 0));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use route::{Here, Route, Signs};
 use self::lane::{Parts, Signatures};
 use crate::{
     algorithm::Algorithm,
-    audit,
+    audit::{self, Sealer},
     error::{Code, Error, Result, failed},
     exchange::{Catalogue, Composed, Part},
     home::Home,
@@ -37,6 +37,7 @@ pub struct Signer {
     tokens: Arc<Tokens>,
     /// The token that signed last, which seals the log.
     used: Mutex<Option<String>>,
+    sealer: Sealer,
 }
 
 /// A request on its way: its key, what is composed, and its first message.
@@ -49,6 +50,7 @@ impl Signer {
             road: Road::new(home, Nonces::new(home)),
             tokens,
             used: Mutex::default(),
+            sealer: Sealer::default(),
         }
     }
 
@@ -56,14 +58,6 @@ impl Signer {
     #[must_use]
     pub fn with_confirm(mut self, confirm: Confirm) -> Self {
         self.road = self.road.with_confirm(confirm);
-        self
-    }
-
-    /// For a process that signs many: the kernel tells when records or policies change, where it does, so that they need
-    /// not be looked at for each request.
-    #[must_use]
-    pub fn watching(mut self, home: &Home) -> Self {
-        self.road = self.road.watching(home);
         self
     }
 
@@ -100,12 +94,12 @@ impl Signer {
     /// Signs several requests, and calls `composed` as soon as all nonces are given out and only the tokens are left to
     /// ask. Whoever signs many at once takes turns up to there, and nonces increase in the requests' order.
     ///
-    /// What a module in software computes goes to the lane, except where there is but one request.
+    /// What a module in software computes goes to the lane, where there is one, except where there is but one request.
     pub fn sign_batch(
         &self,
         requests: &[Request],
         caller: &Caller,
-        lane: &Lane,
+        lane: Option<&Lane>,
         composed: impl FnOnce(),
     ) -> Vec<Result<SignedRequest>> {
         let asking = self.road.asking(caller);
@@ -150,10 +144,10 @@ impl Signer {
             })
             .collect();
         let in_software = |(key, _): &(Arc<ReadyKey>, Part)| key.is_in_software();
-        let signatures = if parts.len() > 1 && parts.iter().flatten().any(in_software) {
-            lane.compute(parts)
-        } else {
-            self.compute_parts(&parts)
+        let lane = lane.filter(|_| parts.len() > 1 && parts.iter().flatten().any(in_software));
+        let signatures = match lane {
+            Some(lane) => lane.compute(parts),
+            None => self.compute_parts(&parts),
         };
         let finish = |((key, mut work, _), signature): (Work<'_>, Option<Result<Vec<u8>>>), request| {
             let note = work.take_note();
@@ -238,7 +232,7 @@ impl Signer {
             && let Some(due) = log.seal_due(at_the_end)
             && let Ok(token) = self.tokens.get(&name)
             // A seal that cannot be made now is made later; verifying tells since when there is none.
-            && let Ok(mac) = audit::seal(token.as_ref(), &due.message())
+            && let Ok(mac) = self.sealer.seal(&name, token.as_ref(), &due.message())
         {
             log.sealed(due, &name, &mac);
             log.flush()?;

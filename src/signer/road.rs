@@ -32,7 +32,7 @@ pub type Confirm = Box<dyn Fn(String) -> Result<Agreed> + Send + Sync>;
 #[derive(Debug, Clone, Copy)]
 pub struct Asking<'a> {
     caller: &'a Caller,
-    epoch: Option<Epoch>,
+    epoch: Epoch,
 }
 
 /// Finds keys, asks the policy, gives out nonces and composes what is to be signed.
@@ -51,7 +51,7 @@ pub struct Road {
 struct Ready {
     stamp: Stamp,
     /// When its record was found unchanged.
-    epoch: Option<Epoch>,
+    epoch: Epoch,
     key: Arc<ReadyKey>,
 }
 
@@ -138,7 +138,11 @@ impl Road {
     pub fn asking<'a>(&self, caller: &'a Caller) -> Asking<'a> {
         Asking {
             caller,
-            epoch: self.watch.as_ref().and_then(Watch::epoch),
+            epoch: self
+                .watch
+                .as_ref()
+                .and_then(Watch::epoch)
+                .unwrap_or_else(Epoch::moment),
         }
     }
 
@@ -177,7 +181,6 @@ impl Road {
         let epoch = asking.epoch;
         let mut ready = lock(&self.ready);
         if let Some(known) = ready.get(name)
-            && epoch.is_some()
             && known.epoch == epoch
         {
             return Ok(Arc::clone(&known.key));
@@ -262,7 +265,7 @@ impl Road {
         }
         entry.rules = verdict.rules;
         entry.fields = verdict.fields;
-        for (_, value) in &mut entry.fields {
+        for (_, value) in entry.fields.iter_mut().filter(|(_, value)| value.len() > 100) {
             *value = cut(value, 100);
         }
         let clock = request.offset.unwrap_or(key.record.offset_ms);

@@ -75,6 +75,12 @@ pub trait Token: Send + Sync {
     }
     /// Everything on it that this PIN can see.
     fn list(&self) -> Result<Vec<KeyInfo>>;
+    /// What has exactly this label, of all that [`Token::list`] shows; without reading all of that, where a token can search.
+    fn labelled(&self, label: &str) -> Result<Vec<KeyInfo>> {
+        let mut all = self.list()?;
+        all.retain(|info| info.label == label);
+        Ok(all)
+    }
     /// Deletes one object; one that is not there is no error.
     fn delete(&self, key: &KeyRef) -> Result<()>;
     /// Deletes what half a creation left: the objects with this id, and such as have neither class nor label.

@@ -21,51 +21,54 @@ const BATCH: usize = 32;
 ///
 /// Two workers take turns: while one waits for the token, the other reads and composes the next requests. Reading and
 /// composing are one turn, so that nonces increase in the order of the lines. This thread computes what is done in
-/// software.
+/// software. The first turn it does alone: a process that has but one thread loads a token's module in half the time.
 pub fn sign(signer: &Signer) -> Result<ExitCode> {
     let input = Mutex::new(Lines::new());
     let answers = Answers::new();
-    let (lane, work) = Lane::new();
-    let worker = |lane: Lane| -> Result<()> {
-        let caller = Caller::this_process();
-        loop {
-            let mut turn = lock(&input);
-            let lines = take(&mut turn)?;
-            if lines.is_empty() && turn.has_ended() {
-                return Ok(());
-            }
-            let place = answers.place(lines.len(), turn.has_line());
-            let mut requests = Vec::with_capacity(lines.len());
-            let refusals: Vec<_> = lines
-                .into_iter()
-                .map(|line| line.map(|request| requests.push(request)).err())
-                .collect();
-            let mut signed = signer
-                .sign_batch(&requests, &caller, &lane, || drop(turn))
-                .into_iter()
-                .zip(&requests);
-            let told = refusals.into_iter().map(|refusal| match (refusal, &mut signed) {
-                (Some(refusal), _) => Err(refusal),
-                (None, signed) => match signed.next() {
-                    Some((Ok(signed), request)) => Ok(signed.to_line(request.id.as_ref())),
-                    Some((Err(error), request)) => Err((request.id.clone(), error)),
-                    None => Err((None, failed("an answer was lost"))),
-                },
-            });
-            if !answers.put(place, told.collect())? {
-                return Ok(());
-            }
+    let caller = Caller::this_process();
+    // Answers whether there may be more.
+    let turn = |lane: Option<&Lane>| -> Result<bool> {
+        let mut reading = lock(&input);
+        let lines = take(&mut reading)?;
+        if lines.is_empty() && reading.has_ended() {
+            return Ok(false);
         }
+        let place = answers.place(lines.len(), reading.has_line());
+        let mut requests = Vec::with_capacity(lines.len());
+        let refusals: Vec<_> = lines
+            .into_iter()
+            .map(|line| line.map(|request| requests.push(request)).err())
+            .collect();
+        let mut signed = signer
+            .sign_batch(&requests, &caller, lane, || drop(reading))
+            .into_iter()
+            .zip(&requests);
+        let told = refusals.into_iter().map(|refusal| match (refusal, &mut signed) {
+            (Some(refusal), _) => Err(refusal),
+            (None, signed) => match signed.next() {
+                Some((Ok(signed), request)) => Ok(signed.to_line(request.id.as_ref())),
+                Some((Err(error), request)) => Err((request.id.clone(), error)),
+                None => Err((None, failed("an answer was lost"))),
+            },
+        });
+        answers.put(place, told.collect())
     };
-    thread::scope(|scope| {
-        let workers = [lane.clone(), lane].map(|lane| scope.spawn(|| worker(lane)));
-        signer.serve(work);
-        workers.into_iter().try_for_each(|worker| {
-            worker
-                .join()
-                .unwrap_or_else(|_| Err(failed("a worker ended in the middle")))
-        })
-    })?;
+    if turn(None)? {
+        let (lane, work) = Lane::new();
+        let worker = |lane: Lane| -> Result<()> {
+            while turn(Some(&lane))? {}
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let workers = [lane.clone(), lane].map(|lane| scope.spawn(|| worker(lane)));
+            signer.serve(work);
+            workers.into_iter().try_for_each(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|_| Err(failed("a worker ended in the middle")))
+            })
+        })?;
+    }
     let code = answers.end()?;
     signer.settle(true)?;
     Ok(code)

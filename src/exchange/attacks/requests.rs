@@ -109,7 +109,7 @@ fn a_body_of_parts_becomes_what_the_exchange_takes() {
         let scheme = scheme(exchange);
         let request = Request::parse_line(&line).map_err(|(_, error)| error)?;
         let prepared = scheme.prepare(&request, scheme.kind(None)?, None)?;
-        Ok::<_, Error>(prepared.body.map(|body| body.text).unwrap_or_default())
+        Ok::<_, Error>(prepared.body.map(|body| body.into_text()).unwrap_or_default())
     };
     let parts = r#""body":{"b": 0.10, "a":"x \u00e9","l":[1,2]}"#;
     let form = "b=0.10&a=x%20%C3%A9&l=1&l=2";

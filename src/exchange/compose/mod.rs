@@ -156,7 +156,11 @@ impl<'c> Composed<'c> {
         put(&mut self.context, &attached, &plan.attach_at)?;
         let take_body = |context: &mut Context<'_>| match replaced {
             Some(body) => Some(body).filter(|body| !body.is_empty()),
-            None => context.prepared.body.take().map(|body| body.text.into_bytes()),
+            None => context
+                .prepared
+                .body
+                .take()
+                .map(|body| body.into_text().into_bytes()),
         };
         if self.context.is_websocket() {
             let url = plan.url.as_ref().map(|url| self.context.text(url)).transpose()?;
@@ -199,7 +203,7 @@ impl<'c> Composed<'c> {
             if value.is_empty() {
                 continue;
             }
-            if value.chars().any(|char| !('\u{20}'..='\u{7e}').contains(&char)) {
+            if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
                 return Err(bad_input(format!(
                     "the header {name} would hold a character that no header can"
                 ))

@@ -47,7 +47,11 @@ pub(super) fn put(context: &mut Context<'_>, members: &[(Place, &Member)], at: &
                 (Place::Json, _)
                     if under == Some(member.name.as_str()) && context.prepared.under.is_some() =>
                 {
-                    context.prepared.under.clone()
+                    context
+                        .prepared
+                        .under
+                        .as_ref()
+                        .map(|under| under.text().to_owned())
                 }
                 (Place::Json, node) => context.node(node)?,
                 (_, Node::Text(template)) => Some(context.text(template)?)
@@ -72,9 +76,9 @@ pub(super) fn put(context: &mut Context<'_>, members: &[(Place, &Member)], at: &
             continue;
         }
         let json = place == Place::Json;
-        let body = context.prepared.body.get_or_insert_with(|| Payload {
-            json,
-            text: if json { "{}".into() } else { String::new() },
+        let body = context.prepared.body.get_or_insert_with(|| {
+            let empty = if json { "{}" } else { "" };
+            Payload::new(json, empty.into())
         });
         if body.json != json {
             return Err(bad_input(format!(
@@ -82,11 +86,12 @@ pub(super) fn put(context: &mut Context<'_>, members: &[(Place, &Member)], at: &
                 if json { "JSON" } else { "a form" }
             )));
         }
-        body.text = if json {
-            insert_json(&body.text, &added, at)?
+        let text = if json {
+            insert_json(body.text(), &added, at)?
         } else {
-            insert(&body.text, &added, at)
+            insert(body.text(), &added, at)
         };
+        *body = Payload::new(json, text);
     }
     Ok(())
 }

@@ -88,32 +88,36 @@ impl Prepared<'_> {
         if !rules.knows_fields() {
             return None;
         }
-        let mut fields = self.fields();
-        if rules.loose {
-            let (query, body) = (self.query.as_str(), self.parameters());
-            let mut more = Vec::new();
-            // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
-            collect(&format!("{query}{body}"), &mut more);
-            collect(&format!("{body}{query}"), &mut more);
-            // A message may hold names and values that are not encoded: what reads as fields there is looked at as
-            // fields.
-            for (name, value) in &fields {
-                if name.contains(['&', ';', '=']) || value.contains(['&', ';']) {
-                    collect(&format!("{name}={value}"), &mut more);
-                }
-            }
-            fields.append(&mut more);
+        let fields = self.fields();
+        if !rules.loose {
+            return named(rules, fields.iter());
         }
-        named(rules, &fields)
+        let mut more = Vec::new();
+        // Query and body may stand side by side in the message: what is cut in two there is one name elsewhere.
+        let (query, body) = (self.query.as_str(), self.parameters());
+        let both = [[query, body].concat(), [body, query].concat()];
+        let is_json = self.body.as_ref().is_some_and(|body| body.json);
+        let ways = match query.is_empty() || body.is_empty() {
+            false => 2,
+            // There is one way to read it, and a query or form was read in that way.
+            true => usize::from(is_json),
+        };
+        both[..ways].iter().for_each(|text| collect(text, &mut more));
+        // A message may hold names and values that are not encoded: what reads as fields there is looked at as fields.
+        let open = |name: &str, value: &str| {
+            name.bytes().any(|byte| matches!(byte, b'&' | b';' | b'='))
+                || value.bytes().any(|byte| matches!(byte, b'&' | b';'))
+        };
+        let open = fields.iter().filter(|(name, value)| open(name, value));
+        let open: Vec<String> = open.map(|(name, value)| [name, "=", value].concat()).collect();
+        open.iter().for_each(|text| collect(text, &mut more));
+        named(rules, fields.iter().chain(&more))
     }
 
     /// The body as it was given, or the parameters that go under one of its members.
-    fn parameters(&self) -> &str {
-        match (&self.under, &self.body) {
-            (Some(under), _) => under,
-            (None, Some(body)) => &body.text,
-            (None, None) => "",
-        }
+    pub(super) fn parameters(&self) -> &str {
+        let given = self.under.as_ref().or(self.body.as_ref());
+        given.map_or("", |given| given.text())
     }
 }
 
@@ -122,10 +126,8 @@ impl Prepared<'_> {
 pub(crate) fn could_be(prepared: &Prepared<'_>, pattern: &str) -> bool {
     let path = prepared.endpoint.plain_path.as_str();
     let seams = &prepared.plan.facts.seams;
-    // Every rule asks, and other paths are told from this one by how they begin, unless what follows the path or stands before
-    // it may belong to it.
-    let of_itself = |seam: &Seam| matches!(seam, Seam::Digits | Seam::Other | Seam::Text);
-    if parts(pattern, path) && seams.iter().all(of_itself) {
+    // Every rule asks, and other paths are told from this one by how they begin.
+    if parts(pattern, path) && begins_as_it_is(prepared) {
         return false;
     }
     let (query, body) = (prepared.query.as_str(), prepared.parameters());
@@ -136,12 +138,21 @@ pub(crate) fn could_be(prepared: &Prepared<'_>, pattern: &str) -> bool {
             .any(|seam| across(seam, pattern, &prepared.endpoint, query, body))
 }
 
+/// Whether neither what follows the path nor what stands before it may belong to it, so that it begins as it is given.
+pub(crate) fn begins_as_it_is(prepared: &Prepared<'_>) -> bool {
+    let of_itself = |seam: &Seam| matches!(seam, Seam::Digits | Seam::Other | Seam::Text);
+    prepared.plan.facts.seams.iter().all(of_itself)
+}
+
 /// The path without endings such as `.json`, which some servers pass over: cut at each dot of its last segment.
 fn without_endings(path: &str) -> impl Iterator<Item = &str> {
-    let last = path.rfind('/').unwrap_or(0);
-    path[last..]
-        .match_indices('.')
-        .map(move |(at, _)| &path[..last + at])
+    let mut rest = path;
+    std::iter::from_fn(move || {
+        let at = rest.bytes().rposition(|byte| matches!(byte, b'.' | b'/'))?;
+        let ends = rest.as_bytes()[at] == b'.';
+        rest = if ends { &rest[..at] } else { "" };
+        ends.then_some(rest)
+    })
 }
 
 /// Whether the pattern is hit when path and neighbour are cut apart elsewhere.

@@ -44,7 +44,7 @@ fn raw(rules: &Rules, text: &str) -> Option<String> {
     let mut fields = Vec::new();
     collect(text, &mut fields);
     // A path may stand in a value, where JSON can spell it otherwise.
-    let values = fields.iter().map(|(_, value)| value.as_str());
+    let values = fields.iter().map(|(_, value)| &**value);
     let mut texts = std::iter::once(text).chain(values);
     let shown = |text: &str| {
         let lower = text.to_lowercase();
@@ -53,7 +53,7 @@ fn raw(rules: &Rules, text: &str) -> Option<String> {
     if let Some(rule) = texts.find_map(shown) {
         return Some(rule.says());
     }
-    named(rules, &fields)
+    named(rules, fields.iter())
 }
 
 /// The text with slashes that stand once, and without the segments that servers take out of a path; none where it has none.

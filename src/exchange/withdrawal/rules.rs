@@ -1,5 +1,7 @@
 //! A file's rules for what moves money out, and what they say of names and paths alone.
 
+use std::borrow::Cow;
+
 use crate::{
     error::{Result, bad_input},
     exchange::{
@@ -154,16 +156,17 @@ pub(super) fn shown_in<'r>(rules: &'r Rules, text: &str) -> Option<&'r PathRule>
 }
 
 /// The rule that one of these fields fits.
-pub(super) fn named(rules: &Rules, fields: &[(String, String)]) -> Option<String> {
-    let fields: Vec<(String, &str)> = fields
-        .iter()
-        .map(|(name, value)| (folded(name), value.as_str()))
-        .collect();
+pub(super) fn named<'t>(
+    rules: &Rules,
+    fields: impl Iterator<Item = &'t (Cow<'t, str>, Cow<'t, str>)>,
+) -> Option<String> {
+    let fields: Vec<(Cow<'_, str>, &str)> = fields.map(|(name, value)| (folded(name), &**value)).collect();
     let has = |wanted: &String| {
         // Digits in front may belong to a number that stands before the query in the message.
-        fields.iter().any(|(name, _)| {
-            name == wanted || name.trim_start_matches(|char: char| char.is_ascii_digit()) == wanted
-        })
+        let bare = |name: &str| name.bytes().take_while(u8::is_ascii_digit).count();
+        fields
+            .iter()
+            .any(|(name, _)| name == wanted || name[bare(name)..] == **wanted)
     };
     if let Some(rule) = rules.fields.iter().find(|rule| rule.names.iter().all(has)) {
         return Some(if rule.names.len() == 1 {
@@ -181,6 +184,17 @@ pub(super) fn named(rules: &Rules, fields: &[(String, String)]) -> Option<String
 }
 
 /// A name as servers may read it: without case and spaces around, and without the index of `name[0]`.
-fn folded(name: &str) -> String {
-    name.split('[').next().unwrap_or_default().trim().to_lowercase()
+fn folded(name: &str) -> Cow<'_, str> {
+    if name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    {
+        return name.into();
+    }
+    name.split('[')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_lowercase()
+        .into()
 }

@@ -15,8 +15,9 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock, fstat};
 
-use self::record::{RECORD, Record, identity};
-use super::{decimal::Amount, judge::Wanted};
+pub(super) use self::record::identity;
+use self::record::{RECORD, Record};
+use super::{decimal::Amount, judge::Wanted, rules::Limit};
 use crate::{
     error::{Code, Error, Result, failed},
     home::{check_folder, create_folder, io_error, open_private},
@@ -44,7 +45,13 @@ impl Counts {
 
     /// Counts all of it, or nothing where one of them would go beyond its limit: then `denied`. Without `take` it only
     /// looks.
-    pub(super) fn count(&self, key: &KeyName, wanted: &[Wanted], now: Duration, take: bool) -> Result<()> {
+    pub(super) fn count(
+        &self,
+        key: &KeyName,
+        wanted: &[Wanted<'_>],
+        now: Duration,
+        take: bool,
+    ) -> Result<()> {
         if wanted.is_empty() {
             return Ok(());
         }
@@ -55,27 +62,39 @@ impl Counts {
             None => self.open_file(&path)?,
         };
         exclusive(&file, &path)?;
-        let file = if fstat(&file).is_ok_and(|file| file.st_nlink > 0) {
-            file
-        } else {
-            let file = self.open_file(&path)?;
-            exclusive(&file, &path)?;
-            file
+        let there = fstat(&file).ok().filter(|file| file.st_nlink > 0);
+        let (file, size) = match there {
+            Some(there) => (file, there.st_size),
+            None => {
+                let file = self.open_file(&path)?;
+                exclusive(&file, &path)?;
+                let there =
+                    fstat(&file).map_err(|error| io_error("the counts", &path, "be read", &error.into()))?;
+                (file, there.st_size)
+            }
         };
-        let counted = Self::count_in(&file, &path, wanted, now, take);
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let counted = Self::count_in(&file, size, &path, wanted, now, take);
         if flock(&file, FlockOperation::Unlock).is_ok() {
             open.insert(key.clone(), file);
         }
         counted
     }
 
-    fn count_in(file: &File, path: &Path, wanted: &[Wanted], now: Duration, take: bool) -> Result<()> {
-        let mut records = read(file, path)?;
+    fn count_in(
+        file: &File,
+        size: usize,
+        path: &Path,
+        wanted: &[Wanted<'_>],
+        now: Duration,
+        take: bool,
+    ) -> Result<()> {
+        let mut records = read(file, size, path)?;
         let mut changed: Vec<usize> = Vec::new();
         let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         for one in wanted {
-            let id = identity(&one.identity);
-            let (span, spans) = one.window.spans();
+            let id = one.limit.identity;
+            let (span, spans) = one.limit.window.spans();
             let at = match records.iter().position(|record| record.id == id) {
                 Some(at) => at,
                 None => {
@@ -97,7 +116,7 @@ impl Counts {
             let used = record.sums[..spans]
                 .iter()
                 .fold(Amount::default(), |sum, one| sum.plus(Amount(*one)));
-            if used.plus(one.amount) > one.limit {
+            if used.plus(one.amount) > one.limit.most {
                 return Err(over(one, used, record.latest > millis / span));
             }
             record.sums[0] = Amount(record.sums[0]).plus(one.amount).0;
@@ -135,16 +154,17 @@ impl Counts {
     }
 }
 
-fn over(one: &Wanted, used: Amount, ahead: bool) -> Error {
-    let window = one.window.name();
+fn over(one: &Wanted<'_>, used: Amount, ahead: bool) -> Error {
+    let Limit { rule, most, .. } = one.limit;
+    let window = one.limit.window.name();
     let error = Error::new(
         Code::Denied,
         format!(
-            "{}: {used} of {} in a {window} are used up, and the request wants {}",
-            one.rule, one.limit, one.amount
+            "{rule}: {used} of {most} in a {window} are used up, and the request wants {}",
+            one.amount
         ),
     )
-    .by(one.rule.as_str());
+    .by(rule.as_str());
     if ahead {
         return error.fix(format!(
             "wait, or raise the limit; the clock was further ahead when that was counted, and a {window} is over only then"
@@ -153,16 +173,11 @@ fn over(one: &Wanted, used: Amount, ahead: bool) -> Error {
     error.fix("wait until it is less, or raise the limit")
 }
 
-fn read(file: &File, path: &Path) -> Result<Vec<Record>> {
+fn read(file: &File, size: usize, path: &Path) -> Result<Vec<Record>> {
     let damaged = || {
         failed(format!("the counts in {} are damaged", path.display()))
             .fix("move the file away if the limits may begin anew")
     };
-    let size = file
-        .metadata()
-        .map_err(|error| io_error("the counts", path, "be read", &error))?
-        .len();
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
     if !(RECORD..=(MOST + 1) * RECORD).contains(&size) {
         return Err(damaged());
     }

@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::policy::rules::Window;
+use crate::policy::rules::{Limit, Window};
 
 const NOW: Duration = Duration::from_secs(1_790_000_000);
 
@@ -13,23 +13,34 @@ fn place() -> (tempfile::TempDir, KeyName) {
     (folder, "k".parse().unwrap())
 }
 
-fn wanted(window: Window, limit: u64) -> [Wanted; 1] {
-    [Wanted {
-        identity: window.name().into(),
+fn limit(window: Window, most: u64) -> Limit {
+    Limit {
         rule: "rate".into(),
+        identity: identity(window.name()),
         window,
-        limit: Amount::whole(limit),
-        amount: Amount::whole(1),
-    }]
+        most: Amount::whole(most),
+    }
+}
+
+/// One more of each.
+fn count(counts: &Counts, key: &KeyName, limits: &[Limit], now: Duration, take: bool) -> Result<()> {
+    let amount = Amount::whole(1);
+    let wanted: Vec<_> = limits.iter().map(|limit| Wanted { limit, amount }).collect();
+    counts.count(key, &wanted, now, take)
 }
 
 /// How many of twenty are permitted at that time, each by a process of its own.
 fn permitted(folder: &Path, key: &KeyName, window: Window, now: Duration) -> usize {
     (0..20)
         .filter(|_| {
-            Counts::new(folder.to_owned())
-                .count(key, &wanted(window, 5), now, true)
-                .is_ok()
+            count(
+                &Counts::new(folder.to_owned()),
+                key,
+                &[limit(window, 5)],
+                now,
+                true,
+            )
+            .is_ok()
         })
         .count()
 }
@@ -54,14 +65,9 @@ fn a_clock_that_was_set_back_starts_nothing_anew() {
         let then = NOW - Duration::from_secs(back);
         assert_eq!(permitted(folder.path(), &key, Window::Day, then), 0, "{back}");
     }
-    let error = Counts::new(folder.path().to_owned())
-        .count(
-            &key,
-            &wanted(Window::Day, 5),
-            NOW - Duration::from_secs(90_000),
-            true,
-        )
-        .unwrap_err();
+    let counts = Counts::new(folder.path().to_owned());
+    let then = NOW - Duration::from_secs(90_000);
+    let error = count(&counts, &key, &[limit(Window::Day, 5)], then, true).unwrap_err();
     assert!(
         error.advice().contains("the clock was further ahead"),
         "{error:?}"
@@ -72,14 +78,13 @@ fn a_clock_that_was_set_back_starts_nothing_anew() {
 fn what_is_denied_counts_nothing_and_looking_neither() {
     let (folder, key) = place();
     let counts = Counts::new(folder.path().to_owned());
-    let mut two = wanted(Window::Day, 5).to_vec();
-    two.extend(wanted(Window::Minute, 0));
+    let two = [limit(Window::Day, 5), limit(Window::Minute, 0)];
     assert_eq!(
-        counts.count(&key, &two, NOW, true).unwrap_err().code(),
+        count(&counts, &key, &two, NOW, true).unwrap_err().code(),
         Code::Denied
     );
     for _ in 0..50 {
-        counts.count(&key, &wanted(Window::Day, 5), NOW, false).unwrap();
+        count(&counts, &key, &[limit(Window::Day, 5)], NOW, false).unwrap();
     }
     assert_eq!(permitted(folder.path(), &key, Window::Day, NOW), 5);
 }
@@ -96,7 +101,7 @@ fn threads_and_processes_share_one_count() {
                     let own = Counts::new(folder.to_owned());
                     let counts = if at % 2 == 0 { one } else { &own };
                     (0..50)
-                        .filter(|_| counts.count(key, &wanted(Window::Day, 100), NOW, true).is_ok())
+                        .filter(|_| count(counts, key, &[limit(Window::Day, 100)], NOW, true).is_ok())
                         .count()
                 })
             })
@@ -110,20 +115,18 @@ fn threads_and_processes_share_one_count() {
 fn damage_is_an_error_and_what_a_full_disk_cut_is_not() {
     let (folder, key) = place();
     let counts = Counts::new(folder.path().to_owned());
-    counts.count(&key, &wanted(Window::Day, 5), NOW, true).unwrap();
+    count(&counts, &key, &[limit(Window::Day, 5)], NOW, true).unwrap();
     let path = folder.path().join("k");
     let whole = std::fs::read(&path).unwrap();
     let mut odd = whole.clone();
     odd[RECORD + 40] ^= 1;
     for damage in [&odd[..], b"x", &[0; 3 * RECORD]] {
         std::fs::write(&path, damage).unwrap();
-        let error = counts
-            .count(&key, &wanted(Window::Day, 5), NOW, true)
-            .unwrap_err();
+        let error = count(&counts, &key, &[limit(Window::Day, 5)], NOW, true).unwrap_err();
         assert!(error.message().contains("damaged"), "{error}");
     }
     std::fs::write(&path, [&whole[..], &[1; 100]].concat()).unwrap();
-    counts.count(&key, &wanted(Window::Day, 5), NOW, true).unwrap();
+    count(&counts, &key, &[limit(Window::Day, 5)], NOW, true).unwrap();
 }
 
 #[test]
@@ -131,11 +134,12 @@ fn a_count_that_is_over_makes_room() {
     let (folder, key) = place();
     let counts = Counts::new(folder.path().to_owned());
     for at in 0..40_u64 {
-        let mut one = wanted(Window::Second, 5);
-        one[0].identity = at.to_string();
-        counts
-            .count(&key, &one, NOW + Duration::from_secs(at * 10), true)
-            .unwrap();
+        let one = Limit {
+            identity: identity(&at.to_string()),
+            ..limit(Window::Second, 5)
+        };
+        let now = NOW + Duration::from_secs(at * 10);
+        count(&counts, &key, &[one], now, true).unwrap();
     }
     let size = std::fs::metadata(folder.path().join("k")).unwrap().len();
     assert!(size <= 3 * RECORD as u64, "{size}");

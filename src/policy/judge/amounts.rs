@@ -1,29 +1,85 @@
 //! Symbols, values and caps: what rules say of what stands in fields.
 
-use super::{Case, Judged, Wanted, one_of, told};
+use super::{Asked, Case, Judged, Wanted, one_of, told};
 use crate::{
     error::Result,
     policy::{
         decimal::{Amount, Decimal},
-        known,
-        rules::{Cap, Window},
-        subject::{Field, Fields, Subject},
+        known::{self, Marks},
+        rules::Cap,
+        subject::{Field, Fields},
     },
 };
 
-impl Case<'_> {
-    pub(super) fn symbols(&self, subject: &dyn Subject, judged: &mut Judged) -> Result<()> {
+/// The fields that caps counted, by where they lie, each with its object's number.
+#[derive(Default)]
+pub(super) struct Counted(Vec<(*const (), usize)>);
+
+impl Counted {
+    fn place(field: &Field<'_>) -> *const () {
+        std::ptr::from_ref(field).cast()
+    }
+
+    fn add(&mut self, group: usize, field: &Field<'_>) {
+        self.0.push((Self::place(field), group));
+    }
+
+    /// Once all are there.
+    fn sorted(mut self) -> Self {
+        self.0.sort_unstable();
+        self
+    }
+
+    fn has(&self, field: &Field<'_>) -> bool {
+        self.0
+            .binary_search_by_key(&Self::place(field), |(place, _)| *place)
+            .is_ok()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn groups(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|(_, group)| *group)
+    }
+}
+
+impl<'p> Case<'p, '_> {
+    /// The names that are there, in any reading, of those that name what is traded; in the order of the rules.
+    pub(super) fn symbols_in(&self, fields: &Fields<'_>) -> Vec<&'p str> {
+        let policy = self.policy;
+        if !policy.symbol_fields.is_empty() || !fields.readings.is_empty() {
+            return policy.symbol_names().filter(|name| fields.has(name)).collect();
+        }
+        let mut places: Vec<usize> = fields.all().filter_map(known::place_of_symbol).collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|place| known::SYMBOLS[place]).collect()
+    }
+
+    /// The field of an object, or of the nearest one around it, that names what is traded; the first in the order of the
+    /// rules.
+    fn traded<'f, 'r>(&self, fields: &'f Fields<'r>, group: usize) -> Option<&'f Field<'r>> {
+        let policy = self.policy;
+        if !policy.symbol_fields.is_empty() {
+            return policy.symbol_names().find_map(|name| fields.near(group, name));
+        }
+        let named = |field: &'f Field<'r>| Some((known::place_of_symbol(field)?, field));
+        let all = fields
+            .around(group)
+            .flat_map(|group| &group.fields)
+            .filter_map(named);
+        all.min_by_key(|(place, _)| *place).map(|(_, field)| field)
+    }
+
+    pub(super) fn symbols(&self, asked: &Asked<'_>, judged: &mut Judged<'p>) -> Result<()> {
         let Some(symbols) = &self.policy.symbols else {
             return Ok(());
         };
-        self.covered("symbols", subject)?;
-        let fields = self.relied_on("symbols", subject)?;
-        let names: Vec<&str> = self
-            .policy
-            .symbol_names()
-            .filter(|name| fields.has(name))
-            .collect();
-        for name in names {
+        self.covered("symbols", asked)?;
+        let fields = self.relied_on("symbols", asked)?;
+        for name in self.symbols_in(fields) {
             self.certain("symbols", name, fields)?;
             for (_, field) in fields.of(name) {
                 if !one_of(field, symbols) {
@@ -32,12 +88,13 @@ impl Case<'_> {
                         .fix("add the symbol as the request spells it"));
                 }
             }
-            judged.looked_at.push(name.to_owned());
+            judged.looked_at.push(name);
         }
-        if let Some(name) = self
-            .policy
-            .symbol_names()
-            .find(|name| name.len() > 3 && fields.runs_into(name))
+        if fields.run.is_some()
+            && let Some(name) = self
+                .policy
+                .symbol_names()
+                .find(|name| name.len() > 3 && fields.runs_into(name))
         {
             return Err(self
                 .deny(
@@ -48,13 +105,9 @@ impl Case<'_> {
         }
         // An amount of something that no field names may be of anything, as where the path names it.
         for (at, group) in fields.groups.iter().enumerate() {
-            let amount = group.fields.iter().find(|field| known::is_amount(&field.name));
+            let amount = group.fields.iter().find(|field| field.marks.has(Marks::AMOUNT));
             let Some(amount) = amount else { continue };
-            if !self
-                .policy
-                .symbol_names()
-                .any(|name| fields.near(at, name).is_some())
-            {
+            if self.traded(fields, at).is_none() {
                 return Err(self
                     .deny("symbols", &format!("the request has {} and no field that names what is traded", told(amount)))
                     .fix("name the exchange's own in `symbol-fields`; where the path has it, allow that path in place of `symbols`"));
@@ -62,52 +115,50 @@ impl Case<'_> {
         }
         // Caps ask more of the same.
         if self.policy.caps.is_empty() {
-            self.trades_unnamed(subject, fields)?;
+            self.trades_unnamed(asked, fields)?;
         }
         Ok(())
     }
 
-    pub(super) fn values(&self, subject: &dyn Subject, judged: &mut Judged) -> Result<()> {
-        for (name, shown, values) in &self.policy.values {
-            let rule = format!("values.{shown}");
-            self.covered(&rule, subject)?;
-            let fields = self.relied_on(&rule, subject)?;
-            self.certain(&rule, name, fields)?;
+    pub(super) fn values(&self, asked: &Asked<'_>, judged: &mut Judged<'p>) -> Result<()> {
+        for (name, rule, values) in &self.policy.values {
+            self.covered(rule, asked)?;
+            let fields = self.relied_on(rule, asked)?;
+            self.certain(rule, name, fields)?;
             for (_, field) in fields.of(name) {
                 if !one_of(field, values) {
                     return Err(self
-                        .deny(&rule, &format!("the request has {}", told(field)))
+                        .deny(rule, &format!("the request has {}", told(field)))
                         .fix("add the value as the request spells it"));
                 }
             }
-            judged.looked_at.push(name.clone());
+            judged.looked_at.push(name);
         }
         Ok(())
     }
 
-    pub(super) fn caps(&self, subject: &dyn Subject, judged: &mut Judged) -> Result<()> {
+    pub(super) fn caps(&self, asked: &Asked<'_>, judged: &mut Judged<'p>) -> Result<()> {
         if self.policy.caps.is_empty() {
             return Ok(());
         }
-        self.covered("cap", subject)?;
-        let fields = self.relied_on("cap", subject)?;
-        let mut counted: Vec<(usize, *const Field)> = Vec::new();
-        for (at, cap) in self.policy.caps.iter().enumerate() {
-            let rule = format!("cap {} ({})", at + 1, cap.shown);
+        self.covered("cap", asked)?;
+        let fields = self.relied_on("cap", asked)?;
+        let told_by_path = asked.bound.path;
+        let mut counted = Counted::default();
+        for (_, cap) in self.policy.caps.about(asked.sole_path().filter(|_| told_by_path)) {
+            let rule = cap.name.as_str();
+            let is_asked = cap.paths.iter().any(|path| asked.could_be(path));
             // Where the path is not signed, a cap for one is a cap for all.
-            let here = cap.paths.is_empty()
-                || !subject.bound().path
-                || cap.paths.iter().any(|path| subject.could_be(path));
-            if !here {
+            if told_by_path && !cap.paths.is_empty() && !is_asked {
                 continue;
             }
-            self.certain(&rule, &cap.field, fields)?;
-            let before = counted.len();
-            let amount = self.sum(&rule, cap, subject, fields, &mut counted)?;
-            let asked = cap.paths.iter().any(|path| subject.could_be(path));
-            if counted.len() == before && asked && fields.of(&cap.field).next().is_none() {
+            self.certain(rule, &cap.field, fields)?;
+            let before = counted.0.len();
+            let amount = self.sum(rule, cap, asked, fields, &mut counted)?;
+            let found = counted.0.len() > before;
+            if !found && is_asked && fields.of(&cap.field).next().is_none() {
                 return Err(self
-                    .deny(&rule, "the request does not have the field")
+                    .deny(rule, "the request does not have the field")
                     .fix("send the field, or narrow the cap's `path`"));
             }
             if let Some(most) = cap.request
@@ -115,31 +166,21 @@ impl Case<'_> {
             {
                 return Err(self
                     .deny(
-                        &rule,
+                        rule,
                         &format!("the request has {amount}, and a request may have {most}"),
                     )
                     .fix("ask for less, or raise `request`"));
             }
-            if let (Some(limit), false) = (cap.day, counted.len() == before) {
-                let with = [
-                    cap.times.as_deref().unwrap_or_default(),
-                    &cap.symbols.join(","),
-                    &cap.paths.join(","),
-                ];
-                judged.wanted.push(Wanted {
-                    identity: format!("{}|cap|{}|{}", self.policy.origin, cap.field, with.join("|")),
-                    rule: format!("{rule}.day of {}", self.policy.origin),
-                    window: Window::Day,
-                    limit,
-                    amount,
-                });
+            if let (Some(limit), true) = (&cap.day, found) {
+                judged.wanted.push(Wanted { limit, amount });
             }
-            judged.looked_at.push(cap.field.clone());
-            judged.looked_at.extend(cap.times.clone());
+            judged.looked_at.push(&cap.field);
+            judged.looked_at.extend(cap.times.as_deref());
         }
+        let counted = counted.sorted();
         self.uncapped(fields, &counted)?;
-        self.sized_otherwise(subject, fields, &counted)?;
-        self.trades_unsized(subject, fields)
+        self.sized_otherwise(asked, fields, &counted)?;
+        self.trades_unsized(asked, fields)
     }
 
     /// What of a cap's field the request has, all its objects together.
@@ -147,22 +188,21 @@ impl Case<'_> {
         &self,
         rule: &str,
         cap: &Cap,
-        subject: &dyn Subject,
-        fields: &Fields,
-        counted: &mut Vec<(usize, *const Field)>,
+        asked: &Asked<'_>,
+        fields: &Fields<'_>,
+        counted: &mut Counted,
     ) -> Result<Amount> {
         let mut sum = Amount::default();
         for (group, field) in fields.of(&cap.field) {
-            let mut names = self.policy.symbol_names();
             if !cap.symbols.is_empty()
-                && let Some(traded) = names.find_map(|name| fields.near(group, name))
+                && let Some(traded) = self.traded(fields, group)
             {
                 self.certain(rule, &traded.name, fields)?;
                 if !one_of(traded, &cap.symbols) {
                     continue;
                 }
             }
-            let number = |field: &Field| {
+            let number = |field: &Field<'_>| {
                 let number = field.value.as_deref().and_then(Decimal::parse);
                 number.ok_or_else(|| {
                     self.deny(rule, &format!("{}, which is no plain number", told(field)))
@@ -178,7 +218,7 @@ impl Case<'_> {
                 })?;
                 self.absolute(rule, factor)?;
                 self.absolute(rule, field)?;
-                self.priced_otherwise(rule, subject, fields, group)?;
+                self.priced_otherwise(rule, asked, fields, group)?;
                 let factor = number(factor)?;
                 value = value.and_then(|value| value.times(factor));
             }
@@ -192,17 +232,22 @@ impl Case<'_> {
                     .fix("send the amount that is meant"));
             }
             sum = sum.plus(amount);
-            counted.push((group, std::ptr::from_ref(field)));
+            counted.add(group, field);
         }
         Ok(sum)
     }
 
     /// Refuses an amount for which there is no cap: it may stand for the one that is capped.
-    pub(super) fn uncapped(&self, fields: &Fields, counted: &[(usize, *const Field)]) -> Result<()> {
-        let sets_amount = |name: &str| {
-            (known::is_amount(name) || self.policy.caps.iter().any(|cap| cap.field == name))
-                && !self.policy.uncapped.iter().any(|free| free == name)
+    pub(super) fn uncapped(&self, fields: &Fields<'_>, counted: &Counted) -> Result<()> {
+        let policy = self.policy;
+        let capped = |name: &str| {
+            policy
+                .capped
+                .binary_search_by(|cap| cap.as_str().cmp(name))
+                .is_ok()
         };
+        let free = |name: &str| policy.uncapped.iter().any(|free| free == name);
+        let sets_amount = |name: &str| (known::is_amount(name) || capped(name)) && !free(name);
         if fields.run.is_some()
             && let Some(name) = known::amounts().find(|name| sets_amount(name) && fields.runs_into(name))
         {
@@ -213,12 +258,9 @@ impl Case<'_> {
                 )
                 .fix("send values that have no such name in them"));
         }
-        let mut counted: Vec<*const Field> = counted.iter().map(|(_, field)| *field).collect();
-        counted.sort_unstable();
-        let mut all = fields.groups.iter().flat_map(|group| &group.fields);
-        if let Some(field) = all.find(|field| {
-            sets_amount(&field.name) && counted.binary_search(&std::ptr::from_ref(*field)).is_err()
-        }) {
+        let sets =
+            |field: &Field<'_>| (field.marks.has(Marks::AMOUNT) || capped(&field.name)) && !free(&field.name);
+        if let Some(field) = fields.all().find(|field| sets(field) && !counted.has(field)) {
             return Err(self
                 .deny("cap", &format!("no cap is for {} here", told(field)))
                 .fix("add a [[cap]] for it, or name the field in `uncapped`"));
@@ -227,7 +269,7 @@ impl Case<'_> {
             sets_amount(name)
                 && !fields
                     .of(name)
-                    .any(|(_, field)| field.value.as_ref() == Some(value))
+                    .any(|(_, field)| field.value.as_deref() == Some(value))
         }) {
             Some((name, _)) => Err(self
                 .deny("cap", &format!("another reading of the request finds {name}"))

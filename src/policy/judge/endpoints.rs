@@ -1,35 +1,30 @@
 //! Which endpoints are denied, and which are allowed.
 
-use super::{Case, endpoint, shown_path};
-use crate::{
-    error::Result,
-    policy::{
-        rules::Endpoint,
-        subject::{Bound, Subject},
-    },
-};
+use super::{Asked, Case};
+use crate::{error::Result, policy::rules::Endpoint};
 
-impl Case<'_> {
-    pub(super) fn denied(&self, subject: &dyn Subject) -> Result<()> {
-        let (bound, asked) = (subject.bound(), subject.method());
-        for (at, rule) in self.policy.deny.iter().enumerate() {
-            let name = || format!("deny {}", at + 1);
+impl Case<'_, '_> {
+    pub(super) fn denied(&self, asked: &Asked<'_>) -> Result<()> {
+        let bound = asked.bound;
+        let told = bound.path || bound.login;
+        for (at, rule) in self.policy.deny.about(asked.sole_path().filter(|_| told)) {
+            let name = format_args!("deny {}", at + 1);
             let has_fields = |names: &Vec<String>| -> Result<bool> {
-                let fields = self.relied_on(&name(), subject)?;
+                let fields = self.relied_on(name, asked)?;
                 Ok(names.iter().all(|name| fields.has(name)))
             };
-            let hit = if bound.path || bound.login {
+            let hit = if told {
                 let method = rule.methods.is_empty()
                     || !bound.method
-                    || rule.methods.iter().any(|method| method == asked);
-                let path = rule.paths.is_empty() || rule.paths.iter().any(|path| subject.could_be(path));
-                method && path && rule.fields.as_ref().map_or(Ok(true), has_fields)?
+                    || rule.methods.iter().any(|method| method == asked.method());
+                let path = || rule.paths.is_empty() || rule.paths.iter().any(|path| asked.could_be(path));
+                method && path() && rule.fields.as_ref().map_or(Ok(true), has_fields)?
             } else if let Some(names) = &rule.fields {
                 has_fields(names)?
             } else {
                 return Err(self
                     .deny(
-                        &format!("{} ({})", name(), rule.shown),
+                        format_args!("{name} ({})", rule.shown),
                         "the exchange does not sign method and path, so a signature for this request may be used for that one",
                     )
                     .fix("say by which fields such a request is known: fields = [\"side\"]"));
@@ -37,8 +32,8 @@ impl Case<'_> {
             if hit {
                 return Err(self
                     .deny(
-                        &format!("{} ({})", name(), rule.shown),
-                        &format!("it fits {}", endpoint(subject)),
+                        format_args!("{name} ({})", rule.shown),
+                        &format!("it fits {}", asked.endpoint()),
                     )
                     .fix("take the rule out or narrow it"));
             }
@@ -46,47 +41,45 @@ impl Case<'_> {
         Ok(())
     }
 
-    pub(super) fn allowed(&self, subject: &dyn Subject) -> Result<Option<String>> {
+    pub(super) fn allowed(&self, asked: &Asked<'_>) -> Result<Option<String>> {
         let Some(allow) = &self.policy.allow else {
             return Ok(None);
         };
-        let bound = subject.bound();
-        if bound.login {
+        if asked.bound.login {
             return Ok(Some(format!("websocket of {}", self.policy.origin)));
         }
-        let asked = subject.method();
+        let method = asked.method();
         let mut why_not = None;
-        for (at, rule) in allow.iter().enumerate() {
-            let method = if rule.methods.is_empty() {
-                asked != "WS"
+        for (at, rule) in allow.about(Some(asked.plain_path())) {
+            let fits = if rule.methods.is_empty() {
+                method != "WS"
             } else {
-                rule.methods.iter().any(|method| method == asked)
+                rule.methods.iter().any(|one| one == method)
             };
-            if !method || !(rule.paths.is_empty() || rule.paths.iter().any(|path| subject.fits(path))) {
+            if !fits || !(rule.paths.is_empty() || rule.paths.iter().any(|path| asked.fits(path))) {
                 continue;
             }
-            let name = format!("allow {}", at + 1);
-            match self.reaches(&name, rule, bound, subject)? {
-                None => return Ok(Some(format!("{name} ({}) of {}", rule.shown, self.policy.origin))),
-                Some(reason) => why_not = why_not.or(Some((name, reason))),
+            match self.reaches(at, rule, asked)? {
+                None => return Ok(Some(rule.name.clone())),
+                Some(reason) => why_not = why_not.or(Some((at, reason))),
             }
         }
         Err(match why_not {
-            Some((name, (saw, fix))) => self.deny(&name, &saw).fix(fix),
+            Some((at, (saw, fix))) => self.deny(format_args!("allow {}", at + 1), &saw).fix(fix),
             None => self
-                .deny("allow", &format!("no rule fits {}", endpoint(subject)))
-                .fix(format!("add it: [[allow]] with path = {:?}", shown_path(subject))),
+                .deny("allow", &format!("no rule fits {}", asked.endpoint()))
+                .fix(format!("add it: [[allow]] with path = {:?}", asked.shown_path())),
         })
     }
 
     /// Why a rule whose method and path fit does not allow the request after all, and what to do; none where it does.
     pub(super) fn reaches(
         &self,
-        name: &str,
+        at: usize,
         rule: &Endpoint,
-        bound: Bound,
-        subject: &dyn Subject,
+        asked: &Asked<'_>,
     ) -> Result<Option<(String, String)>> {
+        let bound = asked.bound;
         if rule.fields.is_none() {
             if !bound.path && rule.paths.iter().any(|path| path != "*") {
                 return Ok(Some((
@@ -117,12 +110,15 @@ impl Case<'_> {
                 "leave `fields` out of the rule, if every field may be sent".into(),
             )));
         }
-        let fields = self.relied_on(name, subject)?;
-        let given = fields.groups.iter().flat_map(|group| &group.fields);
-        let mut all = given
-            .map(|field| (&field.name, &field.given))
-            .chain(fields.readings.iter().map(|(name, _)| (name, name)));
-        Ok(all.find(|(name, _)| !names.contains(name)).map(|(_, given)| {
+        let fields = self.relied_on(format_args!("allow {}", at + 1), asked)?;
+        let given = fields.all().map(|field| (&*field.name, &*field.given));
+        let readings = fields
+            .readings
+            .iter()
+            .map(|(name, _)| (name.as_str(), name.as_str()));
+        let mut all = given.chain(readings);
+        let other = |(name, _): &(&str, &str)| !names.iter().any(|one| one == name);
+        Ok(all.find(other).map(|(_, given)| {
             (
                 format!("the field {given:?} is not among its `fields`"),
                 "add the field to the rule, if every request that has it may be signed".into(),
@@ -131,8 +127,8 @@ impl Case<'_> {
     }
 
     /// Refuses where a rule looks at fields that the signature does not cover.
-    pub(super) fn covered(&self, rule: &str, subject: &dyn Subject) -> Result<()> {
-        if subject.bound().fields || subject.bound().login {
+    pub(super) fn covered(&self, rule: &str, asked: &Asked<'_>) -> Result<()> {
+        if asked.bound.fields || asked.bound.login {
             return Ok(());
         }
         Err(self

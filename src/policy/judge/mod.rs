@@ -1,16 +1,18 @@
 //! What a policy says of a request: which rule decides, what is to be counted, whether a person is to be asked.
 
 mod amounts;
+mod asked;
 mod endpoints;
 mod orders;
 mod otherwise;
 mod prices;
 
-use std::{cell::OnceCell, time::Duration};
+use std::{fmt::Display, time::Duration};
 
+pub(super) use self::asked::Asked;
 use super::{
     decimal::Amount,
-    rules::{Endpoint, Policy, Window},
+    rules::{Endpoint, Limit, Policy},
     subject::{Field, Fields, Subject},
 };
 use crate::{
@@ -18,80 +20,68 @@ use crate::{
     error::{Code, Error, Result},
 };
 
-/// What a policy says of a request that no rule denies.
+/// What policies say of a request that no rule denies.
 #[derive(Debug, Default)]
-pub(super) struct Judged {
-    /// The rule that allows it; none where nothing speaks against it.
-    pub rule: Option<String>,
+pub(super) struct Judged<'p> {
+    /// The rules that allow it; none where nothing speaks against it.
+    pub rules: Vec<String>,
     /// What is to be counted.
-    pub wanted: Vec<Wanted>,
-    /// The rule by which a person is to be asked.
+    pub wanted: Vec<Wanted<'p>>,
+    /// The first rule by which a person is to be asked.
     pub confirm: Option<String>,
     /// The folded names of the fields that rules looked at.
-    pub looked_at: Vec<String>,
+    pub looked_at: Vec<&'p str>,
 }
 
 /// How far ahead of this machine's clock an exchange's may be, so that a request that brings its time is one of now.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Something to be counted, and how much of it there may be.
+/// Something to be counted.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
-    /// What tells it from every other count of the key; the limit is no part of it.
-    pub identity: String,
-    /// The rule, for a denial.
-    pub rule: String,
-    pub window: Window,
-    pub limit: Amount,
+pub(super) struct Wanted<'p> {
+    pub limit: &'p Limit,
     pub amount: Amount,
 }
 
 /// A request before one policy.
-pub(super) struct Case<'a> {
-    pub policy: &'a Policy,
-    pub caller: &'a Caller,
+pub(super) struct Case<'p, 'r> {
+    pub policy: &'p Policy,
+    pub caller: &'p Caller,
     pub now: Duration,
     /// None where bytes are to be MACed that hsmsign did not compose.
-    pub subject: Option<&'a dyn Subject>,
+    pub asked: Option<&'p Asked<'r>>,
     /// The exchange's rule by which it moves money out, if one says so.
-    pub moves_money: Option<&'a str>,
-    pub fields: &'a OnceCell<Fields>,
+    pub moves_money: Option<&'p str>,
 }
 
-impl Case<'_> {
-    /// Goes through the rules: what denies first.
-    pub(super) fn judge(&self) -> Result<Judged> {
-        let mut judged = Judged::default();
+impl<'p> Case<'p, '_> {
+    /// Goes through the rules: what denies first. What is found is added to what other policies said.
+    pub(super) fn judge(&self, judged: &mut Judged<'p>) -> Result<()> {
         self.moment()?;
         self.client()?;
-        match self.subject {
+        match self.asked {
             None => self.raw()?,
-            Some(subject) => {
+            Some(asked) => {
                 self.money()?;
-                self.login(subject)?;
-                self.denied(subject)?;
-                judged.rule = self.allowed(subject)?;
-                self.symbols(subject, &mut judged)?;
-                self.values(subject, &mut judged)?;
-                self.caps(subject, &mut judged)?;
-                self.session(subject)?;
-                judged.confirm = self.confirm(subject);
+                self.login(asked)?;
+                self.denied(asked)?;
+                judged.rules.extend(self.allowed(asked)?);
+                self.symbols(asked, judged)?;
+                self.values(asked, judged)?;
+                self.caps(asked, judged)?;
+                self.session(asked)?;
+                if judged.confirm.is_none() {
+                    judged.confirm = self.confirm(asked);
+                }
             }
         }
-        for rate in &self.policy.rates {
-            let name = rate.window.name();
-            judged.wanted.push(Wanted {
-                identity: format!("{}|rate|{name}", self.policy.origin),
-                rule: format!("rate.{name} of {}", self.policy.origin),
-                window: rate.window,
-                limit: Amount::whole(rate.most),
-                amount: Amount::whole(1),
-            });
-        }
-        Ok(judged)
+        let amount = Amount::whole(1);
+        let rates = self.policy.rates.iter();
+        judged.wanted.extend(rates.map(|limit| Wanted { limit, amount }));
+        Ok(())
     }
 
-    fn deny(&self, rule: &str, saw: &str) -> Error {
+    fn deny(&self, rule: impl Display, saw: &str) -> Error {
         let rule = format!("{rule} of {}", self.policy.origin);
         Error::new(Code::Denied, format!("{rule}: {saw}")).by(rule)
     }
@@ -104,7 +94,7 @@ impl Case<'_> {
         }
         self.time("it is", self.now)?;
         // What is signed now may be meant for later.
-        let brought = self.subject.and_then(Subject::stamp);
+        let brought = self.asked.and_then(|asked| asked.stamp());
         match brought.filter(|time| *time > self.now + SOON) {
             Some(time) => self.time("the request brings the time", time),
             None => Ok(()),
@@ -196,12 +186,12 @@ impl Case<'_> {
     }
 
     /// Behind a login nothing is signed, so that no rule about requests could hold.
-    fn login(&self, subject: &dyn Subject) -> Result<()> {
-        if !subject.bound().login || self.policy.websocket {
+    fn login(&self, asked: &Asked<'_>) -> Result<()> {
+        if !asked.bound.login || self.policy.websocket {
             return Ok(());
         }
         let named = |rule: &Endpoint| rule.methods.iter().any(|method| method == "WS");
-        if self.policy.allow.iter().flatten().any(named) {
+        if self.policy.allow.as_deref().into_iter().flatten().any(named) {
             return Ok(());
         }
         match self.policy.looks_inside() {
@@ -216,22 +206,21 @@ impl Case<'_> {
     }
 
     /// What a token for a socket opens is as a login, unless the owner allowed just this endpoint.
-    fn session(&self, subject: &dyn Subject) -> Result<()> {
+    fn session(&self, asked: &Asked<'_>) -> Result<()> {
         let policy = self.policy;
         let rule = match () {
-            () if policy.websocket || !subject.opens_session() => return Ok(()),
+            () if policy.websocket => return Ok(()),
             () if !policy.caps.is_empty() => "cap",
             () if policy.symbols.is_some() => "symbols",
             () if !policy.values.is_empty() => "values",
             () => return Ok(()),
         };
-        let names = |pattern: &String| pattern != "*" && subject.fits(pattern);
-        if policy
-            .allow
-            .iter()
-            .flatten()
-            .any(|rule| rule.paths.iter().any(names))
-        {
+        if !asked.opens_session() {
+            return Ok(());
+        }
+        let names = |pattern: &String| pattern != "*" && asked.fits(pattern);
+        let mut allow = policy.allow.as_deref().into_iter().flatten();
+        if allow.any(|rule| rule.paths.iter().any(names)) {
             return Ok(());
         }
         Err(self
@@ -239,22 +228,18 @@ impl Case<'_> {
                 rule,
                 &format!(
                     "{} gives a token for a connection on which nothing more is signed, and no rule holds",
-                    endpoint(subject)
+                    asked.endpoint()
                 ),
             )
             .fix(format!(
                 "allow it by name, [[allow]] with path = {:?}, or set websocket = true",
-                shown_path(subject)
+                asked.shown_path()
             )))
     }
 
-    fn fields(&self, subject: &dyn Subject) -> &Fields {
-        self.fields.get_or_init(|| subject.fields())
-    }
-
     /// The fields, where a rule is about to rely on them.
-    fn relied_on(&self, rule: &str, subject: &dyn Subject) -> Result<&Fields> {
-        let fields = self.fields(subject);
+    fn relied_on<'a, 'r>(&self, rule: impl Display, asked: &'a Asked<'r>) -> Result<&'a Fields<'r>> {
+        let fields = asked.fields();
         match &fields.odd {
             Some(why) => Err(self
                 .deny(rule, &format!("it looks at the fields, and {why}"))
@@ -263,41 +248,38 @@ impl Case<'_> {
         }
     }
 
-    fn certain(&self, rule: &str, name: &str, fields: &Fields) -> Result<()> {
+    fn certain(&self, rule: &str, name: &str, fields: &Fields<'_>) -> Result<()> {
         match fields.doubt(name) {
             Some(why) => Err(self.deny(rule, &why).fix("send the field once, plainly")),
             None => Ok(()),
         }
     }
 
-    fn confirm(&self, subject: &dyn Subject) -> Option<String> {
-        let bound = subject.bound();
-        let hit = self.policy.confirm.iter().position(|rule| {
+    fn confirm(&self, asked: &Asked<'_>) -> Option<String> {
+        let bound = asked.bound;
+        let told = bound.path || bound.login;
+        let mut rules = self.policy.confirm.about(asked.sole_path().filter(|_| told));
+        let (_, hit) = rules.find(|(_, rule)| {
             let fields = rule.fields.as_ref().is_none_or(|names| {
-                let fields = self.fields(subject);
+                let fields = asked.fields();
                 fields.odd.is_some() || names.iter().all(|name| fields.has(name))
             });
             let method = rule.methods.is_empty()
                 || !bound.method
-                || rule.methods.iter().any(|one| one == subject.method());
-            let path = rule.paths.is_empty() || rule.paths.iter().any(|path| subject.could_be(path));
-            fields && (!(bound.path || bound.login) || method && path)
+                || rule.methods.iter().any(|one| one == asked.method());
+            let path = || rule.paths.is_empty() || rule.paths.iter().any(|path| asked.could_be(path));
+            fields && (!told || method && path())
         })?;
-        Some(format!(
-            "confirm {} ({}) of {}",
-            hit + 1,
-            self.policy.confirm[hit].shown,
-            self.policy.origin
-        ))
+        Some(hit.name.clone())
     }
 }
 
-fn one_of(field: &Field, values: &[String]) -> bool {
+fn one_of(field: &Field<'_>, values: &[String]) -> bool {
     let value = field.value.as_ref().map(|value| value.to_lowercase());
     value.is_some_and(|value| values.contains(&value))
 }
 
-fn told(field: &Field) -> String {
+fn told(field: &Field<'_>) -> String {
     match &field.value {
         None => format!("{} without a plain value", field.given),
         Some(value) => {

@@ -1,36 +1,38 @@
 //! Orders that say how much in another way than the field that is capped: in another unit, by closing what there is, or
 //! not at all.
 
-use super::{Case, endpoint, told};
+use std::cell::LazyCell;
+
+use super::{Asked, Case, amounts::Counted, told};
 use crate::{
     error::Result,
     policy::{
-        known,
-        subject::{Field, Fields, Subject},
+        known::{self, Marks},
+        subject::{Field, Fields},
     },
 };
 
-impl Case<'_> {
+impl Case<'_, '_> {
     /// Refuses such an order where there are caps.
     pub(super) fn sized_otherwise(
         &self,
-        subject: &dyn Subject,
-        fields: &Fields,
-        counted: &[(usize, *const Field)],
+        asked: &Asked<'_>,
+        fields: &Fields<'_>,
+        counted: &Counted,
     ) -> Result<()> {
         let free = |name: &str| self.policy.uncapped.iter().any(|free| free == name);
         let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
-        if closes_by_its_path(subject) && !self.is_free(subject) {
+        if closes_by_its_path(asked) && !self.is_free(asked) {
             return Err(self
-                .deny("cap", &format!("{} closes what there is, and no number says how much", endpoint(subject)))
+                .deny("cap", &format!("{} closes what there is, and no number says how much", asked.endpoint()))
                 .fix(format!(
                     "close with an order that has the amount; where closing all is meant to be allowed: uncapped = [\"{}\"]",
-                    last_part(subject.plain_path())
+                    last_part(asked.plain_path())
                 )));
         }
         let unit = |name: &str, value: &str| known::sets_unit(name, value) && !free(name) && !pinned(name);
         if !counted.is_empty()
-            && let Some((given, shown)) = find(fields, unit)
+            && let Some((given, shown)) = find(fields, Marks::UNIT, unit)
         {
             return Err(self
                 .deny("cap", &format!("{shown} says in which unit the amount is"))
@@ -38,20 +40,26 @@ impl Case<'_> {
                     "name the units that the cap is meant in: values = {{ {given} = [\"…\"] }}"
                 )));
         }
-        if let Some((_, shown)) = find(fields, |name, value| known::closes(name, value) && !free(name)) {
+        if let Some((_, shown)) = find(fields, Marks::CLOSES, |name, value| {
+            known::closes(name, value) && !free(name)
+        }) {
             return Err(self
                 .deny("cap", &format!("{shown} is an amount that no number says"))
                 .fix("close with the amount that a cap is for, or name the field in `uncapped`"));
         }
-        let bound = subject.bound();
-        if bound.path && bound.method && matches!(subject.method(), "GET" | "DELETE") {
+        let bound = asked.bound;
+        if bound.path && bound.method && matches!(asked.method(), "GET" | "DELETE") {
             return Ok(());
         }
         let of_order = |name: &str| known::ORDERS.contains(&name) && !free(name);
-        let sized = Sized::of(fields, counted);
+        let sized = LazyCell::new(|| Sized::of(fields, counted));
         let order = fields.groups.iter().enumerate().find_map(|(at, group)| {
-            let order = group.fields.iter().find(|field| of_order(&field.name))?;
-            (!sized.is(fields, at)).then(|| (order.given.clone(), told(order)))
+            let mut orders = group.fields.iter().filter(|field| field.marks.has(Marks::ORDER));
+            let order = orders.find(|field| !free(&field.name))?;
+            if group.fields.iter().any(|field| field.marks.has(Marks::AMOUNT)) {
+                return None;
+            }
+            (!sized.is(fields, at)).then(|| (order.given.to_string(), told(order)))
         });
         let order = order.or_else(|| other_reading(fields, |name, _| of_order(name)));
         match order {
@@ -69,35 +77,39 @@ impl Case<'_> {
 }
 
 /// Whether the request goes to an endpoint that closes positions; what tells of closed ones does not.
-fn closes_by_its_path(subject: &dyn Subject) -> bool {
-    subject.could_be("*close*")
-        && !subject.plain_path().ends_with("history")
-        && known::CLOSING.iter().any(|pattern| subject.could_be(pattern))
+fn closes_by_its_path(asked: &Asked<'_>) -> bool {
+    asked.could_be("*close*")
+        && !asked.plain_path().ends_with("history")
+        && known::CLOSING.iter().any(|pattern| asked.could_be(pattern))
 }
 
 pub(super) fn last_part(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The first field that is wanted by its folded name and its value: its name as it was given, and how it is shown.
-fn find(fields: &Fields, wanted: impl Fn(&str, &str) -> bool) -> Option<(String, String)> {
-    let all = fields.groups.iter().flat_map(|group| &group.fields);
-    all.into_iter()
+/// The first field that is wanted by its folded name and its value: its name as it was given, and how it is shown. What is
+/// wanted has the mark.
+fn find(fields: &Fields<'_>, mark: Marks, wanted: impl Fn(&str, &str) -> bool) -> Option<(String, String)> {
+    if !fields.marks.has(mark) && fields.readings.is_empty() {
+        return None;
+    }
+    let mut marked = fields.all().filter(|field| field.marks.has(mark));
+    marked
         .find(|field| wanted(&field.name, field.value.as_deref().unwrap_or_default()))
-        .map(|field| (field.given.clone(), told(field)))
+        .map(|field| (field.given.to_string(), told(field)))
         .or_else(|| other_reading(fields, wanted))
 }
 
 /// The same, of what only another reading of the request finds.
 pub(super) fn other_reading(
-    fields: &Fields,
+    fields: &Fields<'_>,
     wanted: impl Fn(&str, &str) -> bool,
 ) -> Option<(String, String)> {
     let (name, value) = fields.readings.iter().find(|(name, value)| {
         let known = || {
             fields
                 .of(name)
-                .any(|(_, field)| field.value.as_ref() == Some(value))
+                .any(|(_, field)| field.value.as_deref() == Some(value))
         };
         wanted(name, value) && !known()
     })?;
@@ -114,15 +126,15 @@ struct Sized {
 }
 
 impl Sized {
-    fn of(fields: &Fields, counted: &[(usize, *const Field)]) -> Self {
-        let says = |field: &Field| known::is_amount(&field.name);
+    fn of(fields: &Fields<'_>, counted: &Counted) -> Self {
+        let says = |field: &Field<'_>| field.marks.has(Marks::AMOUNT);
         let mut itself: Vec<bool> = fields
             .groups
             .iter()
             .map(|group| group.fields.iter().any(says))
             .collect();
-        for (at, _) in counted {
-            itself[*at] = true;
+        for at in counted.groups() {
+            itself[at] = true;
         }
         let mut within = vec![false; itself.len()];
         for (at, says) in itself.iter().enumerate() {
@@ -136,7 +148,7 @@ impl Sized {
     }
 
     /// Whether the object, one around it or one in it does.
-    fn is(&self, fields: &Fields, at: usize) -> bool {
+    fn is(&self, fields: &Fields<'_>, at: usize) -> bool {
         let mut around = std::iter::successors(Some(at), |at| fields.groups.get(*at)?.within);
         self.within[at] || around.any(|at| self.itself[at])
     }

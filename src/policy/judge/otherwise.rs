@@ -2,26 +2,26 @@
 //! whatever else may trade does not.
 
 use super::{
-    Case, endpoint,
+    Asked, Case,
     orders::{last_part, other_reading},
     told,
 };
 use crate::{
     error::Result,
     policy::{
-        known,
-        subject::{Fields, Subject, folded},
+        known::{self, Marks},
+        subject::{Fields, folded},
     },
 };
 
-impl Case<'_> {
+impl Case<'_, '_> {
     /// Refuses, where there are caps, what may trade, close or lend by an endpoint from which no amount can be read.
-    pub(super) fn trades_unsized(&self, subject: &dyn Subject, fields: &Fields) -> Result<()> {
-        if subject.bound().login {
+    pub(super) fn trades_unsized(&self, asked: &Asked<'_>, fields: &Fields<'_>) -> Result<()> {
+        if asked.bound.login {
             return Ok(());
         }
         let free = |path: &str| self.policy.uncapped_paths.contains(&path.to_lowercase());
-        if let Some(path) = subject.fits_closing(fields).filter(|path| !free(path)) {
+        if let Some(path) = asked.fits_closing(fields).filter(|path| !free(path)) {
             return Err(self
                 .deny(
                     "cap",
@@ -29,19 +29,18 @@ impl Case<'_> {
                 )
                 .fix(format!("where that is meant to be allowed: uncapped = [{path:?}]")));
         }
-        let mut all = fields.groups.iter().flat_map(|group| &group.fields);
         // Each was counted, or needs no cap.
-        let sized = all.any(|field| known::is_amount(&field.name));
-        self.trades_otherwise("cap", sized, "no amount that a cap is for", subject, fields)
+        let sized = fields.marks.has(Marks::AMOUNT);
+        self.trades_otherwise("cap", sized, "no amount that a cap is for", asked, fields)
     }
 
     /// Refuses, where the symbols are listed, what may trade by an endpoint that does not go by a symbol.
-    pub(super) fn trades_unnamed(&self, subject: &dyn Subject, fields: &Fields) -> Result<()> {
-        if subject.bound().login {
+    pub(super) fn trades_unnamed(&self, asked: &Asked<'_>, fields: &Fields<'_>) -> Result<()> {
+        if asked.bound.login {
             return Ok(());
         }
-        let named = self.policy.symbol_names().any(|name| fields.has(name));
-        self.trades_otherwise("symbols", named, "no field that names what", subject, fields)
+        let named = !self.symbols_in(fields).is_empty();
+        self.trades_otherwise("symbols", named, "no field that names what", asked, fields)
     }
 
     fn trades_otherwise(
@@ -49,71 +48,71 @@ impl Case<'_> {
         rule: &str,
         says: bool,
         lacks: &str,
-        subject: &dyn Subject,
-        fields: &Fields,
+        asked: &Asked<'_>,
+        fields: &Fields<'_>,
     ) -> Result<()> {
-        let bound = subject.bound();
-        let others = subject.other_paths();
-        let mut paths = others.iter().map(String::as_str).chain([subject.plain_path()]);
-        let otherwise = bound.path && paths.any(|path| has(path, known::TRADES_OTHERWISE));
+        let bound = asked.bound;
+        let others = asked.other_paths();
+        let mut paths = others.iter().map(String::as_str).chain([asked.plain_path()]);
+        let otherwise = bound.path && paths.any(|path| known::TRADES_OTHERWISE.stand_in(path));
         // Orders end here; what follows costs more.
         if says && !otherwise
-            || subject.only_looks()
-            || self.is_free(subject)
-            || self.asks_calmly(rule, subject, fields)?
+            || asked.only_looks()
+            || self.is_free(asked)
+            || self.asks_calmly(rule, asked, fields)?
         {
             return Ok(());
         }
         if !bound.path {
             return self.told_by_its_fields(rule, lacks, fields);
         }
-        let mut paths = others.iter().map(String::as_str).chain([subject.plain_path()]);
+        let mut paths = others.iter().map(String::as_str).chain([asked.plain_path()]);
         if !bound.path_goes_on && paths.all(known::is_calm_path) {
             return Ok(());
         }
-        let amends = has(subject.plain_path(), known::AMENDS);
-        if !otherwise && self.leaves_the_amount(subject, amends) {
+        let amends = known::AMENDS.stand_in(asked.plain_path());
+        if !otherwise && self.leaves_the_amount(asked, amends) {
             return Ok(());
         }
         Err(self
-            .deny(rule, &format!("{} may trade, and has {lacks}", endpoint(subject)))
+            .deny(rule, &format!("{} may trade, and has {lacks}", asked.endpoint()))
             .fix(format!(
                 "trade by orders; where this endpoint is meant to be allowed: uncapped = [{:?}]",
-                subject.plain_path()
+                asked.plain_path()
             )))
     }
 
     /// Whether the owner names the endpoint in `uncapped`: by its path, or by the last part of that.
-    pub(super) fn is_free(&self, subject: &dyn Subject) -> bool {
+    pub(super) fn is_free(&self, asked: &Asked<'_>) -> bool {
         let policy = self.policy;
         let named = || {
-            let last = folded(last_part(subject.plain_path()));
-            policy.uncapped.contains(&last) && subject.other_paths().is_empty()
+            let last = folded(last_part(asked.plain_path()));
+            policy.uncapped.contains(&last) && asked.other_paths().is_empty()
         };
-        subject.bound().path
-            && (policy.uncapped_paths.iter().any(|free| subject.fits(free))
+        asked.bound.path
+            && (policy.uncapped_paths.iter().any(|free| asked.fits(free))
                 || !policy.uncapped.is_empty() && named())
     }
 
     /// Whether an order keeps its amount: it is taken back, or changed otherwise where no cap looks at that.
-    fn leaves_the_amount(&self, subject: &dyn Subject, amends: bool) -> bool {
-        let bound = subject.bound();
-        match subject.method() {
-            "DELETE" if bound.method => !subject.could_be("*position*"),
+    fn leaves_the_amount(&self, asked: &Asked<'_>, amends: bool) -> bool {
+        let bound = asked.bound;
+        match asked.method() {
+            "DELETE" if bound.method => !asked.could_be("*position*"),
             // Where the method is not signed, it may be another; but an order has fields.
             "GET" => bound.bare,
             method => {
                 (amends || bound.method && matches!(method, "PUT" | "PATCH"))
-                    && subject.could_be("*order*")
+                    && asked.could_be("*order*")
                     && self.policy.caps.iter().all(|cap| cap.times.is_none())
             }
         }
     }
 
     /// Whether a field says what is asked, and that only looks or takes orders back.
-    fn asks_calmly(&self, rule: &str, subject: &dyn Subject, fields: &Fields) -> Result<bool> {
-        let asked = subject.asked_by().and_then(|name| fields.of(name).next());
-        let Some((_, field)) = asked else { return Ok(false) };
+    fn asks_calmly(&self, rule: &str, asked: &Asked<'_>, fields: &Fields<'_>) -> Result<bool> {
+        let said = asked.asked_by().and_then(|name| fields.of(name).next());
+        let Some((_, field)) = said else { return Ok(false) };
         self.certain(rule, &field.name, fields)?;
         Ok(known::is_calm(
             &field.value.as_deref().unwrap_or_default().to_lowercase(),
@@ -122,13 +121,13 @@ impl Case<'_> {
 
     /// Refuses a request without an amount that has a field of which it is not known that it trades nothing, where the
     /// fields alone tell what it is.
-    fn told_by_its_fields(&self, rule: &str, lacks: &str, fields: &Fields) -> Result<()> {
+    fn told_by_its_fields(&self, rule: &str, lacks: &str, fields: &Fields<'_>) -> Result<()> {
         let free = |name: &str| self.policy.uncapped.iter().any(|free| free == name);
         let trades = |name: &str| !known::is_calm_field(name) && !free(name);
-        let mut all = fields.groups.iter().flat_map(|group| &group.fields);
-        let found = all
+        let found = fields
+            .all()
             .find(|field| trades(&field.name))
-            .map(|field| (field.given.clone(), told(field)))
+            .map(|field| (field.given.to_string(), told(field)))
             .or_else(|| other_reading(fields, |name, _| trades(name)));
         match found {
             Some((given, shown)) => Err(self
@@ -140,8 +139,4 @@ impl Case<'_> {
             None => Ok(()),
         }
     }
-}
-
-fn has(path: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| path.contains(word))
 }

@@ -1,29 +1,29 @@
 //! Prices that a product goes by: an order must be filled at the price that it names, or at a better one.
 
-use super::{Case, endpoint, told};
+use super::{Asked, Case, told};
 use crate::{
     error::Result,
     policy::{
         known,
-        subject::{Field, Fields, Subject},
+        subject::{Field, Fields},
     },
 };
 
-impl Case<'_> {
+impl Case<'_, '_> {
     /// Refuses an order that may be filled at another price than it names, as one at the market's: the exchange does not look
     /// at that price.
     pub(super) fn priced_otherwise(
         &self,
         rule: &str,
-        subject: &dyn Subject,
-        fields: &Fields,
+        asked: &Asked<'_>,
+        fields: &Fields<'_>,
         group: usize,
     ) -> Result<()> {
-        if let Some(pattern) = known::AT_MARKET.iter().find(|pattern| subject.could_be(pattern)) {
+        if let Some(pattern) = known::AT_MARKET.iter().find(|pattern| asked.could_be(pattern)) {
             return Err(self
                 .deny(
                     rule,
-                    &format!("{} is at the market's price, as {pattern}", endpoint(subject)),
+                    &format!("{} is at the market's price, as {pattern}", asked.endpoint()),
                 )
                 .fix("ask for orders with a limit; or deny the endpoint and cap the quantity"));
         }
@@ -49,9 +49,12 @@ impl Case<'_> {
     }
 
     /// Refuses a price with a sign: exchanges take it as a distance from the market's.
-    pub(super) fn absolute(&self, rule: &str, field: &Field) -> Result<()> {
-        let signed = |value: &String| value.starts_with(['+', '-']);
-        if known::is_price(&field.name) && field.value.as_ref().is_some_and(signed) {
+    pub(super) fn absolute(&self, rule: &str, field: &Field<'_>) -> Result<()> {
+        let signed = field
+            .value
+            .as_ref()
+            .is_some_and(|value| value.starts_with(['+', '-']));
+        if signed && known::is_price(&field.name) {
             return Err(self
                 .deny(
                     rule,

@@ -1,9 +1,10 @@
 //! What endpoints do, as far as their names tell: looking and cancelling need no amount, and some trade without one.
 
-use super::SYMBOLS;
+use super::{SYMBOLS, words::Words};
 
 /// What names have in them that cancel something else than orders, or put others in their place.
-const NO_CANCELS: &[&str] = &["replace", "amend", "modify", "edit", "position", "trader"];
+pub(super) static NO_CANCELS: Words =
+    Words::new(&["replace", "amend", "modify", "edit", "position", "trader"]);
 
 /// How names of endpoints begin that only look.
 const LOOKS: &[&str] = &[
@@ -11,7 +12,7 @@ const LOOKS: &[&str] = &[
 ];
 
 /// What names of endpoints have in them that only look.
-const LOOKS_AT: &[&str] = &[
+pub(super) static LOOKS_AT: Words = Words::new(&[
     "hist",
     "balance",
     "info",
@@ -23,17 +24,17 @@ const LOOKS_AT: &[&str] = &[
     "open_order",
     "open-order",
     "active_order",
-];
+]);
 
 /// Words that have one of [`ACTS`] in them.
 const HARMLESS: &[&str] = &["asset", "address", "settle", "closed"];
 
 /// What names have in them that do more than that, whatever else they have.
-const ACTS: &[&str] = &[
+pub(super) static ACTS: Words = Words::new(&[
     "place", "submit", "create", "add", "new", "buy", "sell", "convert", "repay", "borrow", "redeem",
     "purchase", "accept", "execute", "confirm", "close", "set", "change", "update", "transfer", "withdraw",
     "send", "reverse", "stake", "adjust", "increase", "claim",
-];
+]);
 
 /// Whether what bears this name, in lower case, only looks or takes orders back.
 pub(in crate::policy) fn is_calm(name: &str) -> bool {
@@ -48,26 +49,25 @@ pub(in crate::policy) fn is_calm_path(path: &str) -> bool {
 }
 
 fn is_calm_in(before: &str, last: &str) -> bool {
-    let has = |words: &[&str]| words.iter().any(|word| last.contains(word));
     if last.contains("cancel") || before.contains("cancel") {
-        return !has(NO_CANCELS);
+        return !NO_CANCELS.stand_in(last);
     }
-    if !LOOKS.iter().any(|word| last.starts_with(word)) && !has(LOOKS_AT) {
+    if !LOOKS.iter().any(|word| last.starts_with(word)) && !LOOKS_AT.stand_in(last) {
         return false;
     }
     !HARMLESS
         .iter()
         .fold(format!("{before}/{last}"), |path, word| path.replace(word, ""))
         .split('/')
-        .any(|part| ACTS.iter().any(|word| part.contains(word)))
+        .any(|part| ACTS.stand_in(part))
 }
 
 /// What paths have in them where an order is changed: without an amount its own stays.
-pub(in crate::policy) const AMENDS: &[&str] = &["amend", "edit", "modify", "alter", "update"];
+pub(in crate::policy) static AMENDS: Words = Words::new(&["amend", "edit", "modify", "alter", "update"]);
 
 /// What paths have in them where something is traded, closed, lent or paid back by other fields than those of orders, or by
 /// none.
-pub(in crate::policy) const TRADES_OTHERWISE: &[&str] = &[
+pub(in crate::policy) static TRADES_OTHERWISE: Words = Words::new(&[
     "convert",
     "flash",
     "swap/rfq",
@@ -87,7 +87,7 @@ pub(in crate::policy) const TRADES_OTHERWISE: &[&str] = &[
     "earn/",
     "staking",
     "savings",
-];
+]);
 
 /// Fields, beside those that name what is traded, of requests that look or take orders back, where nothing but the fields
 /// tells what a request is.

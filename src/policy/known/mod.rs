@@ -1,9 +1,14 @@
 //! Names of fields, folded, that exchanges use for what rules are about.
 
 mod calm;
+mod marks;
+mod words;
 
-pub(super) use self::calm::{AMENDS, TRADES_OTHERWISE, is_calm, is_calm_field, is_calm_path};
-use super::decimal::Decimal;
+pub(super) use self::{
+    calm::{AMENDS, TRADES_OTHERWISE, is_calm, is_calm_field, is_calm_path},
+    marks::Marks,
+};
+use super::{decimal::Decimal, subject::Field};
 
 /// Fields that name what is traded.
 pub(super) const SYMBOLS: &[&str] = &[
@@ -60,6 +65,12 @@ pub(super) const SYMBOLS: &[&str] = &[
     "ordercurrency",
     "primarycurrencycode",
 ];
+
+/// Where a field's name stands among [`SYMBOLS`].
+pub(super) fn place_of_symbol(field: &Field<'_>) -> Option<usize> {
+    let named = field.marks.has(Marks::SYMBOL);
+    named.then(|| SYMBOLS.iter().position(|name| *name == field.name))?
+}
 
 /// Fields that say how much is traded, moved or spent, beside those that [`is_amount`] knows by how they end; in order.
 const AMOUNTS: &[&str] = &[
@@ -147,9 +158,26 @@ pub(super) fn amounts() -> impl Iterator<Item = &'static str> {
 
 /// Whether a field of this folded name says how much is traded, moved or spent.
 pub(super) fn is_amount(name: &str) -> bool {
-    AMOUNTS.binary_search(&name).is_ok()
-        || ENDINGS.iter().any(|end| name.ends_with(end))
-            && !BEGINNINGS.iter().any(|begin| name.starts_with(begin))
+    AMOUNTS.binary_search(&name).is_ok() || ends_as_amount(name)
+}
+
+fn ends_as_amount(name: &str) -> bool {
+    // Few other names end in the last two letters of one.
+    let may = matches!(
+        name.as_bytes(),
+        [.., b't', b'y']
+            | [.., b'n', b't']
+            | [.., b'm', b'e']
+            | [.., b'a', b'l']
+            | [.., b'e', b'v']
+            | [.., b'r', b'q']
+            | [.., b'r', b'v']
+            | [.., b'e', b'p']
+            | [.., b's', b'z']
+            | [.., b'm', b't']
+    );
+    may && ENDINGS.iter().any(|end| name.ends_with(end))
+        && !BEGINNINGS.iter().any(|begin| name.starts_with(begin))
 }
 
 /// Fields that say in which unit an amount is, and what must stand in them for that; nothing for anything.
@@ -291,6 +319,7 @@ mod tests {
     fn names_of_amounts_are_in_order_since_they_are_searched_by_halves() {
         assert!(AMOUNTS.is_sorted());
         assert!(AMOUNTS.iter().all(|name| is_amount(name)));
+        assert!(ENDINGS.iter().all(|end| is_amount(&format!("x{end}"))));
     }
 
     #[test]

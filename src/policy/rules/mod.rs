@@ -1,11 +1,15 @@
 //! A policy: a file's rules, checked whole and ready to be asked.
 
+mod listed;
 mod reading;
+mod warnings;
 
-use std::{fmt::Display, path::PathBuf, time::Duration};
+use std::{fmt::Display, path::PathBuf};
 
+pub(super) use self::listed::Listed;
 use self::reading::{field_name, lowered, pattern, seconds};
 use super::{
+    counts,
     decimal::Amount,
     file::{ClientFile, EndpointFile, PolicyFile, VERSION},
     hours::Hours,
@@ -32,27 +36,33 @@ pub struct Policy {
     /// Seconds since 1970, and as the file has it.
     pub(super) expires: Option<(u64, String)>,
     pub(super) hours: Vec<Hours>,
-    pub(super) rates: Vec<Rate>,
+    pub(super) rates: Vec<Limit>,
     pub(super) symbols: Option<Vec<String>>,
     pub(super) symbol_fields: Vec<String>,
-    /// A field's folded name, its name in the file, and the values that it may have.
+    /// A field's folded name, the rule for it, and the values that it may have.
     pub(super) values: Vec<(String, String, Vec<String>)>,
     /// Folded names of fields, and last parts of paths.
     pub(super) uncapped: Vec<String>,
     /// Paths, as rules compare them.
     pub(super) uncapped_paths: Vec<String>,
     pub(super) clients: Option<Vec<Client>>,
-    pub(super) allow: Option<Vec<Endpoint>>,
-    pub(super) deny: Vec<Endpoint>,
-    pub(super) confirm: Vec<Endpoint>,
-    pub(super) caps: Vec<Cap>,
+    pub(super) allow: Option<Listed<Endpoint>>,
+    pub(super) deny: Listed<Endpoint>,
+    pub(super) confirm: Listed<Endpoint>,
+    pub(super) caps: Listed<Cap>,
+    /// The folded names of the fields that caps are for, in order, each once.
+    pub(super) capped: Vec<String>,
 }
 
-/// How many in a span of time.
+/// How much of something there may be in a span of time.
 #[derive(Debug, Clone)]
-pub(super) struct Rate {
+pub(super) struct Limit {
+    /// The rule, with its file.
+    pub rule: String,
+    /// What tells the count from every other of a key; neither the number of the rule nor how much there may be.
+    pub identity: [u8; 16],
     pub window: Window,
-    pub most: u64,
+    pub most: Amount,
 }
 
 /// A span of time in which something is counted.
@@ -82,18 +92,21 @@ pub(super) struct Endpoint {
     pub fields: Option<Vec<String>>,
     /// As the file has it, in few words.
     pub shown: String,
+    /// The rule, with its file.
+    pub name: String,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Cap {
-    /// The folded name, and as the file has it.
+    /// The rule, without its file.
+    pub name: String,
+    /// The folded name.
     pub field: String,
     pub times: Option<String>,
     pub symbols: Vec<String>,
     pub paths: Vec<String>,
     pub request: Option<Amount>,
-    pub day: Option<Amount>,
-    pub shown: String,
+    pub day: Option<Limit>,
 }
 
 #[derive(Debug, Clone)]
@@ -184,25 +197,38 @@ impl Policy {
                 (Window::Minute, rate.minute),
                 (Window::Day, rate.day),
             ];
-            rates.extend(
-                all.into_iter()
-                    .filter_map(|(window, most)| Some(Rate { window, most: most? })),
-            );
+            rates.extend(all.into_iter().filter_map(|(window, most)| {
+                Some(Limit {
+                    rule: format!("rate.{} of {origin}", window.name()),
+                    identity: counts::identity(&format!("{origin}|rate|{}", window.name())),
+                    window,
+                    most: Amount::whole(most?),
+                })
+            }));
         }
         let values = file.values.into_iter().map(|(name, values)| {
             let values = values.iter().map(|value| value.to_lowercase()).collect();
-            Ok((field_name(&name)?, name, values))
+            Ok((field_name(&name)?, format!("values.{name}"), values))
         });
-        let numbered = |what: &'static str| {
-            move |(at, endpoint): (usize, EndpointFile)| {
-                Endpoint::read(endpoint, what == "allow")
-                    .map_err(|error| error.within(format_args!("{what} {}", at + 1)))
-            }
+        let endpoints = |what: &'static str, list: Vec<EndpointFile>| {
+            let read = |(at, endpoint): (usize, EndpointFile)| {
+                let name = format!("{what} {}", at + 1);
+                let mut rule =
+                    Endpoint::read(endpoint, what == "allow").map_err(|error| error.within(&name))?;
+                rule.name = format!("{name} ({}) of {origin}", rule.shown);
+                Ok(rule)
+            };
+            let all = list.into_iter().enumerate().map(read).collect::<Result<_>>()?;
+            Ok::<_, Error>(Listed::new(all, |rule: &Endpoint| &rule.paths))
         };
-        let caps =
-            file.cap.into_iter().enumerate().map(|(at, cap)| {
-                Cap::read(cap).map_err(|error| error.within(format_args!("cap {}", at + 1)))
-            });
+        let caps = file.cap.into_iter().enumerate().map(|(at, cap)| {
+            let name = format!("cap {}", at + 1);
+            Cap::read(cap, &name, origin).map_err(|error| error.within(&name))
+        });
+        let caps = Listed::new(caps.collect::<Result<_>>()?, |cap: &Cap| &cap.paths);
+        let mut capped: Vec<String> = caps.iter().map(|cap| cap.field.clone()).collect();
+        capped.sort();
+        capped.dedup();
         let clients = file.client.map(|clients| {
             let read = |(at, client): (usize, ClientFile)| {
                 Client::read(client).map_err(|error| error.within(format_args!("client {}", at + 1)))
@@ -233,28 +259,11 @@ impl Policy {
             uncapped: folded_all(&uncapped)?,
             uncapped_paths: paths.iter().map(|path| pattern(path)).collect::<Result<_>>()?,
             clients: clients.transpose()?,
-            allow: file
-                .allow
-                .map(|list| {
-                    list.into_iter()
-                        .enumerate()
-                        .map(numbered("allow"))
-                        .collect::<Result<_>>()
-                })
-                .transpose()?,
-            deny: file
-                .deny
-                .into_iter()
-                .enumerate()
-                .map(numbered("deny"))
-                .collect::<Result<_>>()?,
-            confirm: file
-                .confirm
-                .into_iter()
-                .enumerate()
-                .map(numbered("confirm"))
-                .collect::<Result<_>>()?,
-            caps: caps.collect::<Result<_>>()?,
+            allow: file.allow.map(|list| endpoints("allow", list)).transpose()?,
+            deny: endpoints("deny", file.deny)?,
+            confirm: endpoints("confirm", file.confirm)?,
+            caps,
+            capped,
         })
     }
 
@@ -283,66 +292,6 @@ impl Policy {
             .iter()
             .copied()
             .chain(self.symbol_fields.iter().map(String::as_str))
-    }
-
-    /// What the owner should know of the file: rules that can never match, and rules that say less than they seem to.
-    pub fn warnings(&self, now: Duration) -> Vec<String> {
-        let mut warnings = Vec::new();
-        for client in self.clients.iter().flatten() {
-            let name = client.executable.as_ref().and_then(|path| path.file_name());
-            if let Some(name) = name.map(std::ffi::OsStr::to_string_lossy)
-                && known::is_interpreter(&name)
-            {
-                warnings.push(format!(
-                    "client: {name} runs whatever script it is given; name a `uid`, a `unit` or a `cgroup` instead"
-                ));
-            }
-        }
-        if let Some((until, shown)) = &self.expires
-            && *until <= now.as_secs()
-        {
-            warnings.push(format!("expires: {shown} is over, so nothing is signed"));
-        }
-        for (name, empty) in [
-            ("allow", self.allow.as_ref().is_some_and(Vec::is_empty)),
-            ("client", self.clients.as_ref().is_some_and(Vec::is_empty)),
-            ("symbols", self.symbols.as_ref().is_some_and(Vec::is_empty)),
-        ] {
-            if empty {
-                warnings.push(format!("{name}: the list is empty, so it lets nothing through"));
-            }
-        }
-        for (at, rule) in self.allow.iter().flatten().enumerate() {
-            if let Some(deny) = self.deny.iter().position(|deny| deny.covers(rule)) {
-                warnings.push(format!(
-                    "allow {}: it can never match, since deny {} is for all of it",
-                    at + 1,
-                    deny + 1
-                ));
-            }
-        }
-        for (at, cap) in self.caps.iter().enumerate() {
-            if let (Some(request), Some(day)) = (cap.request, cap.day)
-                && request > day
-            {
-                warnings.push(format!(
-                    "cap {}: a request may have more than a day, so only `day` counts",
-                    at + 1
-                ));
-            }
-            let other = |symbol: &String| {
-                self.symbols
-                    .as_ref()
-                    .is_some_and(|symbols| !symbols.contains(symbol))
-            };
-            if !cap.symbols.is_empty() && cap.symbols.iter().all(other) {
-                warnings.push(format!(
-                    "cap {}: it can never match, since `symbols` has none of its own",
-                    at + 1
-                ));
-            }
-        }
-        warnings
     }
 }
 

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use toml::value::Datetime;
 
-use super::{Cap, Client, Endpoint, METHODS};
+use super::{Cap, Client, Endpoint, Limit, METHODS, Window};
 use crate::{
     caller::number_of,
     error::{Result, bad_input},
     policy::{
+        counts,
         decimal::{Amount, Decimal},
         file::{CapFile, ClientFile, EndpointFile, Id, Texts},
         subject::{folded, last_part},
@@ -61,6 +62,7 @@ impl Endpoint {
             paths,
             fields,
             shown,
+            name: String::new(),
         })
     }
 
@@ -79,7 +81,7 @@ impl Endpoint {
 }
 
 impl Cap {
-    pub(super) fn read(file: CapFile) -> Result<Self> {
+    pub(super) fn read(file: CapFile, name: &str, origin: &str) -> Result<Self> {
         let amount = |name: &str, text: &Option<String>| -> Result<Option<Amount>> {
             let Some(text) = text else { return Ok(None) };
             let amount = Decimal::parse(text).and_then(Decimal::amount);
@@ -104,14 +106,35 @@ impl Cap {
         if !symbols.is_empty() {
             shown = format!("{shown} of {}", symbols.join(", "));
         }
+        let name = format!("{name} ({shown})");
+        let field = field_name(&file.field)?;
+        let times = file.times.as_deref().map(field_name).transpose()?;
+        let symbols = lowered(symbols);
+        let paths = paths
+            .iter()
+            .map(|path| pattern(path))
+            .collect::<Result<Vec<_>>>()?;
+        let day = day.map(|most| {
+            let with = [
+                times.as_deref().unwrap_or_default(),
+                &symbols.join(","),
+                &paths.join(","),
+            ];
+            Limit {
+                rule: format!("{name}.day of {origin}"),
+                identity: counts::identity(&format!("{origin}|cap|{field}|{}", with.join("|"))),
+                window: Window::Day,
+                most,
+            }
+        });
         Ok(Self {
-            field: field_name(&file.field)?,
-            times: file.times.as_deref().map(field_name).transpose()?,
-            symbols: lowered(symbols),
-            paths: paths.iter().map(|path| pattern(path)).collect::<Result<_>>()?,
+            name,
+            field,
+            times,
+            symbols,
+            paths,
             request,
             day,
-            shown,
         })
     }
 }

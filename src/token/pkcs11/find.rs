@@ -253,6 +253,22 @@ pub(super) fn describe(module: &Module, session: SessionHandle, object: ObjectHa
     })
 }
 
+/// The objects that have this label, whose handles are kept.
+pub(super) fn labelled(opened: &Opened, session: SessionHandle, label: &str) -> Result<Vec<KeyInfo>, Fault> {
+    let template = [Attribute::bytes(CKA_LABEL, label.as_bytes())];
+    let mut found = Vec::new();
+    for object in search(&opened.module, session, &template, MOST)? {
+        let info = describe(&opened.module, session, object)?;
+        if info.label == label {
+            if let Some(key) = &info.key {
+                opened.remember(key, object);
+            }
+            found.push(info);
+        }
+    }
+    Ok(found)
+}
+
 /// The id in a data object's application.
 fn named_by(application: &[u8]) -> Option<Vec<u8>> {
     base16ct::lower::decode_vec(application.strip_prefix(b"hsmsign:")?).ok()

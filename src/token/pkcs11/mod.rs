@@ -39,7 +39,7 @@ use self::{
     session::{Fault, Opened},
 };
 use super::{
-    Capabilities, Identity, Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinProvider, Result,
+    Capabilities, Class, Identity, Imported, KeyInfo, KeyMeta, KeyRef, Mac, ObjectId, PinProvider, Result,
     SignInput, Token, TokenError,
     extraction::{Report, Trial},
     uri::TokenUri,
@@ -290,10 +290,28 @@ impl Token for Pkcs11Token {
         })
     }
 
+    fn labelled(&self, label: &str) -> Result<Vec<KeyInfo>> {
+        let found = self.run(|opened| opened.reading(|session| find::labelled(opened, session, label)))?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        // A module may search otherwise than it shows.
+        let mut all = self.list()?;
+        all.retain(|info| info.label == label);
+        Ok(all)
+    }
+
     fn delete(&self, key: &KeyRef) -> Result<()> {
         self.run_in_turn(|opened| {
+            let known = opened.known(key);
             opened.forget(key);
             opened.writing(|session| {
+                if let Some(object) = known
+                    && matches!(key.object()?, (Class::Data, _))
+                    && opened.module.destroy_object(session, object).is_ok()
+                {
+                    return Ok(());
+                }
                 // The public half of a pair goes with the private one.
                 for key in [Some(key.clone()), key.partner()].into_iter().flatten() {
                     let (class, id) = key.object()?;

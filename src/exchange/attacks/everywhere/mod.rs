@@ -2,6 +2,7 @@
 
 mod fields;
 mod paths;
+mod rules;
 mod seams;
 mod sockets;
 

@@ -1,0 +1,52 @@
+//! A request as the rules of all files see it: what is read of it is read once.
+
+use std::{cell::OnceCell, ops::Deref};
+
+use super::{endpoint, shown_path};
+use crate::policy::subject::{Bound, Fields, Subject};
+
+/// A request that is asked about.
+pub(in crate::policy) struct Asked<'r> {
+    subject: &'r dyn Subject,
+    /// What the signature binds.
+    pub bound: Bound,
+    fields: OnceCell<Fields<'r>>,
+}
+
+impl<'r> Asked<'r> {
+    pub fn new(subject: &'r dyn Subject) -> Self {
+        Self {
+            subject,
+            bound: subject.bound(),
+            fields: OnceCell::new(),
+        }
+    }
+
+    /// The fields.
+    pub fn fields(&self) -> &Fields<'r> {
+        self.fields.get_or_init(|| self.subject.fields())
+    }
+
+    /// Method and path, for a person.
+    pub(super) fn endpoint(&self) -> String {
+        endpoint(self.subject)
+    }
+
+    /// The path, for a person.
+    pub(super) fn shown_path(&self) -> String {
+        shown_path(self.subject)
+    }
+
+    /// The fields, where a rule looked at them.
+    pub fn looked_into(&self) -> Option<&Fields<'r>> {
+        self.fields.get()
+    }
+}
+
+impl<'r> Deref for Asked<'r> {
+    type Target = dyn Subject + 'r;
+
+    fn deref(&self) -> &Self::Target {
+        self.subject
+    }
+}

@@ -1,0 +1,133 @@
+//! What is known of a field's name, found at one look.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use super::{AMOUNTS, CLOSES, ORDERS, SYMBOLS, UNITS, ends_as_amount};
+
+/// What a field may be to rules by its name: a bit each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::policy) struct Marks(u8);
+
+impl Marks {
+    /// It says how much is traded, moved or spent.
+    pub const AMOUNT: Self = Self(1);
+    /// It names what is traded.
+    pub const SYMBOL: Self = Self(2);
+    /// It may say in which unit an amount is.
+    pub const UNIT: Self = Self(4);
+    /// It may close what there is.
+    pub const CLOSES: Self = Self(8);
+    /// An order has it, and little else.
+    pub const ORDER: Self = Self(16);
+
+    /// Those of a folded name.
+    pub fn of(name: &str) -> Self {
+        let known = TABLE.get(name);
+        match known {
+            Some(marks) => marks,
+            None if ends_as_amount(name) => Self::AMOUNT,
+            None => Self::default(),
+        }
+    }
+
+    /// Those of either.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether it has this mark.
+    pub const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+}
+
+/// The names that are known, each at the place that it hashes to or behind it.
+struct Table([Option<(&'static str, Marks)>; Self::SIZE]);
+
+static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
+
+impl Table {
+    const SIZE: usize = 1024;
+
+    fn new() -> Self {
+        let mut all: HashMap<&str, u8> = HashMap::new();
+        let marked: [(&mut dyn Iterator<Item = &&str>, Marks); 6] = [
+            (&mut AMOUNTS.iter(), Marks::AMOUNT),
+            (&mut SYMBOLS.iter(), Marks::SYMBOL),
+            (&mut UNITS.iter().map(|(name, _)| name), Marks::UNIT),
+            (&mut CLOSES.iter(), Marks::CLOSES),
+            (&mut ["close", "flags", "execinst"].iter(), Marks::CLOSES),
+            (&mut ORDERS.iter(), Marks::ORDER),
+        ];
+        for (names, marks) in marked {
+            names.for_each(|name| *all.entry(name).or_default() |= marks.0);
+        }
+        let mut table = Self([None; Self::SIZE]);
+        for (name, mut marks) in all {
+            if ends_as_amount(name) {
+                marks |= Marks::AMOUNT.0;
+            }
+            let mut at = Self::place(name);
+            while table.0[at].is_some() {
+                at = (at + 1) % Self::SIZE;
+            }
+            table.0[at] = Some((name, Marks(marks)));
+        }
+        table
+    }
+
+    fn place(name: &str) -> usize {
+        let hash = name
+            .bytes()
+            .fold(name.len(), |hash, byte| hash.wrapping_mul(31) + usize::from(byte));
+        hash % Self::SIZE
+    }
+
+    fn get(&self, name: &str) -> Option<Marks> {
+        let mut at = Self::place(name);
+        while let Some((have, marks)) = &self.0[at] {
+            if *have == name {
+                return Some(*marks);
+            }
+            at = (at + 1) % Self::SIZE;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{
+        super::{closes, is_amount, is_unit},
+        *,
+    };
+
+    fn check(name: &str) {
+        let marks = Marks::of(name);
+        assert_eq!(marks.has(Marks::AMOUNT), is_amount(name), "{name}");
+        assert_eq!(marks.has(Marks::SYMBOL), SYMBOLS.contains(&name), "{name}");
+        assert_eq!(marks.has(Marks::UNIT), is_unit(name), "{name}");
+        assert_eq!(marks.has(Marks::ORDER), ORDERS.contains(&name), "{name}");
+        for value in ["true", "1", "512", "close", "x"] {
+            assert!(marks.has(Marks::CLOSES) || !closes(name, value), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_known_name_has_its_marks() {
+        let all = [AMOUNTS, SYMBOLS, CLOSES, ORDERS, &["close", "flags", "execinst"]];
+        all.iter()
+            .flat_map(|names| names.iter())
+            .for_each(|name| check(name));
+        UNITS.iter().for_each(|(name, _)| check(name));
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_has_its_marks(begin in "(iceberg|min|x)?", middle in "[a-z0-9]{0,3}", end in "(qty|amount|valueev|sz|close|flags|side|pair)?") {
+            check(&[begin, middle, end].concat());
+        }
+    }
+}
