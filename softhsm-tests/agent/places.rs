@@ -7,9 +7,12 @@ use std::{
     process::{Command, Stdio},
 };
 
+use rustix::process::Signal;
+
 use crate::{
     bench::{Done, Place, finish},
-    running::{BALANCE, Running},
+    faulty,
+    running::{BALANCE, Running, kill},
 };
 
 fn run(mut command: Command) -> Done {
@@ -115,6 +118,41 @@ fn a_runtime_folder_that_cannot_be_used_is_told_with_what_to_set() {
     let done = run(with_runtime_folder(&place, &["run", "--", "true"], &file));
     assert_eq!(done.code, 4, "{done:?}");
     assert!(done.stderr.contains("XDG_RUNTIME_DIR"), "{done:?}");
+}
+
+#[test]
+fn an_agent_that_stands_still_is_told_and_nobody_waits_for_it_without_end() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let commands: [&[&str]; 3] = [
+        &["agent", "status"],
+        &["agent", "stop"],
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+    ];
+    kill(agent.pid(), Signal::STOP);
+    let children = commands.map(|args| place.start(args));
+    let done = children.map(|child| finish(child, b""));
+    kill(agent.pid(), Signal::CONT);
+    for (args, done) in commands.iter().zip(done) {
+        assert_eq!(done.code, 4, "{args:?}: {done:?}");
+        for word in ["stands still", &format!("kill -9 {}", agent.pid())] {
+            assert!(done.stderr.contains(word), "{args:?}: {done:?}");
+        }
+    }
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+}
+
+#[test]
+fn a_token_that_takes_its_time_is_waited_for_longer_than_the_agent_would_be() {
+    let Some((place, faulty)) = faulty::one() else {
+        return;
+    };
+    let agent = Running::start(&place);
+    // Longer than it takes to ask whether the agent is alive.
+    faulty.fail("C_Sign slow 20000 once");
+    let done = place.run(&["sign", "kraken", "POST", "/0/private/Balance"], "");
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(agent.token("softhsm")["restarts"], 0);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod bench;
 
 mod bad_input;
+mod elsewhere;
 mod full_disk;
 mod hardening;
 mod interrupts;

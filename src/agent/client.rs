@@ -18,7 +18,7 @@ use rustix::{
     process::{PidfdFlags, pidfd_open},
 };
 
-use super::{socket, wire};
+use super::{patience, socket, wire};
 use crate::{
     error::{Code, Error, Result, failed},
     json::Json,
@@ -179,7 +179,7 @@ impl Client {
     /// Sends a line and waits for its answer.
     ///
     /// # Errors
-    /// `agent-unavailable` where the agent goes away.
+    /// `agent-unavailable` where the agent goes away or stands still.
     pub fn ask(&mut self, line: &str) -> Result<String> {
         self.ask_with(line, &[])
     }
@@ -200,6 +200,9 @@ impl Client {
             if poll(&mut ready, Some(&SLOW)) == Ok(0) {
                 tell();
             }
+        }
+        if self.stream.buffer().is_empty() {
+            patience::wait(self.stream.get_ref(), &self.path)?;
         }
         let mut answer = String::new();
         self.stream.read_line(&mut answer).map_err(gone)?;
@@ -275,7 +278,8 @@ impl Client {
     /// # Errors
     /// `denied` for who may not; when it does not end; and as [`Client::ask`].
     pub fn stop(mut self) -> Result<()> {
-        let process = self.process();
+        let pinged = self.ask("{\"op\":\"ping\"}")?;
+        let process = self.process(&pinged);
         Answer::parse(&self.ask("{\"op\":\"stop\"}")?)?;
         let until = Instant::now() + LAST;
         let left = || Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
@@ -318,8 +322,8 @@ impl Client {
     }
 
     /// The agent's process, where it is the one that made the socket and this process can see it.
-    fn process(&mut self) -> Option<OwnedFd> {
-        let mut answer = Answer::parse(&self.ask("{\"op\":\"ping\"}").ok()?).ok()?;
+    fn process(&self, pinged: &str) -> Option<OwnedFd> {
+        let mut answer = Answer::parse(pinged).ok()?;
         let Json::Number(said) = answer.take("pid")? else {
             return None;
         };

@@ -13,6 +13,7 @@ pub mod errand;
 pub mod frame;
 pub mod front;
 pub mod launcher;
+mod patience;
 mod sandbox;
 pub mod socket;
 pub mod wire;

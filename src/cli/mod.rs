@@ -253,6 +253,8 @@ pub fn run() -> ExitCode {
         Command::Man(args) => pages::man::<Cli>(&args),
     };
     match done {
+        // Of several lines some may have been read.
+        Ok(ExitCode::SUCCESS) if !standard::was_taken() => ExitCode::from(Code::Failed.exit()),
         Ok(code) => code,
         Err(error) => output::report(&error),
     }

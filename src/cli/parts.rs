@@ -144,10 +144,10 @@ fn read_data(data: String) -> Result<Vec<u8>> {
             .map_err(|error| bad_input(format!("the body's file {source} cannot be read: {error}")))?
     };
     if bytes.len() as u64 > LIMIT {
-        return Err(Error::new(
-            Code::TooLarge,
-            format!("the body is longer than {LIMIT} bytes"),
-        ));
+        return Err(
+            Error::new(Code::TooLarge, format!("the body is longer than {LIMIT} bytes"))
+                .fix("give a smaller one"),
+        );
     }
     Ok(bytes)
 }

@@ -1,5 +1,7 @@
 //! Standard output, written to the last byte: an answer that nobody got is no success.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hsmsign::{
     error::{Error, Result, failed},
     process,
@@ -10,6 +12,14 @@ use rustix::{
     io::Errno,
     stdio::stdout,
 };
+
+/// Whether something was written that nobody read any more.
+static GONE: AtomicBool = AtomicBool::new(false);
+
+/// Whether all that was written was taken.
+pub fn was_taken() -> bool {
+    !GONE.load(Ordering::Relaxed)
+}
 
 /// Refuses what answers on a standard output that is not there.
 ///
@@ -37,7 +47,10 @@ pub fn put(mut bytes: &[u8]) -> Result<bool> {
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => wait(stdout(), PollFlags::OUT),
-            Err(Errno::PIPE) => return Ok(false),
+            Err(Errno::PIPE) => {
+                GONE.store(true, Ordering::Relaxed);
+                return Ok(false);
+            }
             Err(error) => return Err(not_written(error)),
         }
     }

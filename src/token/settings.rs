@@ -25,6 +25,23 @@ pub fn pin_source(token: &TokenConfig) -> Result<PinSource> {
         .map_or(Ok(PinSource::Terminal), |text| text.parse())
 }
 
+/// As [`pin_source`]. The PIN of a development token lies in one folder with it: where that folder was moved or copied, the
+/// path that was written down is not its own.
+///
+/// # Errors
+/// As [`pin_source`].
+pub(super) fn beside_its_token(home: &Home, name: &str, token: &TokenConfig) -> Result<PinSource> {
+    let source = pin_source(token)?;
+    let beside = Path::new("softhsm").join(format!("{name}.pin"));
+    let own = home.state("softhsm").join(format!("{name}.pin"));
+    match &source {
+        PinSource::File(path) if token.softhsm && path.ends_with(beside) && own.exists() => {
+            Ok(PinSource::File(own))
+        }
+        _ => Ok(source),
+    }
+}
+
 /// Where the PIN of a YubiKey's PIV applet comes from; from where its access code does, where nothing else is said.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::{
     ConfiguredPin, Token, lock, pin_source, piv_pin_source,
     pkcs11::Pkcs11Token,
-    settings::{settings, softhsm_folder, yubikey_settings},
+    settings::{beside_its_token, settings, softhsm_folder, yubikey_settings},
     softhsm,
     yubikey::YubiKey,
 };
@@ -134,7 +134,7 @@ impl Tokens {
         let pin = Arc::new(ConfiguredPin::new(
             &self.home,
             name,
-            pin_source(config)?,
+            beside_its_token(&self.home, name, config)?,
             Arc::clone(&self.ask),
             Arc::clone(&self.pins_given),
         ));

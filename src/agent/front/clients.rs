@@ -281,4 +281,5 @@ fn too_long() -> Error {
         Code::TooLarge,
         format!("the line is longer than {LONGEST} bytes, or than the agent has room for"),
     )
+    .fix("send less in one line, and end each with a line feed")
 }

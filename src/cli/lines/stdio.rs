@@ -14,6 +14,7 @@ const CHUNK: usize = 64 << 10;
 /// The error of a line that is longer than this.
 pub fn too_long(limit: usize) -> Error {
     Error::new(Code::TooLarge, format!("the line is longer than {limit} bytes"))
+        .fix("send less in one line, and end each with a line feed")
 }
 
 /// Reads some bytes into the room; none at the end.

@@ -12,7 +12,7 @@ use std::{
 
 use cryptoki_sys::*;
 
-use super::{codes::Refused, module::Module};
+use super::{codes::Refused, file, module::Module};
 use crate::token::{Result, TokenError};
 
 /// A loaded module and whether it is initialised.
@@ -66,6 +66,7 @@ impl Loaded {
             )));
         }
         crate::process::remember_libraries();
+        file::check(&name)?;
         let module = Module::load(path).map_err(|why| missing(path, &why))?;
         let gate = RwLock::new(State {
             epoch: 0,

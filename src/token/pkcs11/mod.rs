@@ -7,6 +7,7 @@ mod attack;
 mod choose;
 mod codes;
 mod data;
+mod file;
 mod find;
 mod init;
 mod ladder;
