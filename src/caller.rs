@@ -96,11 +96,16 @@ impl Caller {
     /// The systemd unit: the control group's last part, where that is a service, scope or slice.
     pub fn unit(&self) -> Option<&str> {
         let last = self.cgroup.as_deref()?.rsplit('/').next()?;
-        let is_unit = [".service", ".scope", ".slice"]
-            .iter()
-            .any(|end| last.ends_with(end));
-        is_unit.then_some(last)
+        is_unit(last).then_some(last)
     }
+}
+
+/// Whether a name is that of a systemd unit whose processes have a control group.
+pub fn is_unit(name: &str) -> bool {
+    let kinds = [".service", ".scope", ".slice"];
+    kinds
+        .iter()
+        .any(|end| name.len() > end.len() && name.ends_with(end))
 }
 
 fn executable(pid: i32) -> Option<Arc<Path>> {

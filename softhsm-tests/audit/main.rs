@@ -3,10 +3,17 @@
 
 #[path = "../bench/mod.rs"]
 mod bench;
+#[path = "../agent/running.rs"]
+#[allow(dead_code)]
+mod running;
 
 mod faults;
 mod forgeries;
 mod lines;
+mod odd;
 mod page;
+mod seals;
+mod syscalls;
 mod thefts;
+mod under_way;
 mod written;

@@ -6,26 +6,11 @@ use std::{
 };
 
 use hsmsign::audit::{self, Files, Log};
-use serde_json::Value;
 
 use crate::{
     bench::Place,
-    written::{Written, copy, entry},
+    written::{Written, copy, entry, first, verified},
 };
-
-/// What verifying says, whether or not it is content.
-fn verified(place: &Place) -> Value {
-    serde_json::from_str(&place.run(&["audit", "verify", "--json"], "").stdout).unwrap()
-}
-
-/// The line and the words of the first finding.
-fn first(found: &Value) -> (u64, String) {
-    let first = &found["findings"][0];
-    (
-        first["line"].as_u64().unwrap_or_else(|| panic!("{found}")),
-        first["what"].as_str().unwrap().to_owned(),
-    )
-}
 
 #[test]
 fn each_place_of_a_forgery_is_told_with_its_line_and_file() {

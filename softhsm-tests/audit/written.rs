@@ -13,6 +13,10 @@ use hsmsign::{
     clock,
     home::Home,
 };
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::bench::Place;
 
 /// A folder with a log.
 pub struct Written {
@@ -68,4 +72,38 @@ pub fn entry(path: &str) -> Entry {
 pub fn copy(from: &Path, to: &Path) {
     let done = Command::new("cp").arg("-aT").arg(from).arg(to).status().unwrap();
     assert!(done.success());
+}
+
+/// These lines as a log whose chain holds: numbered anew, each behind the one before it. Whoever can write the files can do
+/// that; what they cannot make is a seal.
+pub fn rechained<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> String {
+    let mut before = [0; 32];
+    let mut text = String::new();
+    for (at, line) in lines.into_iter().enumerate() {
+        let (_, rest) = line.as_ref().split_once(',').unwrap();
+        let (body, _) = rest.rsplit_once(",\"h\":").unwrap();
+        let body = format!("{{\"n\":{},{body}", at + 1);
+        before = Sha256::new()
+            .chain_update(before)
+            .chain_update(&body)
+            .finalize()
+            .into();
+        let hash = base16ct::lower::encode_string(&before);
+        text.push_str(&format!("{body},\"h\":\"{hash}\"}}\n"));
+    }
+    text
+}
+
+/// What verifying says, whether or not it is content.
+pub fn verified(place: &Place) -> Value {
+    serde_json::from_str(&place.run(&["audit", "verify", "--json"], "").stdout).unwrap()
+}
+
+/// The line and the words of the first finding.
+pub fn first(found: &Value) -> (u64, String) {
+    let first = &found["findings"][0];
+    (
+        first["line"].as_u64().unwrap_or_else(|| panic!("{found}")),
+        first["what"].as_str().unwrap().to_owned(),
+    )
 }

@@ -1,18 +1,7 @@
 //! What gets by caps and hours without a number or a clock: endpoints and flags that close all there is, prices that do not
 //! hold, and requests that are signed now for later.
 
-use crate::judge::Judge;
-
-fn ask(method: &str, path: &str, body: &str) -> String {
-    let mut line = serde_json::json!({"method": method, "path": path});
-    if !body.is_empty() {
-        line["body"] = body.into();
-        if body.starts_with(['{', '[']) {
-            line["content_type"] = "application/json".into();
-        }
-    }
-    line.to_string()
-}
+use crate::judge::{Judge, ask};
 
 #[test]
 fn an_endpoint_that_closes_all_there_is_gets_by_no_cap() {

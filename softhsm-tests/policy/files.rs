@@ -63,6 +63,47 @@ fn what_is_wrong_in_a_file_is_told() {
             "there is no \"no-such-user-here\"",
         ),
         ("policy = 1\npolicy = 1", "duplicate key"),
+        // What is empty would mean anything.
+        ("policy = 1\nhours = []", "`hours` is an empty list"),
+        ("policy = 1\nrate = {}", "`rate` says nothing"),
+        (
+            "policy = 1\n[[allow]]\nmethod = []\npath = \"/x\"",
+            "`method` is an empty list",
+        ),
+        (
+            "policy = 1\n[[allow]]\nmethod = \"GET\"\npath = []",
+            "`path` is an empty list",
+        ),
+        (
+            "policy = 1\n[[cap]]\nfield = \"x\"\nday = \"1\"\npath = []",
+            "cap 1: `path` is an empty list",
+        ),
+        (
+            "policy = 1\n[[cap]]\nfield = \"x\"\nday = \"1\"\nsymbol = []",
+            "cap 1: `symbol` is an empty list",
+        ),
+        (
+            "policy = 1\n[[client]]\ncgroup = \"\"",
+            "client 1: `cgroup` does not begin with `/`",
+        ),
+        (
+            "policy = 1\n[[client]]\ncgroup = \"system.slice/bot.service\"",
+            "`cgroup` does not begin with `/`",
+        ),
+        ("policy = 1\n[[client]]\nexecutable = \"\"", "no whole path"),
+        (
+            "policy = 1\n[[client]]\nexecutable = \"/usr/../bin/bot\"",
+            "no whole path",
+        ),
+        (
+            "policy = 1\n[[client]]\nexecutable = \"/usr//bin/bot/\"",
+            "no whole path",
+        ),
+        (
+            "policy = 1\n[[allow]]\npath = \"/a/../b\"",
+            "has the segment `..`, so it can never match",
+        ),
+        ("policy = 1\nuncapped = [\"/./a\"]", "has the segment `.`"),
     ] {
         let error = Policy::parse(text, "p.toml").expect_err(text);
         assert!(error.message().contains(words), "{text:?}: {error}");
@@ -83,6 +124,17 @@ fn rules_that_can_never_match_are_pointed_out() {
         ),
         ("allow = []", "lets nothing through"),
         ("symbols = []", "lets nothing through"),
+        ("values = { type = [] }", "values.type: the list is empty"),
+        ("[[client]]\nunit = \"\"", "the unit \"\" can never match"),
+        ("[[client]]\nunit = \"bot\"", "the unit \"bot\" can never match"),
+        ("rate = { minute = 0 }", "rate.minute: it lets nothing through"),
+        ("symbols = [\"XBT*\"]", "symbols: \"xbt*\" can hardly match"),
+        ("symbols = [\" XBTUSD\"]", "can hardly match"),
+        ("symbols = [\"\"]", "can hardly match"),
+        (
+            "[[cap]]\nfield = \"x\"\nsymbol = \"XBT*\"\nday = \"1\"",
+            "cap 1: \"xbt*\" can hardly match",
+        ),
         ("expires = 2020-01-01", "is over"),
         (
             "symbols = [\"A\"]\n[[cap]]\nfield = \"x\"\nsymbol = \"B\"\nday = \"1\"",

@@ -15,6 +15,31 @@ use hsmsign::{
 /// A time at which every test's clock stands: 2026-09-21, a Monday, at 14:13:20 UTC.
 pub const NOW: Duration = Duration::from_secs(1_790_000_000);
 
+/// What is asked: method, path with its query, and body.
+pub type Ask<'a> = (&'a str, &'a str, &'a str);
+
+/// A request line; its body is JSON where it begins so.
+pub fn ask(method: &str, path: &str, body: &str) -> String {
+    let mut line = serde_json::json!({"method": method, "path": path});
+    if !body.is_empty() {
+        line["body"] = body.into();
+    }
+    if body.starts_with(['{', '[']) {
+        line["content_type"] = "application/json".into();
+    }
+    line.to_string()
+}
+
+/// The text of a cap of 0.1 a request.
+pub fn cap(field: &str) -> String {
+    format!("[[cap]]\nfield = \"{field}\"\nrequest = \"0.1\"")
+}
+
+/// A policy, what it must permit, and what it must refuse.
+pub fn holds(exchange: &str, policy: &str, permitted: &[Ask<'_>], refused: &[Ask<'_>]) {
+    Judge::new(exchange, policy).holds(permitted, refused);
+}
+
 /// A key of an exchange with a policy of its own.
 pub struct Judge {
     _folder: tempfile::TempDir,
@@ -104,6 +129,16 @@ impl Judge {
                 matches!(error.code(), Code::Denied | Code::BadInput | Code::Unsupported),
                 "{line}: {error}"
             ),
+        }
+    }
+
+    /// Requests that must be permitted, and others that must be refused.
+    pub fn holds(&self, permitted: &[Ask<'_>], refused: &[Ask<'_>]) {
+        for (method, path, body) in permitted {
+            self.permits(&ask(method, path, body));
+        }
+        for (method, path, body) in refused {
+            self.refuses(&ask(method, path, body));
         }
     }
 

@@ -7,16 +7,19 @@ mod bench;
 #[allow(dead_code)]
 mod running;
 
+mod amounts;
 mod asked;
 mod begin;
 mod bypass;
 mod closing;
 mod counted;
+mod elsewhere;
 mod files;
 mod generated;
 mod judge;
 mod kept;
 mod money;
+mod named;
 mod orders;
 mod otherwise;
 mod person;

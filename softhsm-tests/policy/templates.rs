@@ -2,7 +2,7 @@
 
 use hsmsign::exchange::{Scheme, Template, builtin, builtin_ids};
 
-use crate::judge::Judge;
+use crate::judge::{Judge, ask};
 
 fn scheme(exchange: &str) -> Scheme {
     Scheme::parse(builtin(exchange).unwrap(), exchange).unwrap()
@@ -12,17 +12,6 @@ fn scheme(exchange: &str) -> Scheme {
 fn with(exchange: &str, template: Template) -> Judge {
     let text = scheme(exchange).policy_template(template).unwrap();
     Judge::new(exchange, text.trim_start_matches("policy = 1"))
-}
-
-fn line(method: &str, path: &str, body: &str) -> String {
-    let mut line = serde_json::json!({"method": method, "path": path});
-    if !body.is_empty() {
-        line["body"] = body.into();
-    }
-    if body.starts_with('{') {
-        line["content_type"] = "application/json".into();
-    }
-    line.to_string()
 }
 
 /// Exchange, an order, and what is neither a look nor an order.
@@ -168,7 +157,7 @@ const ROWS: &[Row<'_>] = &[
 #[test]
 fn a_template_permits_what_it_is_named_for_and_no_more() {
     for (exchange, (method, path, body), others) in ROWS {
-        let order = line(method, path, body);
+        let order = ask(method, path, body);
         let (look, trade) = (
             with(exchange, Template::ReadOnly),
             with(exchange, Template::Trade),
@@ -176,7 +165,7 @@ fn a_template_permits_what_it_is_named_for_and_no_more() {
         trade.permits(&order);
         look.refuses(&order);
         for (method, path) in *others {
-            let other = line(method, path, "");
+            let other = ask(method, path, "");
             look.refuses(&other);
             trade.refuses(&other);
         }
@@ -186,20 +175,20 @@ fn a_template_permits_what_it_is_named_for_and_no_more() {
 #[test]
 fn a_look_by_get_that_acts_is_no_look() {
     let look = with("deribit", Template::ReadOnly);
-    look.permits(&line(
+    look.permits(&ask(
         "GET",
         "/api/v2/private/get_account_summary?currency=BTC",
         "",
     ));
     for path in ["buy", "sell", "cancel_all", "close_position", "logout"] {
-        look.refuses(&line("GET", &format!("/api/v2/private/{path}"), ""));
+        look.refuses(&ask("GET", &format!("/api/v2/private/{path}"), ""));
     }
     with("bittrex", Template::Full);
 }
 
 #[test]
 fn trading_without_leverage_leaves_no_credit() {
-    let order = |fields: &str| line("POST", "/v2/auth/w/order/submit", fields);
+    let order = |fields: &str| ask("POST", "/v2/auth/w/order/submit", fields);
     let bitfinex = with("bitfinex", Template::TradeNoLeverage);
     bitfinex.permits(&order(
         r#"{"type":"EXCHANGE LIMIT","symbol":"tBTCUSD","amount":"1","price":"1"}"#,
@@ -220,7 +209,7 @@ fn trading_without_leverage_leaves_no_credit() {
             "{exchange}"
         );
     }
-    with("bitvavo", Template::TradeNoLeverage).permits(&line("POST", "/v2/order", "{}"));
+    with("bitvavo", Template::TradeNoLeverage).permits(&ask("POST", "/v2/order", "{}"));
 }
 
 #[test]

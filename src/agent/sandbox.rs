@@ -94,6 +94,8 @@ fn files(home: &Home, sockets: Vec<PathBuf>) -> Result<Extent> {
     let mut rules = vec![
         (home.config(""), read),
         (home.state(""), all),
+        // Where it is a link, as to another disk.
+        (home.state("audit"), all),
         // Who a client is; and the time zone that a policy's hours are told in.
         (PathBuf::from("/proc"), read),
         (PathBuf::from("/etc/localtime"), AccessFs::ReadFile.into()),

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use zeroize::Zeroize as _;
+
 use super::{
     confirm, errand,
     frame::{self, Ask, Told},
@@ -174,7 +176,9 @@ impl Worker {
                     if wire::send_all(front, &output, &[]).is_err() {
                         return Ok(());
                     }
-                    zeroize::Zeroize::zeroize(&mut output);
+                    // What was written, and not the room behind it, which is as it was.
+                    output[..].zeroize();
+                    output.clear();
                 }
             }
             room.copy_within(done..held, 0);

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, flock};
 
 use super::{
     line::{self, Hash, NONE},
@@ -18,7 +18,8 @@ use super::{
 use crate::{
     clock,
     error::{Result, bad_input, failed},
-    home::{Home, check_folder, create_folder, io_error, list_folder, open_private, sync_folder},
+    home::{Home, check_folder, create_folder, io_error, list_folder, open_own, own_flags},
+    shared_file::make_whole,
 };
 
 /// How large a file may become, in bytes, before the next is begun.
@@ -73,19 +74,32 @@ pub(super) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Opens a file of the log for reading. Who else can read it is looked at where it is written.
 ///
 /// # Errors
-/// When it is no file.
+/// When it is no file, or a link to one.
 pub(super) fn open(path: &Path) -> Result<File> {
     let wrong = |error| io_error("the audit log", path, "be read", &error);
-    // Without waiting, should it be a pipe that nobody writes to.
     let file = File::options()
         .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .custom_flags(own_flags())
         .open(path)
         .map_err(wrong)?;
     if file.metadata().map_err(wrong)?.is_file() {
         return Ok(file);
     }
     Err(bad_input(format!("{} is not a plain file", path.display())).fix("put a file of mode 600 there"))
+}
+
+/// The end of the log in a folder, as its last file has it.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn end_of(folder: &Path) -> Result<Tail> {
+    let Some(last) = last_file(folder)? else {
+        return Ok(Tail {
+            number: 0,
+            hash: NONE,
+        });
+    };
+    read_tail(&last).map(|(tail, _)| tail)
 }
 
 /// The number of the first line of a file of this name.
@@ -156,13 +170,7 @@ impl Files {
     /// # Errors
     /// When it cannot be read.
     pub fn tail(&mut self) -> Result<Tail> {
-        let Some(last) = last_file(&self.folder)? else {
-            return Ok(Tail {
-                number: 0,
-                hash: NONE,
-            });
-        };
-        read_tail(&last).map(|(tail, _)| tail)
+        end_of(&self.folder)
     }
 
     fn find_end(&self) -> Result<Known> {
@@ -174,16 +182,7 @@ impl Files {
             });
         };
         let (tail, size) = read_tail(&path)?;
-        let file = File::options()
-            .append(true)
-            .open(&path)
-            .map_err(|error| io_error("the audit log", &path, "be opened", &error))?;
-        let known = Known {
-            file: Arc::new(file),
-            path,
-            size,
-            tail,
-        };
+        let known = open_end(path, size, tail)?;
         // What a power cut or a full disk left of a line is cut off, so that the chain goes on behind the last whole one.
         let real = known.file.metadata().map(|file| file.len());
         if real.is_ok_and(|real| real > size) {
@@ -205,18 +204,6 @@ impl Files {
             _ => mark::name_in(&self.folder)?,
         };
         let path = self.folder.join(format!("{:012}.jsonl", tail.number + 1));
-        let file = File::options()
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| io_error("the audit log", &path, "be made", &error))?;
-        let mut known = Known {
-            file: Arc::new(file),
-            path,
-            size: 0,
-            tail,
-        };
         let mut text = String::new();
         let now = u64::try_from(clock::now().as_micros()).unwrap_or(u64::MAX);
         line::begin(&mut text, tail.number + 1, now, "begin");
@@ -228,28 +215,39 @@ impl Files {
             text.push_str(&format!(",\"log\":\"{name}\""));
         }
         let hash = line::close(&mut text, 0, &tail.hash);
-        let made = write(&mut known, text.as_bytes());
-        let synced = made.and_then(|()| {
-            let synced = known.file.sync_data();
-            synced.map_err(|error| io_error("the audit log", &known.path, "be made", &error))
-        });
-        synced.inspect_err(|_| {
-            let _ = std::fs::remove_file(&known.path);
-        })?;
-        sync_folder(&self.folder)
-            .map_err(|error| io_error("the audit log", &known.path, "be made", &error))?;
-        known.tail = Tail {
+        // Never without its first line: whoever found it so could not go on from it.
+        make_whole("the audit log", &self.folder, &path, text.as_bytes())?;
+        let tail = Tail {
             number: tail.number + 1,
             hash,
         };
-        Ok(known)
+        open_end(path, text.len() as u64, tail)
     }
 }
 
-/// Whether the file is as this process left it.
+/// Opens a file of the log for appending, of which it is known where its lines end.
+fn open_end(path: PathBuf, size: u64, tail: Tail) -> Result<Known> {
+    let file = File::options()
+        .append(true)
+        .custom_flags(own_flags())
+        .open(&path)
+        .map_err(|error| io_error("the audit log", &path, "be opened", &error))?;
+    Ok(Known {
+        file: Arc::new(file),
+        path,
+        size,
+        tail,
+    })
+}
+
+/// Whether the file is as this process left it, and in its place: another one there, as of a file system that was mounted
+/// anew, is the log from then on.
 fn still(known: &Known) -> bool {
-    let linked = rustix::fs::fstat(&known.file).is_ok_and(|file| file.st_nlink > 0);
-    linked && known.file.metadata().is_ok_and(|file| file.len() == known.size)
+    let (Ok(ours), Ok(there)) = (rustix::fs::fstat(&known.file), rustix::fs::lstat(&known.path)) else {
+        return false;
+    };
+    (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+        && u64::try_from(ours.st_size) == Ok(known.size)
         // Another process may have begun the next.
         && known.path.parent().and_then(|folder| last_file(folder).ok().flatten()).as_ref() == Some(&known.path)
 }
@@ -266,8 +264,16 @@ fn open_lock(path: &Path) -> Result<File> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(own_flags())
         .open(path)
-        .map_err(|error| io_error("the audit log's lock", path, "be opened", &error))
+        .map_err(|error| {
+            io_error(
+                "the audit log's lock",
+                path,
+                "be opened, so nothing is signed",
+                &error,
+            )
+        })
 }
 
 fn write(known: &mut Known, bytes: &[u8]) -> Result<()> {
@@ -293,10 +299,10 @@ fn read_tail(path: &Path) -> Result<(Tail, u64)> {
             "the audit log {} has no line at its end that can be gone on from",
             path.display()
         ))
-        .fix("look at it: hsmsign audit verify; then move the folder `audit` away, and keep it")
+        .fix("look at it: hsmsign audit verify; then move the folder `audit` and the file audit.seal away together, and keep both")
     };
     let read = |error| io_error("the audit log", path, "be read", &error);
-    let mut file = open_private(path)?.ok_or_else(damaged)?;
+    let mut file = open_own(path)?.ok_or_else(damaged)?;
     let size = file.metadata().map_err(read)?.len();
     let mut near = NEAR;
     let mut from = size.saturating_sub(near);

@@ -14,6 +14,8 @@ const END: usize = LINK.len() + 64 + 2;
 
 /// The longest line that is read, in bytes.
 pub const LONGEST: u64 = 4 << 20;
+/// How far the end of a longer one is looked for, in bytes.
+const FAR: u64 = 128 << 20;
 /// The greatest number of a line, or of a seal: the names of files have so many digits.
 pub const LAST: u64 = 999_999_999_999;
 
@@ -67,6 +69,29 @@ pub fn number(line: &[u8]) -> Option<u64> {
 pub fn read(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
     line.clear();
     from.take(LONGEST).read_until(b'\n', line)
+}
+
+/// Passes over the rest of a line that is longer than [`LONGEST`]. Answers how many bytes that is, with the line feed; none
+/// where no line feed comes within as much as a file of the log has.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn skip(from: &mut impl BufRead) -> io::Result<Option<u64>> {
+    let mut skipped = 0;
+    while skipped < FAR {
+        let here = from.fill_buf()?;
+        if here.is_empty() {
+            return Ok(None);
+        }
+        let end = here.iter().position(|byte| *byte == b'\n');
+        let some = end.map_or(here.len(), |end| end + 1);
+        from.consume(some);
+        skipped += some as u64;
+        if end.is_some() {
+            return Ok(Some(skipped));
+        }
+    }
+    Ok(None)
 }
 
 /// Begins a line: number, time, and what happened.

@@ -11,13 +11,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    file::Tail,
+    file::{Tail, end_of},
     line::{self, Hash},
 };
 use crate::{
     algorithm::MacAlgorithm,
     error::{Result, failed},
-    home::{FileLock, Home, read_private, write_private},
+    home::{FileLock, Home, read_own, write_private},
     json::quote,
     token::{KeyMeta, KeyRef, ObjectId, Token},
 };
@@ -33,6 +33,7 @@ const ALGORITHM: MacAlgorithm = MacAlgorithm::HmacSha256;
 
 /// The last seal, kept beside the log, so that a log of an earlier day in its place is found.
 pub(super) struct Seals {
+    folder: PathBuf,
     path: PathBuf,
     lock: PathBuf,
 }
@@ -64,6 +65,7 @@ pub struct Due {
 impl Seals {
     pub(super) fn new(home: &Home) -> Self {
         Self {
+            folder: home.state("audit"),
             path: home.state("audit.seal"),
             lock: home.state("locks").join("audit-seal.lock"),
         }
@@ -89,7 +91,7 @@ impl Seals {
 
     /// The last one.
     pub(super) fn last(&self) -> Result<Option<Last>> {
-        let Some(bytes) = read_private(&self.path, 1 << 16)? else {
+        let Some(bytes) = read_own(&self.path, 1 << 16)? else {
             return Ok(None);
         };
         let last = serde_json::from_slice(&bytes).ok();
@@ -99,9 +101,12 @@ impl Seals {
         })
     }
 
-    /// The next, if nobody else is at it.
-    pub(super) fn next(&self, tail: Tail) -> Option<Due> {
+    /// The next, if nobody else is at it: over all lines up to `known`, and those that others wrote since. So it covers the
+    /// seal before it, and one that was copied to another place does not.
+    pub(super) fn next(&self, known: Tail) -> Option<Due> {
         let lock = FileLock::try_acquire(&self.lock).ok()??;
+        let there = end_of(&self.folder).ok().filter(|end| end.number > known.number);
+        let tail = there.unwrap_or(known);
         // A log begins with its file. Where that is gone the numbers leap, so that it is not as if it had never been.
         let last = self.last().ok().flatten().map_or(tail.number, |last| last.seal);
         Some(Due {

@@ -1,6 +1,7 @@
 //! Reading the log: the lines that a person asks for.
 
 use std::{
+    fmt,
     io::{BufReader, Seek as _, SeekFrom},
     path::PathBuf,
     time::Duration,
@@ -11,7 +12,7 @@ use super::{
     line,
 };
 use crate::{
-    error::{Result, bad_input, failed},
+    error::{Result, bad_input},
     home::{Home, io_error},
     json::Json,
 };
@@ -105,6 +106,28 @@ pub struct Reader {
     /// The file that is read, and how far.
     at: usize,
     offset: u64,
+    /// How many lines of it were read.
+    line: u64,
+    passed_over: Vec<PassedOver>,
+}
+
+/// A line that cannot be read, in a file of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    file: PathBuf,
+    /// Which of its lines, from 1.
+    line: u64,
+}
+
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "line {} of {} is no line of the log, and is not shown: see `hsmsign audit verify`",
+            self.line,
+            self.file.display()
+        )
+    }
 }
 
 impl Reader {
@@ -118,10 +141,18 @@ impl Reader {
             home: home.clone(),
             at: 0,
             offset: 0,
+            line: 0,
+            passed_over: Vec::new(),
         })
     }
 
-    /// Calls `each` with every whole line that was not read yet.
+    /// The lines that could not be read since this was asked last.
+    pub fn passed_over(&mut self) -> Vec<PassedOver> {
+        std::mem::take(&mut self.passed_over)
+    }
+
+    /// Calls `each` with every whole line that was not read yet. What is no line of the log hides none of the others: it is
+    /// kept for [`Reader::passed_over`].
     ///
     /// # Errors
     /// When a file cannot be read, or as `each`.
@@ -135,20 +166,36 @@ impl Reader {
             let mut line = Vec::new();
             loop {
                 let read = line::read(&mut reader, &mut line).map_err(wrong)?;
-                if line.pop() != Some(b'\n') {
-                    break;
-                }
+                let mut whole = line.pop_if(|last| *last == b'\n').is_some();
                 self.offset += read as u64;
-                let text = std::str::from_utf8(&line)
-                    .map_err(|_| failed(format!("{} is no text", path.display())))?;
-                let json = Json::parse(text).map_err(|error| error.within(path.display()))?;
-                each(text, &json)?;
+                if !whole {
+                    let skipped = match read as u64 {
+                        line::LONGEST => line::skip(&mut reader).map_err(wrong)?,
+                        _ => None,
+                    };
+                    let Some(skipped) = skipped else {
+                        // A line that is being written, and read when it is whole.
+                        self.offset -= read as u64;
+                        break;
+                    };
+                    self.offset += skipped;
+                }
+                self.line += 1;
+                whole &= line::number(&line).is_some();
+                let text = std::str::from_utf8(&line).ok().filter(|_| whole);
+                match text.and_then(|text| Some((text, Json::parse(text).ok()?))) {
+                    Some((text, json)) => each(text, &json)?,
+                    None => self.passed_over.push(PassedOver {
+                        file: path.clone(),
+                        line: self.line,
+                    }),
+                }
             }
             if self.at + 1 == self.files.len() {
                 break;
             }
             self.at += 1;
-            self.offset = 0;
+            (self.offset, self.line) = (0, 0);
         }
         Ok(())
     }

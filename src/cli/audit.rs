@@ -11,6 +11,9 @@ use serde_json::json;
 
 use super::{Around, output};
 
+/// How many lines that cannot be read are told one by one.
+const MOST_TOLD: usize = 5;
+
 /// What was signed and what was refused, by whom: a log that shows whether it was changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -148,6 +151,7 @@ fn show(args: ShowArgs) -> Result<ExitCode> {
         Ok(())
     })?;
     print(&mut last)?;
+    warn_of(&mut reader);
     if !args.follow {
         return Ok(ExitCode::SUCCESS);
     }
@@ -160,6 +164,18 @@ fn show(args: ShowArgs) -> Result<ExitCode> {
             Ok(())
         })?;
         print(&mut last)?;
+        warn_of(&mut reader);
+    }
+}
+
+/// Tells of lines that could not be read, so that nobody takes what is shown for all there is.
+pub(super) fn warn_of(reader: &mut Reader) {
+    let passed_over = reader.passed_over();
+    for line in passed_over.iter().take(MOST_TOLD) {
+        output::warn(&line.to_string());
+    }
+    if let Some(more) = passed_over.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
+        output::warn(&format!("{more} more lines cannot be read"));
     }
 }
 
@@ -355,12 +371,14 @@ fn report(args: ReportArgs) -> Result<ExitCode> {
     let around = Around::find()?;
     let filter = args.filter.filter()?;
     let mut report = audit::Report::default();
-    Reader::new(&around.home)?.read(&mut |_, line| {
+    let mut reader = Reader::new(&around.home)?;
+    reader.read(&mut |_, line| {
         if filter.wants(line) {
             report.take(line);
         }
         Ok(())
     })?;
+    warn_of(&mut reader);
     let page = report.page();
     let Some(path) = args.output else {
         return output::write(page.as_bytes());

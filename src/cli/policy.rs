@@ -340,12 +340,14 @@ fn learn(args: &LearnArgs) -> Result<ExitCode> {
         ..Filter::default()
     };
     let mut seen = Seen::default();
-    Reader::new(&around.home)?.read(&mut |_, line| {
+    let mut reader = Reader::new(&around.home)?;
+    reader.read(&mut |_, line| {
         if filter.wants(line) {
             seen.take(line);
         }
         Ok(())
     })?;
+    super::audit::warn_of(&mut reader);
     if seen.is_empty() {
         return Err(failed("nothing was signed since the watching began").fix("let the bot run for a while"));
     }

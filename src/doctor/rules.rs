@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     doctor::Report,
     error::{Error, Result},
-    home::{Home, io_error, open_private},
+    home::{Home, io_error, open_own},
     keyring::KeyName,
     nonce,
     policy::Policies,
@@ -119,7 +119,7 @@ impl Report {
             return found.whole().map(|()| self.note("the audit log is empty", None));
         };
         // What is no file of the owner's alone is not opened to be written: a pipe would wait for its reader.
-        open_private(last)?;
+        open_own(last)?;
         std::fs::File::options()
             .append(true)
             .open(last)

@@ -46,7 +46,10 @@ impl Subject for Prepared<'_> {
                     && self.told_like().all(|(method, _)| method == self.endpoint.method))
                 && !self.named().another_method,
             path: facts.signs_path,
-            bare: self.endpoint.method == "GET" && self.body.is_none() && facts.signs_body,
+            bare: self.endpoint.method == "GET"
+                && self.body.is_none()
+                && facts.signs_body
+                && !self.scheme.sending().acts(&self.endpoint.path),
             path_goes_on: facts.seams.iter().any(goes_on),
             fields: match self.endpoint.method.as_str() {
                 // A request without a body of its own may be given any body elsewhere.

@@ -70,9 +70,18 @@ fn check_metadata(path: &Path, metadata: &fs::Metadata) -> Result<()> {
 /// # Errors
 /// As said, or when it cannot be read.
 pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-    let Some(mut file) = open_private(path)? else {
-        return Ok(None);
-    };
+    open_private(path)?.map_or(Ok(None), |file| read_whole(file, path, limit))
+}
+
+/// As [`read_private`], of a file that no link may stand for.
+///
+/// # Errors
+/// As there, and where it is a symbolic link.
+pub fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    open_own(path)?.map_or(Ok(None), |file| read_whole(file, path, limit))
+}
+
+fn read_whole(mut file: File, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     // Enough for most: grown from nothing, it is read in small pieces.
     let mut bytes = Vec::with_capacity(4 << 10);
     (&mut file)
@@ -93,10 +102,28 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// When others can read or write it, or it cannot be opened.
 pub fn open_private(path: &Path) -> Result<Option<File>> {
+    open_checked(path, OFlags::empty())
+}
+
+/// As [`open_private`], for a file that only hsmsign writes: a link in its place would have it read, or counted in, elsewhere.
+/// The folders above it may be links.
+///
+/// # Errors
+/// As there, and where it is a symbolic link.
+pub fn open_own(path: &Path) -> Result<Option<File>> {
+    open_checked(path, OFlags::NOFOLLOW)
+}
+
+/// The flags for opening a file in which only hsmsign writes: no link, and no waiting for a pipe.
+pub fn own_flags() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+fn open_checked(path: &Path, flags: OFlags) -> Result<Option<File>> {
     // Without waiting, should it be a pipe that nobody writes to.
     let opened = fs::OpenOptions::new()
         .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .custom_flags((flags | OFlags::NONBLOCK).bits().cast_signed())
         .open(path);
     let file = match opened {
         Ok(file) => file,
@@ -239,6 +266,12 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// An error of the file system, told with the file and what to do where that is known.
 pub fn io_error(what: &str, path: &Path, deed: &str, error: &io::Error) -> Error {
+    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+        && path.symlink_metadata().is_ok_and(|file| file.is_symlink())
+    {
+        return bad_input(format!("{} is a symbolic link", path.display()))
+            .fix("put the file itself in its place; the folder may be a link");
+    }
     let space = if what.is_empty() { "" } else { " " };
     let told = failed(format!("{what}{space}{} cannot {deed}: {error}", path.display()));
     match error.kind() {

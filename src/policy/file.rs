@@ -18,8 +18,7 @@ pub(super) struct PolicyFile {
     pub raw: Option<bool>,
     pub websocket: Option<bool>,
     pub expires: Option<Datetime>,
-    #[serde(default)]
-    pub hours: Vec<String>,
+    pub hours: Option<Vec<String>>,
     pub rate: Option<RateFile>,
     pub symbols: Option<Vec<String>>,
     #[serde(default)]

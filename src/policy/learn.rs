@@ -17,6 +17,8 @@ pub struct Seen {
     symbols: BTreeSet<String>,
     /// By field: the units that amounts were in.
     units: BTreeMap<String, BTreeSet<String>>,
+    /// Fields that say that an order's amount is in another place.
+    spending: BTreeSet<String>,
     /// Fields of orders without an amount.
     unsized_orders: BTreeSet<String>,
     /// Endpoints of requests without an amount, each with the names of their fields.
@@ -87,6 +89,8 @@ impl Seen {
                         .entry(name.clone())
                         .or_default()
                         .insert(value.to_owned());
+                } else if known::spends(&folded, value) {
+                    self.spending.insert(name.clone());
                 } else if known::is_amount(&folded) {
                     let amount = Decimal::parse(value)
                         .and_then(Decimal::amount)
@@ -125,7 +129,7 @@ impl Seen {
 
     /// What caps would be asked to let through without an amount.
     fn uncapped(&self, signs: Signs, told: &dyn Told) -> BTreeSet<String> {
-        let mut free = self.unsized_orders.clone();
+        let mut free = &self.unsized_orders | &self.spending;
         for ((method, path), names) in &self.without {
             if !signs.path {
                 let calm = |name: &&String| known::is_calm_field(&folded(super::last_part(name)));

@@ -186,7 +186,8 @@ fn learned(fields: &Fields<'_>) -> Vec<(String, String)> {
         let told = [Marks::SYMBOL, Marks::AMOUNT, Marks::UNIT]
             .iter()
             .any(|mark| field.marks.has(*mark));
-        let value = field.value.as_deref().filter(|_| told);
+        let value = field.value.as_deref();
+        let value = value.filter(|value| told || known::spends(&field.name, value));
         (field.given.to_string(), value.unwrap_or_default().to_owned())
     };
     fields.all().map(shown).collect()

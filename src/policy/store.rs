@@ -30,7 +30,16 @@ pub(super) type Mark = (u64, u64, u64, i64, i64);
 
 /// The state of a file, none where it is not there.
 pub(super) fn mark(path: &Path) -> Result<Option<Mark>> {
-    match std::fs::metadata(path) {
+    mark_of(path, std::fs::metadata(path))
+}
+
+/// The same, of a link itself where one stands there.
+pub(super) fn mark_itself(path: &Path) -> Result<Option<Mark>> {
+    mark_of(path, std::fs::symlink_metadata(path))
+}
+
+fn mark_of(path: &Path, looked: std::io::Result<std::fs::Metadata>) -> Result<Option<Mark>> {
+    match looked {
         Ok(file) => Ok(Some((
             file.dev(),
             file.ino(),

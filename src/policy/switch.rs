@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Code, Error, Result, failed},
-    home::{FileLock, Home, create_folder, read_private, write_private},
+    home::{FileLock, Home, create_folder, read_own, write_private},
     keyring::KeyName,
 };
 
-use super::store::{Mark, mark};
+use super::store::{Mark, mark_itself};
 
 const LIMIT: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ impl Switch {
     /// # Errors
     /// As said, and where the file cannot be read: then nothing is signed.
     pub(super) fn ask(&self, key: &KeyName) -> Result<bool> {
-        let Some(mark) = mark(&self.path)? else {
+        let Some(mark) = mark_itself(&self.path)? else {
             return Ok(false);
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,7 +90,7 @@ impl Switch {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(&self) -> Result<Denied> {
-        let Some(bytes) = read_private(&self.path, LIMIT)? else {
+        let Some(bytes) = read_own(&self.path, LIMIT)? else {
             return Ok(Denied::default());
         };
         serde_json::from_slice(&bytes).map_err(|_| {

@@ -104,6 +104,11 @@ impl Sending {
         }
     }
 
+    /// Whether the file says that a GET of this path may change something.
+    pub fn acts(&self, path: &str) -> bool {
+        self.acting.iter().any(|pattern| fits(pattern, path))
+    }
+
     /// Where to ask for the time that a request of this path is measured by.
     pub fn time(&self, path: &str) -> Option<&TimeSource> {
         let found = self

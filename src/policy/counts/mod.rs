@@ -7,7 +7,7 @@ mod tests;
 use std::{
     collections::HashMap,
     fs::File,
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -20,7 +20,7 @@ use self::record::{RECORD, Record};
 use super::{decimal::Amount, judge::Wanted, rules::Limit};
 use crate::{
     error::{Code, Error, Result, failed},
-    home::{check_folder, create_folder, io_error, open_private},
+    home::{check_folder, create_folder, io_error, open_own, own_flags},
     keyring::KeyName,
     shared_file::{exclusive, make_whole},
 };
@@ -138,7 +138,7 @@ impl Counts {
     }
 
     fn open_file(&self, path: &Path) -> Result<File> {
-        if open_private(path)?.is_none() {
+        if open_own(path)?.is_none() {
             create_folder(&self.folder)?;
             let mut head = [b' '; RECORD];
             head[..HEAD.len()].copy_from_slice(HEAD);
@@ -149,6 +149,7 @@ impl Counts {
         std::fs::OpenOptions::new()
             .read(true)
             .write(true)
+            .custom_flags(own_flags())
             .open(path)
             .map_err(|error| io_error("the counts", path, "be opened", &error))
     }

@@ -237,6 +237,23 @@ impl<'p> Case<'p, '_> {
         Ok(sum)
     }
 
+    /// Whether a field bears the name of a side of what is traded: at Indodax `idr` is how much of `btc_idr` is spent.
+    pub(super) fn is_a_side(&self, fields: &Fields<'_>, name: &str) -> bool {
+        let own = &self.policy.symbol_fields;
+        let names = |field: &&Field<'_>| match own.is_empty() {
+            true => field.marks.has(Marks::SYMBOL),
+            false => own.iter().any(|own| *own == field.name),
+        };
+        let mut values = fields
+            .all()
+            .filter(names)
+            .filter_map(|field| field.value.as_deref());
+        values.any(|value| {
+            let mut sides = value.split(|char: char| !char.is_ascii_alphanumeric());
+            sides.any(|side| !side.is_empty() && side.eq_ignore_ascii_case(name))
+        })
+    }
+
     /// Refuses an amount for which there is no cap: it may stand for the one that is capped.
     pub(super) fn uncapped(&self, fields: &Fields<'_>, counted: &Counted) -> Result<()> {
         let policy = self.policy;
@@ -247,7 +264,9 @@ impl<'p> Case<'p, '_> {
                 .is_ok()
         };
         let free = |name: &str| policy.uncapped.iter().any(|free| free == name);
-        let sets_amount = |name: &str| (known::is_amount(name) || capped(name)) && !free(name);
+        let sets_amount = |name: &str| {
+            (known::is_amount(name) || capped(name) || self.is_a_side(fields, name)) && !free(name)
+        };
         if fields.run.is_some()
             && let Some(name) = known::amounts().find(|name| sets_amount(name) && fields.runs_into(name))
         {
@@ -258,8 +277,10 @@ impl<'p> Case<'p, '_> {
                 )
                 .fix("send values that have no such name in them"));
         }
-        let sets =
-            |field: &Field<'_>| (field.marks.has(Marks::AMOUNT) || capped(&field.name)) && !free(&field.name);
+        let sets = |field: &Field<'_>| {
+            let amount = field.marks.has(Marks::AMOUNT) || capped(&field.name);
+            (amount || self.is_a_side(fields, &field.name)) && !free(&field.name)
+        };
         if let Some(field) = fields.all().find(|field| sets(field) && !counted.has(field)) {
             return Err(self
                 .deny("cap", &format!("no cap is for {} here", told(field)))

@@ -32,7 +32,7 @@ impl Case<'_, '_> {
         }
         let unit = |name: &str, value: &str| known::sets_unit(name, value) && !free(name) && !pinned(name);
         if !counted.is_empty()
-            && let Some((given, shown)) = find(fields, Marks::UNIT, unit)
+            && let Some((given, shown)) = find(fields, Marks::UNIT.with(Marks::SPENDS), unit)
         {
             return Err(self
                 .deny("cap", &format!("{shown} says in which unit the amount is"))

@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     policy::{
         known::{self, Marks},
-        subject::{Fields, folded},
+        subject::{Field, Fields, folded},
     },
 };
 
@@ -30,7 +30,8 @@ impl Case<'_, '_> {
                 .fix(format!("where that is meant to be allowed: uncapped = [{path:?}]")));
         }
         // Each was counted, or needs no cap.
-        let sized = fields.marks.has(Marks::AMOUNT);
+        let side = |field: &Field<'_>| self.is_a_side(fields, &field.name);
+        let sized = fields.marks.has(Marks::AMOUNT) || fields.all().any(side);
         self.trades_otherwise("cap", sized, "no amount that a cap is for", asked, fields)
     }
 
@@ -54,7 +55,13 @@ impl Case<'_, '_> {
         let bound = asked.bound;
         let others = asked.other_paths();
         let mut paths = others.iter().map(String::as_str).chain([asked.plain_path()]);
-        let otherwise = bound.path && paths.any(|path| known::TRADES_OTHERWISE.stand_in(path));
+        // A path that is not signed still says what whoever asks means to do. Looks are GET, and a stop of a symbol that is
+        // allowed is one where nothing is capped.
+        let means = |path: &str| {
+            let acts = asked.method() != "GET" && !known::is_calm_path(path);
+            bound.path || acts && !(says && self.policy.caps.is_empty()) && !self.names_path(asked)
+        };
+        let otherwise = paths.any(|path| known::TRADES_OTHERWISE.stand_in(path) && means(path));
         // Orders end here; what follows costs more.
         if says && !otherwise
             || asked.only_looks()
@@ -63,11 +70,11 @@ impl Case<'_, '_> {
         {
             return Ok(());
         }
-        if !bound.path {
+        if !bound.path && !otherwise {
             return self.told_by_its_fields(rule, lacks, fields);
         }
         let mut paths = others.iter().map(String::as_str).chain([asked.plain_path()]);
-        if !bound.path_goes_on && paths.all(known::is_calm_path) {
+        if bound.path && !bound.path_goes_on && paths.all(known::is_calm_path) {
             return Ok(());
         }
         let amends = known::AMENDS.stand_in(asked.plain_path());
@@ -89,9 +96,12 @@ impl Case<'_, '_> {
             let last = folded(last_part(asked.plain_path()));
             policy.uncapped.contains(&last) && asked.other_paths().is_empty()
         };
-        asked.bound.path
-            && (policy.uncapped_paths.iter().any(|free| asked.fits(free))
-                || !policy.uncapped.is_empty() && named())
+        asked.bound.path && (self.names_path(asked) || !policy.uncapped.is_empty() && named())
+    }
+
+    /// Whether the owner names the path in `uncapped`.
+    fn names_path(&self, asked: &Asked<'_>) -> bool {
+        self.policy.uncapped_paths.iter().any(|free| asked.fits(free))
     }
 
     /// Whether an order keeps its amount: it is taken back, or changed otherwise where no cap looks at that.

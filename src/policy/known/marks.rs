@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use super::{AMOUNTS, CLOSES, ORDERS, SYMBOLS, UNITS, ends_as_amount};
+use super::{AMOUNTS, CLOSES, ORDERS, SPENDING, SYMBOLS, UNITS, ends_as_amount};
 
 /// What a field may be to rules by its name: a bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ impl Marks {
     pub const CLOSES: Self = Self(8);
     /// An order has it, and little else.
     pub const ORDER: Self = Self(16);
+    /// It may say that an order spends its price.
+    pub const SPENDS: Self = Self(32);
 
     /// Those of a folded name.
     pub fn of(name: &str) -> Self {
@@ -51,13 +53,14 @@ impl Table {
 
     fn new() -> Self {
         let mut all: HashMap<&str, u8> = HashMap::new();
-        let marked: [(&mut dyn Iterator<Item = &&str>, Marks); 6] = [
+        let marked: [(&mut dyn Iterator<Item = &&str>, Marks); 7] = [
             (&mut AMOUNTS.iter(), Marks::AMOUNT),
             (&mut SYMBOLS.iter(), Marks::SYMBOL),
             (&mut UNITS.iter().map(|(name, _)| name), Marks::UNIT),
             (&mut CLOSES.iter(), Marks::CLOSES),
             (&mut ["close", "flags", "execinst"].iter(), Marks::CLOSES),
             (&mut ORDERS.iter(), Marks::ORDER),
+            (&mut SPENDING.iter().map(|(name, _)| name), Marks::SPENDS),
         ];
         for (names, marks) in marked {
             names.for_each(|name| *all.entry(name).or_default() |= marks.0);
@@ -100,7 +103,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::{closes, is_amount, is_unit},
+        super::{closes, is_amount, is_unit, spends},
         *,
     };
 
@@ -110,6 +113,9 @@ mod tests {
         assert_eq!(marks.has(Marks::SYMBOL), SYMBOLS.contains(&name), "{name}");
         assert_eq!(marks.has(Marks::UNIT), is_unit(name), "{name}");
         assert_eq!(marks.has(Marks::ORDER), ORDERS.contains(&name), "{name}");
+        for (_, kind) in SPENDING {
+            assert!(marks.has(Marks::SPENDS) || !spends(name, kind), "{name}");
+        }
         for value in ["true", "1", "512", "close", "x"] {
             assert!(marks.has(Marks::CLOSES) || !closes(name, value), "{name}");
         }
@@ -121,12 +127,15 @@ mod tests {
         all.iter()
             .flat_map(|names| names.iter())
             .for_each(|name| check(name));
-        UNITS.iter().for_each(|(name, _)| check(name));
+        UNITS.iter().chain(SPENDING).for_each(|(name, _)| check(name));
+        ["totalspend", "quoteordersize", "fromcoinsize"]
+            .into_iter()
+            .for_each(check);
     }
 
     proptest! {
         #[test]
-        fn any_name_has_its_marks(begin in "(iceberg|min|x)?", middle in "[a-z0-9]{0,3}", end in "(qty|amount|valueev|sz|close|flags|side|pair)?") {
+        fn any_name_has_its_marks(begin in "(iceberg|min|x)?", middle in "[a-z0-9]{0,3}", end in "(qty|amount|valueev|sz|spend|ordersize|close|flags|side|pair)?") {
             check(&[begin, middle, end].concat());
         }
     }

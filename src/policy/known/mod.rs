@@ -143,8 +143,22 @@ const AMOUNTS: &[&str] = &[
 
 /// How the names of fields end that say how much; exchanges that scale numbers add `Ev`, `Rq` and the like.
 const ENDINGS: &[&str] = &[
-    "qty", "quantity", "amount", "volume", "notional", "qtyev", "qtyrq", "qtyrv", "qtyep", "amountev",
-    "valueev", "sz", "amt",
+    "qty",
+    "quantity",
+    "amount",
+    "volume",
+    "notional",
+    "qtyev",
+    "qtyrq",
+    "qtyrv",
+    "qtyep",
+    "amountev",
+    "valueev",
+    "sz",
+    "amt",
+    "spend",
+    "ordersize",
+    "coinsize",
 ];
 /// How names begin that end so and say what is seen of an order, or the least of it, and nothing beyond its amount.
 const BEGINNINGS: &[&str] = &[
@@ -175,6 +189,8 @@ fn ends_as_amount(name: &str) -> bool {
             | [.., b'e', b'p']
             | [.., b's', b'z']
             | [.., b'm', b't']
+            | [.., b'n', b'd']
+            | [.., b'z', b'e']
     );
     may && ENDINGS.iter().any(|end| name.ends_with(end))
         && !BEGINNINGS.iter().any(|begin| name.starts_with(begin))
@@ -188,8 +204,20 @@ const UNITS: &[(&str, &str)] = &[
     ("amountincounter", ""),
     ("quantitytype", ""),
     ("sizetype", ""),
+    ("volumecurrencytype", ""),
     // Among other flags: the volume is in the quote currency.
     ("oflags", "viqc"),
+];
+
+/// Types of an order whose price is all that is spent, or whose amount is of what is paid with: LBank, DigiFinex, Upbit, Bithumb.
+const SPENDING: &[(&str, &str)] = &[
+    ("type", "buy_market"),
+    ("ordtype", "price"),
+    ("ordtype", "best"),
+    ("newordtype", "price"),
+    ("newordtype", "best"),
+    ("ordertype", "price"),
+    ("ordertype", "best"),
 ];
 
 /// Whether a field of this folded name may say in which unit an amount is.
@@ -199,9 +227,14 @@ pub(super) fn is_unit(name: &str) -> bool {
 
 /// Whether a field of this folded name says in which unit an amount is.
 pub(super) fn sets_unit(name: &str, value: &str) -> bool {
-    UNITS
-        .iter()
-        .any(|(known, part)| *known == name && value.to_lowercase().contains(part))
+    let of_units = |(known, part): &(&str, &str)| *known == name && value.to_lowercase().contains(part);
+    UNITS.iter().any(of_units) || spends(name, value)
+}
+
+/// Whether a field of this folded name says that the order's amount is in another place than its own, or in another unit.
+pub(super) fn spends(name: &str, value: &str) -> bool {
+    let of_type = |(known, kind): &(&str, &str)| *known == name && value.trim().eq_ignore_ascii_case(kind);
+    SPENDING.iter().any(of_type)
 }
 
 /// Fields by which all that there is, or a part of it, is closed, sold or lent, whatever amount is named.

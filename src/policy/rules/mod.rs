@@ -7,7 +7,7 @@ mod warnings;
 use std::{fmt::Display, path::PathBuf};
 
 pub(super) use self::listed::Listed;
-use self::reading::{field_name, lowered, pattern, seconds};
+use self::reading::{field_name, lowered, not_empty, pattern, seconds};
 use super::{
     counts,
     decimal::Amount,
@@ -185,9 +185,10 @@ impl Policy {
         if file.policy == 0 {
             return Err(bad_input("there is no version 0"));
         }
-        let hours = file
-            .hours
+        let hours = not_empty("hours", file.hours)?;
+        let hours = hours
             .iter()
+            .flatten()
             .map(|text| Hours::read(text))
             .collect::<Result<_>>()?;
         let mut rates = Vec::new();
@@ -205,6 +206,11 @@ impl Policy {
                     most: Amount::whole(most?),
                 })
             }));
+            if rates.is_empty() {
+                return Err(
+                    bad_input("`rate` says nothing").fix("write rate = { minute = 60 }, or take it out")
+                );
+            }
         }
         let values = file.values.into_iter().map(|(name, values)| {
             let values = values.iter().map(|value| value.to_lowercase()).collect();

@@ -1,6 +1,6 @@
 //! Reading the parts of a policy file: each is checked before it counts.
 
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use toml::value::Datetime;
 
@@ -18,14 +18,14 @@ use crate::{
 
 impl Endpoint {
     pub(super) fn read(file: EndpointFile, allows: bool) -> Result<Self> {
-        let methods = file.method.map(Texts::list).unwrap_or_default();
+        let methods = listed("method", file.method)?;
         if let Some(odd) = methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
             return Err(bad_input(format!("there is no method {odd:?}")).fix(format!(
                 "write {}, in capitals; WS is a WebSocket login",
                 METHODS.join(", ")
             )));
         }
-        let shown_paths = file.path.map(Texts::list).unwrap_or_default();
+        let shown_paths = listed("path", file.path)?;
         let paths = shown_paths
             .iter()
             .map(|path| pattern(path))
@@ -97,12 +97,12 @@ impl Cap {
             return Err(bad_input("it has neither `request` nor `day`")
                 .fix("write how much a request or a day may have"));
         }
-        let paths = file.path.map(Texts::list).unwrap_or_default();
+        let paths = listed("path", file.path)?;
         let mut shown = match &file.times {
             Some(times) => format!("{times} × {}", file.field),
             None => file.field.clone(),
         };
-        let symbols = file.symbol.map(Texts::list).unwrap_or_default();
+        let symbols = listed("symbol", file.symbol)?;
         if !symbols.is_empty() {
             shown = format!("{shown} of {}", symbols.join(", "));
         }
@@ -153,9 +153,22 @@ impl Client {
             unit: file.unit,
             cgroup: file.cgroup,
         };
-        if client.executable.as_ref().is_some_and(|path| !path.is_absolute()) {
+        if let Some(path) = &client.executable {
+            let plain = path.components().collect::<PathBuf>();
+            let turns = |part| matches!(part, Component::ParentDir | Component::CurDir);
+            if !path.is_absolute() || plain.as_os_str() != path.as_os_str() || path.components().any(turns) {
+                return Err(bad_input("`executable` is no whole path")
+                    .fix("write it from the root and as it is, /usr/bin/bot"));
+            }
+        }
+        if client
+            .cgroup
+            .as_deref()
+            .is_some_and(|cgroup| !cgroup.starts_with('/'))
+        {
             return Err(
-                bad_input("`executable` is no whole path").fix("write it from the root, as /usr/bin/bot")
+                bad_input("`cgroup` does not begin with `/`, so it can never match")
+                    .fix("write it as /proc/PID/cgroup has it, behind `0::`"),
             );
         }
         let none = client.uid.is_none() && client.gid.is_none() && client.executable.is_none();
@@ -165,6 +178,20 @@ impl Client {
             );
         }
         Ok(client)
+    }
+}
+
+/// A text or a list of them, which has something in it where it is there: an empty one would mean anything.
+fn listed(name: &str, texts: Option<Texts>) -> Result<Vec<String>> {
+    not_empty(name, texts.map(Texts::list)).map(Option::unwrap_or_default)
+}
+
+/// A list that has something in it where it is there.
+pub(super) fn not_empty(name: &str, list: Option<Vec<String>>) -> Result<Option<Vec<String>>> {
+    match list {
+        Some(list) if list.is_empty() => Err(bad_input(format!("`{name}` is an empty list"))
+            .fix("say which, or take it out where any is meant")),
+        list => Ok(list),
     }
 }
 
@@ -197,6 +224,11 @@ pub(super) fn pattern(path: &str) -> Result<String> {
     if path.contains("//") {
         return Err(bad_input(format!(
             "the path {path:?} has `//` in it, so it can never match"
+        )));
+    }
+    if let Some(dots) = path.split('/').find(|part| matches!(*part, "." | "..")) {
+        return Err(bad_input(format!(
+            "the path {path:?} has the segment `{dots}`, so it can never match"
         )));
     }
     let mut pattern = path.to_ascii_lowercase();

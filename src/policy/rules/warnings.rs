@@ -3,13 +3,21 @@
 use std::time::Duration;
 
 use super::Policy;
-use crate::policy::known;
+use crate::{
+    caller::is_unit,
+    policy::{decimal::Amount, known},
+};
 
 impl Policy {
     /// What the owner should know of the file: rules that can never match, and rules that say less than they seem to.
     pub fn warnings(&self, now: Duration) -> Vec<String> {
         let mut warnings = Vec::new();
         for client in self.clients.iter().flatten() {
+            if let Some(unit) = client.unit.as_deref().filter(|unit| !is_unit(unit)) {
+                warnings.push(format!(
+                    "client: the unit {unit:?} can never match; write it with its kind, as bot.service"
+                ));
+            }
             let name = client.executable.as_ref().and_then(|path| path.file_name());
             if let Some(name) = name.map(std::ffi::OsStr::to_string_lossy)
                 && known::is_interpreter(&name)
@@ -32,6 +40,19 @@ impl Policy {
             if empty {
                 warnings.push(format!("{name}: the list is empty, so it lets nothing through"));
             }
+        }
+        for (_, shown, _) in self.values.iter().filter(|(.., values)| values.is_empty()) {
+            warnings.push(format!(
+                "values.{shown}: the list is empty, so no request may have the field"
+            ));
+        }
+        for rate in self.rates.iter().filter(|rate| rate.most == Amount::default()) {
+            warnings.push(format!("rate.{}: it lets nothing through", rate.window.name()));
+        }
+        for value in self.symbols.iter().flatten().filter(|symbol| is_odd(symbol)) {
+            warnings.push(format!(
+                "symbols: {value:?} can hardly match; values are compared whole, and `*` stands for itself"
+            ));
         }
         for (at, rule) in self.allow.as_deref().into_iter().flatten().enumerate() {
             if let Some(deny) = self.deny.iter().position(|deny| deny.covers(rule)) {
@@ -56,6 +77,12 @@ impl Policy {
                     .as_ref()
                     .is_some_and(|symbols| !symbols.contains(symbol))
             };
+            for value in cap.symbols.iter().filter(|symbol| is_odd(symbol)) {
+                warnings.push(format!(
+                    "cap {}: {value:?} can hardly match; values are compared whole, and `*` stands for itself",
+                    at + 1
+                ));
+            }
             if !cap.symbols.is_empty() && cap.symbols.iter().all(other) {
                 warnings.push(format!(
                     "cap {}: it can never match, since `symbols` has none of its own",
@@ -65,4 +92,9 @@ impl Policy {
         }
         warnings
     }
+}
+
+/// Whether a value is written as no request's can be expected to be.
+fn is_odd(value: &str) -> bool {
+    value.is_empty() || value.trim() != value || value.contains('*')
 }

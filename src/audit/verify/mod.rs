@@ -1,17 +1,19 @@
 //! Whether the log is as it was written: every line behind the one before it, every seal of the token's.
 
+mod kept;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     io::BufReader,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
 use super::{
     file::{first_line, list, open},
     line::{self, Hash, NONE},
-    mark::{self, name_of_log},
+    mark::name_of_log,
     seal::{Last, Seals, is_of, message},
 };
 use crate::{
@@ -154,6 +156,18 @@ impl Walk {
                 break;
             }
             if line.last() != Some(&b'\n') {
+                let skipped = match read as u64 {
+                    line::LONGEST => line::skip(&mut reader),
+                    _ => Ok(None),
+                };
+                if skipped
+                    .map_err(|error| io_error("the audit log", path, "be read", &error))?
+                    .is_some()
+                {
+                    self.no_line("it is longer than a line of the log can be");
+                    first = false;
+                    continue;
+                }
                 if last && (read as u64) < line::LONGEST {
                     self.found.torn = read as u64;
                 } else {
@@ -175,14 +189,19 @@ impl Walk {
         Ok(())
     }
 
+    /// Something stands in the place of the next line that is none.
+    fn no_line(&mut self, what: &str) {
+        self.found.lines += 1;
+        self.number += 1;
+        self.wrong(self.number, what);
+    }
+
     fn line(&mut self, line: &[u8], first: bool) {
+        let (Some(number), Some((body, claimed))) = (line::number(line), line::open(line)) else {
+            return self.no_line("it is no line of the log");
+        };
         self.found.lines += 1;
         let expected = self.number + 1;
-        let (Some(number), Some((body, claimed))) = (line::number(line), line::open(line)) else {
-            self.wrong(expected, "it is no line of the log");
-            self.number = expected;
-            return;
-        };
         if number != expected {
             self.wrong(
                 expected,
@@ -232,6 +251,8 @@ impl Walk {
 
     fn seals(&mut self, last: Option<Last>, token: Option<&FindToken<'_>>) -> Result<()> {
         let mut before = 0;
+        // Where the last seal stands.
+        let mut line = 0;
         // What the seals of the last number are about.
         let mut latest = Vec::new();
         self.file = None;
@@ -248,6 +269,18 @@ impl Walk {
             }
             before = sealed.seal;
             latest.push((sealed.upto, sealed.head));
+            // Each covers the one before it, so that a copy counts nowhere.
+            let covered = std::mem::replace(&mut line, sealed.number);
+            if sealed.upto < covered {
+                self.wrong(
+                    sealed.number,
+                    format!(
+                        "seal {} is up to line {} and stands behind that in line {covered}: it was copied here",
+                        sealed.seal, sealed.upto
+                    ),
+                );
+                continue;
+            }
             if self.heads.get(&sealed.upto) != Some(&sealed.head) {
                 self.wrong(
                     sealed.upto,
@@ -275,76 +308,6 @@ impl Walk {
         let upto = self.found.last.as_ref().map_or(0, |(_, upto, _)| *upto);
         self.found.unsealed = self.number.saturating_sub(upto);
         Ok(())
-    }
-}
-
-impl Walk {
-    /// Compares the log with what a token keeps of it.
-    fn marked(
-        &mut self,
-        files: &[PathBuf],
-        name: &str,
-        token: &FindToken<'_>,
-        log: Option<&str>,
-    ) -> Result<()> {
-        let mut kept = mark::kept(&*token(name)?)?;
-        let mark = log.and_then(|log| kept.remove(log));
-        let others = kept.into_iter();
-        self.found
-            .other_logs
-            .extend(others.map(|(log, mark)| (name.to_owned(), log, mark.seal, mark.upto)));
-        self.found
-            .kept_by
-            .insert(name.to_owned(), mark.as_ref().map(|mark| mark.seal));
-        let Some(mark) = mark else { return Ok(()) };
-        let (seal, upto) = (mark.seal, mark.upto);
-        // What is told already is told once.
-        if !mark.back && (!self.found.findings.is_empty() || mark.holds(files)?) {
-            return Ok(());
-        }
-        self.file = None;
-        self.wrong(
-            upto,
-            if mark.back {
-                format!("token {name} saw the log go back behind seal {seal}, up to this line: an older log was put in its place")
-            } else {
-                format!("token {name} keeps that seal {seal} was made, up to this line, which is not there as it was then: the log was cut, or is an older one")
-            },
-        );
-        Ok(())
-    }
-
-    /// Compares the last seal of the log with the one that is kept beside it.
-    fn kept(&mut self, before: u64, latest: &[(u64, Hash)], last: Option<Last>) {
-        let Some(last) = last else {
-            if self.number > 0 {
-                let what = "the file audit.seal, which keeps the last seal's number, is gone: whether the log was cut behind this cannot be told";
-                self.wrong(self.number, what);
-            }
-            return;
-        };
-        if last.seal > before {
-            return self.wrong(
-                self.number + 1,
-                format!(
-                    "the log ends with seal {before}, and seal {} up to line {} was made: it was cut, or is an older one",
-                    last.seal, last.upto
-                ),
-            );
-        }
-        let same = latest
-            .iter()
-            .any(|(upto, head)| *upto == last.upto && base16ct::lower::encode_string(head) == last.head);
-        // A seal's line is written first, and then its number.
-        if last.seal + 1 < before || last.seal == before && before > 0 && !same {
-            self.wrong(
-                self.number,
-                format!(
-                    "audit.seal has seal {} up to line {}, and the log ends with seal {before}: they are not of one log",
-                    last.seal, last.upto
-                ),
-            );
-        }
     }
 }
 
