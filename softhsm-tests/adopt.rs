@@ -160,8 +160,8 @@ fn a_failure_leaves_the_file_as_it_was_and_no_key() {
     place.refused(
         &["adopt", "nowhere.env", "--yes"],
         "",
-        1,
-        "nowhere.env cannot be read",
+        5,
+        "there is no file nowhere.env",
     );
 }
 

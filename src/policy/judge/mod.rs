@@ -70,7 +70,7 @@ impl<'p> Case<'p, '_> {
                 self.values(asked, judged)?;
                 self.caps(asked, judged)?;
                 self.session(asked)?;
-                if judged.confirm.is_none() {
+                if judged.confirm.is_none() && !self.policy.confirm.is_empty() {
                     judged.confirm = self.confirm(asked);
                 }
             }

@@ -67,39 +67,52 @@ impl<R> Listed<R> {
 
     /// The rules with their numbers: all, or those of which a pattern does not part from the path before its first star.
     pub fn about(&self, path: Option<&str>) -> impl Iterator<Item = (usize, &R)> {
-        let (only, several, all) = match path {
-            None => (None, Vec::new(), 0..self.all.len()),
-            Some(path) => {
-                let mut found = self.found(path);
-                match (found.next(), found.next()) {
-                    (only, None) => (only, Vec::new(), 0..0),
-                    (first, second) => {
-                        let mut several: Vec<usize> = first.into_iter().chain(second).chain(found).collect();
-                        several.sort_unstable();
-                        several.dedup();
-                        (None, several, 0..0)
-                    }
-                }
-            }
+        let (few, all) = match path {
+            Some(path) => (self.found(path), 0..0),
+            None => (Found::default(), 0..self.all.len()),
         };
-        only.into_iter()
-            .chain(several)
-            .chain(all)
-            .map(|at| (at, &self.all[at]))
+        let few = few.only.into_iter().chain(few.several);
+        few.chain(all).map(|at| (at, &self.all[at]))
     }
 
-    /// The numbers of the rules about a path, in no order; one may stand there twice.
-    fn found(&self, path: &str) -> impl Iterator<Item = usize> {
+    fn found(&self, path: &str) -> Found {
+        let mut found = Found::default();
         let behind = self.beginnings.partition_point(|one| one.text.as_str() <= path);
         // What the path begins with is the last text that is not behind it, or stands above that.
-        let shorter = up(&self.beginnings, behind.checked_sub(1));
-        let shorter = shorter
-            .map(|at| &self.beginnings[at])
-            .filter(move |one| path.starts_with(&one.text));
-        let longer = self.beginnings[behind..]
-            .iter()
-            .take_while(move |one| one.text.starts_with(path));
-        shorter.chain(longer).flat_map(|one| one.rules.iter().copied())
+        for at in up(&self.beginnings, behind.checked_sub(1)) {
+            let one = &self.beginnings[at];
+            if path.starts_with(&one.text) {
+                found.add(&one.rules);
+            }
+        }
+        for one in &self.beginnings[behind..] {
+            if !one.text.starts_with(path) {
+                break;
+            }
+            found.add(&one.rules);
+        }
+        found.several.sort_unstable();
+        found.several.dedup();
+        found
+    }
+}
+
+/// The numbers of rules that were found; one alone, as there mostly is, takes no memory.
+#[derive(Default)]
+struct Found {
+    only: Option<usize>,
+    several: Vec<usize>,
+}
+
+impl Found {
+    fn add(&mut self, rules: &[usize]) {
+        match (rules, self.only, self.several.is_empty()) {
+            ([one], None, true) => self.only = Some(*one),
+            _ => {
+                self.several.extend(self.only.take());
+                self.several.extend_from_slice(rules);
+            }
+        }
     }
 }
 
