@@ -90,8 +90,9 @@ fn where_the_disk_does_not_keep_a_seal_its_number_is_not_kept_either() {
     for (at, number) in [(1, 1), (2, 1), (3, 3)] {
         let strace = fault(&place, "fdatasync", &format!("error=EIO:when={at}"));
         let done = under(strace, &place, &["sign", "--json"], &lines);
-        if injected(&place) > 0 {
-            told += 1;
+        told += usize::from(injected(&place) > 0);
+        // It is tried again, and where that comes before the end the lines are kept after all.
+        if done.code != 0 {
             assert_eq!(done.code, 1, "{done:?}");
             assert!(
                 done.stderr.contains(
@@ -105,7 +106,7 @@ fn where_the_disk_does_not_keep_a_seal_its_number_is_not_kept_either() {
         assert!(kept(&place) <= found["seals"].as_u64().unwrap(), "{at}: {found}");
         assert!(kept(&place) >= number.min(1), "{at}: {found}");
     }
-    assert_eq!(told, 2, "the lines, and the seal behind them");
+    assert!(told >= 2, "the lines, and the seal behind them: {told}");
     // A single signature is not given out.
     let strace = fault(&place, "fdatasync", "error=EIO");
     let done = under(
