@@ -8,6 +8,7 @@ requests), and names the functions that were called, each by its module and name
 from one compiler to the next. Needs valgrind, SoftHSM and what scripts/test.sh needs.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -77,6 +78,9 @@ def run(*command, **more):
 
 
 def main():
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     # callgrind knows no names in a section of another name.
     write([])
     run("cargo", "build", "--release", "--locked")
