@@ -306,8 +306,11 @@ impl Token for Pkcs11Token {
             let known = opened.known(key);
             opened.forget(key);
             opened.writing(|session| {
+                // Without a search, if the handle still is of this object: modules give handles of what is gone to others.
                 if let Some(object) = known
                     && matches!(key.object()?, (Class::Data, _))
+                    && find::describe(&opened.module, session, object)
+                        .is_ok_and(|there| there.key.as_ref() == Some(key))
                     && opened.module.destroy_object(session, object).is_ok()
                 {
                     return Ok(());
