@@ -26,8 +26,8 @@ pub(super) struct Shared {
     pub done: Condvar,
 }
 
-#[derive(Default)]
 /// What waits, and how far it has come.
+#[derive(Default)]
 pub(super) struct Queue {
     pub waiting: Vec<Waiting>,
     /// How many were handed over, how many of them are written, and how many the disk keeps.

@@ -1,20 +1,17 @@
-//! Requests whose key was rotated while they were on their way: they begin anew with the pair that is in force.
+//! Requests that walk their road again: since a passphrase came for them, or their key was rotated while they were on their
+//! way and the pair that is in force is another.
 
 use super::{
     Front,
-    flights::{Again, Flight, Work},
+    flights::{Again, Client, Flight, Work},
 };
-use crate::{agent::asked::Hmac, error::Error};
+use crate::{agent::asked::Hmac, error::Error, policy::Caller};
 
 impl Front {
     /// Walks the road of a request again, from the reading of its key; refuses it where nobody waits for it any more.
     pub(super) fn begin_anew(&mut self, mut flight: Flight, why: &Error) {
         let whose = flight.client;
-        let caller = self
-            .client(whose.index)
-            .filter(|client| client.generation == whose.generation)
-            .map(|client| client.caller.clone());
-        let Some(caller) = caller else {
+        let Some(caller) = self.caller_of(whose) else {
             return self.refuse_flight(flight, why);
         };
         self.road.record(flight.note.take(), Some(why));
@@ -33,11 +30,22 @@ impl Front {
                 };
                 self.hmac(whose, &caller, hmac);
             }
-            (Work::Passphrase(waiting), _) => match waiting.1 {
-                Again::Sign(request, said) => self.sign_as(whose, &caller, request, said),
-                Again::Hmac(hmac) => self.hmac(whose, &caller, *hmac),
-            },
+            (Work::Passphrase(waiting), _) => self.walk_again(whose, &caller, waiting.1),
             _ => self.refuse(whose, id.as_ref(), why),
         }
+    }
+
+    /// Walks the road of a request that waited for its passphrase.
+    pub(super) fn walk_again(&mut self, client: Client, caller: &Caller, again: Again) {
+        match again {
+            Again::Sign(request, said) => self.sign_as(client, caller, request, said),
+            Again::Hmac(hmac) => self.hmac(client, caller, *hmac),
+        }
+    }
+
+    /// Who asks on a connection; none where that has ended.
+    pub(super) fn caller_of(&mut self, whose: Client) -> Option<Caller> {
+        let client = self.client(whose.index)?;
+        (client.generation == whose.generation).then(|| client.caller.clone())
     }
 }

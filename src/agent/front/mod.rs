@@ -20,6 +20,7 @@ mod signals;
 mod starting;
 mod systemd;
 mod tending;
+mod told;
 mod workers;
 
 use std::{

@@ -1,16 +1,14 @@
 //! The road up to the token: all of a signature that needs no token.
 
+mod permit;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{
-    ReadyKey,
-    ready::{no_exchange, prepare},
-};
+use super::ReadyKey;
 use crate::{
-    algorithm::Algorithm,
     ask::Agreed,
     audit::{Entry, Log, What, cut},
     clock::{self, Offset},
@@ -19,7 +17,7 @@ use crate::{
     home::Home,
     keyring::{FileKeyring, KeyName, Keyring, Record, Stamp},
     nonce::{self, Lease, Nonces},
-    policy::{self, Caller, Mode, Policies, Question, Verdict, What as Asked},
+    policy::{Caller, Mode, Policies, What as Asked},
     request::Request,
     secret::Secret,
     watch::{Epoch, Watch},
@@ -271,120 +269,6 @@ impl Road {
         let clock = request.offset.unwrap_or(key.record.offset_ms);
         let stamps = stamps(name, &prepared, clock, lease)?;
         prepared.compose(&key.credentials, &stamps).map(Some)
-    }
-
-    /// Permits bytes to be MACed that hsmsign did not compose.
-    ///
-    /// # Errors
-    /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
-    /// `unsupported` for a key that makes signatures. What is permitted is to be recorded when it came out.
-    pub fn permit_raw(&self, key: &ReadyKey, message: &[u8], asking: Asking<'_>) -> Result<Box<Entry>> {
-        self.log.check()?;
-        let mut entry = Box::new(entry(What::Raw, key, asking.caller));
-        entry.parameters = Some(message.to_vec());
-        match self.permit(key, message, asking) {
-            Ok(verdict) => {
-                entry.rules = verdict.rules;
-                Ok(entry)
-            }
-            Err(error) => {
-                self.record(Some(entry), Some(&error));
-                Err(error)
-            }
-        }
-    }
-
-    fn permit(&self, key: &ReadyKey, message: &[u8], asking: Asking<'_>) -> Result<Verdict> {
-        let name = &key.record.name;
-        if let Algorithm::Signature(algorithm) = key.record.algorithm {
-            return Err(Error::new(
-                Code::Unsupported,
-                format!("the key {name} makes {algorithm} signatures of whole requests, and no MACs"),
-            )
-            .fix(format!("sign a request with it: hsmsign sign {name} METHOD PATH")));
-        }
-        let moves_money = key
-            .scheme
-            .as_ref()
-            .and_then(|scheme| scheme.raw_moves_money(message));
-        self.decide(
-            &key.record,
-            Asked::Raw(moves_money.as_deref()),
-            asking,
-            Mode::Sign,
-        )
-    }
-
-    /// Which rules decide about a request, without counting or signing it. No token is asked.
-    ///
-    /// # Errors
-    /// As [`Road::compose`].
-    pub fn judge(&self, request: &Request, caller: &Caller) -> Result<Verdict> {
-        let record = self.record_of(request)?;
-        if record.exchange == crate::enrol::GENERIC {
-            return Err(no_exchange(&record));
-        }
-        let scheme = self.catalogue.get(&record.exchange)?;
-        let prepared = prepare(&record, &scheme, request)?;
-        self.decide(
-            &record,
-            Asked::Request(&prepared),
-            self.asking(caller),
-            Mode::Look,
-        )
-    }
-
-    fn decide(&self, record: &Record, what: Asked<'_>, asking: Asking<'_>, mode: Mode) -> Result<Verdict> {
-        let Asking { caller, epoch } = asking;
-        let question = Question {
-            key: &record.name,
-            allow: &record.allow,
-            caller,
-            what,
-            now: nonce::now(),
-            epoch,
-        };
-        let decided = self.policies.decide(&question, mode);
-        for change in self.policies.take_changes() {
-            let entry = Entry::new(What::Policy, caller, record.name.as_str(), clock::now());
-            self.log.record(entry.detail(change));
-        }
-        decided
-    }
-
-    /// Asks a person. Answers whether they agreed; false where they are being asked.
-    fn ask(&self, key: &ReadyKey, rule: &str, prepared: &Prepared<'_>, caller: &Caller) -> Result<bool> {
-        let name = &key.record.name;
-        let within = |error: Error| {
-            error
-                .within(format_args!("denied to the key {name}: {rule}"))
-                .by(rule)
-        };
-        let denied = |saw: &str, fix: &str| Err(within(Error::new(Code::Denied, saw).fix(fix)));
-        let Some(confirm) = &self.confirm else {
-            return denied(
-                "a person is to be asked, and nobody can be",
-                "sign it at a terminal",
-            );
-        };
-        let exchange = key
-            .scheme
-            .as_ref()
-            .map_or(key.record.exchange.as_str(), |scheme| scheme.name());
-        let question =
-            policy::question(caller, name, exchange, prepared.origin(), prepared).map_err(within)?;
-        match confirm(question).map_err(within)? {
-            Agreed::Yes => Ok(true),
-            Agreed::Later => Ok(false),
-            Agreed::No => denied(
-                "the person who was asked did not agree",
-                "ask again, and answer yes",
-            ),
-            Agreed::Silent => denied(
-                "the person who was asked gave no answer",
-                "ask again, and answer in time",
-            ),
-        }
     }
 }
 
