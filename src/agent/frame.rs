@@ -1,4 +1,4 @@
-//! What the front and a token's worker say to each other over their socket pair.
+//! What the front and a token's worker say to each other over their pipes or socket.
 //!
 //! A frame is its length in bytes (4, little-endian, of what follows), the number of the request it belongs to (8), a kind
 //! (1) and the rest. Both ends are the same program, so a frame that is not as it should be ends the connection.

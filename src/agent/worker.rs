@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::io::{Errno, read, retry_on_intr, write};
 use zeroize::Zeroize as _;
 
 use super::{
@@ -40,7 +41,8 @@ const PIN_COMES: Duration = Duration::from_secs(5);
 /// How many keys' places are remembered.
 const MOST_PLACES: usize = 4096;
 
-/// Serves the front on standard input, a socket, until that is closed.
+/// Serves the front until that is gone. It is at the other end of standard input, a socket; a token's worker and the front
+/// talk through two pipes, whose ends come over the socket first, as the descriptors of later frames do.
 ///
 /// # Errors
 /// When the configuration cannot be read or the front is not understood.
@@ -49,13 +51,16 @@ pub fn run(token: &str) -> Result<()> {
     super::launcher::tie()?;
     let home = Home::from_env()?;
     let front = rustix::stdio::stdin();
-    let mut config = set_up(front)?;
     if token == errand::NAME {
+        set_up(front)?;
         return errand::run(front);
     }
     if token == confirm::NAME {
+        set_up(front)?;
         return confirm::run(front);
     }
+    let [asked, answers] = pipes(front)?;
+    let mut config = set_up(asked.as_fd())?;
     let mut asks = false;
     if let Some(settings) = config.tokens.get_mut(token) {
         // Whoever unlocks the token asks the person, and hands over what they gave.
@@ -86,9 +91,24 @@ pub fn run(token: &str) -> Result<()> {
         lost: false,
         without: false,
         opened: false,
-        fds: VecDeque::new(),
+        front,
     }
-    .serve(front)
+    .serve(&asked, &answers)
+}
+
+/// The pipes that the front asks through and is answered through.
+fn pipes(front: BorrowedFd<'_>) -> Result<[OwnedFd; 2]> {
+    descriptors(front)?
+        .try_into()
+        .map_err(|_| failed("the agent is gone"))
+}
+
+/// The descriptors that come along with a frame, or before the first.
+fn descriptors(front: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
+    let mut fds = VecDeque::new();
+    wire::receive(front, &mut [0], &mut fds)
+        .map_err(|error| failed(format!("the agent is gone: {error}")))?;
+    Ok(fds.into())
 }
 
 /// The configuration, which the front sends first: it may have changed since the front read it.
@@ -103,17 +123,24 @@ fn set_up(front: BorrowedFd<'_>) -> Result<Config> {
 
 fn read_exact(from: BorrowedFd<'_>, mut room: &mut [u8]) -> Result<()> {
     while !room.is_empty() {
-        match rustix::io::read(from, &mut *room) {
+        match retry_on_intr(|| read(from, &mut *room)) {
             Ok(0) => return Err(failed("the agent is gone")),
             Ok(read) => room = &mut room[read..],
-            Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(failed(format!("the agent is gone: {error}"))),
         }
     }
     Ok(())
 }
 
-struct Worker {
+fn write_all(to: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let written = retry_on_intr(|| write(to, bytes))?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
+struct Worker<'a> {
     token: String,
     tokens: Arc<Tokens>,
     handed: Arc<Handed>,
@@ -131,12 +158,12 @@ struct Worker {
     without: bool,
     /// Whether its token was opened once.
     opened: bool,
-    /// Descriptors that came and belong to frames that are not read yet.
-    fds: VecDeque<OwnedFd>,
+    /// Where the descriptors of frames come from.
+    front: BorrowedFd<'a>,
 }
 
-impl Worker {
-    fn serve(&mut self, front: BorrowedFd<'_>) -> Result<()> {
+impl Worker<'_> {
+    fn serve(&mut self, asked: &OwnedFd, answers: &OwnedFd) -> Result<()> {
         let mut room = vec![0; CHUNK];
         let mut held = 0;
         // Room enough that it need not grow, which would leave the bytes of a passphrase behind.
@@ -145,7 +172,7 @@ impl Worker {
             if held == room.len() {
                 room.resize(2 * held, 0);
             }
-            let read = wire::receive(front, &mut room[held..], &mut self.fds).unwrap_or(0);
+            let read = retry_on_intr(|| read(asked, &mut room[held..])).unwrap_or(0);
             if read == 0 {
                 return Ok(());
             }
@@ -173,7 +200,7 @@ impl Worker {
                 {
                     waiting = 0;
                     since = Instant::now();
-                    if wire::send_all(front, &output, &[]).is_err() {
+                    if write_all(answers, &output).is_err() {
                         return Ok(());
                     }
                     // What was written, and not the room behind it, which is as it was.
@@ -286,9 +313,8 @@ impl Worker {
     /// Opens the token, by what was given. Answers the members of a JSON object: what it would ask a person for besides.
     fn open(&mut self, given: Option<Wanted>) -> Result<Vec<u8>> {
         if given.is_some() {
-            let from = self
-                .fds
-                .pop_front()
+            let from = descriptors(self.front)?
+                .pop()
                 .ok_or_else(|| failed("the PIN did not come along"))?;
             self.handed
                 .take(read_secret_line_within(from.as_fd(), PIN_COMES)?);

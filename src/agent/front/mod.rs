@@ -5,6 +5,7 @@ mod clients;
 mod files;
 mod flights;
 mod intake;
+mod link;
 mod looks;
 mod metrics;
 mod ops;
@@ -338,30 +339,15 @@ impl Front {
     fn flush(&mut self) {
         self.launcher.flush();
         let mut number = 0;
-        while number < self.workers.len() {
-            let worker = &mut self.workers[number];
-            if !worker.is_running() {
-                number += 1;
-                continue;
+        while let Some(worker) = self.workers.get_mut(number) {
+            match worker.flush(&self.poll) {
+                Ok(()) => number += 1,
+                Err(error) => {
+                    // What it had may be with one that had its turn here already.
+                    self.ended(number, error);
+                    number = 0;
+                }
             }
-            if let Err(error) = worker.flush() {
-                // What it had may be with one that had its turn here already.
-                self.ended(number, error);
-                number = 0;
-                continue;
-            }
-            let wanted = Interest {
-                read: true,
-                write: worker.has_unsent(),
-            };
-            if wanted != worker.interest
-                && let Some(socket) = worker.socket()
-            {
-                let source = Source::Worker(u32::try_from(number).unwrap_or(u32::MAX), worker.generation);
-                let _ = self.poll.change(socket, source, wanted);
-                worker.interest = wanted;
-            }
-            number += 1;
         }
         for index in std::mem::take(&mut self.touched) {
             let stopping = self.stopping.is_some();

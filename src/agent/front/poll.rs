@@ -104,6 +104,12 @@ impl Interest {
         write: false,
     };
 
+    /// Writing alone.
+    pub const WRITE: Self = Self {
+        read: false,
+        write: true,
+    };
+
     fn flags(self) -> EventFlags {
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::IN, self.read);

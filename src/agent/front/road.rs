@@ -316,7 +316,7 @@ impl Front {
             if self.workers[worker].asked() == 1 {
                 // It has nothing else to do, and need not wait for the lines of others to be read. If it is gone, that
                 // is found where all is written.
-                let _found_later = self.workers[worker].flush();
+                let _found_later = self.workers[worker].flush(&self.poll);
             }
             return;
         }

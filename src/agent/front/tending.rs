@@ -61,19 +61,12 @@ impl Front {
     fn launcher_said(&mut self, said: Said) {
         match said {
             Said::Started(whose, socket, pid) => {
-                let source = Source::Worker(whose.0, whose.1);
-                let waited = rustix::io::ioctl_fionbio(&socket, true)
-                    .and_then(|()| self.poll.add(&socket, source, Interest::READ));
-                match self.starting(whose) {
-                    Some(number) => {
-                        self.workers[number].runs(socket, pid);
-                        if let Err(error) = waited {
-                            let error = failed(format!("the worker's socket cannot be waited for: {error}"));
-                            self.ended(number, error);
-                        }
-                    }
+                let Some(number) = self.starting(whose) else {
                     // Nobody wants it any more.
-                    None => self.launcher.stop(pid),
+                    return self.launcher.stop(pid);
+                };
+                if let Err(error) = self.workers[number].runs(socket, pid, whose.0, &self.poll) {
+                    self.ended(number, error);
                 }
             }
             Said::NotStarted(whose, why) => {

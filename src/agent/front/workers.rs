@@ -1,25 +1,21 @@
 //! The workers, as the front sees them.
 
 use std::{
-    collections::VecDeque,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
-use rustix::io::Errno;
-use zeroize::Zeroize as _;
-
 use super::{
-    poll::Interest,
+    link::Link,
+    poll::{Poll, Source},
     starting::{Launcher, Whose},
 };
 use crate::{
     agent::{
         confirm, errand,
-        frame::{self, Ask, Told},
-        wire,
+        frame::{Ask, Told},
     },
-    error::{Code, Error, Result, failed},
+    error::{Code, Error, Result},
 };
 
 /// The first pause before a worker is started again; it doubles.
@@ -59,18 +55,12 @@ pub struct Worker {
     pub open: bool,
     /// When its token is asked for a seal again, where it made none.
     pub seals_from: Option<Instant>,
-    /// What is waited for at its socket.
-    pub interest: Interest,
 }
 
 struct Running {
-    /// Its socket and process; none until the launcher has started it.
-    process: Option<(OwnedFd, u32)>,
-    input: Vec<u8>,
-    output: Vec<u8>,
-    sent: usize,
-    /// Descriptors that go with the output, each with the place of its frame's first byte.
-    fds: VecDeque<(usize, OwnedFd)>,
+    link: Link,
+    /// Its process; none until the launcher has started it.
+    process: Option<u32>,
     asked: usize,
     progress: Instant,
 }
@@ -91,7 +81,6 @@ impl Worker {
             restarts: 0,
             open: false,
             seals_from: None,
-            interest: Interest::READ,
         }
     }
 
@@ -122,23 +111,22 @@ impl Worker {
         self.is_starting() && self.started.is_some_and(|since| since + STARTS < now)
     }
 
-    /// It was started.
-    pub fn runs(&mut self, socket: OwnedFd, pid: u32) {
-        if let Some(running) = &mut self.running {
-            running.process = Some((socket, pid));
-        }
+    /// It was started as the worker of this number, with this socket.
+    ///
+    /// # Errors
+    /// When it cannot be talked to.
+    pub fn runs(&mut self, socket: OwnedFd, pid: u32, number: u32, poll: &Poll) -> Result<()> {
+        let (piped, source) = (self.holds_token(), Source::Worker(number, self.generation));
+        let Some(running) = &mut self.running else {
+            return Ok(());
+        };
+        running.process = Some(pid);
+        running.link.connect(socket, piped, poll, source)
     }
 
     /// Its process.
     pub fn pid(&self) -> Option<u32> {
-        let (_, pid) = self.running.as_ref()?.process.as_ref()?;
-        Some(*pid)
-    }
-
-    /// Its socket.
-    pub fn socket(&self) -> Option<&OwnedFd> {
-        let (socket, _) = self.running.as_ref()?.process.as_ref()?;
-        Some(socket)
+        self.running.as_ref()?.process
     }
 
     /// Whether it is to be preferred to one that is not.
@@ -201,24 +189,18 @@ impl Worker {
         self.started = Some(now);
         let length = u32::try_from(config.len()).unwrap_or(u32::MAX);
         self.running = Some(Running {
+            link: Link::new([&length.to_le_bytes()[..], config.as_bytes()].concat()),
             process: None,
-            input: Vec::new(),
-            output: [&length.to_le_bytes()[..], config.as_bytes()].concat(),
-            sent: 0,
-            fds: VecDeque::new(),
             asked: 0,
             progress: now,
         });
-        self.interest = Interest::READ;
         Ok(())
     }
 
     /// Puts a question behind the others; it goes out with [`Worker::flush`].
     pub fn ask(&mut self, id: u64, ask: &Ask<'_>, fds: Vec<OwnedFd>, now: Instant) {
         let Some(running) = &mut self.running else { return };
-        let at = running.output.len();
-        running.fds.extend(fds.into_iter().map(|fd| (at, fd)));
-        ask.write(id, &mut running.output);
+        running.link.put(fds, |output| ask.write(id, output));
         if running.asked == 0 {
             running.progress = now;
         }
@@ -229,51 +211,11 @@ impl Worker {
     ///
     /// # Errors
     /// When it is gone.
-    pub fn flush(&mut self) -> Result<()> {
-        let Some(running) = &mut self.running else {
-            return Ok(());
-        };
-        let Some((socket, _)) = &running.process else {
-            return Ok(());
-        };
-        while running.sent < running.output.len() {
-            // A write with descriptors ends before the next frame that has some, and begins at the first's.
-            let with: Vec<_> = running
-                .fds
-                .iter()
-                .take_while(|(at, _)| *at <= running.sent)
-                .map(|(_, fd)| fd.as_fd())
-                .collect();
-            let end = running
-                .fds
-                .get(with.len())
-                .map_or(running.output.len(), |(at, _)| *at);
-            match wire::send(socket, &running.output[running.sent..end], &with) {
-                Ok(sent) => {
-                    let gone = with.len();
-                    running.fds.drain(..gone);
-                    running.sent += sent;
-                }
-                Err(Errno::AGAIN) => return Ok(()),
-                Err(error) => {
-                    return Err(failed(format!(
-                        "the worker of token {} is gone: {error}",
-                        self.token
-                    )));
-                }
-            }
+    pub fn flush(&mut self, poll: &Poll) -> Result<()> {
+        match &mut self.running {
+            Some(running) => running.link.flush(poll),
+            None => Ok(()),
         }
-        running.output.clear();
-        running.output.shrink_to(64 << 10);
-        running.sent = 0;
-        Ok(())
-    }
-
-    /// Whether something is still to go out.
-    pub fn has_unsent(&self) -> bool {
-        self.running
-            .as_ref()
-            .is_some_and(|running| running.sent < running.output.len())
     }
 
     /// Reads answers.
@@ -284,38 +226,9 @@ impl Worker {
         let Some(running) = &mut self.running else {
             return Ok(());
         };
-        let Some((socket, _)) = &running.process else {
-            return Ok(());
-        };
-        let read = match wire::receive(socket, room, &mut VecDeque::new()) {
-            Ok(0) => return Err(failed(format!("the worker of token {} ended", self.token))),
-            Ok(read) => read,
-            Err(Errno::AGAIN) => return Ok(()),
-            Err(error) => {
-                return Err(failed(format!(
-                    "the worker of token {} is gone: {error}",
-                    self.token
-                )));
-            }
-        };
         let before = told.len();
-        if running.input.is_empty() {
-            let done = take(&mut room[..read], told)?;
-            running.input.extend_from_slice(&room[done..read]);
-            // It may be the beginning of a passphrase.
-            room[done..read].zeroize();
-        } else {
-            // Grown by hand: growing by itself, a vector leaves its old bytes behind.
-            if running.input.capacity() < running.input.len() + read {
-                let mut larger = Vec::with_capacity((running.input.len() + read) * 2);
-                larger.extend_from_slice(&running.input);
-                running.input.zeroize();
-                running.input = larger;
-            }
-            running.input.extend_from_slice(&room[..read]);
-            room[..read].zeroize();
-            let done = take(&mut running.input, told)?;
-            running.input.drain(..done);
+        if !running.link.receive(room, told)? {
+            return Ok(());
         }
         let answers = told[before..]
             .iter()
@@ -362,7 +275,7 @@ impl Worker {
 
     /// Ends it, and with it its login and PIN.
     pub fn stop(&mut self, launcher: &mut Launcher) {
-        if let Some((_, pid)) = self.running.take().and_then(|running| running.process)
+        if let Some(pid) = self.running.take().and_then(|running| running.process)
             // One that asks sees that nobody listens, and closes its question; killed, it would leave that standing.
             && self.token != confirm::NAME
         {
@@ -377,14 +290,4 @@ impl Worker {
         self.not_before = None;
         self.sick_until = None;
     }
-}
-
-/// Reads the whole frames in the buffer. Answers how long they are together.
-fn take(buffer: &mut [u8], told: &mut Vec<(u64, Told)>) -> Result<usize> {
-    let mut done = 0;
-    while let Some(length) = frame::first(&buffer[done..])? {
-        told.push(frame::read_told(&mut buffer[done..done + length])?);
-        done += length;
-    }
-    Ok(done)
 }
