@@ -1,6 +1,7 @@
 //! A client of the agent: lines out, lines in.
 
 use std::{
+    cell::Cell,
     io::{BufRead as _, BufReader, Read as _},
     os::{
         fd::{BorrowedFd, OwnedFd},
@@ -44,6 +45,14 @@ const SLOW: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 300_000_000,
 };
+
+/// For how long what was found ahead is good: standard input may take minutes to be read, and the agent may end meanwhile.
+const FRESH: Duration = Duration::from_millis(50);
+
+thread_local! {
+    /// What was found ahead, and when.
+    static AHEAD: Cell<Option<(Instant, Result<Option<Client>>)>> = const { Cell::new(None) };
+}
 
 /// An agent that signs for a sender. Each time it is connected to anew, since it may have been restarted while the sender
 /// waited.
@@ -111,6 +120,19 @@ impl Client {
     /// # Errors
     /// `agent-unavailable` where `HSMSIGN_SOCKET` names a socket and no agent answers there.
     pub fn find() -> Result<Option<Self>> {
+        match AHEAD.take() {
+            Some((since, found)) if since.elapsed() < FRESH => found,
+            _ => Self::look(),
+        }
+    }
+
+    /// Does at once what the next [`Client::find`] would do: the agent looks who connects to it while this process reads its
+    /// arguments.
+    pub fn find_ahead() {
+        AHEAD.set(Some((Instant::now(), Self::look())));
+    }
+
+    fn look() -> Result<Option<Self>> {
         let (places, told) = socket::places();
         for path in places {
             if told {

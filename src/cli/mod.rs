@@ -43,6 +43,7 @@ use clap::{
     error::{ContextKind, ErrorKind},
 };
 use hsmsign::{
+    agent::client::Client,
     ask::{Agreed, Ask, Terminal, agreed, has_display},
     audit::{Entry, Log, What},
     caller::Caller,
@@ -274,6 +275,7 @@ fn signing() -> Option<Command> {
         Sign(sign::Args),
     }
     std::env::args_os().nth(1).filter(|command| command == "sign")?;
+    Client::find_ahead();
     let Only::Sign(args) = Signing::try_parse().ok()?.command;
     Some(Command::Sign(args))
 }
