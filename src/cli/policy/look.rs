@@ -1,0 +1,165 @@
+//! What holds for a key, and what it says of a request.
+
+use std::process::ExitCode;
+
+use hsmsign::{
+    error::{Code, Result},
+    keyring::{KeyName, Keyring as _},
+    nonce,
+    policy::{Caller, Policies, Verdict, Whose},
+    request::Request,
+};
+use serde_json::json;
+
+use crate::cli::{Around, output, parts::Parts, reach, tell_troubles};
+
+/// Say which rule decides about a request, without signing or counting it
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The key
+    key: KeyName,
+    /// GET, POST, PUT, DELETE or PATCH; WS for a WebSocket login
+    method: String,
+    /// The path, with its query if it has one; or the whole URL
+    #[arg(value_name = "PATH[?QUERY]")]
+    path: Option<String>,
+    #[command(flatten)]
+    parts: Parts,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show what holds for a key
+#[derive(Debug, clap::Args)]
+pub struct ShowArgs {
+    /// The key
+    key: KeyName,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn check(args: CheckArgs) -> Result<ExitCode> {
+    let key = args.key.clone();
+    let request = if args.method == "WS" {
+        Request {
+            key: Some(args.key),
+            websocket: true,
+            path: args.path,
+            ..Request::default()
+        }
+    } else {
+        args.parts.request(Some(args.key), Some(args.method), args.path)?
+    };
+    let judged = match check_by_agent(&request) {
+        Some(judged) => judged,
+        None => {
+            let signer = Around::find()?.signer()?;
+            let judged = signer.judge(&request, &Caller::this_process());
+            tell_troubles(signer.policies(), &key);
+            judged
+        }
+    };
+    if args.json {
+        let answer = match &judged {
+            Ok(verdict) => json!({
+                "allowed": true, "rules": verdict.rules, "confirm": verdict.confirm,
+            }),
+            Err(error) => json!({
+                "allowed": false, "code": error.code().name(), "message": error.message(), "fix": error.advice(),
+                "rule": error.rule(),
+            }),
+        };
+        output::json(&answer)?;
+        return judged.map_or_else(
+            |error| Ok(ExitCode::from(error.code().exit())),
+            |_| Ok(ExitCode::SUCCESS),
+        );
+    }
+    let verdict = judged?;
+    let by = if verdict.rules.is_empty() {
+        "no rule speaks against it".to_owned()
+    } else {
+        format!("by {}", verdict.rules.join(" and "))
+    };
+    let asked = verdict
+        .confirm
+        .map(|rule| format!("; a person is asked first, by {rule}"));
+    output::line(&format!("allowed: {by}{}", asked.unwrap_or_default()))
+}
+
+/// What an agent says whose files this user cannot read; none where there is none, or the key is not its.
+fn check_by_agent(request: &Request) -> Option<Result<Verdict>> {
+    let (mut agent, _) = reach::other_user()?;
+    match agent.check(request) {
+        Err(error) if error.code() == Code::UnknownKey && !agent.told => None,
+        checked => Some(checked.map(|(rules, confirm)| Verdict {
+            rules,
+            confirm,
+            ..Verdict::default()
+        })),
+    }
+}
+
+pub fn show(args: &ShowArgs) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let record = around.keyring().get(&args.key)?;
+    let policies = Policies::new(&around.home).only_looking();
+    let denied = policies.switch().read()?;
+    let in_force = policies.of(&record.name)?;
+    let warnings: Vec<_> = in_force
+        .policies
+        .iter()
+        .flat_map(|policy| policy.warnings(nonce::now()))
+        .collect();
+    let allow: Vec<_> = record.allow.iter().map(|allow| allow.name()).collect();
+    let files: Vec<_> = in_force
+        .policies
+        .iter()
+        .map(|policy| (policy.origin(), policy.text()))
+        .collect();
+    if args.json {
+        return output::json(&json!({
+            "key": record.name.as_str(),
+            "locked": denied.all || denied.keys.contains(&record.name),
+            "allow": allow,
+            "policies": files.iter().map(|(origin, text)| json!({"file": origin, "text": text})).collect::<Vec<_>>(),
+            "warnings": warnings,
+            "troubles": in_force.troubles.iter().map(|error| error.message()).collect::<Vec<_>>(),
+        }));
+    }
+    tell_troubles(&policies, &record.name);
+    warnings.iter().for_each(|warning| output::warn(warning));
+    if denied.all {
+        output::line("locked: everything is denied to every key (hsmsign unlock --all)")?;
+    }
+    if denied.keys.contains(&record.name) {
+        output::line(&format!(
+            "everything is denied to {0} (hsmsign policy deny-all {0} --undo)",
+            record.name
+        ))?;
+    }
+    let word = |name: &str| {
+        if allow.contains(&name) {
+            "allowed"
+        } else {
+            "denied"
+        }
+    };
+    output::line(&format!(
+        "withdrawals {} and raw MACs {} at import",
+        word("withdrawals"),
+        word("raw")
+    ))?;
+    if files.is_empty() {
+        return output::line(&format!(
+            "no policy: every other request is signed; write one to {} and check it with hsmsign policy check",
+            policies.path(&Whose::Key(record.name)).display()
+        ));
+    }
+    for (origin, text) in files {
+        output::line(&format!("# {origin}\n{}", text.trim_end()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
