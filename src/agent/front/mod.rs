@@ -19,6 +19,7 @@ mod scrape;
 mod sealing;
 mod signals;
 mod starting;
+mod status;
 mod systemd;
 mod tending;
 mod told;
@@ -43,6 +44,7 @@ use self::{
     scrape::Scrape,
     sealing::Closing,
     starting::Launcher,
+    status::Counts,
     workers::Worker,
 };
 pub use self::{scrape::MetricsSocket, signals::Signals, systemd::Manager};
@@ -140,7 +142,7 @@ struct Front {
     stopping: Option<Instant>,
     /// Why it cannot go on.
     fatal: Option<Error>,
-    counts: ops::Counts,
+    counts: Counts,
     room: Box<[u8]>,
     /// The token that is asked next where all take turns.
     turn: usize,
@@ -226,7 +228,7 @@ impl Front {
             unsettled: false,
             stopping: None,
             fatal: None,
-            counts: ops::Counts::new(),
+            counts: Counts::new(),
             room: vec![0; CHUNK].into(),
             turn: 0,
             last_request: now,
