@@ -145,6 +145,7 @@ const NEEDED: &[libc::c_long] = &[
     libc::SYS_getpeername,
     libc::SYS_epoll_ctl,
     libc::SYS_epoll_pwait,
+    libc::SYS_timerfd_settime,
     libc::SYS_ppoll,
     libc::SYS_close,
     libc::SYS_dup,

@@ -2,7 +2,7 @@
 
 use std::{
     os::fd::{AsFd, OwnedFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -12,6 +12,7 @@ use rustix::{
         epoll::{self, CreateFlags, Event, EventData, EventFlags},
     },
     io::Errno,
+    time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
 };
 
 use crate::error::{Result, failed};
@@ -122,7 +123,18 @@ impl Interest {
 pub struct Poll {
     epoll: OwnedFd,
     events: Vec<Event>,
+    alarm: Alarm,
 }
+
+/// What ends a wait. A timeout of the wait itself has the kernel set up and take down a timer for every request; this one is
+/// left to ring too early, and then set anew.
+struct Alarm {
+    timer: OwnedFd,
+    rings: Option<Instant>,
+}
+
+/// The alarm among the events: no number of a [`Source`].
+const ALARM: u64 = u64::MAX;
 
 /// How many events are taken at once.
 const EVENTS: usize = 256;
@@ -132,9 +144,22 @@ impl Poll {
     pub fn new() -> Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)
             .map_err(|error| failed(format!("the kernel gives no epoll: {error}")))?;
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)
+            .and_then(|timer| {
+                epoll::add(
+                    &epoll,
+                    &timer,
+                    EventData::new_u64(ALARM),
+                    EventFlags::IN | EventFlags::ET,
+                )?;
+                Ok(timer)
+            })
+            .map_err(|error| failed(format!("the kernel gives no timer: {error}")))?;
         Ok(Self {
             epoll,
             events: Vec::with_capacity(EVENTS),
+            alarm: Alarm { timer, rings: None },
         })
     }
 
@@ -166,31 +191,99 @@ impl Poll {
     /// Waits, no longer than this, and answers what happened.
     pub fn wait(&mut self, longest: Duration, ready: &mut Vec<Ready>) -> Result<()> {
         ready.clear();
-        self.events.clear();
-        let timeout = Timespec {
-            tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: longest.subsec_nanos().into(),
-        };
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(failed(format!("waiting failed: {error}"))),
-        }
-        let ended = EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP;
-        ready.extend(self.events.iter().map(|event| {
-            let flags = event.flags;
-            Ready {
-                source: Source::of(event.data.u64()),
-                read: flags.intersects(EventFlags::IN | ended),
-                write: flags.contains(EventFlags::OUT),
+        let waiting_failed = |error| failed(format!("waiting failed: {error}"));
+        let until = Instant::now() + longest;
+        loop {
+            let none = Timespec::default();
+            let timeout = match longest.is_zero() {
+                true => Some(&none),
+                false => {
+                    self.alarm.ring_by(until).map_err(waiting_failed)?;
+                    None
+                }
+            };
+            self.events.clear();
+            match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(waiting_failed(error)),
             }
-        }));
+            let rang = self.events.iter().any(|event| event.data.u64() == ALARM);
+            if rang {
+                self.alarm.rings = None;
+            }
+            let of_sockets = self.events.iter().filter(|event| event.data.u64() != ALARM);
+            ready.extend(of_sockets.map(Ready::of));
+            if !ready.is_empty() || !rang || until <= Instant::now() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Alarm {
+    /// Rings at this time, or before it.
+    fn ring_by(&mut self, until: Instant) -> Result<(), Errno> {
+        if self.rings.is_some_and(|rings| rings <= until) {
+            return Ok(());
+        }
+        // None at all would stop the timer.
+        let left = until
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_nanos(1));
+        let once = Itimerspec {
+            it_interval: Timespec::default(),
+            it_value: Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            },
+        };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)?;
+        self.rings = Some(until);
         Ok(())
+    }
+}
+
+impl Ready {
+    fn of(event: &Event) -> Self {
+        let (flags, data) = (event.flags, event.data);
+        let ended = EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP;
+        Self {
+            source: Source::of(data.u64()),
+            read: flags.intersects(EventFlags::IN | ended),
+            write: flags.contains(EventFlags::OUT),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_ends_in_time_whatever_was_waited_for_before() {
+        let mut poll = Poll::new().unwrap();
+        let mut ready = Vec::new();
+        // A longer one rings too early for what comes behind it, and a shorter one too late.
+        for longest in [40, 5, 30, 0, 20].map(Duration::from_millis) {
+            let begun = Instant::now();
+            poll.wait(longest, &mut ready).unwrap();
+            assert!(ready.is_empty() && begun.elapsed() >= longest);
+        }
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        poll.add(&ours, Source::Signal, Interest::READ).unwrap();
+        poll.wait(Duration::from_millis(1), &mut ready).unwrap();
+        assert_eq!(ready, []);
+        std::io::Write::write_all(&mut &theirs, b"x").unwrap();
+        let begun = Instant::now();
+        poll.wait(Duration::from_secs(60), &mut ready).unwrap();
+        assert!(ready.len() == 1 && ready[0].read && begun.elapsed() < Duration::from_secs(30));
+        // What rang meanwhile ends no later wait.
+        poll.wait(Duration::from_millis(3), &mut ready).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+        drop(theirs);
+        poll.wait(Duration::from_secs(60), &mut ready).unwrap();
+        assert_eq!(ready.len(), 1);
+    }
 
     #[test]
     fn sources_fit_into_their_number() {
