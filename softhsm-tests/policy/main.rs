@@ -23,5 +23,6 @@ mod named;
 mod orders;
 mod otherwise;
 mod person;
+mod prices;
 mod templates;
 mod unseen;

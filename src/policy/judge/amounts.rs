@@ -247,7 +247,9 @@ impl<'p> Case<'p, '_> {
                 self.absolute(rule, factor)?;
                 self.absolute(rule, field)?;
                 self.priced_otherwise(rule, asked, fields, group)?;
-                let factor = number(factor)?;
+                number(factor)?;
+                let price = self.greatest_price(rule, fields, group, factor)?;
+                let factor = number(price)?;
                 value = value.and_then(|value| value.times(factor));
             }
             let amount = value.and_then(Decimal::amount).ok_or_else(|| {
