@@ -19,8 +19,22 @@ impl Subject for Prepared<'_> {
         &self.endpoint.method
     }
 
-    fn stamp(&self) -> Option<Duration> {
-        self.plan.clock?.read(self.timestamp.as_deref()?)
+    fn holds(&self, now: Duration) -> (Duration, Duration) {
+        let clock = self.plan.clock;
+        let brought = clock.zip(self.timestamp.as_deref());
+        let time = brought
+            .and_then(|(clock, stamp)| clock.read(stamp))
+            .unwrap_or(now);
+        if clock.is_some_and(|clock| !clock.ahead.is_zero()) {
+            return (now, time);
+        }
+        // Every exchange's is in milliseconds.
+        let window = self
+            .plan
+            .window()
+            .and_then(|at| self.options[at].split('.').next()?.parse().ok());
+        let window = window.map_or(Duration::ZERO, Duration::from_millis);
+        (time, time.saturating_add(window))
     }
 
     fn plain_path(&self) -> &str {
