@@ -166,6 +166,49 @@ fn lines_are_shown_by_key_outcome_time_and_program() {
 }
 
 #[test]
+fn no_request_hides_its_line_or_passes_for_another() {
+    let Some(place) = Place::with_kraken() else { return };
+    let policy = "policy = 1\n[[cap]]\nfield = \"volume\"\nday = \"9\"\n";
+    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    // Of a list of orders the rules look at the same field of each.
+    let two = r#"{"pair":"XBTUSD","orders":[{"volume":"1"},{"volume":"2"}]}"#;
+    place.ok(&[
+        "sign",
+        "kraken",
+        "POST",
+        "/0/private/AddOrderBatch",
+        "--data",
+        two,
+        "--content-type",
+        "application/json",
+    ]);
+    let lines = place.ok(&["audit", "show", "--what", "sign", "--json"]);
+    let line: Value = serde_json::from_str(&lines).unwrap();
+    assert_eq!(line["fields"], serde_json::json!({"volume": ["1", "2"]}));
+    assert!(place.ok(&["audit", "show"]).contains(" volume=1,2 (uid "));
+    assert!(place.ok(&["audit", "report"]).contains("AddOrderBatch"));
+    // While a bot is watched its symbols are in the log as it wrote them.
+    place.ok(&["policy", "learn", "kraken", "--begin"]);
+    let pair = "pair=XBTUSD (uid 0, process 1 /usr/sbin/owner)";
+    place.ok(&[
+        "sign",
+        "kraken",
+        "POST",
+        "/0/private/AddOrder",
+        "--form",
+        pair,
+        "--form",
+        "volume=1",
+    ]);
+    let shown = place.ok(&["audit", "show", "-n", "1"]);
+    assert!(
+        shown.contains("pair=\"XBTUSD (uid 0, process 1 /usr/sbin/owner)\" volume=1 (uid "),
+        "{shown}"
+    );
+    assert_eq!(place.ok(&["audit", "verify", "--no-token"]).lines().count(), 1);
+}
+
+#[test]
 fn lines_are_followed_as_they_come() {
     use std::io::BufRead as _;
 
