@@ -18,6 +18,7 @@ mod files;
 mod generated;
 mod judge;
 mod kept;
+mod learned;
 mod money;
 mod named;
 mod orders;

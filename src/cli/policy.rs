@@ -5,7 +5,7 @@ use hsmsign::{
     error::{Code, Error, Result, bad_input, failed},
     keyring::{KeyName, Keyring as _},
     nonce,
-    policy::{Caller, Policies, Seen, Signs, Verdict, Whose},
+    policy::{Caller, Policies, Seen, Verdict, Whose},
     request::Request,
 };
 use serde_json::json;
@@ -352,11 +352,7 @@ fn learn(args: &LearnArgs) -> Result<ExitCode> {
         return Err(failed("nothing was signed since the watching began").fix("let the bot run for a while"));
     }
     let scheme = around.catalogue().get(&record.exchange)?;
-    let signs = Signs {
-        method: scheme.signs_method(),
-        path: scheme.signs_path(),
-    };
-    output::write(seen.propose(signs, &*scheme).as_bytes())
+    output::write(seen.propose(&*scheme).as_bytes())
 }
 
 fn remove(args: WhoseArgs) -> Result<ExitCode> {

@@ -1,11 +1,18 @@
 //! What a bot did for a while, as the smallest policy that would have let it through: for its owner to edit.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod propose;
+mod spans;
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use self::spans::Taken;
 use super::{
     decimal::{Amount, Decimal},
     known,
-    subject::folded,
+    subject::{folded, last_part},
 };
 use crate::json::Json;
 
@@ -19,16 +26,34 @@ pub struct Seen {
     units: BTreeMap<String, BTreeSet<String>>,
     /// Fields that say that an order's amount is in another place.
     spending: BTreeSet<String>,
-    /// Fields of orders without an amount.
-    unsized_orders: BTreeSet<String>,
-    /// Endpoints of requests without an amount, each with the names of their fields.
-    without: BTreeMap<(String, String), BTreeSet<String>>,
-    /// By field: the most of a request, and what each day had.
-    amounts: BTreeMap<String, (Amount, BTreeMap<String, Amount>)>,
+    /// Endpoints of requests without an amount.
+    without: BTreeMap<(String, String), Without>,
+    amounts: BTreeMap<String, Amounts>,
     callers: BTreeSet<(String, String)>,
-    /// Requests by second, minute and day.
-    rates: [BTreeMap<String, u64>; 3],
+    /// All requests, each as one.
+    requests: Taken,
     websocket: bool,
+}
+
+/// What was seen of requests without an amount.
+#[derive(Debug, Default)]
+struct Without {
+    /// The names of their fields.
+    names: BTreeSet<String>,
+    /// Those that orders have.
+    orders: BTreeSet<String>,
+}
+
+/// What was seen of an amount.
+#[derive(Debug, Default)]
+struct Amounts {
+    all: Taken,
+    /// By symbol, in lower case, with its first spelling.
+    by_symbol: BTreeMap<String, (String, Taken)>,
+    /// Whether of some no field said what they are of.
+    unnamed: bool,
+    /// Whether of some two did.
+    mixed: bool,
 }
 
 /// What the exchange's file says of requests.
@@ -38,15 +63,23 @@ pub trait Told {
     /// The endpoints that close or trade what no amount says, and that the signature for such a request fits as well; `has`
     /// says which fields it has, by their folded names.
     fn closings(&self, method: &str, path: &str, has: &dyn Fn(&str) -> bool) -> Vec<&str>;
+    /// What the signature covers of one.
+    fn signs(&self, method: &str, path: &str) -> Signs;
+    /// The paths of which it is not told apart, since the same word stands for them in what is signed.
+    fn alike(&self, method: &str, path: &str) -> Vec<&str>;
 }
 
-/// What the exchange's signature covers of every request.
+/// What the exchange's signature covers of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Signs {
     /// Whether it covers the method.
     pub method: bool,
     /// Whether it covers the path.
     pub path: bool,
+    /// Whether that runs into what follows it.
+    pub path_goes_on: bool,
+    /// Whether it covers the fields.
+    pub fields: bool,
 }
 
 impl Seen {
@@ -57,11 +90,12 @@ impl Seen {
             return;
         }
         let time = text("t");
-        for (counts, length) in self.rates.iter_mut().zip([19, 16, 10]) {
-            *counts
-                .entry(time.get(..length).unwrap_or_default().to_owned())
-                .or_default() += 1;
-        }
+        let time = time
+            .parse()
+            .ok()
+            .map_or(0, |time: jiff::Timestamp| time.as_millisecond());
+        let time = Duration::from_millis(u64::try_from(time).unwrap_or_default());
+        self.requests.add(time, Amount::whole(1));
         let unit = text("cgroup")
             .rsplit('/')
             .next()
@@ -78,19 +112,22 @@ impl Seen {
             .or_default();
         let mut request: BTreeMap<&str, Amount> = BTreeMap::new();
         let mut orders = BTreeSet::new();
+        let mut symbols: Vec<(&str, &str)> = Vec::new();
         if let Some(Json::Object(fields)) = line.get("fields") {
-            for (name, value) in fields {
-                names.insert(name.clone());
-                let (folded, value) = (folded(super::last_part(name)), value.scalar().unwrap_or_default());
+            for (name, value) in fields.iter().flat_map(each_value) {
+                let name = last_part(name);
+                names.insert(name.to_owned());
+                let (folded, value) = (folded(name), value.scalar().unwrap_or_default());
                 if known::SYMBOLS.contains(&folded.as_str()) {
                     self.symbols.insert(value.to_owned());
+                    symbols.push((name, value));
                 } else if known::is_unit(&folded) {
                     self.units
-                        .entry(name.clone())
+                        .entry(name.to_owned())
                         .or_default()
                         .insert(value.to_owned());
                 } else if known::spends(&folded, value) {
-                    self.spending.insert(name.clone());
+                    self.spending.insert(name.to_owned());
                 } else if known::is_amount(&folded) {
                     let amount = Decimal::parse(value)
                         .and_then(Decimal::amount)
@@ -98,27 +135,41 @@ impl Seen {
                     let sum = request.entry(name).or_default();
                     *sum = sum.plus(amount);
                 } else if known::ORDERS.contains(&folded.as_str()) {
-                    orders.insert(name.clone());
+                    orders.insert(name.to_owned());
                 }
             }
         }
         let path = text("path").to_lowercase();
         let otherwise = known::TRADES_OTHERWISE.stand_in(&path);
         if request.is_empty() || otherwise {
-            self.unsized_orders.extend(orders);
             let endpoint = (text("method").to_owned(), general(text("path")));
+            let without = self.without.entry(endpoint).or_default();
+            without.orders.extend(orders);
             if let Some(Json::Object(fields)) = line.get("fields") {
-                let names = fields.iter().map(|(name, _)| name.clone());
-                self.without.entry(endpoint).or_default().extend(names);
+                let names = fields.iter().map(|(name, _)| last_part(name).to_owned());
+                without.names.extend(names);
             }
         }
         for (name, amount) in request {
-            let (most, days) = self.amounts.entry(name.to_owned()).or_default();
-            *most = (*most).max(amount);
-            let day = days
-                .entry(time.get(..10).unwrap_or_default().to_owned())
-                .or_default();
-            *day = day.plus(amount);
+            let amounts = self.amounts.entry(name.to_owned()).or_default();
+            amounts.all.add(time, amount);
+            // Two fields may name two things, or one thing in two ways.
+            amounts.unnamed |= symbols.is_empty();
+            amounts.mixed |= symbols.iter().any(|(name, _)| *name != symbols[0].0);
+            // In a list of orders each may be of any of its symbols.
+            let each: BTreeMap<_, _> = symbols
+                .iter()
+                .map(|(_, value)| (value.to_lowercase(), value))
+                .collect();
+            for (symbol, shown) in each {
+                let new = || ((*shown).to_owned(), Taken::default());
+                amounts
+                    .by_symbol
+                    .entry(symbol)
+                    .or_insert_with(new)
+                    .1
+                    .add(time, amount);
+            }
         }
     }
 
@@ -126,100 +177,15 @@ impl Seen {
     pub fn is_empty(&self) -> bool {
         self.endpoints.is_empty() && !self.websocket
     }
+}
 
-    /// What caps would be asked to let through without an amount.
-    fn uncapped(&self, signs: Signs, told: &dyn Told) -> BTreeSet<String> {
-        let mut free = &self.unsized_orders | &self.spending;
-        for ((method, path), names) in &self.without {
-            if !signs.path {
-                let calm = |name: &&String| known::is_calm_field(&folded(super::last_part(name)));
-                free.extend(names.iter().filter(|name| !calm(name)).cloned());
-            } else if !told.looks(method, path) && !known::is_calm_path(&path.to_lowercase()) {
-                free.insert(path.clone());
-            }
-        }
-        for ((method, path), names) in &self.endpoints {
-            let has = |name: &str| names.iter().any(|given| folded(super::last_part(given)) == name);
-            let closings = told.closings(method, path, &has);
-            free.extend(closings.into_iter().map(str::to_owned));
-        }
-        free
-    }
-
-    /// The text of the file.
-    pub fn propose(&self, signs: Signs, told: &dyn Told) -> String {
-        let mut text = String::from(
-            "policy = 1\n# What was seen, and no more: give it room where the bot needs some.\nwithdrawals = false\n",
-        );
-        if self.websocket {
-            text.push_str("websocket = true\n");
-        }
-        if !self.symbols.is_empty() {
-            text.push_str(&format!("symbols = {}\n", list(self.symbols.iter())));
-        }
-        if !self.units.is_empty() {
-            let units = self
-                .units
-                .iter()
-                .map(|(name, values)| format!("{name} = {}", list(values)));
-            text.push_str(&format!(
-                "values = {{ {} }}\n",
-                units.collect::<Vec<_>>().join(", ")
-            ));
-        }
-        let free = self.uncapped(signs, told);
-        let asked = !self.amounts.is_empty() || !self.symbols.is_empty();
-        if asked && !free.is_empty() {
-            text.push_str(&format!("uncapped = {}\n", list(&free)));
-        }
-        let [second, minute, day] = self
-            .rates
-            .each_ref()
-            .map(|counts| counts.values().max().copied().unwrap_or_default());
-        text.push_str(&format!(
-            "rate = {{ second = {second}, minute = {minute}, day = {day} }}\n"
-        ));
-        let mut by_method: BTreeMap<&str, Vec<(&String, &BTreeSet<String>)>> = BTreeMap::new();
-        for ((method, path), names) in &self.endpoints {
-            by_method
-                .entry(if signs.method { method } else { "" })
-                .or_default()
-                .push((path, names));
-        }
-        for (method, paths) in by_method {
-            let method = if method.is_empty() {
-                String::new()
-            } else {
-                format!("method = {method:?}\n")
-            };
-            if signs.path {
-                let paths: BTreeSet<_> = paths.into_iter().map(|(path, _)| path).collect();
-                text.push_str(&format!("\n[[allow]]\n{method}path = {}\n", list(paths)));
-                continue;
-            }
-            for (path, names) in paths {
-                text.push_str(&format!(
-                    "\n[[allow]]\n{method}path = {path:?}\nfields = {}\n",
-                    list(names)
-                ));
-            }
-        }
-        for (name, (most, days)) in &self.amounts {
-            let day = days.values().max().copied().unwrap_or_default();
-            text.push_str(&format!(
-                "\n[[cap]]\nfield = {name:?}\nrequest = \"{most}\"\nday = \"{day}\"\n"
-            ));
-        }
-        for (uid, unit) in &self.callers {
-            let unit = if unit.is_empty() {
-                String::new()
-            } else {
-                format!("unit = {unit:?}\n")
-            };
-            text.push_str(&format!("\n[[client]]\nuid = {uid}\n{unit}"));
-        }
-        text
-    }
+/// A field with each of its values: one that is there more than once has a list.
+fn each_value((name, value): &(String, Json)) -> impl Iterator<Item = (&String, &Json)> {
+    let values = match value {
+        Json::List(values) => values.as_slice(),
+        value => std::slice::from_ref(value),
+    };
+    values.iter().map(move |value| (name, value))
 }
 
 /// The path with numbers and long ids as `*`.
@@ -235,18 +201,13 @@ fn general(path: &str) -> String {
     parts.join("/")
 }
 
-fn list<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
-    let quoted: Vec<_> = texts.into_iter().map(|text| format!("{text:?}")).collect();
-    format!("[{}]", quoted.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::policy::Policy;
 
-    /// An exchange of which one endpoint only looks, and any request closes by these.
-    struct Looks(&'static str, &'static [&'static str]);
+    /// An exchange of which one endpoint only looks, and any request closes by these; and whether it signs paths.
+    struct Looks(&'static str, &'static [&'static str], bool);
 
     impl Told for Looks {
         fn looks(&self, _: &str, path: &str) -> bool {
@@ -255,6 +216,19 @@ mod tests {
 
         fn closings(&self, _: &str, _: &str, _: &dyn Fn(&str) -> bool) -> Vec<&str> {
             self.1.to_vec()
+        }
+
+        fn signs(&self, _: &str, _: &str) -> Signs {
+            Signs {
+                method: true,
+                path: self.2,
+                path_goes_on: false,
+                fields: true,
+            }
+        }
+
+        fn alike(&self, _: &str, _: &str) -> Vec<&str> {
+            Vec::new()
         }
     }
 
@@ -270,11 +244,7 @@ mod tests {
             );
             seen.take(&Json::parse(&line).unwrap());
         }
-        let signs = Signs {
-            method: true,
-            path: true,
-        };
-        let text = seen.propose(signs, &Looks("/o", &["/close"]));
+        let text = seen.propose(&Looks("/o", &["/close"], true));
         assert!(text.contains(r#"values = { tgtCcy = ["base_ccy"] }"#), "{text}");
         assert!(
             text.contains(r#"uncapped = ["/close", "ordType", "side"]"#),
@@ -298,8 +268,7 @@ mod tests {
             seen.take(&Json::parse(&line).unwrap());
         }
         for (path, free) in [(true, r#"["/v1/leverage"]"#), (false, r#"["leverage"]"#)] {
-            let signs = Signs { method: true, path };
-            let text = seen.propose(signs, &Looks("/v1/looks", &[]));
+            let text = seen.propose(&Looks("/v1/looks", &[], path));
             assert!(text.contains(&format!("uncapped = {free}\n")), "{text}");
             Policy::parse(&text, "k").unwrap();
         }
