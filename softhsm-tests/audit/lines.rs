@@ -205,7 +205,34 @@ fn no_request_hides_its_line_or_passes_for_another() {
         shown.contains("pair=\"XBTUSD (uid 0, process 1 /usr/sbin/owner)\" volume=1 (uid "),
         "{shown}"
     );
-    assert_eq!(place.ok(&["audit", "verify", "--no-token"]).lines().count(), 1);
+    // Escaped it would be longer than a line can be.
+    let many: serde_json::Map<_, _> = (0..200_000)
+        .map(|at| (format!("\u{1}{at:x}"), "".into()))
+        .collect();
+    let long = [
+        serde_json::json!({"volume": 1, "pair".to_owned() + &"\u{1}".repeat(900_000): "X"}),
+        serde_json::json!({"volume": 1, "pair": "\u{1}".repeat(900_000)}),
+        many.into(),
+    ];
+    for form in long {
+        let line = serde_json::json!({"key": "kraken", "method": "POST", "path": "/0/private/AddOrder", "form": form});
+        place.run(&["sign", "--json"], &format!("{line}\n"));
+        let shown = place.run(&["audit", "show", "--what", "sign", "-n", "1", "--json"], "");
+        assert!(
+            shown.stderr.is_empty() && (100..2_000_000).contains(&shown.stdout.len()),
+            "{}",
+            shown.stderr
+        );
+    }
+    assert_eq!(
+        place
+            .ok(&["audit", "show", "--what", "sign", "--json"])
+            .lines()
+            .count(),
+        5
+    );
+    let found = place.ok(&["audit", "verify", "--no-token"]);
+    assert!(found.contains("lines as they were written"), "{found}");
 }
 
 #[test]
