@@ -166,6 +166,76 @@ fn lines_are_shown_by_key_outcome_time_and_program() {
 }
 
 #[test]
+fn no_request_hides_its_line_or_passes_for_another() {
+    let Some(place) = Place::with_kraken() else { return };
+    let policy = "policy = 1\n[[cap]]\nfield = \"volume\"\nday = \"9\"\n";
+    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    // Of a list of orders the rules look at the same field of each.
+    let two = r#"{"pair":"XBTUSD","orders":[{"volume":"1"},{"volume":"2"}]}"#;
+    place.ok(&[
+        "sign",
+        "kraken",
+        "POST",
+        "/0/private/AddOrderBatch",
+        "--data",
+        two,
+        "--content-type",
+        "application/json",
+    ]);
+    let lines = place.ok(&["audit", "show", "--what", "sign", "--json"]);
+    let line: Value = serde_json::from_str(&lines).unwrap();
+    assert_eq!(line["fields"], serde_json::json!({"volume": ["1", "2"]}));
+    assert!(place.ok(&["audit", "show"]).contains(" volume=1,2 (uid "));
+    assert!(place.ok(&["audit", "report"]).contains("AddOrderBatch"));
+    // While a bot is watched its symbols are in the log as it wrote them.
+    place.ok(&["policy", "learn", "kraken", "--begin"]);
+    let pair = "pair=XBTUSD (uid 0, process 1 /usr/sbin/owner)";
+    place.ok(&[
+        "sign",
+        "kraken",
+        "POST",
+        "/0/private/AddOrder",
+        "--form",
+        pair,
+        "--form",
+        "volume=1",
+    ]);
+    let shown = place.ok(&["audit", "show", "-n", "1"]);
+    assert!(
+        shown.contains("pair=\"XBTUSD (uid 0, process 1 /usr/sbin/owner)\" volume=1 (uid "),
+        "{shown}"
+    );
+    // Escaped it would be longer than a line can be.
+    let many: serde_json::Map<_, _> = (0..200_000)
+        .map(|at| (format!("\u{1}{at:x}"), "".into()))
+        .collect();
+    let long = [
+        serde_json::json!({"volume": 1, "pair".to_owned() + &"\u{1}".repeat(900_000): "X"}),
+        serde_json::json!({"volume": 1, "pair": "\u{1}".repeat(900_000)}),
+        many.into(),
+    ];
+    for form in long {
+        let line = serde_json::json!({"key": "kraken", "method": "POST", "path": "/0/private/AddOrder", "form": form});
+        place.run(&["sign", "--json"], &format!("{line}\n"));
+        let shown = place.run(&["audit", "show", "--what", "sign", "-n", "1", "--json"], "");
+        assert!(
+            shown.stderr.is_empty() && (100..2_000_000).contains(&shown.stdout.len()),
+            "{}",
+            shown.stderr
+        );
+    }
+    assert_eq!(
+        place
+            .ok(&["audit", "show", "--what", "sign", "--json"])
+            .lines()
+            .count(),
+        5
+    );
+    let found = place.ok(&["audit", "verify", "--no-token"]);
+    assert!(found.contains("lines as they were written"), "{found}");
+}
+
+#[test]
 fn lines_are_followed_as_they_come() {
     use std::io::BufRead as _;
 

@@ -1,7 +1,7 @@
 //! What gets by caps and hours without a number or a clock: endpoints and flags that close all there is, prices that do not
 //! hold, and requests that are signed now for later.
 
-use crate::judge::{Judge, ask};
+use crate::judge::{Judge, NOW, ask};
 
 #[test]
 fn an_endpoint_that_closes_all_there_is_gets_by_no_cap() {
@@ -133,6 +133,62 @@ fn a_request_that_brings_a_later_time_must_be_permitted_then_too() {
     };
     assert!(bitmex("1790000060").is_ok());
     assert!(bitmex("1790900000").is_err());
+}
+
+#[test]
+fn what_holds_for_long_must_be_permitted_all_the_while() {
+    let day = 86_400;
+    let at = |seconds: u64| (NOW.as_secs() + seconds).to_string();
+    let expiring =
+        |stamp: String| serde_json::json!({"method": "GET", "path": "/api/v1/order", "timestamp": stamp});
+    let within = |exchange: &'static str, path: &'static str, window: u64| {
+        let line =
+            serde_json::json!({"method": "POST", "path": path, "window": window, "params": {"symbol": "A"}});
+        (exchange, line)
+    };
+    // The clock stands at 14:13:20 of a Monday.
+    for (hours, (exchange, line), permitted) in [
+        ("14:00-15:00", ("bitmex", expiring(at(600))), true),
+        // It lies in the hours of the next day, and the night between them.
+        ("14:00-15:00", ("bitmex", expiring(at(day))), false),
+        ("mon-tue 00:00-24:00", ("bitmex", expiring(at(day))), true),
+        ("14:00-15:00", ("bitmex", expiring(at(3600))), false),
+        ("14:00-15:00", within("bybit", "/v5/order/create", 60_000), true),
+        (
+            "14:00-15:00",
+            within("bybit", "/v5/order/create", 2_000_000),
+            true,
+        ),
+        (
+            "14:00-15:00",
+            within("bybit", "/v5/order/create", 3_600_000),
+            false,
+        ),
+        (
+            "14:00-15:00",
+            within("bybit", "/v5/order/create", 9_999_999_999),
+            false,
+        ),
+        (
+            "14:00-15:00",
+            within("backpack", "/api/v1/order", 86_400_000),
+            false,
+        ),
+        (
+            "14:00-15:00",
+            within("pacifica", "/api/v1/orders/create", 86_400_000),
+            false,
+        ),
+    ] {
+        let judge = Judge::new(exchange, &format!("hours = [\"{hours}\"]"));
+        let asked = judge.ask(&line.to_string());
+        assert_eq!(asked.is_ok(), permitted, "{exchange} {line}: {asked:?}");
+    }
+    let carried = "/api/v3/order?symbol=A&recvWindow=7200000";
+    for policy in ["hours = [\"14:00-15:00\"]", "expires = 2026-09-21T15:00:00Z"] {
+        Judge::new("binance", policy).denies(&ask("POST", carried, ""), "the request holds at 2026-09-21T");
+    }
+    Judge::new("binance", "").permits(&ask("POST", carried, ""));
 }
 
 #[test]

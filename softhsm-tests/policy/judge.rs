@@ -72,6 +72,14 @@ impl Judge {
         }
     }
 
+    /// Has all that is asked from now on watched, as `policy learn --begin` does.
+    pub fn watches(&self) {
+        let switch = self.policies.switch();
+        switch
+            .change(|denied| drop(denied.learning.insert(self.key.clone(), String::new())))
+            .unwrap();
+    }
+
     /// What becomes of a request line: permitted, or refused before that.
     pub fn ask(&self, line: &str) -> Result<Verdict, Error> {
         self.ask_at(line, NOW, Mode::Look)

@@ -185,6 +185,59 @@ fn what_is_traded_has_no_second_name() {
     }
 }
 
+/// The exchange goes by one of the two, and a cap for the other is not for what it trades.
+#[test]
+fn a_second_name_of_what_is_traded_chooses_no_other_cap() {
+    let caps = |field: &str| {
+        let of = |symbol: &str, most: &str| {
+            format!("[[cap]]\nfield = \"{field}\"\nsymbol = {symbol}\nrequest = \"{most}\"\n")
+        };
+        of("[\"DOGEUSD\", \"doge\"]", "100000") + &of("\"XBTUSD\"", "0.1")
+    };
+    let kraken = |form: &'static str| ("POST", "/0/private/AddOrder", form);
+    let okx = |body: &'static str| ("POST", "/api/v5/trade/order", body);
+    holds(
+        "kraken",
+        &caps("volume"),
+        &[
+            kraken("pair=DOGEUSD&volume=1000"),
+            kraken("pair=DOGEUSD&symbol=DOGE&volume=1000"),
+        ],
+        &[
+            kraken("pair=XBTUSD&volume=1000"),
+            kraken("pair=XBTUSD&symbol=DOGEUSD&volume=1000"),
+            kraken("pair=DOGEUSD&symbol=XBTUSD&volume=1000"),
+            // No cap is for what may be traded.
+            kraken("pair=ETHUSD&symbol=DOGEUSD&volume=1000"),
+        ],
+    );
+    holds(
+        "okx",
+        &caps("sz"),
+        &[],
+        &[
+            okx(r#"{"instId":"XBTUSD","symbol":"DOGEUSD","sz":"1000"}"#),
+            okx(r#"{"symbol":"DOGEUSD","orders":[{"instId":"XBTUSD","sz":"1000"}]}"#),
+            okx(r#"{"instId":"XBTUSD","orders":[{"symbol":"DOGEUSD","sz":"1000"}]}"#),
+        ],
+    );
+    // The owner knows which one it goes by.
+    let named = format!("symbol-fields = [\"pair\"]\n{}", caps("volume"));
+    holds(
+        "kraken",
+        &named,
+        &[kraken("pair=DOGEUSD&symbol=XBTUSD&volume=1000")],
+        &[kraken("pair=XBTUSD&symbol=DOGEUSD&volume=1000")],
+    );
+    // CEX.IO's second is what is paid with.
+    let cex = (
+        "POST",
+        "/api/spot/rest/do_my_new_order",
+        r#"{"currency1":"DOGE","currency2":"USD","amountCcy1":"5"}"#,
+    );
+    holds("cex", &caps("amountCcy1"), &[cex], &[]);
+}
+
 /// Crypto.com signs names and values one behind the other: an order of another amount can have the same message.
 #[test]
 fn where_names_and_values_run_together_none_hides_in_another() {

@@ -1,6 +1,9 @@
 //! A line of the log: JSON whose last member chains it to the line before.
 
-use std::io::{self, BufRead, Read as _};
+use std::{
+    collections::HashMap,
+    io::{self, BufRead, Read as _},
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -182,18 +185,7 @@ pub fn members(out: &mut String, entry: &Entry) {
             all => member("rule", &all.join(" and ")),
         }
     }
-    if !entry.fields.is_empty() {
-        out.push_str(",\"fields\":{");
-        for (at, (name, value)) in entry.fields.iter().enumerate() {
-            if at > 0 {
-                out.push(',');
-            }
-            quote(name, out);
-            out.push(':');
-            quote(value, out);
-        }
-        out.push('}');
-    }
+    fields(out, &entry.fields);
     if let Some(took) = entry.took {
         out.push_str(",\"us\":");
         digits(out, u64::try_from(took.as_micros()).unwrap_or(u64::MAX), 1);
@@ -217,9 +209,60 @@ pub fn members(out: &mut String, entry: &Entry) {
     }
 }
 
+/// How many fields are compared by their names with each other.
+const FEW: usize = 32;
+
+/// The fields that rules looked at: a member each, with a list where a name is there more than once, as in a list of orders.
+fn fields(out: &mut String, fields: &[(String, String)]) {
+    if fields.is_empty() {
+        return;
+    }
+    let mut members: Vec<(&str, Vec<&str>)> = Vec::with_capacity(fields.len());
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let few = fields.len() <= FEW;
+    for (name, value) in fields {
+        let at = match few {
+            true => members.iter().position(|(have, _)| have == name),
+            false => Some(*places.entry(name).or_insert(members.len())),
+        };
+        match at.and_then(|at| members.get_mut(at)) {
+            Some((_, values)) => values.push(value),
+            None => members.push((name, vec![value])),
+        }
+    }
+    let mut before = ",\"fields\":{";
+    for (name, values) in members {
+        out.push_str(before);
+        before = ",";
+        quote(name, out);
+        out.push(':');
+        match values.as_slice() {
+            [value] => quote(value, out),
+            values => {
+                let mut before = '[';
+                for value in values {
+                    out.push(before);
+                    before = ',';
+                    quote(value, out);
+                }
+                out.push(']');
+            }
+        }
+    }
+    out.push('}');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_that_is_there_twice_is_one_member() {
+        let pairs = [("a", "1"), ("b", "\""), ("a", "2")].map(|(name, value)| (name.into(), value.into()));
+        let mut out = String::new();
+        fields(&mut out, &pairs);
+        assert_eq!(out, r#","fields":{"a":["1","2"],"b":"\""}"#);
+    }
 
     #[test]
     fn times_are_those_of_the_calendar() {

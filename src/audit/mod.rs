@@ -103,6 +103,35 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// How long a name or value of a field is at most in the log, in characters.
+const LONG: usize = 100;
+/// How many bytes all of them have at most: a few times that, where each is escaped, is far from the longest line that is read.
+const ROOM: usize = 256 << 10;
+
+/// Fields as a line has them: the beginnings of long ones, and the first of very many.
+pub fn cut_fields(mut fields: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut room = ROOM;
+    let mut whole = 0;
+    for (name, value) in &mut fields {
+        for text in [&mut *name, value] {
+            if text.len() > LONG {
+                *text = cut(text, LONG);
+            }
+        }
+        match room.checked_sub(name.len() + value.len() + 8) {
+            Some(rest) => room = rest,
+            None => break,
+        }
+        whole += 1;
+    }
+    if whole < fields.len() {
+        let more = format!("and {} more", fields.len() - whole);
+        fields.truncate(whole);
+        fields.push(("…".to_owned(), more));
+    }
+    fields
+}
+
 /// What one line says. Nothing in it is secret.
 #[derive(Debug, Clone)]
 pub struct Entry {

@@ -191,6 +191,19 @@ fn print(lines: &mut VecDeque<String>) -> Result<()> {
     std::process::exit(0)
 }
 
+/// A name or a value of a request. What could be taken for something else of the line stands in quotes.
+fn plain(text: &str) -> String {
+    let is_plain = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'.' | b'_' | b'-' | b'/' | b':' | b'%' | b'~' | b'@' | b'+')
+    };
+    let escaped = output::escaped(text.as_bytes());
+    match text.bytes().all(is_plain) {
+        true => escaped,
+        false => format!("\"{escaped}\""),
+    }
+}
+
 /// A line for a person.
 fn told(json: &Json) -> String {
     let text = |name: &str| {
@@ -203,11 +216,21 @@ fn told(json: &Json) -> String {
         text("outcome"),
         text("key"),
         text("method"),
-        text("path"),
+        json.get("path")
+            .and_then(Json::scalar)
+            .map(plain)
+            .unwrap_or_default(),
     ];
     if let Some(Json::Object(fields)) = json.get("fields") {
         let field = |(name, value): &(String, Json)| {
-            output::escaped(format!("{name}={}", value.scalar().unwrap_or_default()).as_bytes())
+            let values = match value {
+                Json::List(values) => values.as_slice(),
+                value => std::slice::from_ref(value),
+            };
+            let each = values
+                .iter()
+                .map(|value| plain(value.scalar().unwrap_or_default()));
+            format!("{}={}", plain(name), each.collect::<Vec<_>>().join(","))
         };
         parts.extend(fields.iter().map(field));
     }
@@ -215,10 +238,8 @@ fn told(json: &Json) -> String {
         parts.push(text(name));
     }
     if json.get("uid").is_some() {
-        let exe = match text("exe") {
-            exe if exe.is_empty() => exe,
-            exe => format!(" {exe}"),
-        };
+        let exe = json.get("exe").and_then(Json::scalar).map(plain);
+        let exe = exe.map_or_else(String::new, |exe| format!(" {exe}"));
         parts.push(format!("(uid {}, process {}{exe})", text("uid"), text("pid")));
     }
     if json.get("seal").is_some() {

@@ -2,6 +2,7 @@
 //! which nothing is signed; and which requests only look.
 
 use super::{
+    analyse::Seam,
     endpoint,
     file::CapsFile,
     glob::fits,
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Result, bad_input},
-    policy::{Fields, Subject as _, Told, folded},
+    policy::{Fields, Signs, Subject as _, Told, folded},
 };
 
 /// The `[caps]` table of a scheme file; empty where there is none.
@@ -69,6 +70,23 @@ impl Told for Scheme {
 
     fn closings(&self, method: &str, path: &str, has: &dyn Fn(&str) -> bool) -> Vec<&str> {
         self.closing(self.plan_for(method, path), has).collect()
+    }
+
+    fn signs(&self, method: &str, path: &str) -> Signs {
+        let plan = self.plan_for(method, path);
+        let goes_on = |seam: &Seam| !matches!(seam, Seam::Digits | Seam::Other);
+        Signs {
+            method: plan.facts.signs_method,
+            path: plan.facts.signs_path,
+            path_goes_on: plan.facts.seams.iter().any(goes_on),
+            fields: self.signs_fields_of(plan, method),
+        }
+    }
+
+    fn alike(&self, method: &str, path: &str) -> Vec<&str> {
+        let tells = self.plan_for(method, path).facts.tells_endpoint;
+        let alike = self.of_the_same_word(method, path).map(|(_, path)| path);
+        alike.filter(|_| tells).collect()
     }
 }
 

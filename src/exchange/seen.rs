@@ -9,7 +9,9 @@ use super::{
     analyse::Seam,
     endpoint, functions,
     glob::fits,
+    plan::Plan,
     prepare::Prepared,
+    scheme::Scheme,
     withdrawal::{begins_as_it_is, could_be},
 };
 use crate::policy::{Bound, Field, Fields, Subject, folded};
@@ -19,8 +21,22 @@ impl Subject for Prepared<'_> {
         &self.endpoint.method
     }
 
-    fn stamp(&self) -> Option<Duration> {
-        self.plan.clock?.read(self.timestamp.as_deref()?)
+    fn holds(&self, now: Duration) -> (Duration, Duration) {
+        let clock = self.plan.clock;
+        let brought = clock.zip(self.timestamp.as_deref());
+        let time = brought
+            .and_then(|(clock, stamp)| clock.read(stamp))
+            .unwrap_or(now);
+        if clock.is_some_and(|clock| !clock.ahead.is_zero()) {
+            return (now, time);
+        }
+        // Every exchange's is in milliseconds.
+        let window = self
+            .plan
+            .window()
+            .and_then(|at| self.options[at].split('.').next()?.parse().ok());
+        let window = window.map_or(Duration::ZERO, Duration::from_millis);
+        (time, time.saturating_add(window))
     }
 
     fn plain_path(&self) -> &str {
@@ -37,7 +53,6 @@ impl Subject for Prepared<'_> {
             Seam::Digits | Seam::Other => false,
         };
         let signs_params = facts.signs_query || facts.signs_body;
-        let takes_body = self.plan.takes_form || self.plan.takes_json;
         Bound {
             login: self.endpoint.websocket && !signs_params && !facts.signs_path,
             method: (facts.signs_method
@@ -51,12 +66,7 @@ impl Subject for Prepared<'_> {
                 && facts.signs_body
                 && !self.scheme.sending().acts(&self.endpoint.path),
             path_goes_on: facts.seams.iter().any(goes_on),
-            fields: match self.endpoint.method.as_str() {
-                // A request without a body of its own may be given any body elsewhere.
-                _ if self.scheme.lends_signatures && !facts.signs_path => false,
-                "GET" | "WS" => signs_params,
-                _ => facts.signs_body || facts.signs_query && !takes_body,
-            },
+            fields: self.scheme.signs_fields_of(self.plan, &self.endpoint.method),
         }
     }
 
@@ -128,6 +138,20 @@ impl Subject for Prepared<'_> {
 
     fn opens_session(&self) -> bool {
         Prepared::opens_session(self)
+    }
+}
+
+impl Scheme {
+    /// Whether the signature covers the fields of a request.
+    pub(super) fn signs_fields_of(&self, plan: &Plan, method: &str) -> bool {
+        let facts = &plan.facts;
+        let takes_body = plan.takes_form || plan.takes_json;
+        match method {
+            // A request without a body of its own may be given any body elsewhere.
+            _ if self.lends_signatures && !facts.signs_path => false,
+            "GET" | "WS" => facts.signs_query || facts.signs_body,
+            _ => facts.signs_body || facts.signs_query && !takes_body,
+        }
     }
 }
 

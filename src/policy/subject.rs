@@ -8,8 +8,9 @@ use super::known::Marks;
 pub trait Subject {
     /// The method; `WS` for a WebSocket login.
     fn method(&self) -> &str;
-    /// The time since 1970 that the request brings as its own, from which on it holds; none where hsmsign makes it.
-    fn stamp(&self) -> Option<Duration>;
+    /// From when until when, since 1970, the exchange takes a request that is signed now, as far as the request says: it may
+    /// bring a time of its own, an expiry, or a window.
+    fn holds(&self, now: Duration) -> (Duration, Duration);
     /// The path, decoded, in lower case, without slashes at its end; empty for a WebSocket login that has none.
     fn plain_path(&self) -> &str;
     /// What the signature binds.

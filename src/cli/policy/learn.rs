@@ -7,7 +7,7 @@ use hsmsign::{
     error::{Result, bad_input, failed},
     keyring::{KeyName, Keyring as _},
     nonce,
-    policy::{Policies, Seen, Signs},
+    policy::{Policies, Seen},
 };
 
 use crate::cli::{Around, audit::warn_of, output};
@@ -71,9 +71,5 @@ pub fn learn(args: &LearnArgs) -> Result<ExitCode> {
         return Err(failed("nothing was signed since the watching began").fix("let the bot run for a while"));
     }
     let scheme = around.catalogue().get(&record.exchange)?;
-    let signs = Signs {
-        method: scheme.signs_method(),
-        path: scheme.signs_path(),
-    };
-    output::write(seen.propose(signs, &*scheme).as_bytes())
+    output::write(seen.propose(&*scheme).as_bytes())
 }

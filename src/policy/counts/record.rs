@@ -12,7 +12,7 @@ const SPANS: usize = 25;
 
 impl Window {
     /// How long a span is, in milliseconds, and how many of them the window has.
-    pub(super) const fn spans(self) -> (u64, usize) {
+    pub(in crate::policy) const fn spans(self) -> (u64, usize) {
         match self {
             Self::Second => (100, 11),
             Self::Minute => (3_000, 21),

@@ -183,6 +183,39 @@ impl<'p> Case<'p, '_> {
         self.trades_unsized(asked, fields)
     }
 
+    /// Whether a cap for some symbols is for what is traded in this object. Where fields name two things, it could be either:
+    /// which of them the exchange looks at is not known here.
+    fn is_for(&self, rule: &str, cap: &Cap, fields: &Fields<'_>, group: usize) -> Result<bool> {
+        let Some(first) = self.traded(fields, group) else {
+            return Ok(true);
+        };
+        let first_in = one_of(first, &cap.symbols);
+        self.certain(rule, &first.name, fields)?;
+        let mut inner: Vec<&str> = Vec::new();
+        for around in fields.around(group) {
+            let mut named = around.fields.iter().filter(|field| {
+                let own = &self.policy.symbol_fields;
+                let names = match own.is_empty() {
+                    true => field.marks.has(Marks::SYMBOL),
+                    false => own.iter().any(|own| *own == field.name),
+                };
+                // The second of a pair, as of CEX.IO.
+                let second = field.name == "currency2" && first.name == "currency1";
+                names && !second && field.value.is_some() && !inner.contains(&&*field.name)
+            });
+            if let Some(other) = named.find(|field| one_of(field, &cap.symbols) != first_in) {
+                return Err(self
+                    .deny(
+                        rule,
+                        &format!("the request has {} and {}, and the cap is for one of them", told(first), told(other)),
+                    )
+                    .fix("send one name of what is traded; or say in `symbol-fields` which field the exchange goes by"));
+            }
+            inner.extend(around.fields.iter().map(|field| &*field.name));
+        }
+        Ok(first_in)
+    }
+
     /// What of a cap's field the request has, all its objects together.
     pub(super) fn sum(
         &self,
@@ -194,13 +227,8 @@ impl<'p> Case<'p, '_> {
     ) -> Result<Amount> {
         let mut sum = Amount::default();
         for (group, field) in fields.of(&cap.field) {
-            if !cap.symbols.is_empty()
-                && let Some(traded) = self.traded(fields, group)
-            {
-                self.certain(rule, &traded.name, fields)?;
-                if !one_of(traded, &cap.symbols) {
-                    continue;
-                }
+            if !cap.symbols.is_empty() && !self.is_for(rule, cap, fields, group)? {
+                continue;
             }
             let number = |field: &Field<'_>| {
                 let number = field.value.as_deref().and_then(Decimal::parse);
@@ -219,7 +247,9 @@ impl<'p> Case<'p, '_> {
                 self.absolute(rule, factor)?;
                 self.absolute(rule, field)?;
                 self.priced_otherwise(rule, asked, fields, group)?;
-                let factor = number(factor)?;
+                number(factor)?;
+                let price = self.greatest_price(rule, fields, group, factor)?;
+                let factor = number(price)?;
                 value = value.and_then(|value| value.times(factor));
             }
             let amount = value.and_then(Decimal::amount).ok_or_else(|| {

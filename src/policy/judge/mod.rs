@@ -36,6 +36,9 @@ pub(super) struct Judged<'p> {
 /// How far ahead of this machine's clock an exchange's may be, so that a request that brings its time is one of now.
 const SOON: Duration = Duration::from_secs(60);
 
+/// The minutes of a week.
+const WEEK: usize = 7 * 24 * 60;
+
 /// Something to be counted.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted<'p> {
@@ -94,11 +97,25 @@ impl<'p> Case<'p, '_> {
         }
         self.time("it is", self.now)?;
         // What is signed now may be meant for later.
-        let brought = self.asked.and_then(|asked| asked.stamp());
-        match brought.filter(|time| *time > self.now + SOON) {
-            Some(time) => self.time("the request brings the time", time),
-            None => Ok(()),
+        let timed = self.policy.expires.is_some() || !self.policy.hours.is_empty();
+        let Some(asked) = self.asked.filter(|_| timed) else {
+            return Ok(());
+        };
+        let (from, until) = asked.holds(self.now);
+        let soon = self.now + SOON;
+        if from > soon {
+            self.time("the request brings the time", from)?;
         }
+        if until <= soon {
+            return Ok(());
+        }
+        // Hours begin and end with a minute, and are the same every week.
+        let minutes = (from.max(self.now).as_secs() / 60 + 1)..=(until.as_secs() / 60);
+        minutes
+            .take(WEEK)
+            .map(|minute| Duration::from_secs(minute * 60))
+            .chain([until])
+            .try_for_each(|time| self.time("the request holds at", time))
     }
 
     fn time(&self, whose: &str, time: Duration) -> Result<()> {

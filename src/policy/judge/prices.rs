@@ -1,10 +1,12 @@
-//! Prices that a product goes by: an order must be filled at the price that it names, or at a better one.
+//! Prices that a product goes by: an order must be filled at the price that it names, or at a better one; of several, the
+//! greatest counts.
 
-use super::{Asked, Case, told};
+use super::{Asked, Case, orders::other_reading, told};
 use crate::{
     error::Result,
     policy::{
-        known,
+        decimal::{Amount, Decimal},
+        known::prices as known,
         subject::{Field, Fields},
     },
 };
@@ -27,13 +29,29 @@ impl Case<'_, '_> {
                 )
                 .fix("ask for orders with a limit; or deny the endpoint and cap the quantity"));
         }
-        for name in known::ORDER_TYPES {
-            let Some(field) = fields.near(group, name) else {
-                continue;
+        let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
+        for field in fields.around(group).flat_map(|group| &group.fields) {
+            let (name, value) = (&*field.name, field.value.as_deref());
+            let nearest = || {
+                fields
+                    .near(group, name)
+                    .is_some_and(|near| std::ptr::eq(near, field))
             };
-            self.certain(rule, name, fields)?;
-            let pinned = self.policy.values.iter().any(|(pinned, ..)| pinned == name);
-            if !pinned && !known::holds_its_price(field.value.as_deref().unwrap_or_default()) {
+            let is_type = known::ORDER_TYPES.contains(&name) && nearest();
+            if is_type {
+                self.certain(rule, name, fields)?;
+            }
+            let otherwise = match value {
+                // As the name of an object that says what kind of order stands in it.
+                None => !field.listed && name.contains("market"),
+                Some(value) if is_type && !known::holds_its_price(name, value) => true,
+                Some(value) => {
+                    let says_what_is_asked =
+                        asked.asked_by() == Some(name) && value.to_lowercase().contains("market");
+                    says_what_is_asked || known::says_market(name, value) || known::sets_price(name, value)
+                }
+            };
+            if otherwise && !pinned(name) {
                 return Err(self
                     .deny(
                         rule,
@@ -46,6 +64,46 @@ impl Case<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// The greatest price that the order names, since the exchange may look at any of them: beside the limit there can be the
+    /// one that a stop becomes an order at, under a name of its own.
+    pub(super) fn greatest_price<'f, 'r>(
+        &self,
+        rule: &str,
+        fields: &'f Fields<'r>,
+        group: usize,
+        named: &'f Field<'r>,
+    ) -> Result<&'f Field<'r>> {
+        if let Some((given, shown)) = other_reading(fields, |name, _| known::is_price(name)) {
+            return Err(self
+                .deny(rule, &format!("{shown} may be its price"))
+                .fix(format!("send {given} plainly, or not at all")));
+        }
+        let number = |field: &Field<'_>| field.value.as_deref().and_then(Decimal::parse)?.amount();
+        // Nothing may stand for whatever the market asks, and is denied.
+        if number(named) == Some(Amount::default()) {
+            return Ok(named);
+        }
+        let mut greatest = named;
+        let around = fields.around(group).flat_map(|group| &group.fields);
+        for field in around.filter(|field| known::is_price(&field.name)) {
+            let Some(value) = &field.value else { continue };
+            // Beside numbers there are words, which say what a price is compared with.
+            if !value.bytes().any(|byte| byte.is_ascii_digit()) {
+                continue;
+            }
+            self.absolute(rule, field)?;
+            let Some(price) = number(field) else {
+                return Err(self
+                    .deny(rule, &format!("{} is a price, and no plain number", told(field)))
+                    .fix("write numbers as 0.1"));
+            };
+            if number(greatest).is_some_and(|greatest| price > greatest) {
+                greatest = field;
+            }
+        }
+        Ok(greatest)
     }
 
     /// Refuses a price with a sign: exchanges take it as a distance from the market's.

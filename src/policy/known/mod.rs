@@ -2,6 +2,7 @@
 
 mod calm;
 mod marks;
+pub(super) mod prices;
 mod words;
 
 pub(super) use self::{
@@ -291,37 +292,6 @@ pub(super) const CLOSING: &[&str] = &[
     "*close-subposition*",
 ];
 
-/// Fields that say how an order is filled.
-pub(super) const ORDER_TYPES: &[&str] = &["type", "ordertype", "ordtype"];
-
-/// Endpoints of orders at the market's price.
-pub(super) const AT_MARKET: &[&str] = &[
-    "*market_order*",
-    "*market-order*",
-    "*marketorder*",
-    "*buy/market*",
-    "*sell/market*",
-    "*instant*",
-    "*/buy/now*",
-    "*/sell/now*",
-];
-
-/// Whether an order of this type is filled at the price that it names or at a better one. `type` may name the side as well.
-/// What is not known to, as a number that stands for a type, does not.
-pub(super) fn holds_its_price(value: &str) -> bool {
-    let value = value.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| value.contains(word));
-    let side = ["", "buy", "sell", "bid", "ask", "long", "short", "b", "s"];
-    side.contains(&value.as_str())
-        || has(&["limit", "lmt", "ioc", "fok", "gtc", "post", "maker"])
-            && !has(&["market", "mkt", "optimal", "instant", "best"])
-}
-
-/// Whether a field of this folded name is a price.
-pub(super) fn is_price(name: &str) -> bool {
-    name.contains("price") || name.ends_with("px") || matches!(name, "rate" | "limit")
-}
-
 /// Fields that an order has, and little else.
 pub(super) const ORDERS: &[&str] = &[
     "side",
@@ -362,37 +332,6 @@ mod tests {
         }
         for name in ["hsmsign", "bot", "python-bot", "mynode"] {
             assert!(!is_interpreter(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_order_type_holds_its_price_or_is_not_known_to() {
-        for value in [
-            "buy",
-            "Limit",
-            "LIMIT_MAKER",
-            "stop-loss-limit",
-            "post_only",
-            "EXCHANGE FOK",
-            "buy-limit",
-            "lmt",
-        ] {
-            assert!(holds_its_price(value), "{value}");
-        }
-        for value in [
-            "market",
-            "MKT",
-            "stop-loss",
-            "EXCHANGE STOP",
-            "optimal_limit_ioc",
-            "buy-market",
-            "price",
-            "5",
-            "market_ioc",
-            "best",
-            "trailing-stop",
-        ] {
-            assert!(!holds_its_price(value), "{value}");
         }
     }
 

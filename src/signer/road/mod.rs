@@ -10,7 +10,7 @@ use std::{
 use super::ReadyKey;
 use crate::{
     ask::Agreed,
-    audit::{Entry, Log, What, cut},
+    audit::{Entry, Log, What, cut, cut_fields},
     clock::{self, Offset},
     error::{Code, Error, Result, bad_input},
     exchange::{Catalogue, Composed, NonceNeed, Prepared, Stamps},
@@ -262,10 +262,7 @@ impl Road {
             verdict = self.decide(&key.record, Asked::Request(&prepared), asking, Mode::Agreed)?;
         }
         entry.rules = verdict.rules;
-        entry.fields = verdict.fields;
-        for (_, value) in entry.fields.iter_mut().filter(|(_, value)| value.len() > 100) {
-            *value = cut(value, 100);
-        }
+        entry.fields = cut_fields(verdict.fields);
         let clock = request.offset.unwrap_or(key.record.offset_ms);
         let stamps = stamps(name, &prepared, clock, lease)?;
         prepared.compose(&key.credentials, &stamps).map(Some)

@@ -1,0 +1,276 @@
+//! What a bot did for a while, as the smallest policy that would have let it through: for its owner to edit.
+
+mod propose;
+mod spans;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use self::spans::Taken;
+use super::{
+    decimal::{Amount, Decimal},
+    known,
+    subject::{folded, last_part},
+};
+use crate::json::Json;
+
+/// What was seen of a key, line of the log by line.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Names of fields, by method and path.
+    endpoints: BTreeMap<(String, String), BTreeSet<String>>,
+    symbols: BTreeSet<String>,
+    /// By field: the units that amounts were in.
+    units: BTreeMap<String, BTreeSet<String>>,
+    /// Fields that say that an order's amount is in another place.
+    spending: BTreeSet<String>,
+    /// Endpoints of requests without an amount.
+    without: BTreeMap<(String, String), Without>,
+    amounts: BTreeMap<String, Amounts>,
+    callers: BTreeSet<(String, String)>,
+    /// All requests, each as one.
+    requests: Taken,
+    websocket: bool,
+}
+
+/// What was seen of requests without an amount.
+#[derive(Debug, Default)]
+struct Without {
+    /// The names of their fields.
+    names: BTreeSet<String>,
+    /// Those that orders have.
+    orders: BTreeSet<String>,
+}
+
+/// What was seen of an amount.
+#[derive(Debug, Default)]
+struct Amounts {
+    all: Taken,
+    /// By symbol, in lower case, with its first spelling.
+    by_symbol: BTreeMap<String, (String, Taken)>,
+    /// Whether of some no field said what they are of.
+    unnamed: bool,
+    /// Whether of some two did.
+    mixed: bool,
+}
+
+/// What the exchange's file says of requests.
+pub trait Told {
+    /// Whether one of this method and path only looks.
+    fn looks(&self, method: &str, path: &str) -> bool;
+    /// The endpoints that close or trade what no amount says, and that the signature for such a request fits as well; `has`
+    /// says which fields it has, by their folded names.
+    fn closings(&self, method: &str, path: &str, has: &dyn Fn(&str) -> bool) -> Vec<&str>;
+    /// What the signature covers of one.
+    fn signs(&self, method: &str, path: &str) -> Signs;
+    /// The paths of which it is not told apart, since the same word stands for them in what is signed.
+    fn alike(&self, method: &str, path: &str) -> Vec<&str>;
+}
+
+/// What the exchange's signature covers of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Signs {
+    /// Whether it covers the method.
+    pub method: bool,
+    /// Whether it covers the path.
+    pub path: bool,
+    /// Whether that runs into what follows it.
+    pub path_goes_on: bool,
+    /// Whether it covers the fields.
+    pub fields: bool,
+}
+
+impl Seen {
+    /// Takes a line of the log in, if it is a signature.
+    pub fn take(&mut self, line: &Json) {
+        let text = |name: &str| line.get(name).and_then(Json::scalar).unwrap_or_default();
+        if text("what") != "sign" || text("outcome") != "signed" {
+            return;
+        }
+        let time = text("t");
+        let time = time
+            .parse()
+            .ok()
+            .map_or(0, |time: jiff::Timestamp| time.as_millisecond());
+        let time = Duration::from_millis(u64::try_from(time).unwrap_or_default());
+        self.requests.add(time, Amount::whole(1));
+        let unit = text("cgroup")
+            .rsplit('/')
+            .next()
+            .filter(|last| last.ends_with(".service"));
+        self.callers
+            .insert((text("uid").to_owned(), unit.unwrap_or_default().to_owned()));
+        if text("method") == "WS" {
+            self.websocket = true;
+            return;
+        }
+        let names = self
+            .endpoints
+            .entry((text("method").to_owned(), general(text("path"))))
+            .or_default();
+        let mut request: BTreeMap<&str, Amount> = BTreeMap::new();
+        let mut orders = BTreeSet::new();
+        let mut symbols: Vec<(&str, &str)> = Vec::new();
+        if let Some(Json::Object(fields)) = line.get("fields") {
+            for (name, value) in fields.iter().flat_map(each_value) {
+                let name = last_part(name);
+                names.insert(name.to_owned());
+                let (folded, value) = (folded(name), value.scalar().unwrap_or_default());
+                if known::SYMBOLS.contains(&folded.as_str()) {
+                    self.symbols.insert(value.to_owned());
+                    symbols.push((name, value));
+                } else if known::is_unit(&folded) {
+                    self.units
+                        .entry(name.to_owned())
+                        .or_default()
+                        .insert(value.to_owned());
+                } else if known::spends(&folded, value) {
+                    self.spending.insert(name.to_owned());
+                } else if known::is_amount(&folded) {
+                    let amount = Decimal::parse(value)
+                        .and_then(Decimal::amount)
+                        .unwrap_or_default();
+                    let sum = request.entry(name).or_default();
+                    *sum = sum.plus(amount);
+                } else if known::ORDERS.contains(&folded.as_str()) {
+                    orders.insert(name.to_owned());
+                }
+            }
+        }
+        let path = text("path").to_lowercase();
+        let otherwise = known::TRADES_OTHERWISE.stand_in(&path);
+        if request.is_empty() || otherwise {
+            let endpoint = (text("method").to_owned(), general(text("path")));
+            let without = self.without.entry(endpoint).or_default();
+            without.orders.extend(orders);
+            if let Some(Json::Object(fields)) = line.get("fields") {
+                let names = fields.iter().map(|(name, _)| last_part(name).to_owned());
+                without.names.extend(names);
+            }
+        }
+        for (name, amount) in request {
+            let amounts = self.amounts.entry(name.to_owned()).or_default();
+            amounts.all.add(time, amount);
+            // Two fields may name two things, or one thing in two ways.
+            amounts.unnamed |= symbols.is_empty();
+            amounts.mixed |= symbols.iter().any(|(name, _)| *name != symbols[0].0);
+            // In a list of orders each may be of any of its symbols.
+            let each: BTreeMap<_, _> = symbols
+                .iter()
+                .map(|(_, value)| (value.to_lowercase(), value))
+                .collect();
+            for (symbol, shown) in each {
+                let new = || ((*shown).to_owned(), Taken::default());
+                amounts
+                    .by_symbol
+                    .entry(symbol)
+                    .or_insert_with(new)
+                    .1
+                    .add(time, amount);
+            }
+        }
+    }
+
+    /// Whether nothing was seen.
+    pub fn is_empty(&self) -> bool {
+        self.endpoints.is_empty() && !self.websocket
+    }
+}
+
+/// A field with each of its values: one that is there more than once has a list.
+fn each_value((name, value): &(String, Json)) -> impl Iterator<Item = (&String, &Json)> {
+    let values = match value {
+        Json::List(values) => values.as_slice(),
+        value => std::slice::from_ref(value),
+    };
+    values.iter().map(move |value| (name, value))
+}
+
+/// The path with numbers and long ids as `*`.
+fn general(path: &str) -> String {
+    let is_id = |part: &str| {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        part.len() > 3 && digits == part.len() || part.len() >= 16 && digits >= 4
+    };
+    let parts: Vec<_> = path
+        .split('/')
+        .map(|part| if is_id(part) { "*" } else { part })
+        .collect();
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+
+    /// An exchange of which one endpoint only looks, and any request closes by these; and whether it signs paths.
+    struct Looks(&'static str, &'static [&'static str], bool);
+
+    impl Told for Looks {
+        fn looks(&self, _: &str, path: &str) -> bool {
+            path == self.0
+        }
+
+        fn closings(&self, _: &str, _: &str, _: &dyn Fn(&str) -> bool) -> Vec<&str> {
+            self.1.to_vec()
+        }
+
+        fn signs(&self, _: &str, _: &str) -> Signs {
+            Signs {
+                method: true,
+                path: self.2,
+                path_goes_on: false,
+                fields: true,
+            }
+        }
+
+        fn alike(&self, _: &str, _: &str) -> Vec<&str> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn units_and_orders_without_an_amount_are_let_through_as_they_were_seen() {
+        let mut seen = Seen::default();
+        for fields in [
+            r#"{"instId":"BTC-USDT","side":"","ordType":"","sz":"0.1","tgtCcy":"base_ccy"}"#,
+            r#"{"instId":"BTC-USDT","side":"","ordType":""}"#,
+        ] {
+            let line = format!(
+                r#"{{"t":"2026-01-01T00:00:00","what":"sign","outcome":"signed","method":"POST","path":"/o","uid":1,"fields":{fields}}}"#
+            );
+            seen.take(&Json::parse(&line).unwrap());
+        }
+        let text = seen.propose(&Looks("/o", &["/close"], true));
+        assert!(text.contains(r#"values = { tgtCcy = ["base_ccy"] }"#), "{text}");
+        assert!(
+            text.contains(r#"uncapped = ["/close", "ordType", "side"]"#),
+            "{text}"
+        );
+        Policy::parse(&text, "k").unwrap();
+    }
+
+    #[test]
+    fn endpoints_without_an_amount_are_let_through_as_they_were_seen() {
+        let mut seen = Seen::default();
+        for (path, fields) in [
+            ("/v1/order", r#"{"size":"0.1"}"#),
+            ("/v1/order/cancel", r#"{"id":""}"#),
+            ("/v1/leverage", r#"{"symbol":"A","leverage":""}"#),
+            ("/v1/looks", "{}"),
+        ] {
+            let line = format!(
+                r#"{{"t":"2026-01-01T00:00:00","what":"sign","outcome":"signed","method":"POST","path":"{path}","uid":1,"fields":{fields}}}"#
+            );
+            seen.take(&Json::parse(&line).unwrap());
+        }
+        for (path, free) in [(true, r#"["/v1/leverage"]"#), (false, r#"["leverage"]"#)] {
+            let text = seen.propose(&Looks("/v1/looks", &[], path));
+            assert!(text.contains(&format!("uncapped = {free}\n")), "{text}");
+            Policy::parse(&text, "k").unwrap();
+        }
+    }
+}

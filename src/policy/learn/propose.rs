@@ -1,0 +1,164 @@
+//! What was seen, as the text of a policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Seen, Told, Without, spans::Taken};
+use crate::policy::{known, rules::Window, subject::folded};
+
+impl Seen {
+    /// The text of the file.
+    pub fn propose(&self, told: &dyn Told) -> String {
+        let mut text = String::from(
+            "policy = 1\n# What was seen, and no more: give it room where the bot needs some.\nwithdrawals = false\n",
+        );
+        if self.websocket {
+            text.push_str("websocket = true\n");
+        }
+        // Where the fields of one are not signed, rules that look at fields deny it.
+        let signed = self
+            .endpoints
+            .keys()
+            .all(|(method, path)| told.signs(method, path).fields);
+        if signed {
+            self.limits(&mut text, told);
+        } else {
+            text.push_str("# The exchange does not sign the fields of all that was seen: no rule can say which, and how much.\n");
+        }
+        let [second, minute, day] =
+            [Window::Second, Window::Minute, Window::Day].map(|window| self.requests.most_of(window));
+        text.push_str(&format!(
+            "rate = {{ second = {second}, minute = {minute}, day = {day} }}\n"
+        ));
+        self.allowed(&mut text, told);
+        for (name, amounts) in self.amounts.iter().filter(|_| signed) {
+            if amounts.mixed || amounts.unnamed || amounts.by_symbol.len() < 2 {
+                cap(&mut text, name, "", &amounts.all);
+                continue;
+            }
+            for (symbol, taken) in amounts.by_symbol.values() {
+                cap(&mut text, name, &format!("symbol = {symbol:?}\n"), taken);
+            }
+        }
+        for (uid, unit) in &self.callers {
+            let unit = if unit.is_empty() {
+                String::new()
+            } else {
+                format!("unit = {unit:?}\n")
+            };
+            text.push_str(&format!("\n[[client]]\nuid = {uid}\n{unit}"));
+        }
+        text
+    }
+
+    /// Symbols, units, and what caps let through.
+    fn limits(&self, text: &mut String, told: &dyn Told) {
+        // A list of them denies an amount that has none beside it.
+        let named = !self.symbols.is_empty() && !self.amounts.values().any(|amounts| amounts.unnamed);
+        if named {
+            text.push_str(&format!("symbols = {}\n", list(&self.symbols)));
+        }
+        if !self.units.is_empty() {
+            let units = self
+                .units
+                .iter()
+                .map(|(name, values)| format!("{name} = {}", list(values)));
+            text.push_str(&format!(
+                "values = {{ {} }}\n",
+                units.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        let free = self.uncapped(told);
+        if (named || !self.amounts.is_empty()) && !free.is_empty() {
+            text.push_str(&format!("uncapped = {}\n", list(&free)));
+        }
+    }
+
+    /// What caps would be asked to let through without an amount.
+    fn uncapped(&self, told: &dyn Told) -> BTreeSet<String> {
+        let mut free = self.spending.clone();
+        for ((method, path), Without { names, orders }) in &self.without {
+            let signs = told.signs(method, path);
+            let places_none = signs.path && signs.method && matches!(method.as_str(), "GET" | "DELETE");
+            free.extend(orders.iter().filter(|_| !places_none).cloned());
+            let lower = path.to_lowercase();
+            let calm = known::is_calm_path(&lower);
+            if signs.path {
+                if !told.looks(method, path) && (!calm || signs.path_goes_on) {
+                    free.insert(pattern(told, method, path));
+                }
+                continue;
+            }
+            let calm_field = |name: &&String| known::is_calm_field(&folded(name));
+            free.extend(names.iter().filter(|name| !calm_field(name)).cloned());
+            if method != "GET" && !calm && known::TRADES_OTHERWISE.stand_in(&lower) {
+                free.insert(path.clone());
+            }
+        }
+        for ((method, path), names) in &self.endpoints {
+            let has = |name: &str| names.iter().any(|given| folded(given) == name);
+            let closings = told.closings(method, path, &has);
+            free.extend(closings.into_iter().map(str::to_owned));
+        }
+        free
+    }
+
+    /// The endpoints, with the fields that they were sent with where those can be told.
+    fn allowed(&self, text: &mut String, told: &dyn Told) {
+        type Rule<'s> = (&'s str, Option<&'s BTreeSet<String>>);
+        let mut rules: BTreeMap<Rule<'_>, BTreeSet<String>> = BTreeMap::new();
+        for ((method, path), names) in &self.endpoints {
+            let signs = told.signs(method, path);
+            let path = match (signs.path, signs.fields) {
+                (false, false) => "*".to_owned(),
+                _ => pattern(told, method, path),
+            };
+            let method = if signs.method { method } else { "" };
+            rules
+                .entry((method, signs.fields.then_some(names)))
+                .or_default()
+                .insert(path);
+        }
+        for ((method, names), paths) in rules {
+            text.push_str("\n[[allow]]\n");
+            if !method.is_empty() {
+                text.push_str(&format!("method = {method:?}\n"));
+            }
+            text.push_str(&format!("path = {}\n", list(&paths)));
+            if let Some(names) = names {
+                text.push_str(&format!("fields = {}\n", list(names)));
+            }
+        }
+    }
+}
+
+/// The path, and those that what is signed does not tell from it.
+fn pattern(told: &dyn Told, method: &str, path: &str) -> String {
+    let mut common = path;
+    for other in told
+        .alike(method, path)
+        .into_iter()
+        .filter(|other| *other != path)
+    {
+        let same = common
+            .bytes()
+            .zip(other.bytes())
+            .take_while(|(one, other)| one == other);
+        common = &common[..same.count()];
+    }
+    match common.len() == path.len() && told.alike(method, path).iter().all(|other| *other == path) {
+        true => path.to_owned(),
+        false => format!("{common}*"),
+    }
+}
+
+fn cap(text: &mut String, field: &str, symbol: &str, taken: &Taken) {
+    let (most, day) = (taken.most, taken.most_of(Window::Day));
+    text.push_str(&format!(
+        "\n[[cap]]\nfield = {field:?}\n{symbol}request = \"{most}\"\nday = \"{day}\"\n"
+    ));
+}
+
+fn list(texts: &BTreeSet<String>) -> String {
+    let quoted: Vec<_> = texts.iter().map(|text| format!("{text:?}")).collect();
+    format!("[{}]", quoted.join(", "))
+}
