@@ -164,7 +164,11 @@ impl Ends {
         ioctl_fionbio(&answers, true)?;
         wire::send(&socket, &[0], &[asked.as_fd(), answered.as_fd()])?;
         let pipes = Some(Pipes { asks, answers });
-        Ok(Self { source, socket, pipes })
+        Ok(Self {
+            source,
+            socket,
+            pipes,
+        })
     }
 
     fn reader(&self) -> &OwnedFd {
