@@ -210,6 +210,9 @@ impl Worker<'_> {
             }
             room.copy_within(done..held, 0);
             held -= done;
+            if held == 0 && room.len() > CHUNK {
+                room = vec![0; CHUNK];
+            }
         }
     }
 
