@@ -7,7 +7,7 @@ mod strangers;
 
 pub use code::let_go_of_code;
 pub use fork::fork;
-pub use output::{has_output, look_for_output};
+pub use output::{has_output, look_for_output, tell};
 pub use strangers::{refuse_strangers, remember_libraries};
 
 use std::{os::unix::process::CommandExt as _, sync::OnceLock};
