@@ -95,7 +95,7 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         # The allocator as a stream sets it up, which begins itself anew for it.
-        env = dict(os.environ, HSMSIGN_HOME=folder + "/home", GLIBC_TUNABLES="glibc.malloc.tcache_count=200")
+        env = dict(os.environ, HSMSIGN_HOME=folder + "/home", GLIBC_TUNABLES="glibc.malloc.tcache_count=200:glibc.malloc.mmap_threshold=262144")
         os.mkdir(env["HSMSIGN_HOME"], 0o700)
         quiet = {"env": env, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         run(PROGRAM, "init", "--softhsm", **quiet)

@@ -19,7 +19,7 @@ pub use self::pinentry::{agreed, has_display, pinentry, quoted};
 use self::quiet::Quiet;
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
-    process::refuse_strangers,
+    process::{refuse_strangers, tell},
     secret::{Secret, traceless},
 };
 
@@ -113,7 +113,7 @@ impl Ask for Terminal {
     }
 
     fn tell(&self, text: &str) {
-        eprintln!("{text}");
+        tell(text);
     }
 }
 

@@ -4,6 +4,9 @@
 //! [`signer`]: parsed and composed by [`exchange`], computed by [`token`].
 //! `docs/architecture.md` has the plan of the house.
 
+// A process that has nobody to tell something goes on: `process::tell`.
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
 pub mod adopt;
 pub mod agent;
 pub mod algorithm;

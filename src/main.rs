@@ -1,5 +1,7 @@
 //! The program `hsmsign`: hardened first, then the command line.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 use std::{io::Write as _, process::ExitCode};
 
 mod cli;

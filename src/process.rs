@@ -7,7 +7,7 @@ mod strangers;
 
 pub use code::let_go_of_code;
 pub use fork::fork;
-pub use output::{has_output, look_for_output};
+pub use output::{has_output, look_for_output, tell};
 pub use strangers::{refuse_strangers, remember_libraries};
 
 use std::{os::unix::process::CommandExt as _, sync::OnceLock};
@@ -31,8 +31,12 @@ pub fn soften() {
 }
 
 /// How the GNU C library's allocator is set: of freed blocks of each size that many are at hand, not seven. SoftHSM makes
-/// and frees some hundred a signature.
-const ALLOCATOR: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=200");
+/// and frees some hundred a signature. And a block of this size goes back to the system when it is freed: left to itself, the
+/// allocator would keep the room of the longest lines that ever came.
+const ALLOCATOR: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.malloc.tcache_count=200:glibc.malloc.mmap_threshold=262144",
+);
 
 /// Begins this program anew, in this process, with the C library's allocator set up for many small blocks, which it looks
 /// for at a program's start alone. Once begun so, or where the user has set it up otherwise, this does nothing; where the

@@ -157,3 +157,26 @@ fn files_that_may_not_grow_end_no_agent_and_have_nothing_signed() {
     place.ok(&["agent", "stop"]);
     place.ok(&["audit", "verify"]);
 }
+
+#[test]
+fn what_cannot_be_said_on_standard_error_ends_no_process() {
+    let Some(place) = Place::with_kraken() else { return };
+    // A full disk behind it; and nobody who reads.
+    for redirected in ["2>/dev/full", "2> >(exit 0)"] {
+        let line = format!("exec \"$0\" agent {redirected}");
+        let mut command = std::process::Command::new("bash");
+        command
+            .args(["-c", &line, env!("CARGO_BIN_EXE_hsmsign")])
+            .env("HSMSIGN_HOME", place.home());
+        let mut agent = Running::of(&place, command);
+        let mut connection = agent.connect();
+        assert_eq!(connection.ask(BALANCE)["ok"], true, "{redirected}");
+        for pid in [agent.worker(), agent.launcher()] {
+            kill(pid, Signal::KILL);
+            until("it signs again", || connection.ask(BALANCE)["ok"] == true);
+        }
+        assert_eq!(connection.ask(r#"{"op":"ping"}"#)["pid"], agent.pid());
+        place.run(&["agent", "stop"], "");
+        assert_eq!(agent.wait(), 0, "{redirected}");
+    }
+}

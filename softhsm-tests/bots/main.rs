@@ -17,6 +17,7 @@ mod node;
 mod package;
 mod refusals;
 mod run;
+mod shares;
 mod versions;
 
 use std::{

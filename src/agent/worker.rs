@@ -22,7 +22,7 @@ use crate::{
     config::Config,
     error::{Code, Error, Result, failed},
     home::Home,
-    process::let_go_of_code,
+    process::{let_go_of_code, tell},
     secret::Secret,
     token::{KeyRef, PinSource, SignInput, Token, TokenError, Tokens, Wanted, pin_source, piv_pin_source},
 };
@@ -210,6 +210,9 @@ impl Worker<'_> {
             }
             room.copy_within(done..held, 0);
             held -= done;
+            if held == 0 && room.len() > CHUNK {
+                room = vec![0; CHUNK];
+            }
         }
     }
 
@@ -380,7 +383,7 @@ impl ask::Ask for Handed {
     }
 
     fn tell(&self, text: &str) {
-        eprintln!("{text}");
+        tell(text);
     }
 
     fn nobody(&self, token: &str, what: &str, _: &str) -> Error {

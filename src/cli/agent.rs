@@ -22,6 +22,7 @@ use hsmsign::{
     home::{Home, io_error},
     json::Json,
     request::Answer,
+    run,
 };
 
 use super::{Around, lock, output};
@@ -57,6 +58,9 @@ struct Serve {
     /// The group whose members may connect, by name or number
     #[arg(long)]
     group: Option<String>,
+    /// For `hsmsign run`: it ends with the last run
+    #[arg(long, hide = true)]
+    for_runs: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -151,6 +155,7 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
     around.home.create()?;
     let config = Config::load_text(&around.home)?;
     let alone = Alone::in_folders(&around.home)?;
+    run::note(&around.home, options.for_runs)?;
     let group = options.group.as_ref().or(config.1.agent.group.as_ref());
     let group = group.map(|group| socket::group(group)).transpose()?;
     let listening = match Listening::from_systemd()? {
@@ -255,6 +260,9 @@ fn start(options: &Serve) -> Result<ExitCode> {
     }
     if let Some(group) = &options.group {
         command.arg("--group").arg(group);
+    }
+    if options.for_runs {
+        command.arg("--for-runs");
     }
     let mut child = command
         .stdin(Stdio::null())

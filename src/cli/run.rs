@@ -62,12 +62,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .filter(|(program, _)| !program.is_empty())
         .ok_or_else(|| bad_input("the command is empty").fix("hsmsign run -- COMMAND"))?;
     refuse_unhooked(&args.command)?;
-    let (hooks, lease) = prepare()?;
+    let hooks = prepare()?;
     let socket = std::path::absolute(Client::connect()?.path)
         .map_err(|error| failed(format!("the agent's socket has no usable path: {error}")))?;
-    if let Some(lease) = lease {
-        stay_behind(lease)?;
-    }
     let _flushed = io::stdout().flush();
     process::soften();
     let error = Command::new(program)
@@ -79,20 +76,27 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The hooks, and an agent that runs; with a share in it where it was started for runs.
-fn prepare() -> Result<(Hooks, Option<Lease>)> {
+fn prepare() -> Result<Hooks> {
     match home() {
         Ok(home) => {
             let hooks = Hooks::place(&home)?;
             let mut lease = Lease::take(&home)?;
-            let pid = match agent() {
-                Some(pid) => pid,
-                None => start(&mut lease)?,
-            };
-            Ok((hooks, lease.is_of_runs(pid).then_some(lease)))
+            match agent() {
+                Some(pid) if lease.is_of_runs(pid) => stay_behind(lease)?,
+                Some(_) => {}
+                None => {
+                    // With HSMSIGN_SOCKET set, another agent is meant than one that this would start.
+                    Client::find()?;
+                    // Before it is started: whoever breaks this off, as at the question for a PIN, leaves no agent behind.
+                    stay_behind(lease)?;
+                    start()?;
+                }
+            }
+            Ok(hooks)
         }
         // A bot's user may have no folders of its own where another's agent signs. Folders that are open to others are
         // refused as everywhere.
-        Err(error) if is_without_place(&error) && agent().is_some() => Ok((Hooks::place_anywhere()?, None)),
+        Err(error) if is_without_place(&error) && agent().is_some() => Hooks::place_anywhere(),
         Err(error) => Err(error),
     }
 }
@@ -109,32 +113,29 @@ fn is_without_place(error: &Error) -> bool {
     error.code() == Code::Failed || (unset("HSMSIGN_HOME") && unset("HOME"))
 }
 
-/// Starts an agent for this run and those that come to it; answers its process.
-fn start(lease: &mut Lease) -> Result<i64> {
-    // With HSMSIGN_SOCKET set, another agent is meant than one that this would start.
-    Client::find()?;
+/// Starts an agent for this run and those that come to it.
+fn start() -> Result<()> {
     let done = Command::new("/proc/self/exe")
-        .args(["agent", "start"])
+        .args(["agent", "start", "--for-runs"])
         .stdin(Stdio::inherit())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .output()
         .map_err(|error| failed(format!("the agent cannot be started: {error}")))?;
-    let pid = agent().ok_or_else(|| {
+    if agent().is_none() {
         let told = String::from_utf8_lossy(&done.stderr);
         let mut lines = told.lines();
         let first = lines
             .find_map(|line| line.strip_prefix("hsmsign: "))
             .unwrap_or("no agent could be started");
         let fix = lines.next().map_or("see why: hsmsign agent", str::trim);
-        Error::new(Code::AgentUnavailable, first.to_owned()).fix(fix)
-    })?;
+        return Err(Error::new(Code::AgentUnavailable, first.to_owned()).fix(fix));
+    }
     if !done.status.success() {
         // It runs, and a token is locked: what was said is for the person.
         output::warn(String::from_utf8_lossy(&done.stderr).trim());
     }
-    lease.remember(pid)?;
-    Ok(pid)
+    Ok(())
 }
 
 /// Leaves a watcher behind, which holds the run's share in the agent.

@@ -1,6 +1,9 @@
-//! Whether this process was started with a standard output.
+//! Whether this process was started with a standard output, and what it says on standard error.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    io::Write as _,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use rustix::{io::FdFlags, stdio::stdout};
 
@@ -21,4 +24,10 @@ pub(super) fn pass_on() {
     if !has_output() {
         let _kept_open = rustix::io::fcntl_setfd(stdout(), FdFlags::CLOEXEC);
     }
+}
+
+/// Says something on standard error, in one piece. Where that cannot be written, as on a full disk or where nobody reads it any
+/// more, the process goes on; `eprintln` would end it.
+pub fn tell(text: &str) {
+    let _unheard = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }

@@ -7,7 +7,7 @@ mod python;
 mod while_running;
 
 pub use interpreter::{not_started, refuse_unhooked};
-pub use while_running::{Lease, agent, watch};
+pub use while_running::{Lease, agent, note, watch};
 
 use std::{
     ffi::OsString,

@@ -58,21 +58,6 @@ impl Lease {
         read.is_ok() && text.trim().parse() == Ok(agent)
     }
 
-    /// Remembers that this agent was started for runs.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn remember(&mut self, agent: i64) -> Result<()> {
-        let written = (|| {
-            self.file.set_len(0)?;
-            self.file.rewind()?;
-            write!(self.file, "{agent}")
-        })();
-        written.map_err(|error: std::io::Error| {
-            failed(format!("the agent of the run could not be written down: {error}"))
-        })
-    }
-
     /// The file, which holds the share wherever it goes.
     pub fn into_file(self) -> File {
         self.file
@@ -81,6 +66,29 @@ impl Lease {
 
 fn path(home: &Home) -> PathBuf {
     home.state("run.lock")
+}
+
+/// Notes, in an agent that answers nobody yet, whether it was started for runs: who finds it later finds that too.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn note(home: &Home, for_runs: bool) -> Result<()> {
+    let path = path(home);
+    let text = match for_runs {
+        true => std::process::id().to_string(),
+        // What is noted of an agent that was killed is not true of this one, which may have its number.
+        false if path.exists() => String::new(),
+        false => return Ok(()),
+    };
+    // In its place: runs hold their shares by this file.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| io_error("", &path, "be written", &error))
 }
 
 /// The process of the agent at the usual place; none where none answers.
@@ -113,7 +121,8 @@ pub fn watch(home: &Home, parent: i32) -> Result<()> {
         .ok()
         .and_then(|text| text.trim().parse().ok());
     if noted.is_some() && noted == agent() {
-        Client::connect()?.ask("{\"op\":\"stop\"}")?;
+        // A run that begins now waits for the lock until it is gone, and starts another.
+        Client::connect()?.stop()?;
     }
     let _later = fs::write(path(home), "");
     Ok(())

@@ -17,8 +17,13 @@ pub const LONGEST: usize = 16 << 20;
 pub const MOST_HELD: usize = 64 << 20;
 /// How many lines of one client are worked on at once; further ones wait in its socket.
 pub const MOST_OPEN: usize = 64;
-/// How much of answers may wait for a client that does not read, in bytes, before no more of its lines are read.
-const MOST_UNSENT: usize = 1 << 20;
+/// How much of lines that are worked on and of answers that wait may be held for a client, in bytes, before no more of its
+/// lines are read.
+const MOST_OF_ONE: usize = 1 << 20;
+/// And over all clients, before lines as long as [`LARGE`] are refused.
+pub const MOST_IN_HAND: usize = 128 << 20;
+/// Lines from this length on are refused where there is no room, in bytes. All the others together are bounded by their number.
+pub const LARGE: usize = 16 << 10;
 /// How much room a client keeps between two lines, in bytes.
 const KEPT: usize = 1 << 10;
 
@@ -55,13 +60,31 @@ pub struct Client {
     /// The number of the first line that is not answered.
     first: u64,
     /// The answers of the lines from `first` on.
-    answers: VecDeque<Option<String>>,
+    answers: VecDeque<Answer>,
+    /// How long these lines and answers are together.
+    open: usize,
     output: Vec<u8>,
     sent: usize,
     /// Since when it takes no answers.
     pub stuck_since: Option<Instant>,
     /// Whether its turn comes again: it had more lines than are worked on in one.
     pub waits: bool,
+}
+
+enum Answer {
+    /// To a line of this length, which is worked on.
+    Due(usize),
+    /// Behind another that is due.
+    Ready(String),
+}
+
+impl Answer {
+    const fn weight(&self) -> usize {
+        match self {
+            Self::Due(length) => *length,
+            Self::Ready(line) => line.len(),
+        }
+    }
 }
 
 impl Client {
@@ -84,6 +107,7 @@ impl Client {
             received: 0,
             first: 0,
             answers: VecDeque::new(),
+            open: 0,
             output: Vec::new(),
             sent: 0,
             stuck_since: None,
@@ -148,7 +172,12 @@ impl Client {
 
     /// Whether it may have more lines worked on.
     pub fn has_room(&self) -> bool {
-        self.answers.len() < MOST_OPEN && self.output.len() - self.sent < MOST_UNSENT
+        self.answers.len() < MOST_OPEN && self.in_hand() < MOST_OF_ONE
+    }
+
+    /// How much is held of lines that are worked on and of answers that wait, in bytes.
+    pub fn in_hand(&self) -> usize {
+        self.open + self.output.len() - self.sent
     }
 
     /// The next whole line; an error in the place of one that is too long.
@@ -204,9 +233,10 @@ impl Client {
         self.scanned = self.input.len();
     }
 
-    /// Takes a place for the answer of a line.
-    pub fn place(&mut self) -> u64 {
-        self.answers.push_back(None);
+    /// Takes a place for the answer of a line of this length.
+    pub fn place(&mut self, length: usize) -> u64 {
+        self.answers.push_back(Answer::Due(length));
+        self.open += length;
         self.first + self.answers.len() as u64 - 1
     }
 
@@ -219,9 +249,11 @@ impl Client {
             return;
         };
         if let Some(answer) = self.answers.get_mut(index) {
-            *answer = Some(line);
+            self.open = self.open - answer.weight() + line.len();
+            *answer = Answer::Ready(line);
         }
-        while let Some(Some(line)) = self.answers.front() {
+        while let Some(Answer::Ready(line)) = self.answers.front() {
+            self.open -= line.len();
             self.output.extend_from_slice(line.as_bytes());
             self.output.push(b'\n');
             self.answers.pop_front();
@@ -274,6 +306,15 @@ fn close((_, fd): (u64, OwnedFd)) {
 
 fn memchr(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|&byte| byte == b'\n')
+}
+
+/// Why a line is refused that would be worked on if others were not.
+pub fn no_room() -> Error {
+    Error::new(
+        Code::TokenBusy,
+        "the agent has as much in hand of long lines as it has room for; this one was not signed",
+    )
+    .fix("send it again when others are answered")
 }
 
 fn too_long() -> Error {

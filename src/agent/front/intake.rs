@@ -7,7 +7,7 @@ use rustix::{
 
 use super::{
     Front,
-    clients::{Client, MOST_HELD},
+    clients::{Client, LARGE, MOST_HELD, MOST_IN_HAND, no_room},
     files::{no_files, refuse_connection, spare},
     flights,
     poll::{Interest, Ready, Source},
@@ -170,6 +170,11 @@ impl Front {
         }
     }
 
+    /// How much is held of lines that are worked on and of answers that wait, in bytes.
+    fn in_hand(&self) -> usize {
+        self.clients.iter().flatten().map(Client::in_hand).sum()
+    }
+
     /// Works on lines of a client that came.
     pub(super) fn take_lines(&mut self, index: u32) {
         for _ in 0..TURN {
@@ -178,15 +183,19 @@ impl Front {
             if client.broken || stopping || !client.has_room() {
                 return;
             }
-            let Some(line) = client.line() else { return };
-            let place = client.place();
+            let Some(mut line) = client.line() else { return };
+            let length = line.as_ref().map_or(0, Vec::len);
+            let place = client.place(length);
             let whose = flights::Client {
                 index,
                 generation: client.generation,
                 place,
             };
-            let caller = client.caller.clone();
-            let asked = line.map(|line| match client.requests_only {
+            let (caller, requests_only) = (client.caller.clone(), client.requests_only);
+            if length >= LARGE && self.in_hand() > MOST_IN_HAND {
+                line = Err(no_room());
+            }
+            let asked = line.map(|line| match requests_only {
                 true => asked::request(&line),
                 false => asked::read(&line),
             });

@@ -170,7 +170,7 @@ pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<Ended> {
     let sockets = sockets.into_iter().flatten().map(Path::to_owned).collect();
     let confined = sandbox::confine(&front.home, sockets)?;
     if let Some(warning) = confined.warning() {
-        eprintln!("hsmsign agent: {warning}");
+        process::tell(&format!("hsmsign agent: {warning}"));
     }
     front.confined = Some(confined);
     front.road.log().prepare();
@@ -291,7 +291,7 @@ impl Front {
                 }
                 self.launcher.end();
                 if let Err(error) = self.road.log().flush() {
-                    eprintln!("hsmsign agent: {error}");
+                    process::tell(&format!("hsmsign agent: {error}"));
                 }
                 return self.fatal.take().map_or(Ok(Ended::Stopped), Err);
             }

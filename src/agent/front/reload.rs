@@ -4,6 +4,7 @@ use super::{Front, Worker};
 use crate::{
     config::Config,
     error::{Result, failed},
+    process::tell,
 };
 
 impl Front {
@@ -12,7 +13,9 @@ impl Front {
         if came.reload
             && let Err(error) = self.reload()
         {
-            eprintln!("hsmsign agent: not reloaded, the old configuration stays in force: {error}");
+            tell(&format!(
+                "hsmsign agent: not reloaded, the old configuration stays in force: {error}"
+            ));
         }
         if came.stop {
             self.stop();

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     agent::frame::Ask,
     error::{Code, Error},
+    process::tell,
 };
 
 /// How often a token keeps how far the log is sealed, beside the end: each time is a write to memory that wears out.
@@ -103,7 +104,9 @@ impl Front {
     pub(super) fn not_marked(&self, number: usize, error: &Error) {
         if error.code() != Code::Unsupported {
             let token = &self.workers[number].token;
-            eprintln!("hsmsign agent: token {token} does not keep how far the audit log is sealed: {error}");
+            tell(&format!(
+                "hsmsign agent: token {token} does not keep how far the audit log is sealed: {error}"
+            ));
         }
     }
 

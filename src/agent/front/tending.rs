@@ -9,6 +9,7 @@ use super::{
 use crate::{
     agent::frame::Ask,
     error::{Code, Error, Result, failed},
+    process::tell,
 };
 
 impl Front {
@@ -31,7 +32,10 @@ impl Front {
         let Some(mut next) = self.next_launcher.take() else {
             return self.end(error);
         };
-        eprintln!("hsmsign agent: {}; another one takes its place", error.message());
+        tell(&format!(
+            "hsmsign agent: {}; another one takes its place",
+            error.message()
+        ));
         self.poll.remove(self.launcher.socket());
         if self
             .poll
@@ -163,7 +167,7 @@ impl Front {
     /// A worker ended, or is to be ended: what it had is tried elsewhere or refused.
     pub(super) fn ended(&mut self, number: usize, error: Error) {
         let token = self.workers[number].token.clone();
-        eprintln!("hsmsign agent: the worker of token {token}: {error}");
+        tell(&format!("hsmsign agent: the worker of token {token}: {error}"));
         let told = !self.workers[number].is_starting();
         self.workers[number].stop(&mut self.launcher);
         self.workers[number].failed(error.clone(), self.now);

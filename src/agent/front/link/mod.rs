@@ -1,5 +1,8 @@
 //! What goes to a worker and comes back: frames, and descriptors that belong to some of them.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -141,7 +144,8 @@ impl Link {
             self.input.extend_from_slice(&room[..read]);
             room[..read].zeroize();
             let done = take(&mut self.input, told)?;
-            self.input.drain(..done);
+            let left = move_down(&mut self.input, done);
+            self.input.truncate(left);
         }
         Ok(true)
     }
@@ -222,6 +226,15 @@ impl Ends {
 
 fn gone(error: Errno) -> Error {
     failed(format!("its worker is gone: {error}"))
+}
+
+/// Moves what is behind the beginning to the front, and leaves nothing of it behind: it may be of a passphrase. Answers how
+/// long it is.
+fn move_down(buffer: &mut [u8], beginning: usize) -> usize {
+    let left = buffer.len() - beginning;
+    buffer.copy_within(beginning.., 0);
+    buffer[left..].zeroize();
+    left
 }
 
 /// Reads the whole frames in the buffer. Answers how long they are together.
