@@ -5,12 +5,14 @@ use std::{
     os::unix::net::UnixListener,
     path::Path,
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
 
 use crate::{
-    bench::{Done, Place, finish},
+    bench::{Done, Place, Stream, finish},
     faulty,
     running::{BALANCE, Running, kill, until},
 };
@@ -140,6 +142,47 @@ fn an_agent_that_stands_still_is_told_and_nobody_waits_for_it_without_end() {
         }
     }
     until("it signs again", || agent.connect().ask(BALANCE)["ok"] == true);
+}
+
+#[test]
+fn a_stream_tells_of_an_agent_that_stands_still_while_it_owes_something() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let [line, end, nothing] = [(); 3].map(|()| {
+        let mut child = place.start(&["sign", "--json"]);
+        let mut stream = Stream::of(&mut child);
+        assert!(stream.answer(BALANCE).starts_with("{\"ok\":true"));
+        (child, stream)
+    });
+    kill(agent.pid(), Signal::STOP);
+    let (line, mut owed) = line;
+    owed.send(BALANCE);
+    let (end, ended) = end;
+    let _ended = ended.end();
+    let told = [("a line", line), ("its end", end)].map(|(owes, mut child)| {
+        // Half a minute by what it does, and a machine that has much to do.
+        let until = Instant::now() + Duration::from_secs(90);
+        while child.try_wait().unwrap().is_none() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(100));
+        }
+        let _ = child.kill();
+        (owes, child.wait_with_output().unwrap())
+    });
+    kill(agent.pid(), Signal::CONT);
+    for (owes, done) in told {
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(4), "{owes}: {stderr}");
+        let kill = format!("kill -9 {}", agent.pid());
+        for word in ["stands still", &kill, "may have been signed"] {
+            assert!(stderr.contains(word), "{owes}: {word}: {stderr}");
+        }
+    }
+    // Who asked for nothing waited for nothing.
+    let (child, mut stream) = nothing;
+    assert!(stream.answer(BALANCE).starts_with("{\"ok\":true"));
+    drop(stream);
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
 }
 
 #[test]
