@@ -13,6 +13,7 @@ mod faulty;
 mod kills;
 mod life;
 mod lines;
+mod logins;
 mod manager;
 mod metrics;
 mod people;
