@@ -1,8 +1,9 @@
 //! Where the agent is: a socket that is taken away, a runtime folder that is none, a variable that names something else.
 
 use std::{
+    ffi::OsStr,
     fs,
-    os::unix::net::UnixListener,
+    os::unix::{ffi::OsStrExt as _, net::UnixListener},
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -120,6 +121,26 @@ fn a_runtime_folder_that_cannot_be_used_is_told_with_what_to_set() {
     let done = run(with_runtime_folder(&place, &["run", "--", "true"], &file));
     assert_eq!(done.code, 4, "{done:?}");
     assert!(done.stderr.contains("XDG_RUNTIME_DIR"), "{done:?}");
+}
+
+#[test]
+fn an_agent_whose_socket_has_a_name_that_is_no_text_answers_all_the_same() {
+    let Some(place) = Place::with_kraken() else { return };
+    let socket = place.path().join(OsStr::from_bytes(b"agent\xff.sock"));
+    let at = |args: &[&str]| {
+        let mut command = place.command(args);
+        command.env("HSMSIGN_SOCKET", &socket);
+        run(command)
+    };
+    for args in [
+        &["agent", "start"][..],
+        &["agent", "status"],
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+        &["agent", "stop"],
+    ] {
+        let done = at(args);
+        assert_eq!(done.code, 0, "{args:?}: {done:?}");
+    }
 }
 
 #[test]
