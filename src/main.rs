@@ -2,7 +2,11 @@
 
 #![deny(clippy::print_stderr, clippy::print_stdout)]
 
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    io::Write as _,
+    process::ExitCode,
+    sync::atomic::{AtomicI32, Ordering::Relaxed},
+};
 
 mod cli;
 
@@ -35,8 +39,28 @@ fn main() -> ExitCode {
 #[allow(unsafe_code)]
 fn leave(code: ExitCode) -> ExitCode {
     if let Some(number) = (0..=5).find(|number| ExitCode::from(*number) == code) {
-        // SAFETY: every buffer of this process is flushed, and nothing runs after it.
-        unsafe { libc::_exit(number.into()) };
+        RESULT.store(number.into(), Relaxed);
+        for trouble in [libc::SIGALRM, libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT] {
+            // SAFETY: the handler makes one system call, and the handlers before it are needed no more.
+            unsafe { libc::signal(trouble, end as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+        }
+        // SAFETY: nothing else of this process uses it.
+        unsafe { libc::alarm(PATIENCE) };
+        cli::leave();
+        end(0);
     }
     code
+}
+
+/// How long a token may take to log out, in seconds.
+const PATIENCE: u32 = 2;
+
+/// The exit code, once there is one.
+static RESULT: AtomicI32 = AtomicI32::new(0);
+
+/// Ends the process with its result, which no module changes that crashes now or does not come back.
+#[allow(unsafe_code)]
+extern "C" fn end(_signal: libc::c_int) {
+    // SAFETY: every buffer of this process is flushed, and nothing runs after it.
+    unsafe { libc::_exit(RESULT.load(Relaxed)) };
 }

@@ -14,6 +14,7 @@ mod kills;
 mod life;
 mod lines;
 mod load;
+mod logins;
 mod manager;
 mod metrics;
 mod people;

@@ -1,16 +1,19 @@
 //! Where the agent is: a socket that is taken away, a runtime folder that is none, a variable that names something else.
 
 use std::{
+    ffi::OsStr,
     fs,
-    os::unix::net::UnixListener,
+    os::unix::{ffi::OsStrExt as _, net::UnixListener},
     path::Path,
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
 
 use crate::{
-    bench::{Done, Place, finish},
+    bench::{Done, Place, Stream, finish},
     faulty,
     running::{BALANCE, Running, kill, until},
 };
@@ -121,6 +124,26 @@ fn a_runtime_folder_that_cannot_be_used_is_told_with_what_to_set() {
 }
 
 #[test]
+fn an_agent_whose_socket_has_a_name_that_is_no_text_answers_all_the_same() {
+    let Some(place) = Place::with_kraken() else { return };
+    let socket = place.path().join(OsStr::from_bytes(b"agent\xff.sock"));
+    let at = |args: &[&str]| {
+        let mut command = place.command(args);
+        command.env("HSMSIGN_SOCKET", &socket);
+        run(command)
+    };
+    for args in [
+        &["agent", "start"][..],
+        &["agent", "status"],
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+        &["agent", "stop"],
+    ] {
+        let done = at(args);
+        assert_eq!(done.code, 0, "{args:?}: {done:?}");
+    }
+}
+
+#[test]
 fn an_agent_that_stands_still_is_told_and_nobody_waits_for_it_without_end() {
     let Some(place) = Place::with_kraken() else { return };
     let agent = Running::start(&place);
@@ -140,6 +163,47 @@ fn an_agent_that_stands_still_is_told_and_nobody_waits_for_it_without_end() {
         }
     }
     until("it signs again", || agent.connect().ask(BALANCE)["ok"] == true);
+}
+
+#[test]
+fn a_stream_tells_of_an_agent_that_stands_still_while_it_owes_something() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let [line, end, nothing] = [(); 3].map(|()| {
+        let mut child = place.start(&["sign", "--json"]);
+        let mut stream = Stream::of(&mut child);
+        assert!(stream.answer(BALANCE).starts_with("{\"ok\":true"));
+        (child, stream)
+    });
+    kill(agent.pid(), Signal::STOP);
+    let (line, mut owed) = line;
+    owed.send(BALANCE);
+    let (end, ended) = end;
+    let _ended = ended.end();
+    let told = [("a line", line), ("its end", end)].map(|(owes, mut child)| {
+        // Half a minute by what it does, and a machine that has much to do.
+        let until = Instant::now() + Duration::from_secs(90);
+        while child.try_wait().unwrap().is_none() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(100));
+        }
+        let _ = child.kill();
+        (owes, child.wait_with_output().unwrap())
+    });
+    kill(agent.pid(), Signal::CONT);
+    for (owes, done) in told {
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(4), "{owes}: {stderr}");
+        let kill = format!("kill -9 {}", agent.pid());
+        for word in ["stands still", &kill, "may have been signed"] {
+            assert!(stderr.contains(word), "{owes}: {word}: {stderr}");
+        }
+    }
+    // Who asked for nothing waited for nothing.
+    let (child, mut stream) = nothing;
+    assert!(stream.answer(BALANCE).starts_with("{\"ok\":true"));
+    drop(stream);
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
 }
 
 #[test]

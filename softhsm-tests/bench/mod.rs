@@ -201,9 +201,19 @@ impl Stream {
         }
     }
 
+    /// Sends a line.
+    pub fn send(&mut self, line: &str) {
+        writeln!(self.stdin, "{line}").unwrap();
+    }
+
+    /// Ends the child's input. Its output can be read on.
+    pub fn end(self) -> BufReader<std::process::ChildStdout> {
+        self.stdout
+    }
+
     /// The answer to a line.
     pub fn answer(&mut self, line: &str) -> String {
-        writeln!(self.stdin, "{line}").unwrap();
+        self.send(line);
         let mut answer = String::new();
         self.stdout.read_line(&mut answer).unwrap();
         answer

@@ -358,13 +358,13 @@ impl Client {
     }
 
     /// The stream itself, for whoever sends many lines, and takes them from somebody who may ask for signatures alone:
-    /// nothing else is done for it.
+    /// nothing else is done for it. And where the agent is.
     ///
     /// # Errors
-    /// When the agent goes away.
-    pub fn into_stream(mut self) -> Result<UnixStream> {
+    /// When the agent goes away or stands still.
+    pub fn into_stream(mut self) -> Result<(UnixStream, PathBuf)> {
         let answer = self.ask("{\"op\":\"requests\"}")?;
         Answer::parse(&answer)?;
-        Ok(self.stream.into_inner())
+        Ok((self.stream.into_inner(), self.path))
     }
 }

@@ -13,7 +13,7 @@ pub mod errand;
 pub mod frame;
 pub mod front;
 pub mod launcher;
-mod patience;
+pub mod patience;
 mod sandbox;
 pub mod socket;
 pub mod wire;

@@ -1,7 +1,12 @@
 //! Waiting for an agent's answer. It may take as long as a person thinks or a token computes; an agent that stands still,
 //! as one that was stopped by a signal or waits for a disk that hangs, is noticed, since it answers no ping either.
 
-use std::{io::Write as _, os::unix::net::UnixStream, path::Path};
+use std::{
+    io::{self, Read, Write as _},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -12,10 +17,41 @@ use rustix::{
 use crate::error::{Code, Error, Result, failed};
 
 /// After how long without an answer it is asked whether it is alive, and how long it may take to say so.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 15,
-    tv_nsec: 0,
-};
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What an agent sends to whoever sends many lines. Reading waits without end where nothing is owed, and as [`wait`] where
+/// something is.
+pub struct Patient<F> {
+    stream: UnixStream,
+    path: PathBuf,
+    owed: F,
+}
+
+impl<F: Fn() -> bool> Patient<F> {
+    /// That of the agent at this path; `owed` says whether it has to send something.
+    ///
+    /// # Errors
+    /// When the connection has no time limits.
+    pub fn new(stream: UnixStream, path: PathBuf, owed: F) -> io::Result<Self> {
+        // No call more for each answer, as polling would be.
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, path, owed })
+    }
+}
+
+impl<F: Fn() -> bool> Read for Patient<F> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(room) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            if (self.owed)() && !lives(&self.path).map_err(io::Error::other)? {
+                return Err(io::Error::other(stands_still(&self.stream, &self.path)));
+            }
+        }
+    }
+}
 
 /// Waits until an answer can be read, or the connection ended.
 ///
@@ -31,8 +67,12 @@ pub fn wait(stream: &UnixStream, path: &Path) -> Result<()> {
 }
 
 fn comes(stream: &UnixStream) -> Result<bool> {
+    let patience = Timespec {
+        tv_sec: PATIENCE.as_secs().cast_signed(),
+        tv_nsec: 0,
+    };
     loop {
-        match poll(&mut [PollFd::new(stream, PollFlags::IN)], Some(&PATIENCE)) {
+        match poll(&mut [PollFd::new(stream, PollFlags::IN)], Some(&patience)) {
             Ok(ready) => return Ok(ready > 0),
             Err(Errno::INTR) => {}
             Err(error) => {

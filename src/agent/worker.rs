@@ -78,8 +78,8 @@ pub fn run(token: &str) -> Result<()> {
     let handed = Arc::new(Handed::default());
     let tokens = Arc::new(Tokens::new(&home, config, Arc::clone(&handed) as _));
     // Open until the process ends.
-    std::mem::forget(Arc::clone(&tokens));
-    Worker {
+    let open = Arc::clone(&tokens);
+    let served = Worker {
         token: token.to_owned(),
         tokens,
         handed,
@@ -93,7 +93,10 @@ pub fn run(token: &str) -> Result<()> {
         opened: false,
         front,
     }
-    .serve(&asked, &answers)
+    .serve(&asked, &answers);
+    open.leave();
+    std::mem::forget(open);
+    served
 }
 
 /// The pipes that the front asks through and is answered through.

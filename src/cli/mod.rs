@@ -36,7 +36,12 @@ mod test;
 mod token;
 mod websocket;
 
-use std::{error::Error as _, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    error::Error as _,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use clap::{
     Parser, Subcommand,
@@ -119,6 +124,16 @@ struct Around {
     ask: Arc<dyn Ask>,
 }
 
+/// The tokens that this process opened.
+static OPEN: Mutex<Vec<Arc<Tokens>>> = Mutex::new(Vec::new());
+
+/// Logs out of the tokens, once everything is said and the process ends.
+pub fn leave() {
+    for tokens in OPEN.try_lock().iter().flat_map(|open| open.iter()) {
+        tokens.leave();
+    }
+}
+
 impl Around {
     fn find() -> Result<Self> {
         Ok(Self {
@@ -131,11 +146,12 @@ impl Around {
         Config::load(&self.home)
     }
 
-    /// The tokens, open until the process ends: closing them would cost more than a signature and gain nothing.
+    /// The tokens, open until the process ends: closing them would cost more than a signature. See [`leave`].
     fn tokens(&self) -> Result<Arc<Tokens>> {
         let config = self.config()?;
         let tokens = Arc::new(Tokens::new(&self.home, config, Arc::clone(&self.ask)));
-        std::mem::forget(Arc::clone(&tokens));
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.push(Arc::clone(&tokens));
         Ok(tokens)
     }
 

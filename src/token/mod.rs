@@ -94,6 +94,9 @@ pub trait Token: Send + Sync {
     }
     /// Starts over with the module, for a token that went away and came back.
     fn reopen(&self) -> Result<()>;
+    /// Logs out, where that is done at once: the process ends. What else it holds ends with it, but a device may keep a
+    /// login, and have room for few.
+    fn leave(&self) {}
     /// Sets the code that opens it, or takes it away, where that is hsmsign's to do.
     fn set_code(&self, code: Option<&Secret>) -> Result<()> {
         let _ = code;

@@ -94,6 +94,14 @@ impl Tokens {
         Ok(token)
     }
 
+    /// Logs out of the tokens that are open, before the process ends.
+    pub fn leave(&self) {
+        let Ok(open) = self.open.try_lock() else { return };
+        for token in open.values() {
+            token.leave();
+        }
+    }
+
     /// The token of this name, which is there at this moment. Some kinds are only looked for when they are used.
     ///
     /// # Errors

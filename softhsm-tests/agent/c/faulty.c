@@ -33,6 +33,7 @@
     X(7, C_GetMechanismList, (CK_HANDLE a, CK_ULONG *b, CK_ULONG *c), (a, b, c), c)                                    \
     X(12, C_OpenSession, (CK_HANDLE a, CK_ULONG b, void *c, void *d, CK_HANDLE *e), (a, b, c, d, e), NULL)             \
     X(18, C_Login, (CK_HANDLE a, CK_ULONG b, CK_BYTE *c, CK_ULONG d), (a, b, c, d), NULL)                              \
+    X(19, C_Logout, (CK_HANDLE a), (a), NULL)                                                                          \
     X(24, C_GetAttributeValue, (CK_HANDLE a, CK_HANDLE b, CK_ULONG * c, CK_ULONG d), (a, b, c, d), c + 2)              \
     X(26, C_FindObjectsInit, (CK_HANDLE a, void *b, CK_ULONG c), (a, b, c), NULL)                                      \
     X(27, C_FindObjects, (CK_HANDLE a, CK_HANDLE *b, CK_ULONG c, CK_ULONG *d), (a, b, c, d), d)                        \

@@ -123,7 +123,7 @@ impl Front {
         json!({
             "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
             "uptime_s": self.counts.began.elapsed().as_secs(),
-            "socket": self.listening.path, "uid": rustix::process::geteuid().as_raw(),
+            "socket": self.listening.path.to_string_lossy(), "uid": rustix::process::geteuid().as_raw(),
             "connections": self.clients.len() - self.free.len(), "in_flight": self.in_flight(),
             "signed": self.counts.signed, "denied": self.counts.denied, "refused": self.counts.refused,
             "longest_us": u64::try_from(self.counts.longest.as_micros()).unwrap_or(u64::MAX),

@@ -89,6 +89,11 @@ impl Loaded {
         self.gate.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The gate, where nobody starts the module over.
+    pub fn try_enter(&self) -> Option<RwLockReadGuard<'_, State>> {
+        self.gate.try_read().ok()
+    }
+
     /// The gate, for starting the module over.
     pub fn enter_alone(&self) -> RwLockWriteGuard<'_, State> {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)

@@ -140,6 +140,7 @@ impl Drop for Pkcs11Token {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(opened) = opened.filter(|opened| opened.epoch == gate.epoch) {
+            opened.log_out();
             opened.close();
         }
         gate.users -= 1;
@@ -339,6 +340,16 @@ impl Token for Pkcs11Token {
             opened.forget_all();
             opened.writing(|session| sweep::sweep_cut(&opened.module, session, id, label))
         })
+    }
+
+    fn leave(&self) {
+        // Who is still at work keeps the login.
+        if let (Some(gate), Ok(opened)) = (self.loaded.try_enter(), self.opened.try_write())
+            && let Some(opened) = opened.as_ref().filter(|opened| opened.epoch == gate.epoch)
+        {
+            let _turn = self.loaded.turn(&gate);
+            opened.log_out();
+        }
     }
 
     fn reopen(&self) -> Result<()> {

@@ -147,6 +147,11 @@ impl Opened {
         lock(&self.handles).clear();
     }
 
+    /// Ends the login alone. Only within the epoch.
+    pub fn log_out(&self) {
+        let _ = self.module.logout(self.anchor);
+    }
+
     /// Ends the sessions, and with the last one the login. Only within the epoch.
     pub fn close(&self) {
         for session in lock(&self.idle).drain(..) {
