@@ -31,9 +31,9 @@ const FOLDERS: &str = "\
 set -e
 mount -t tmpfs -o mode=755 none /run
 mount -t tmpfs -o mode=755 none /var/lib/opencryptoki
-mount -t tmpfs -o mode=755 none /var/log/opencryptoki
+mount -t tmpfs -o mode=755 none /var/log
 mount -t tmpfs -o mode=1777 none /dev/shm
-mkdir -p /run/lock/opencryptoki/swtok /var/lib/opencryptoki/swtok/TOK_OBJ
+mkdir -p /run/lock/opencryptoki/swtok /var/lib/opencryptoki/swtok/TOK_OBJ /var/log/opencryptoki
 chgrp -R pkcs11 /run/lock/opencryptoki /var/lib/opencryptoki /var/log/opencryptoki
 chmod -R 770 /run/lock/opencryptoki /var/lib/opencryptoki /var/log/opencryptoki
 printf 'version opencryptoki-3.1\\nslot 0\\n{\\nstdll = libpkcs11_sw.so\\n}\\n' >/run/opencryptoki.conf

@@ -9,6 +9,8 @@ use std::{
     },
     path::PathBuf,
     process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use base16ct::lower;
@@ -42,6 +44,22 @@ const COLLECT: Timespec = Timespec {
     tv_sec: 1,
     tv_nsec: 0,
 };
+/// How long a worker may take to log out of its token, once the front has hung up.
+const LOGS_OUT: Duration = Duration::from_secs(1);
+/// How often it is looked for at the end.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A worker, and when it is killed, where it is to end by itself.
+struct Started {
+    child: Child,
+    until: Option<Instant>,
+}
+
+impl Started {
+    fn has_ended(&mut self) -> bool {
+        self.child.try_wait().map_or(true, |status| status.is_some())
+    }
+}
 
 /// A socket pair whose ends close on exec.
 ///
@@ -77,22 +95,27 @@ pub fn tie() -> Result<()> {
 /// `start TOKEN` is answered by `started PID`, with the worker's socket, or by `failed REASON`. `program PID` is answered by
 /// `runs PATH`, the path in lower-case hex and empty where the kernel does not tell: landlock keeps the front from looking
 /// at processes that it does not confine. `spare launcher` is answered by `twin PID`, with the socket of another process that
-/// serves the front like this one, or by `failed REASON`. `stop PID` has no answer. When the front is gone, the workers are
-/// ended.
+/// serves the front like this one, or by `failed REASON`. `kill PID` has no answer, nor has `leave PID`, which gives the
+/// worker time to log out. When the front is gone, all workers have that.
 ///
 /// # Errors
 /// When the front is not understood.
 pub fn run(program: &Program) -> Result<()> {
     tie()?;
     let front = rustix::stdio::stdin();
-    let mut workers: HashMap<u32, Child> = HashMap::new();
+    let mut workers: HashMap<u32, Started> = HashMap::new();
     let mut twins: Vec<Pid> = Vec::new();
     let mut input = Vec::new();
     let_go_of_code();
     loop {
         let mut ready = [PollFd::new(&front, PollFlags::IN)];
         let waited = poll(&mut ready, Some(&COLLECT));
-        workers.retain(|_, child| child.try_wait().is_ok_and(|status| status.is_none()));
+        workers.retain(|_, worker| !worker.has_ended());
+        for worker in workers.values_mut() {
+            if worker.until.is_some_and(|until| until <= Instant::now()) {
+                let _ = worker.child.kill();
+            }
+        }
         twins.retain(|twin| waitpid(Some(*twin), WaitOptions::NOHANG).is_ok_and(|ended| ended.is_none()));
         if waited == Ok(0) || waited == Err(rustix::io::Errno::INTR) {
             continue;
@@ -125,21 +148,34 @@ pub fn run(program: &Program) -> Result<()> {
                         input.clear();
                     }
                 }
-                Some(("stop", pid)) => {
-                    // It is collected with the others: one that hangs in its driver may take a while to end.
-                    if let Some(child) = pid.parse().ok().and_then(|pid: u32| workers.get_mut(&pid)) {
-                        let _ = child.kill();
+                // It is collected with the others: one that hangs in its driver may take a while to end.
+                Some(("kill", pid)) => {
+                    if let Some(worker) = of_pid(&mut workers, pid) {
+                        let _ = worker.child.kill();
+                    }
+                }
+                Some(("leave", pid)) => {
+                    if let Some(worker) = of_pid(&mut workers, pid) {
+                        worker.until = Some(Instant::now() + LOGS_OUT);
                     }
                 }
                 _ => return Err(failed("the launcher was not understood")),
             }
         }
     }
-    for child in workers.values_mut() {
-        let _ = child.kill();
-        let _ = child.wait();
+    let until = Instant::now() + LOGS_OUT;
+    while workers.values_mut().any(|worker| !worker.has_ended()) && Instant::now() < until {
+        sleep(LOOK);
+    }
+    for worker in workers.values_mut() {
+        let _ = worker.child.kill();
+        let _ = worker.child.wait();
     }
     Ok(())
+}
+
+fn of_pid<'w>(workers: &'w mut HashMap<u32, Started>, pid: &str) -> Option<&'w mut Started> {
+    workers.get_mut(&pid.parse().ok()?)
 }
 
 /// Makes a process that goes on like this one, with a socket of its own to the front. It is not tied to this one: it is there
@@ -170,7 +206,7 @@ fn start(
     program: &Program,
     token: &str,
     front: BorrowedFd<'_>,
-    workers: &mut HashMap<u32, Child>,
+    workers: &mut HashMap<u32, Started>,
 ) -> Result<()> {
     let (ours, theirs) = match pair() {
         Ok(pair) => pair,
@@ -185,7 +221,7 @@ fn start(
     match child {
         Ok(child) => {
             let pid = child.id();
-            workers.insert(pid, child);
+            workers.insert(pid, Started { child, until: None });
             tell(front, &format!("started {pid}\n"), &[ours.as_fd()])
         }
         Err(error) => tell(

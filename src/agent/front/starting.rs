@@ -169,9 +169,14 @@ impl Launcher {
         self.asked.push_back(Owed { asked, line, since });
     }
 
-    /// Has it end a worker.
-    pub fn stop(&mut self, pid: u32) {
-        self.say(&format!("stop {pid}\n"));
+    /// Has it kill a worker.
+    pub fn kill(&mut self, pid: u32) {
+        self.say(&format!("kill {pid}\n"));
+    }
+
+    /// Has it see to it that a worker ends that was hung up on, which logs out of its token first.
+    pub fn see_off(&mut self, pid: u32) {
+        self.say(&format!("leave {pid}\n"));
     }
 
     fn say(&mut self, line: &str) {

@@ -67,7 +67,7 @@ impl Front {
             Said::Started(whose, socket, pid) => {
                 let Some(number) = self.starting(whose) else {
                     // Nobody wants it any more.
-                    return self.launcher.stop(pid);
+                    return self.launcher.kill(pid);
                 };
                 if let Err(error) = self.workers[number].runs(socket, pid, whose.0, &self.poll) {
                     self.ended(number, error);
@@ -169,7 +169,7 @@ impl Front {
         let token = self.workers[number].token.clone();
         tell(&format!("hsmsign agent: the worker of token {token}: {error}"));
         let told = !self.workers[number].is_starting();
-        self.workers[number].stop(&mut self.launcher);
+        self.workers[number].kill(&mut self.launcher);
         self.workers[number].failed(error.clone(), self.now);
         self.lost(number, &error, told);
     }

@@ -273,15 +273,26 @@ impl Worker {
         self.open = false;
     }
 
-    /// Ends it, and with it its login and PIN.
+    /// Hangs up on it, so that it logs out and ends, and with it its PIN.
     pub fn stop(&mut self, launcher: &mut Launcher) {
-        if let Some(pid) = self.running.take().and_then(|running| running.process)
-            // One that asks sees that nobody listens, and closes its question; killed, it would leave that standing.
-            && self.token != confirm::NAME
-        {
-            launcher.stop(pid);
+        if let Some(pid) = self.hang_up() {
+            launcher.see_off(pid);
         }
+    }
+
+    /// Ends it at once: it does not do what it should.
+    pub fn kill(&mut self, launcher: &mut Launcher) {
+        if let Some(pid) = self.hang_up() {
+            launcher.kill(pid);
+        }
+    }
+
+    /// Answers who is to be seen off.
+    fn hang_up(&mut self) -> Option<u32> {
         self.open = false;
+        let pid = self.running.take().and_then(|running| running.process)?;
+        // One that asks sees that nobody listens, and closes its question; killed, it would leave that standing.
+        (self.token != confirm::NAME).then_some(pid)
     }
 
     /// Starts over at once when it is wanted next.

@@ -140,7 +140,10 @@ impl Drop for Pkcs11Token {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(opened) = opened.filter(|opened| opened.epoch == gate.epoch) {
-            opened.log_out();
+            // A login is the whole process's.
+            if gate.users == 1 {
+                opened.log_out();
+            }
             opened.close();
         }
         gate.users -= 1;
