@@ -74,7 +74,7 @@ impl Told for Scheme {
 
     fn signs(&self, method: &str, path: &str) -> Signs {
         let plan = self.plan_for(method, path);
-        let goes_on = |seam: &Seam| !matches!(seam, Seam::Digits | Seam::Other);
+        let goes_on = |seam: &Seam| !matches!(seam, Seam::Digits | Seam::Other | Seam::Before { .. });
         Signs {
             method: plan.facts.signs_method,
             path: plan.facts.signs_path,

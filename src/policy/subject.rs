@@ -50,6 +50,8 @@ pub struct Bound {
     pub path: bool,
     /// Whether the path runs into text of the request, so that another path may begin like it.
     pub path_goes_on: bool,
+    /// Whether it ends there all the same, so that only what stands before its last part could be another.
+    pub path_ends: bool,
     /// Whether it covers that there is no body, and so none of an order's fields.
     pub bare: bool,
     /// Whether it covers the fields: a query that goes along unsigned can be changed on its way.
