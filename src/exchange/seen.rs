@@ -140,6 +140,10 @@ impl Subject for Prepared<'_> {
         self.scheme.caps.asked_by.as_deref()
     }
 
+    fn traded(&self) -> Option<&[String]> {
+        self.scheme.caps.traded.as_deref()
+    }
+
     fn opens_session(&self) -> bool {
         Prepared::opens_session(self)
     }

@@ -35,6 +35,9 @@ pub trait Subject {
     fn fits_closing(&self, fields: &Fields<'_>) -> Option<&str>;
     /// The folded name of the field that says what is asked, where the exchange has one path for all.
     fn asked_by(&self) -> Option<&str>;
+    /// The folded names of the fields that name what is traded, where the exchange's file says; none of them where the path
+    /// does.
+    fn traded(&self) -> Option<&[String]>;
     /// Whether the answer opens a session in which nothing is signed.
     fn opens_session(&self) -> bool;
 }
