@@ -244,37 +244,42 @@ fn fields(out: &mut String, fields: &[(String, String)]) {
     if fields.is_empty() {
         return;
     }
-    let mut members: Vec<(&str, Vec<&str>)> = Vec::with_capacity(fields.len());
-    let mut places: HashMap<&str, usize> = HashMap::new();
     let few = fields.len() <= FEW;
-    for (name, value) in fields {
-        let at = match few {
-            true => members.iter().position(|(have, _)| have == name),
-            false => Some(*places.entry(name).or_insert(members.len())),
-        };
-        match at.and_then(|at| members.get_mut(at)) {
-            Some((_, values)) => values.push(value),
-            None => members.push((name, vec![value])),
-        }
+    let mut many: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (name, value) in fields.iter().filter(|_| !few) {
+        many.entry(name).or_default().push(value);
     }
     let mut before = ",\"fields\":{";
-    for (name, values) in members {
+    for (at, (name, value)) in fields.iter().enumerate() {
+        let same = |field: &&(String, String)| field.0 == *name;
+        let values = match few {
+            true if fields[..at].iter().any(|field| same(&field)) => continue,
+            true if !fields[at + 1..].iter().any(|field| same(&field)) => Vec::new(),
+            true => fields[at..]
+                .iter()
+                .filter(same)
+                .map(|(_, value)| value.as_str())
+                .collect(),
+            false => match many.remove(name.as_str()) {
+                Some(values) => values,
+                None => continue,
+            },
+        };
         out.push_str(before);
         before = ",";
         quote(name, out);
         out.push(':');
-        match values.as_slice() {
-            [value] => quote(value, out),
-            values => {
-                let mut before = '[';
-                for value in values {
-                    out.push(before);
-                    before = ',';
-                    quote(value, out);
-                }
-                out.push(']');
-            }
+        if values.len() < 2 {
+            quote(value, out);
+            continue;
         }
+        let mut before = '[';
+        for value in values {
+            out.push(before);
+            before = ',';
+            quote(value, out);
+        }
+        out.push(']');
     }
     out.push('}');
 }
@@ -289,6 +294,15 @@ mod tests {
         let mut out = String::new();
         fields(&mut out, &pairs);
         assert_eq!(out, r#","fields":{"a":["1","2"],"b":"\""}"#);
+        let many: Vec<_> = (0..99)
+            .map(|at| ((at % 60).to_string(), at.to_string()))
+            .collect();
+        out.clear();
+        fields(&mut out, &many);
+        assert!(
+            out.starts_with(r#","fields":{"0":["0","60"],"1":["1","61"]"#) && out.ends_with(r#""59":"59"}"#),
+            "{out}"
+        );
     }
 
     #[test]
