@@ -156,6 +156,25 @@ fn what_was_seen_passes_and_no_other_field_amount_or_symbol() {
     );
 }
 
+#[test]
+fn what_a_bot_chose_as_it_liked_is_a_policy_all_the_same() {
+    let order = |symbol: &str| ask("POST", "/0/private/AddOrder", &format!("pair={symbol}&volume=1"));
+    let odd = ["a%22%0A%5C", "%E2%80%AE", "%C2%9B", "%E5%B8%81"].map(|symbol| (order(symbol), TIME));
+    let proposed = learned("kraken", &odd);
+    assert!(
+        proposed.contains(r#""a\"\U0000000a\\", "\U0000009b", "\U0000202e", "币""#),
+        "{proposed}"
+    );
+    let judge = Judge::new("kraken", &proposed);
+    odd.iter().for_each(|(order, _)| judge.permits(order));
+    judge.refuses(&order("A"));
+    holds(
+        "gate",
+        &[("DELETE", "/api/v4/spot/orders/a%2Db?currency_pair=A", "")],
+        &[],
+    );
+}
+
 /// As rules count: a second, a minute and a day are any such span.
 #[test]
 fn the_limits_are_those_of_any_span() {
