@@ -84,7 +84,7 @@ impl<'p> Case<'p, '_> {
 
     /// The field of an object, or of the nearest one around it, that names what is traded; the first in the order of the
     /// rules.
-    fn traded<'f, 'r>(&self, fields: &'f Fields<'r>, group: usize) -> Option<&'f Field<'r>> {
+    pub(super) fn traded<'f, 'r>(&self, fields: &'f Fields<'r>, group: usize) -> Option<&'f Field<'r>> {
         if self.own_symbols().is_some() {
             return self.symbol_names().find_map(|name| fields.near(group, name));
         }
@@ -156,7 +156,7 @@ impl<'p> Case<'p, '_> {
             }
             judged.looked_at.push(name);
         }
-        Ok(())
+        self.typeless(asked)
     }
 
     pub(super) fn caps(&self, asked: &Asked<'_>, judged: &mut Judged<'p>) -> Result<()> {
