@@ -131,6 +131,19 @@ fn what_was_seen_passes_and_no_other_field_amount_or_symbol() {
         r#"{"currency_pair":"A","side":"buy"}"#,
     ));
     assert!(error.is_err(), "a cancel with a side frees no order");
+    // A key has room for so many counts: one for all where there are more symbols.
+    let many = |at: usize| {
+        (
+            ask("POST", "/0/private/AddOrder", &format!("pair=A{at}&volume={at}")),
+            TIME,
+        )
+    };
+    let judge = Judge::new(
+        "kraken",
+        &learned("kraken", &(1..=1200).map(many).collect::<Vec<_>>()),
+    );
+    judge.permits(&ask("POST", "/0/private/AddOrder", "pair=A1&volume=1200"));
+    judge.refuses(&ask("POST", "/0/private/AddOrder", "pair=A1&volume=1201"));
     // Where amounts have no symbol beside them, or two, there is one cap.
     holds(
         "bitstamp",

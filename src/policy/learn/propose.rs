@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Seen, Told, Without, spans::Taken};
 use crate::policy::{known, rules::Window, subject::folded};
 
+/// For how many symbols an amount has caps of their own: a key can have but so many counts, and an owner reads but so much.
+const MOST: usize = 100;
+
 impl Seen {
     /// The text of the file.
     pub fn propose(&self, told: &dyn Told) -> String {
@@ -31,7 +34,7 @@ impl Seen {
         ));
         self.allowed(&mut text, told);
         for (name, amounts) in self.amounts.iter().filter(|_| signed) {
-            if amounts.mixed || amounts.unnamed || amounts.by_symbol.len() < 2 {
+            if amounts.mixed || amounts.unnamed || !(2..=MOST).contains(&amounts.by_symbol.len()) {
                 cap(&mut text, name, "", &amounts.all);
                 continue;
             }
