@@ -55,6 +55,8 @@ pub struct Request {
     pub content_type: Option<String>,
     /// Whether the messages that were signed are wanted beside the answer; no field of a line.
     pub explain: bool,
+    /// Whether it was counted already, when it was composed for a key that then was elsewhere; no field of a line.
+    pub counted: bool,
 }
 
 /// The nonce a caller asks for.

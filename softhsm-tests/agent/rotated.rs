@@ -91,6 +91,45 @@ fn a_line_that_is_signed_while_a_rotation_is_undone_is_signed_with_the_pair_that
 }
 
 #[test]
+fn what_begins_anew_is_counted_once() {
+    let Some((place, faulty)) = rotated() else { return };
+    let line =
+        format!(r#"{{"key":"kraken","method":"POST","path":"/0/private/AddOrder","body":"{KRAKEN_BODY}"}}"#);
+    let undo = ["rotate", "kraken", "--undo"];
+    let by_stream = || {
+        let held = faulty.hold("C_FindObjects");
+        let mut child = place.start(&["sign", "--json"]);
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), format!("{line}\n").as_bytes()).unwrap();
+        until("it looks for its key", || faulty.has_failed());
+        place.ok(&undo);
+        drop(held);
+        finish(child, b"").stdout
+    };
+    let by_agent = || {
+        let agent = Running::start(&place);
+        let mut connection = agent.connect();
+        let held = faulty.hold("C_FindObjects");
+        connection.send(format!("{line}\n").as_bytes());
+        until("it looks for its key", || faulty.has_failed());
+        place.ok(&undo);
+        drop(held);
+        connection.answer().to_string()
+    };
+    let by_command = || while_held(&place, &faulty, &ORDER, "", &undo).1;
+    // Each time there is room for one order more.
+    let ways: [(&str, &dyn Fn() -> String); 3] =
+        [("1.25", &by_command), ("2.5", &by_stream), ("3.75", &by_agent)];
+    for (day, way) in ways {
+        let cap = format!("policy = 1\n[[cap]]\nfield = \"volume\"\nday = \"{day}\"\n");
+        assert_eq!(place.run(&["policy", "set", "kraken"], &cap).code, 0);
+        let told = way();
+        assert!(told.contains(KRAKEN_SIGN), "{told}");
+        place.refused(&ORDER, "", 3, &format!("{day} of {day} in a day are used up"));
+        place.import_new_secret();
+    }
+}
+
+#[test]
 fn what_is_asked_for_while_the_key_is_removed_hears_that_there_is_no_such_key() {
     let Some((place, faulty)) = faulty::one() else {
         return;

@@ -316,6 +316,20 @@ fn no_other_way_to_say_how_much_gets_by_a_cap() {
         )],
     );
     holds(
+        "coinspot",
+        &cap("amount"),
+        &[(
+            "POST",
+            "/api/v2/my/buy",
+            r#"{"cointype":"BTC","amount":0.1,"rate":1}"#,
+        )],
+        &[(
+            "POST",
+            "/api/v2/my/buy/now",
+            r#"{"cointype":"BTC","amounttype":"coin","amount":0.1}"#,
+        )],
+    );
+    holds(
         "bitstamp",
         &cap("amount"),
         &[("POST", "/api/v2/buy/market/btcusd/", "amount=0.1")],

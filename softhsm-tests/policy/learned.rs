@@ -131,6 +131,19 @@ fn what_was_seen_passes_and_no_other_field_amount_or_symbol() {
         r#"{"currency_pair":"A","side":"buy"}"#,
     ));
     assert!(error.is_err(), "a cancel with a side frees no order");
+    // A key has room for so many counts: one for all where there are more symbols.
+    let many = |at: usize| {
+        (
+            ask("POST", "/0/private/AddOrder", &format!("pair=A{at}&volume={at}")),
+            TIME,
+        )
+    };
+    let judge = Judge::new(
+        "kraken",
+        &learned("kraken", &(1..=1200).map(many).collect::<Vec<_>>()),
+    );
+    judge.permits(&ask("POST", "/0/private/AddOrder", "pair=A1&volume=1200"));
+    judge.refuses(&ask("POST", "/0/private/AddOrder", "pair=A1&volume=1201"));
     // Where amounts have no symbol beside them, or two, there is one cap.
     holds(
         "bitstamp",
@@ -153,6 +166,25 @@ fn what_was_seen_passes_and_no_other_field_amount_or_symbol() {
             "/v2/orders",
             r#"{"product_id":1,"product_symbol":"A","size":3}"#,
         )],
+    );
+}
+
+#[test]
+fn what_a_bot_chose_as_it_liked_is_a_policy_all_the_same() {
+    let order = |symbol: &str| ask("POST", "/0/private/AddOrder", &format!("pair={symbol}&volume=1"));
+    let odd = ["a%22%0A%5C", "%E2%80%AE", "%C2%9B", "%E5%B8%81"].map(|symbol| (order(symbol), TIME));
+    let proposed = learned("kraken", &odd);
+    assert!(
+        proposed.contains(r#""a\"\U0000000a\\", "\U0000009b", "\U0000202e", "币""#),
+        "{proposed}"
+    );
+    let judge = Judge::new("kraken", &proposed);
+    odd.iter().for_each(|(order, _)| judge.permits(order));
+    judge.refuses(&order("A"));
+    holds(
+        "gate",
+        &[("DELETE", "/api/v4/spot/orders/a%2Db?currency_pair=A", "")],
+        &[],
     );
 }
 

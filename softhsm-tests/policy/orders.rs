@@ -185,6 +185,53 @@ fn what_is_traded_has_no_second_name() {
     }
 }
 
+/// Where none of the usual fields names what is traded, one that the exchange does not look at does not pass for it.
+#[test]
+fn what_no_usual_field_names_is_named_by_no_other() {
+    for (exchange, path, own, other) in [
+        (
+            "coinspot",
+            "/api/v2/my/buy",
+            r#"{"cointype":"BTC","amount":1,"rate":1}"#,
+            r#"{"cointype":"DOGE","symbol":"BTC","amount":1,"rate":1}"#,
+        ),
+        (
+            "latoken",
+            "/v2/auth/order/place",
+            r#"{"baseCurrency":"BTC","quoteCurrency":"USDT","quantity":"1"}"#,
+            r#"{"baseCurrency":"DOGE","quoteCurrency":"USDT","symbol":"BTC","quantity":"1"}"#,
+        ),
+        (
+            "btcbox",
+            "/api/v1/trade_add",
+            "coin=btc&amount=1&price=1&type=buy",
+            "coin=doge&symbol=btc&amount=1&price=1&type=buy",
+        ),
+        (
+            "bitrue",
+            "/fapi/v2/order",
+            r#"{"contractName":"BTC","volume":1}"#,
+            r#"{"contractName":"E-DOGE-USDT","symbol":"BTC","volume":1}"#,
+        ),
+    ] {
+        let symbols = "symbols = [\"BTC\"]";
+        holds(
+            exchange,
+            symbols,
+            &[("POST", path, own)],
+            &[("POST", path, other)],
+        );
+    }
+    // The path has it.
+    let caps = "[[cap]]\nfield = \"amount\"\nsymbol = \"dogeusd\"\nrequest = \"1000\"\n\
+                [[cap]]\nfield = \"amount\"\nsymbol = \"btcusd\"\nrequest = \"0.1\"";
+    let order = ("POST", "/api/v2/buy/btcusd/", "pair=dogeusd&amount=5&price=1");
+    holds("bitstamp", "symbols = [\"dogeusd\"]", &[], &[order]);
+    holds("bitstamp", caps, &[], &[order]);
+    let named = format!("symbol-fields = [\"pair\"]\n{caps}");
+    holds("bitstamp", &named, &[order], &[]);
+}
+
 /// The exchange goes by one of the two, and a cap for the other is not for what it trades.
 #[test]
 fn a_second_name_of_what_is_traded_chooses_no_other_cap() {

@@ -337,6 +337,42 @@ fn no_other_price_than_the_one_that_is_counted_makes_an_order_great() {
 }
 
 #[test]
+fn an_order_that_leaves_its_type_out_is_of_none_that_is_allowed() {
+    // Poloniex takes it for one at the market's price, and so does BitMEX where it has no price.
+    for (exchange, name, path, order) in [
+        (
+            "poloniex",
+            "type",
+            "/orders",
+            r#"{"symbol":"A","side":"BUY","quantity":"1""#,
+        ),
+        (
+            "bitmex",
+            "ordType",
+            "/api/v1/order",
+            r#"{"symbol":"XBTUSD","orderQty":1"#,
+        ),
+    ] {
+        let judge = Judge::new(exchange, &format!("values = {{ {name} = [\"LIMIT\"] }}"));
+        judge.permits(&ask("POST", path, &format!("{order},\"{name}\":\"Limit\"}}")));
+        judge.denies(
+            &ask("POST", path, &format!("{order}}}")),
+            &format!("and no {}", name.to_lowercase()),
+        );
+        judge.denies(
+            &ask("POST", path, &format!("{order},\"{name}\":\"Market\"}}")),
+            "Market",
+        );
+        judge.permits(&ask("PUT", path, &format!("{order}}}")));
+        judge.permits(&ask("DELETE", path, r#"{"orderID":"1"}"#));
+        judge.permits(&ask("GET", path, ""));
+    }
+    let kraken = Judge::new("kraken", "values = { ordertype = [\"limit\"] }");
+    kraken.permits(&ask("POST", "/0/private/EditOrder", "txid=x&pair=A&volume=1"));
+    kraken.permits(&ask("POST", "/0/private/Balance", ""));
+}
+
+#[test]
 fn the_owner_may_say_that_a_price_holds_all_the_same() {
     let peg = "/fapi/v1/order?symbol=A&side=BUY&type=LIMIT&quantity=1&price=50&priceMatch=QUEUE";
     let values = "values = { priceMatch = [\"queue\"] }";

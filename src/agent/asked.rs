@@ -43,6 +43,8 @@ pub struct Hmac {
     pub message: Vec<u8>,
     /// The algorithm that the caller counts on; none where the key's own will do.
     pub algorithm: Option<String>,
+    /// Whether it was counted already; no field of a line.
+    pub counted: bool,
 }
 
 /// `{"op":NAME}`
@@ -201,6 +203,7 @@ fn hmac<'a>(
         key: key.ok_or_else(|| missing("key"))?,
         message: message.ok_or_else(|| missing("message_base64"))?,
         algorithm,
+        counted: false,
     })
 }
 

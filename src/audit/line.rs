@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
+    fmt::Write as _,
     io::{self, BufRead, Read as _},
 };
 
 use sha2::{Digest as _, Sha256};
 
 use super::{Entry, Outcome};
-use crate::json::quote;
+use crate::json;
 
 /// What stands between a line's body and its hash.
 const LINK: &str = ",\"h\":\"";
@@ -209,6 +210,32 @@ pub fn members(out: &mut String, entry: &Entry) {
     }
 }
 
+/// Whether a terminal or a browser could take the character for more than a letter: controls, and what turns the direction
+/// of text.
+pub const fn misleads(char: char) -> bool {
+    matches!(char, '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{61c}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Appends a text of a stranger as a JSON string, so that the line can be looked at as it stands.
+fn quote(text: &str, out: &mut String) {
+    if text.bytes().all(|byte| byte < 0x7f) {
+        return json::quote(text, out);
+    }
+    out.push('"');
+    let mut quoted = String::new();
+    for part in text.split_inclusive(misleads) {
+        let last = part.chars().next_back().filter(|last| misleads(*last));
+        quoted.clear();
+        json::quote(&part[..part.len() - last.map_or(0, char::len_utf8)], &mut quoted);
+        out.push_str(&quoted[1..quoted.len() - 1]);
+        if let Some(last) = last {
+            let _ = write!(out, "\\u{:04x}", u32::from(last));
+        }
+    }
+    out.push('"');
+}
+
 /// How many fields are compared by their names with each other.
 const FEW: usize = 32;
 
@@ -217,37 +244,42 @@ fn fields(out: &mut String, fields: &[(String, String)]) {
     if fields.is_empty() {
         return;
     }
-    let mut members: Vec<(&str, Vec<&str>)> = Vec::with_capacity(fields.len());
-    let mut places: HashMap<&str, usize> = HashMap::new();
     let few = fields.len() <= FEW;
-    for (name, value) in fields {
-        let at = match few {
-            true => members.iter().position(|(have, _)| have == name),
-            false => Some(*places.entry(name).or_insert(members.len())),
-        };
-        match at.and_then(|at| members.get_mut(at)) {
-            Some((_, values)) => values.push(value),
-            None => members.push((name, vec![value])),
-        }
+    let mut many: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (name, value) in fields.iter().filter(|_| !few) {
+        many.entry(name).or_default().push(value);
     }
     let mut before = ",\"fields\":{";
-    for (name, values) in members {
+    for (at, (name, value)) in fields.iter().enumerate() {
+        let same = |field: &&(String, String)| field.0 == *name;
+        let values = match few {
+            true if fields[..at].iter().any(|field| same(&field)) => continue,
+            true if !fields[at + 1..].iter().any(|field| same(&field)) => Vec::new(),
+            true => fields[at..]
+                .iter()
+                .filter(same)
+                .map(|(_, value)| value.as_str())
+                .collect(),
+            false => match many.remove(name.as_str()) {
+                Some(values) => values,
+                None => continue,
+            },
+        };
         out.push_str(before);
         before = ",";
         quote(name, out);
         out.push(':');
-        match values.as_slice() {
-            [value] => quote(value, out),
-            values => {
-                let mut before = '[';
-                for value in values {
-                    out.push(before);
-                    before = ',';
-                    quote(value, out);
-                }
-                out.push(']');
-            }
+        if values.len() < 2 {
+            quote(value, out);
+            continue;
         }
+        let mut before = '[';
+        for value in values {
+            out.push(before);
+            before = ',';
+            quote(value, out);
+        }
+        out.push(']');
     }
     out.push('}');
 }
@@ -262,6 +294,27 @@ mod tests {
         let mut out = String::new();
         fields(&mut out, &pairs);
         assert_eq!(out, r#","fields":{"a":["1","2"],"b":"\""}"#);
+        let many: Vec<_> = (0..99)
+            .map(|at| ((at % 60).to_string(), at.to_string()))
+            .collect();
+        out.clear();
+        fields(&mut out, &many);
+        assert!(
+            out.starts_with(r#","fields":{"0":["0","60"],"1":["1","61"]"#) && out.ends_with(r#""59":"59"}"#),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn what_could_be_taken_for_more_than_a_letter_is_escaped_and_read_again_as_it_was() {
+        let text = "a\u{9b}31m\u{1b}[\u{7f}é\u{202e}\"\\\u{2066}";
+        let mut out = String::new();
+        quote(text, &mut out);
+        assert_eq!(out, r#""a\u009b31m\u001b[\u007fé\u202e\"\\\u2066""#);
+        assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        out.clear();
+        quote("plain \u{1b}", &mut out);
+        assert_eq!(out, r#""plain \u001b""#);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use super::line::misleads;
 use crate::json::Json;
 
 /// What the page shows, gathered line by line.
@@ -259,7 +260,7 @@ fn escaped(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            char if char.is_control() => out.extend(char.escape_unicode()),
+            char if misleads(char) => out.extend(char.escape_unicode()),
             char => out.push(char),
         }
     }
@@ -282,13 +283,13 @@ mod tests {
     #[test]
     fn what_a_bot_wrote_is_no_markup() {
         let mut report = Report::default();
-        let line = r#"{"n":1,"t":"2026-01-01T00:00:00.000000Z","what":"sign","key":"k","method":"GET","path":"/<script>alert(1)</script>","outcome":"denied","message":"\"<b>'&\u0007","exe":"/x<y"}"#;
+        let line = r#"{"n":1,"t":"2026-01-01T00:00:00.000000Z","what":"sign","key":"k","method":"GET","path":"/<script>alert(1)</script>","outcome":"denied","message":"\"<b>'&\u0007\u202e","exe":"/x<y"}"#;
         report.take(&Json::parse(line).unwrap());
         let page = report.page();
         assert!(!page.contains("<script"), "{page}");
         assert!(
             page.contains("/&lt;script&gt;alert(1)&lt;/script&gt;")
-                && page.contains("&quot;&lt;b&gt;&#39;&amp;\\u{7}")
+                && page.contains("&quot;&lt;b&gt;&#39;&amp;\\u{7}\\u{202e}")
         );
         assert!(!page.contains("http://") && !page.contains("https://") && !page.contains(" src="));
     }

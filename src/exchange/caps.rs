@@ -22,6 +22,8 @@ pub(crate) struct Caps {
     sessions: Vec<String>,
     /// The folded name of the field that says what is asked.
     pub(super) asked_by: Option<String>,
+    /// The folded names of the fields that name what is traded, where they are known; none of them where the path does.
+    pub(super) traded: Option<Vec<String>>,
 }
 
 /// An endpoint that closes or trades without an amount, where the path is not signed.
@@ -56,6 +58,9 @@ impl Caps {
             closes: file.closes.into_iter().map(closing).collect(),
             sessions: file.sessions.iter().map(|path| endpoint::plain(path)).collect(),
             asked_by: file.asked_by.as_deref().map(folded),
+            traded: file
+                .traded
+                .map(|names| names.iter().map(|name| folded(name)).collect()),
         })
     }
 }
@@ -74,7 +79,7 @@ impl Told for Scheme {
 
     fn signs(&self, method: &str, path: &str) -> Signs {
         let plan = self.plan_for(method, path);
-        let goes_on = |seam: &Seam| !matches!(seam, Seam::Digits | Seam::Other);
+        let goes_on = |seam: &Seam| !matches!(seam, Seam::Digits | Seam::Other | Seam::Before { .. });
         Signs {
             method: plan.facts.signs_method,
             path: plan.facts.signs_path,

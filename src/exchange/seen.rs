@@ -66,6 +66,10 @@ impl Subject for Prepared<'_> {
                 && facts.signs_body
                 && !self.scheme.sending().acts(&self.endpoint.path),
             path_goes_on: facts.seams.iter().any(goes_on),
+            path_ends: !facts
+                .seams
+                .iter()
+                .any(|seam| goes_on(seam) && !matches!(seam, Seam::Before { .. })),
             fields: self.scheme.signs_fields_of(self.plan, &self.endpoint.method),
         }
     }
@@ -134,6 +138,10 @@ impl Subject for Prepared<'_> {
 
     fn asked_by(&self) -> Option<&str> {
         self.scheme.caps.asked_by.as_deref()
+    }
+
+    fn traded(&self) -> Option<&[String]> {
+        self.scheme.caps.traded.as_deref()
     }
 
     fn opens_session(&self) -> bool {

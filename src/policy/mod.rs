@@ -65,6 +65,8 @@ pub enum Mode {
     Sign,
     /// It is about to be signed, and a person agreed where one is to be asked.
     Agreed,
+    /// It was counted already, and begins anew.
+    Counted,
     /// It is only asked whether it would be.
     Look,
 }
@@ -168,6 +170,7 @@ impl Policies {
         let counts = match mode {
             Mode::Sign => verdict.confirm.is_none(),
             Mode::Agreed => true,
+            Mode::Counted => return Ok(verdict),
             Mode::Look => false,
         };
         self.counts

@@ -35,6 +35,9 @@ pub trait Subject {
     fn fits_closing(&self, fields: &Fields<'_>) -> Option<&str>;
     /// The folded name of the field that says what is asked, where the exchange has one path for all.
     fn asked_by(&self) -> Option<&str>;
+    /// The folded names of the fields that name what is traded, where the exchange's file says; none of them where the path
+    /// does.
+    fn traded(&self) -> Option<&[String]>;
     /// Whether the answer opens a session in which nothing is signed.
     fn opens_session(&self) -> bool;
 }
@@ -50,6 +53,8 @@ pub struct Bound {
     pub path: bool,
     /// Whether the path runs into text of the request, so that another path may begin like it.
     pub path_goes_on: bool,
+    /// Whether it ends there all the same, so that only what stands before its last part could be another.
+    pub path_ends: bool,
     /// Whether it covers that there is no body, and so none of an order's fields.
     pub bare: bool,
     /// Whether it covers the fields: a query that goes along unsigned can be changed on its way.

@@ -7,7 +7,10 @@ mod ready;
 mod road;
 mod route;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 pub use explained::{Explained, Message};
 pub use lane::{Lane, LaneWork};
@@ -80,7 +83,8 @@ impl Signer {
     /// Everything that can be wrong with the request, the key, the policy or the token. Where the error comes before
     /// the token was asked, no nonce was given out unless the policy had permitted the request.
     pub fn sign(&self, request: &Request, caller: &Caller) -> Result<SignedRequest> {
-        self.road.follow(|| self.walk(request, caller, |_| ()))
+        self.road
+            .follow(|counted| self.walk(&of(request, counted), caller, |_| ()))
     }
 
     /// Where the request would go. Nothing is decided or given out, and no token is opened.
@@ -155,7 +159,9 @@ impl Signer {
             let done = supplied.and_then(|()| self.compute(key, work, |_| ()));
             self.road.record(note, done.as_ref().err());
             match done {
-                Err(missed) if self.road.has_moved(&key.record, &missed)? => self.sign(request, caller),
+                Err(missed) if self.road.has_moved(&key.record, &missed)? => {
+                    self.sign(&of(request, true), caller)
+                }
                 done => done,
             }
         };
@@ -190,9 +196,11 @@ impl Signer {
     /// # Errors
     /// As [`Signer::sign`].
     pub fn explain(&self, request: &Request, caller: &Caller) -> Result<Explained> {
-        self.road.follow(|| {
+        self.road.follow(|counted| {
             let mut messages = Vec::new();
-            let (key, done) = self.walk(request, caller, |part| messages.push(Message::of(part)))?;
+            let (key, done) = self.walk(&of(request, counted), caller, |part| {
+                messages.push(Message::of(part))
+            })?;
             Ok((key, done.map(|signed| Explained { signed, messages })))
         })
     }
@@ -275,10 +283,10 @@ impl Signer {
     /// # Errors
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     pub fn hmac(&self, name: &KeyName, message: &[u8], caller: &Caller) -> Result<Vec<u8>> {
-        self.road.follow(|| {
+        self.road.follow(|counted| {
             let asking = self.road.asking(caller);
             let key = self.road.ready(name, asking, |record| self.passphrase(record))?;
-            let note = self.road.permit_raw(&key, message, asking)?;
+            let note = self.road.permit_raw(&key, message, asking, counted)?;
             let done = self.on_token(&key.record, "secret", message);
             self.road.record(Some(note), done.as_ref().err());
             Ok((key, done))
@@ -391,4 +399,15 @@ pub(crate) const fn elsewhere(code: Code) -> bool {
             | Code::Unsupported
             | Code::TooLarge
     )
+}
+
+/// The request, as one that was counted already where it was.
+fn of(request: &Request, counted: bool) -> Cow<'_, Request> {
+    match counted {
+        false => Cow::Borrowed(request),
+        true => Cow::Owned(Request {
+            counted,
+            ..request.clone()
+        }),
+    }
 }

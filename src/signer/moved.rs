@@ -22,14 +22,15 @@ impl Road {
         Ok(!places(&now).eq(places(record)))
     }
 
-    /// Does what is done with a key; once more, from the beginning, where the key went elsewhere meanwhile.
+    /// Does what is done with a key; once more, from the beginning, where the key went elsewhere meanwhile. The work is told
+    /// whether it was counted already.
     pub(super) fn follow<T>(
         &self,
-        mut work: impl FnMut() -> Result<(Arc<ReadyKey>, Result<T>)>,
+        mut work: impl FnMut(bool) -> Result<(Arc<ReadyKey>, Result<T>)>,
     ) -> Result<T> {
-        let (key, done) = work()?;
+        let (key, done) = work(false)?;
         match done {
-            Err(missed) if self.has_moved(&key.record, &missed)? => work()?.1,
+            Err(missed) if self.has_moved(&key.record, &missed)? => work(true)?.1,
             done => done,
         }
     }

@@ -4,6 +4,28 @@ use super::Row;
 
 pub const PATH_SIGNED: &[Row<'_>] = &[
     (
+        // What is signed ends with the path, and could begin with text of the form.
+        "krakenfutures",
+        "size",
+        &[
+            ("POST", "/derivatives/api/v3/cancelorder", "order_id=x"),
+            ("POST", "/derivatives/api/v3/cancelallorders", "symbol=PI_XBTUSD"),
+            (
+                "POST",
+                "/derivatives/api/v3/sendorder",
+                "symbol=PI_XBTUSD&side=buy&size=0.1",
+            ),
+        ],
+        &[
+            ("POST", "/derivatives/api/v3/sendorder", "symbol=PI_XBTUSD"),
+            (
+                "PUT",
+                "/derivatives/api/v3/leveragepreferences",
+                "symbol=PI_XBTUSD&maxLeverage=50",
+            ),
+        ],
+    ),
+    (
         "okx",
         "sz",
         &[

@@ -19,6 +19,7 @@ impl Front {
         match (flight.work, flight.request) {
             (Work::Sign(_), Some(mut request)) => {
                 request.id = id;
+                request.counted = true;
                 self.sign_as(whose, &caller, request, None);
             }
             (Work::Hmac(key), _) => {
@@ -27,6 +28,7 @@ impl Front {
                     key: key.record.name.clone(),
                     message: flight.part.1,
                     algorithm: None,
+                    counted: true,
                 };
                 self.hmac(whose, &caller, hmac);
             }

@@ -132,7 +132,7 @@ impl Front {
                 .fix("a key is for one algorithm; import the secret again for the other");
             return self.refuse(client, id.as_ref(), &error);
         }
-        let note = match self.road.permit_raw(&key, &hmac.message, asking) {
+        let note = match self.road.permit_raw(&key, &hmac.message, asking, hmac.counted) {
             Ok(note) => note,
             Err(error) => return self.refuse(client, id.as_ref(), &error),
         };

@@ -72,6 +72,7 @@ pub(crate) struct CapsFile {
     #[serde(default)]
     pub sessions: Vec<String>,
     pub asked_by: Option<String>,
+    pub traded: Option<Vec<String>>,
 }
 
 /// Which endpoints read and which trade, for policies to begin with.

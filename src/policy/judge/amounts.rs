@@ -46,11 +46,35 @@ impl Counted {
 }
 
 impl<'p> Case<'p, '_> {
+    /// The folded names of fields that name what is traded, as the owner or the exchange's file says; none where neither does.
+    fn own_symbols(&self) -> Option<&'p [String]> {
+        let own = &self.policy.symbol_fields;
+        match own.is_empty() {
+            true => self.asked.and_then(|asked| asked.traded()),
+            false => Some(own),
+        }
+    }
+
+    /// All such names.
+    fn symbol_names(&self) -> impl Iterator<Item = &'p str> {
+        let own = self.own_symbols();
+        let known = if own.is_none() { known::SYMBOLS } else { &[] };
+        let own = own.unwrap_or_default().iter().map(String::as_str);
+        known.iter().copied().chain(own)
+    }
+
+    /// Whether a field names what is traded.
+    fn names_traded(&self, field: &Field<'_>) -> bool {
+        match self.own_symbols() {
+            None => field.marks.has(Marks::SYMBOL),
+            Some(own) => own.iter().any(|own| *own == field.name),
+        }
+    }
+
     /// The names that are there, in any reading, of those that name what is traded; in the order of the rules.
     pub(super) fn symbols_in(&self, fields: &Fields<'_>) -> Vec<&'p str> {
-        let policy = self.policy;
-        if !policy.symbol_fields.is_empty() || !fields.readings.is_empty() {
-            return policy.symbol_names().filter(|name| fields.has(name)).collect();
+        if self.own_symbols().is_some() || !fields.readings.is_empty() {
+            return self.symbol_names().filter(|name| fields.has(name)).collect();
         }
         let mut places: Vec<usize> = fields.all().filter_map(known::place_of_symbol).collect();
         places.sort_unstable();
@@ -60,10 +84,9 @@ impl<'p> Case<'p, '_> {
 
     /// The field of an object, or of the nearest one around it, that names what is traded; the first in the order of the
     /// rules.
-    fn traded<'f, 'r>(&self, fields: &'f Fields<'r>, group: usize) -> Option<&'f Field<'r>> {
-        let policy = self.policy;
-        if !policy.symbol_fields.is_empty() {
-            return policy.symbol_names().find_map(|name| fields.near(group, name));
+    pub(super) fn traded<'f, 'r>(&self, fields: &'f Fields<'r>, group: usize) -> Option<&'f Field<'r>> {
+        if self.own_symbols().is_some() {
+            return self.symbol_names().find_map(|name| fields.near(group, name));
         }
         let named = |field: &'f Field<'r>| Some((known::place_of_symbol(field)?, field));
         let all = fields
@@ -92,7 +115,6 @@ impl<'p> Case<'p, '_> {
         }
         if fields.run.is_some()
             && let Some(name) = self
-                .policy
                 .symbol_names()
                 .find(|name| name.len() > 3 && fields.runs_into(name))
         {
@@ -134,7 +156,7 @@ impl<'p> Case<'p, '_> {
             }
             judged.looked_at.push(name);
         }
-        Ok(())
+        self.typeless(asked)
     }
 
     pub(super) fn caps(&self, asked: &Asked<'_>, judged: &mut Judged<'p>) -> Result<()> {
@@ -194,14 +216,9 @@ impl<'p> Case<'p, '_> {
         let mut inner: Vec<&str> = Vec::new();
         for around in fields.around(group) {
             let mut named = around.fields.iter().filter(|field| {
-                let own = &self.policy.symbol_fields;
-                let names = match own.is_empty() {
-                    true => field.marks.has(Marks::SYMBOL),
-                    false => own.iter().any(|own| *own == field.name),
-                };
                 // The second of a pair, as of CEX.IO.
                 let second = field.name == "currency2" && first.name == "currency1";
-                names && !second && field.value.is_some() && !inner.contains(&&*field.name)
+                self.names_traded(field) && !second && field.value.is_some() && !inner.contains(&&*field.name)
             });
             if let Some(other) = named.find(|field| one_of(field, &cap.symbols) != first_in) {
                 return Err(self
@@ -269,14 +286,9 @@ impl<'p> Case<'p, '_> {
 
     /// Whether a field bears the name of a side of what is traded: at Indodax `idr` is how much of `btc_idr` is spent.
     pub(super) fn is_a_side(&self, fields: &Fields<'_>, name: &str) -> bool {
-        let own = &self.policy.symbol_fields;
-        let names = |field: &&Field<'_>| match own.is_empty() {
-            true => field.marks.has(Marks::SYMBOL),
-            false => own.iter().any(|own| *own == field.name),
-        };
         let mut values = fields
             .all()
-            .filter(names)
+            .filter(|field| self.names_traded(field))
             .filter_map(|field| field.value.as_deref());
         // Asked for every field: most are told from a side by their length.
         values.any(|value| {

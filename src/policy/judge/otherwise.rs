@@ -74,7 +74,12 @@ impl Case<'_, '_> {
             return self.told_by_its_fields(rule, lacks, fields);
         }
         let mut paths = others.iter().map(String::as_str).chain([asked.plain_path()]);
-        if bound.path && !bound.path_goes_on && paths.all(known::is_calm_path) {
+        // Where text could stand before the path, its last part tells alone.
+        let calm = |path: &str| match bound.path_goes_on {
+            true => known::is_calm(last_part(path)),
+            false => known::is_calm_path(path),
+        };
+        if bound.path && bound.path_ends && paths.all(calm) {
             return Ok(());
         }
         let amends = known::AMENDS.stand_in(asked.plain_path());

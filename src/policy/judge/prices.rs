@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     policy::{
         decimal::{Amount, Decimal},
-        known::prices as known,
+        known::{AMENDS, Marks, prices as known},
         subject::{Field, Fields},
     },
 };
@@ -64,6 +64,35 @@ impl Case<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses an order that says no type where `values` names the types: left out, the exchange takes its own, as one at the
+    /// market's price.
+    pub(super) fn typeless(&self, asked: &Asked<'_>) -> Result<()> {
+        let is_type = |name: &str| known::ORDER_TYPES.contains(&name);
+        let mut values = self.policy.values.iter();
+        let Some((name, rule, _)) = values.find(|(name, ..)| is_type(name)) else {
+            return Ok(());
+        };
+        let changes = matches!(asked.method(), "PUT" | "PATCH") || AMENDS.stand_in(asked.plain_path());
+        if !asked.bound.path || changes || asked.only_looks() {
+            return Ok(());
+        }
+        let fields = asked.fields();
+        let order = fields.groups.iter().enumerate().find_map(|(at, group)| {
+            let amount = group.fields.iter().find(|field| field.marks.has(Marks::AMOUNT))?;
+            let typed = fields
+                .around(at)
+                .flat_map(|group| &group.fields)
+                .any(|field| is_type(&field.name));
+            (!typed && self.traded(fields, at).is_some()).then_some(amount)
+        });
+        match order {
+            Some(amount) => Err(self
+                .deny(rule, &format!("the request has {} and no {name}", told(amount)))
+                .fix("say of which type the order is")),
+            None => Ok(()),
+        }
     }
 
     /// The greatest price that the order names, since the exchange may look at any of them: beside the limit there can be the

@@ -206,6 +206,7 @@ const UNITS: &[(&str, &str)] = &[
     ("quantitytype", ""),
     ("sizetype", ""),
     ("volumecurrencytype", ""),
+    ("amounttype", ""),
     // Among other flags: the volume is in the quote currency.
     ("oflags", "viqc"),
 ];

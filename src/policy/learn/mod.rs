@@ -188,15 +188,22 @@ fn each_value((name, value): &(String, Json)) -> impl Iterator<Item = (&String, 
     values.iter().map(move |value| (name, value))
 }
 
-/// The path with numbers and long ids as `*`.
+/// The path with numbers and long ids as `*`, and what no pattern may have.
 fn general(path: &str) -> String {
+    let is_odd = |char: char| !char.is_ascii_graphic() || matches!(char, '%' | '?' | '#');
     let is_id = |part: &str| {
         let digits = part.bytes().filter(u8::is_ascii_digit).count();
         part.len() > 3 && digits == part.len() || part.len() >= 16 && digits >= 4
     };
     let parts: Vec<_> = path
         .split('/')
-        .map(|part| if is_id(part) { "*" } else { part })
+        .map(|part| {
+            if is_id(part) || part.contains(is_odd) {
+                "*"
+            } else {
+                part
+            }
+        })
         .collect();
     parts.join("/")
 }
@@ -245,7 +252,7 @@ mod tests {
             seen.take(&Json::parse(&line).unwrap());
         }
         let text = seen.propose(&Looks("/o", &["/close"], true));
-        assert!(text.contains(r#"values = { tgtCcy = ["base_ccy"] }"#), "{text}");
+        assert!(text.contains(r#"values = { "tgtCcy" = ["base_ccy"] }"#), "{text}");
         assert!(
             text.contains(r#"uncapped = ["/close", "ordType", "side"]"#),
             "{text}"

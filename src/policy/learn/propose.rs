@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Seen, Told, Without, spans::Taken};
 use crate::policy::{known, rules::Window, subject::folded};
 
+/// For how many symbols an amount has caps of their own: a key can have but so many counts, and an owner reads but so much.
+const MOST: usize = 100;
+
 impl Seen {
     /// The text of the file.
     pub fn propose(&self, told: &dyn Told) -> String {
@@ -31,19 +34,19 @@ impl Seen {
         ));
         self.allowed(&mut text, told);
         for (name, amounts) in self.amounts.iter().filter(|_| signed) {
-            if amounts.mixed || amounts.unnamed || amounts.by_symbol.len() < 2 {
+            if amounts.mixed || amounts.unnamed || !(2..=MOST).contains(&amounts.by_symbol.len()) {
                 cap(&mut text, name, "", &amounts.all);
                 continue;
             }
             for (symbol, taken) in amounts.by_symbol.values() {
-                cap(&mut text, name, &format!("symbol = {symbol:?}\n"), taken);
+                cap(&mut text, name, &format!("symbol = {}\n", quoted(symbol)), taken);
             }
         }
         for (uid, unit) in &self.callers {
             let unit = if unit.is_empty() {
                 String::new()
             } else {
-                format!("unit = {unit:?}\n")
+                format!("unit = {}\n", quoted(unit))
             };
             text.push_str(&format!("\n[[client]]\nuid = {uid}\n{unit}"));
         }
@@ -61,7 +64,7 @@ impl Seen {
             let units = self
                 .units
                 .iter()
-                .map(|(name, values)| format!("{name} = {}", list(values)));
+                .map(|(name, values)| format!("{} = {}", quoted(name), list(values)));
             text.push_str(&format!(
                 "values = {{ {} }}\n",
                 units.collect::<Vec<_>>().join(", ")
@@ -154,11 +157,27 @@ fn pattern(told: &dyn Told, method: &str, path: &str) -> String {
 fn cap(text: &mut String, field: &str, symbol: &str, taken: &Taken) {
     let (most, day) = (taken.most, taken.most_of(Window::Day));
     text.push_str(&format!(
-        "\n[[cap]]\nfield = {field:?}\n{symbol}request = \"{most}\"\nday = \"{day}\"\n"
+        "\n[[cap]]\nfield = {}\n{symbol}request = \"{most}\"\nday = \"{day}\"\n",
+        quoted(field)
     ));
 }
 
 fn list(texts: &BTreeSet<String>) -> String {
-    let quoted: Vec<_> = texts.iter().map(|text| format!("{text:?}")).collect();
+    let quoted: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
     format!("[{}]", quoted.join(", "))
+}
+
+/// A text that a bot chose as a string of TOML, with nothing in it that a terminal could show as something else.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => out.extend(['\\', char]),
+            ' ' | '!'..='~' => out.push(char),
+            char if char.is_alphanumeric() => out.push(char),
+            char => out.push_str(&format!("\\U{:08x}", u32::from(char))),
+        }
+    }
+    out.push('"');
+    out
 }

@@ -13,7 +13,6 @@ use super::{
     decimal::Amount,
     file::{ClientFile, EndpointFile, PolicyFile, VERSION},
     hours::Hours,
-    known,
 };
 use crate::{
     caller::Caller,
@@ -285,19 +284,6 @@ impl Policy {
         ]
         .into_iter()
         .find_map(|(has, name)| has.then_some(name))
-    }
-
-    /// The folded names of fields that name what is traded.
-    pub(super) fn symbol_names(&self) -> impl Iterator<Item = &str> {
-        let known = if self.symbol_fields.is_empty() {
-            known::SYMBOLS
-        } else {
-            &[]
-        };
-        known
-            .iter()
-            .copied()
-            .chain(self.symbol_fields.iter().map(String::as_str))
     }
 }
 

@@ -252,14 +252,18 @@ impl Road {
         entry.method.clone_from(&prepared.endpoint().method);
         entry.path = cut(&prepared.endpoint().path, 300);
         entry.parameters = prepared.parameters_text().map(String::into_bytes);
-        let mut verdict = self.decide(&key.record, Asked::Request(&prepared), asking, Mode::Sign)?;
+        let [first, agreed] = match request.counted {
+            true => [Mode::Counted; 2],
+            false => [Mode::Sign, Mode::Agreed],
+        };
+        let mut verdict = self.decide(&key.record, Asked::Request(&prepared), asking, first)?;
         if let Some(rule) = &verdict.confirm {
             if !self.ask(key, rule, &prepared, asking.caller)? {
                 return Ok(None);
             }
             // While they thought, a count may have been used up, a policy changed, the switch pulled.
             let asking = self.asking(asking.caller);
-            verdict = self.decide(&key.record, Asked::Request(&prepared), asking, Mode::Agreed)?;
+            verdict = self.decide(&key.record, Asked::Request(&prepared), asking, agreed)?;
         }
         entry.rules = verdict.rules;
         entry.fields = cut_fields(verdict.fields);

@@ -19,16 +19,23 @@ use crate::{
 };
 
 impl Road {
-    /// Permits bytes to be MACed that hsmsign did not compose.
+    /// Permits bytes to be MACed that hsmsign did not compose, and counts them where they were not `counted` before.
     ///
     /// # Errors
     /// `denied` unless the key allows raw; where the bytes carry what moves money out, the rule for that holds too.
     /// `unsupported` for a key that makes signatures. What is permitted is to be recorded when it came out.
-    pub fn permit_raw(&self, key: &ReadyKey, message: &[u8], asking: Asking<'_>) -> Result<Box<Entry>> {
+    pub fn permit_raw(
+        &self,
+        key: &ReadyKey,
+        message: &[u8],
+        asking: Asking<'_>,
+        counted: bool,
+    ) -> Result<Box<Entry>> {
         self.log.check()?;
         let mut entry = Box::new(entry(What::Raw, key, asking.caller));
         entry.parameters = Some(message.to_vec());
-        match self.permit(key, message, asking) {
+        let mode = if counted { Mode::Counted } else { Mode::Sign };
+        match self.permit(key, message, asking, mode) {
             Ok(verdict) => {
                 entry.rules = verdict.rules;
                 Ok(entry)
@@ -40,7 +47,7 @@ impl Road {
         }
     }
 
-    fn permit(&self, key: &ReadyKey, message: &[u8], asking: Asking<'_>) -> Result<Verdict> {
+    fn permit(&self, key: &ReadyKey, message: &[u8], asking: Asking<'_>, mode: Mode) -> Result<Verdict> {
         let name = &key.record.name;
         if let Algorithm::Signature(algorithm) = key.record.algorithm {
             return Err(Error::new(
@@ -53,12 +60,7 @@ impl Road {
             .scheme
             .as_ref()
             .and_then(|scheme| scheme.raw_moves_money(message));
-        self.decide(
-            &key.record,
-            Asked::Raw(moves_money.as_deref()),
-            asking,
-            Mode::Sign,
-        )
+        self.decide(&key.record, Asked::Raw(moves_money.as_deref()), asking, mode)
     }
 
     /// Which rules decide about a request, without counting or signing it. No token is asked.
