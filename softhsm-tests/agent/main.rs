@@ -7,6 +7,7 @@ mod bench;
 mod clients;
 mod clock;
 mod confined;
+mod container;
 mod disk;
 mod faults;
 mod faulty;

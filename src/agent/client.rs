@@ -18,7 +18,7 @@ use rustix::{
     process::{PidfdFlags, pidfd_open},
 };
 
-use super::{patience, socket, wire};
+use super::{patience, peer::Peer, socket, wire};
 use crate::{
     error::{Code, Error, Result, failed},
     json::Json,
@@ -328,9 +328,7 @@ impl Client {
             return None;
         };
         // A socket of systemd is systemd's; and in a container a process may have another number.
-        let seen = rustix::net::sockopt::socket_peercred(self.stream.get_ref())
-            .ok()?
-            .pid;
+        let seen = Peer::of(self.stream.get_ref()).ok()?.pid?;
         let same = said == seen.as_raw_nonzero().get().to_string();
         same.then(|| pidfd_open(seen, PidfdFlags::empty()).ok()).flatten()
     }

@@ -14,7 +14,7 @@ use super::{
     starting::Whose,
 };
 use crate::{
-    agent::asked,
+    agent::{asked, peer::Peer},
     error::{Code, Error},
     policy::Caller,
     request::error_line,
@@ -50,11 +50,9 @@ impl Front {
                 }
                 Err(_) => return,
             };
-            let Ok(peer) = rustix::net::sockopt::socket_peercred(&socket) else {
-                continue;
-            };
-            let pid = peer.pid.as_raw_nonzero().get();
-            let mut caller = Caller::of_peer(peer.uid.as_raw(), peer.gid.as_raw(), pid);
+            let Ok(peer) = Peer::of(&socket) else { continue };
+            let pid = peer.number();
+            let mut caller = Caller::of_peer(peer.uid, peer.gid, pid);
             let connected = self.clients.len() - self.free.len();
             if connected >= self.config.agent.connections {
                 self.counts.metrics.turned_away += 1;
