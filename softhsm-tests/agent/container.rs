@@ -48,7 +48,11 @@ fn an_agent_in_a_container_of_its_own_serves_who_is_outside() {
     // A rule goes by the user, who is root in there. The program is not known, and one that names it denies.
     for (rule, allowed) in [("uid = 0", true), ("executable = \"/bin/bot\"", false)] {
         let policy = place.path().join("policy.toml");
-        std::fs::write(&policy, format!("policy = 1\n[[allow]]\npath = \"*\"\n[[client]]\n{rule}\n")).unwrap();
+        std::fs::write(
+            &policy,
+            format!("policy = 1\n[[allow]]\npath = \"*\"\n[[client]]\n{rule}\n"),
+        )
+        .unwrap();
         place.ok(&["policy", "set", "kraken", "--file", policy.to_str().unwrap()]);
         let answer = connection.ask(BALANCE);
         assert_eq!(answer["ok"], allowed, "{rule}: {answer}");
