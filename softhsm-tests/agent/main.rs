@@ -25,6 +25,7 @@ mod rotated;
 mod running;
 mod settings;
 mod tokens;
+mod upgrade;
 mod workers;
 
 /// Imports the generic key `raw`, which may make raw MACs.
