@@ -7,6 +7,7 @@ mod bench;
 mod clients;
 mod clock;
 mod confined;
+mod container;
 mod disk;
 mod faults;
 mod faulty;
@@ -25,6 +26,7 @@ mod rotated;
 mod running;
 mod settings;
 mod tokens;
+mod upgrade;
 mod workers;
 
 /// Imports the generic key `raw`, which may make raw MACs.

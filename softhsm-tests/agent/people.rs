@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
 };
@@ -123,6 +124,44 @@ fn a_bot_neither_reads_the_agents_files_nor_its_memory_nor_ends_it() {
         );
     }
     assert_eq!(people.run(BOT, &SIGN, "").code, 0);
+}
+
+#[test]
+fn a_bot_that_takes_all_connections_keeps_the_owner_from_nothing() {
+    let Some(people) = People::with_agent() else {
+        return;
+    };
+    let config = people.path("owner/hsmsign/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}\n[agent]\nconnections = 16\n")).unwrap();
+    assert_eq!(people.run(OWNER, &["agent", "reload"], "").code, 0);
+    let hoard = format!(
+        "exec python3 -c 'import socket, sys
+all = [socket.socket(socket.AF_UNIX) for _ in range(40)]
+for each in all: each.connect(\"{}\")
+print(\"here\", flush=True)
+sys.stdin.read()'",
+        people.socket().display()
+    );
+    let mut command = people.command(BOT, "sh".as_ref(), &["-c", &hoard]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut bot = command.spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(bot.stdout.as_mut().unwrap())
+        .read_line(&mut said)
+        .unwrap();
+    assert_eq!(said, "here\n");
+    let done = people.run(BOT, &SIGN, "");
+    assert!(
+        done.code == 4 && done.stderr.contains("as many as it takes"),
+        "{done:?}"
+    );
+    for arguments in [&["agent", "status"][..], &["lock"], &["agent", "stop"]] {
+        let done = people.run(OWNER, arguments, "");
+        assert_eq!(done.code, 0, "{arguments:?}: {done:?}");
+    }
+    drop(bot.stdin.take());
+    bot.wait().unwrap();
 }
 
 #[test]

@@ -156,6 +156,33 @@ fn what_is_slow_is_waited_for_as_long_as_it_goes_on() {
 }
 
 #[test]
+fn a_token_is_not_given_up_for_the_time_in_which_the_agent_stood_still() {
+    let Some((place, faulty)) = faulty::one() else {
+        return;
+    };
+    set(&place, "call-timeout", 2);
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    let worker = agent.worker();
+    faulty.fail("C_Sign slow 1000");
+    connection.send(format!("{BALANCE}\n").as_bytes());
+    until("the token has it", || agent.token("softhsm")["waiting"] == 1);
+    // As a container that is paused, and goes on one process after the other.
+    for pid in [worker, agent.pid()] {
+        kill(pid, Signal::STOP);
+    }
+    std::thread::sleep(Duration::from_secs(4));
+    for pid in [agent.pid(), worker] {
+        kill(pid, Signal::CONT);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let answer = connection.answer();
+    assert_eq!(answer["ok"], true, "{answer}");
+    assert_eq!(agent.token("softhsm")["restarts"], 0);
+}
+
+#[test]
 fn lengths_that_cannot_be_are_errors() {
     let Some((place, faulty)) = faulty::one() else {
         return;

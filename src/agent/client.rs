@@ -19,7 +19,7 @@ use rustix::{
     process::{PidfdFlags, pidfd_open},
 };
 
-use super::{patience, socket, wire};
+use super::{patience, peer::Peer, socket, wire};
 use crate::{
     error::{Code, Error, Result, failed},
     json::Json,
@@ -215,9 +215,10 @@ impl Client {
             Error::new(Code::AgentUnavailable, format!("the agent went away: {error}"))
                 .fix("see `hsmsign agent status`; the request may have been signed")
         };
-        wire::send_all(self.stream.get_mut(), format!("{line}\n").as_bytes(), fds)
-            .map_err(|error| gone(error.into()))?;
-        if let Some(tell) = self.when_slow.take() {
+        let sent = wire::send_all(self.stream.get_mut(), format!("{line}\n").as_bytes(), fds);
+        if sent.is_ok()
+            && let Some(tell) = self.when_slow.take()
+        {
             let mut ready = [PollFd::new(self.stream.get_ref(), PollFlags::IN)];
             if poll(&mut ready, Some(&SLOW)) == Ok(0) {
                 tell();
@@ -227,11 +228,14 @@ impl Client {
             patience::wait(self.stream.get_ref(), &self.path)?;
         }
         let mut answer = String::new();
-        self.stream.read_line(&mut answer).map_err(gone)?;
-        if answer.pop() != Some('\n') {
-            return Err(gone(std::io::ErrorKind::UnexpectedEof.into()));
+        let read = self.stream.read_line(&mut answer);
+        // An agent that takes no more connections says so and closes, before it is asked.
+        if answer.pop() == Some('\n') {
+            return Ok(answer);
         }
-        Ok(answer)
+        sent.map_err(|error| gone(error.into()))?;
+        read.map_err(gone)?;
+        Err(gone(std::io::ErrorKind::UnexpectedEof.into()))
     }
 
     /// Has a request signed.
@@ -350,9 +354,7 @@ impl Client {
             return None;
         };
         // A socket of systemd is systemd's; and in a container a process may have another number.
-        let seen = rustix::net::sockopt::socket_peercred(self.stream.get_ref())
-            .ok()?
-            .pid;
+        let seen = Peer::of(self.stream.get_ref()).ok()?.pid?;
         let same = said == seen.as_raw_nonzero().get().to_string();
         same.then(|| pidfd_open(seen, PidfdFlags::empty()).ok()).flatten()
     }
@@ -366,5 +368,28 @@ impl Client {
         let answer = self.ask("{\"op\":\"requests\"}")?;
         Answer::parse(&answer)?;
         Ok((self.stream.into_inner(), self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_that_refuses_before_it_is_asked_is_heard() {
+        let (ours, mut agents) = UnixStream::pair().unwrap();
+        agents.write_all(b"refused\n").unwrap();
+        drop(agents);
+        let mut client = Client {
+            stream: BufReader::new(ours),
+            when_slow: None,
+            path: PathBuf::new(),
+            told: false,
+        };
+        assert_eq!(client.ask("{}").unwrap(), "refused");
+        let gone = client.ask("{}").unwrap_err();
+        assert_eq!(gone.code(), Code::AgentUnavailable);
     }
 }

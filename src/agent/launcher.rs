@@ -21,7 +21,7 @@ use rustix::{
     stdio::dup2_stdin,
 };
 
-use super::wire;
+use super::{peer::Peer, wire};
 use crate::{
     error::{Result, failed},
     policy::Caller,
@@ -82,9 +82,9 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
 pub fn tie() -> Result<()> {
     let cannot = |error| failed(format!("the process cannot be tied to its agent: {error}"));
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).map_err(cannot)?;
-    let parent = rustix::net::sockopt::socket_peercred(rustix::stdio::stdin()).map_err(cannot)?;
+    let parent = Peer::of(rustix::stdio::stdin()).map_err(cannot)?;
     // Who ended before the tie was made sends no signal.
-    if rustix::process::getppid() != Some(parent.pid) {
+    if parent.pid.is_none() || rustix::process::getppid() != parent.pid {
         return Err(failed("the agent is gone"));
     }
     Ok(())

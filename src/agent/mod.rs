@@ -14,6 +14,7 @@ pub mod frame;
 pub mod front;
 pub mod launcher;
 pub mod patience;
+mod peer;
 mod sandbox;
 pub mod socket;
 pub mod wire;

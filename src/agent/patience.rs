@@ -11,9 +11,9 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::sockopt::socket_peercred,
 };
 
+use super::peer::Peer;
 use crate::error::{Code, Error, Result, failed};
 
 /// After how long without an answer it is asked whether it is alive, and how long it may take to say so.
@@ -101,9 +101,9 @@ fn stands_still(stream: &UnixStream, path: &Path) -> Error {
         path.display()
     );
     // Where systemd made the socket it is its process that is known.
-    let fix = match socket_peercred(stream) {
-        Ok(who) if who.pid.as_raw_nonzero().get() != 1 => {
-            format!("see what it waits for, as with ps; end it with kill -9 {0}; a request that was asked for may have been signed", who.pid.as_raw_nonzero())
+    let fix = match Peer::of(stream).map_or(0, |who| who.number()) {
+        pid @ 2.. => {
+            format!("see what it waits for, as with ps; end it with kill -9 {pid}; a request that was asked for may have been signed")
         }
         _ => "see what it waits for, as with ps, or have systemd start it anew; a request that was asked for may have been signed".to_owned(),
     };

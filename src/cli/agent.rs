@@ -338,6 +338,11 @@ fn status(json: bool) -> Result<ExitCode> {
         text("denied"),
         text("refused"),
     );
+    if answer.take("replaced") == Some(Json::Bool(true)) {
+        told.push_str(
+            "  its program was replaced: end it and start it again, to have it run the newer one\n",
+        );
+    }
     if let Some(Json::List(tokens)) = answer.take("tokens") {
         for token in tokens {
             let Json::Object(members) = token else { continue };

@@ -14,6 +14,8 @@ struct Status {
     uid: Option<u32>,
     pid: String,
     tokens: Vec<Json>,
+    /// Whether there is another program in its program's place by now.
+    replaced: bool,
 }
 
 impl Report {
@@ -37,6 +39,12 @@ impl Report {
                 return false;
             }
         };
+        if status.replaced {
+            self.note(
+                format!("the agent at {} runs a program that was replaced since it started", status.path),
+                Some("end it and start it again: hsmsign agent stop; hsmsign agent start; under systemd: systemctl restart hsmsign-agent"),
+            );
+        }
         let own = rustix::process::geteuid().as_raw();
         match status.uid {
             Some(uid) if uid == own => {
@@ -110,7 +118,9 @@ fn status(agent: &mut Client) -> Result<Status> {
         Some(Json::List(tokens)) => tokens,
         _ => Vec::new(),
     };
+    let replaced = answer.take("replaced") == Some(Json::Bool(true));
     Ok(Status {
+        replaced,
         path: agent.path.display().to_string(),
         uid: uid.parse().ok(),
         pid,

@@ -265,7 +265,7 @@ impl Client {
     }
 
     /// Writes what is to go out, as far as the client takes it.
-    pub fn flush(&mut self) {
+    pub fn flush(&mut self, now: Instant) {
         while self.sent < self.output.len() {
             match rustix::net::send(&self.socket, &self.output[self.sent..], SendFlags::NOSIGNAL) {
                 Ok(sent) => {
@@ -274,7 +274,7 @@ impl Client {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
-                    self.stuck_since.get_or_insert_with(Instant::now);
+                    self.stuck_since.get_or_insert(now);
                     return;
                 }
                 Err(_) => {

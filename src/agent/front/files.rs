@@ -1,4 +1,5 @@
-//! Descriptors: how many there are for clients, and what becomes of a client that there is none for.
+//! Descriptors: how many there are for clients, and what becomes of a client that there is none for; and the program's own
+//! file.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -56,4 +57,9 @@ pub fn no_files() -> Error {
         "the agent has as many connections as the system lets it open files for",
     )
     .fix("close some, or raise its limit of open files: LimitNOFILE= in the unit, or ulimit -n")
+}
+
+/// Whether this process runs a program whose file is gone, as behind an upgrade.
+pub fn is_replaced() -> bool {
+    rustix::fs::stat("/proc/self/exe").is_ok_and(|file| file.st_nlink == 0)
 }

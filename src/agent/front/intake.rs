@@ -14,7 +14,7 @@ use super::{
     starting::Whose,
 };
 use crate::{
-    agent::asked,
+    agent::{asked, peer::Peer},
     error::{Code, Error},
     policy::Caller,
     request::error_line,
@@ -22,6 +22,8 @@ use crate::{
 
 /// How many lines of one client are worked on before the others get their turn.
 const TURN: usize = 32;
+/// How many connections are kept for those who may lock and stop the agent, where others take all they can.
+const FOR_ADMINS: usize = 8;
 /// How many descriptors that came with lines that are not whole may be open, over all clients.
 const MOST_FDS: usize = 64;
 
@@ -50,13 +52,12 @@ impl Front {
                 }
                 Err(_) => return,
             };
-            let Ok(peer) = rustix::net::sockopt::socket_peercred(&socket) else {
-                continue;
-            };
-            let pid = peer.pid.as_raw_nonzero().get();
-            let mut caller = Caller::of_peer(peer.uid.as_raw(), peer.gid.as_raw(), pid);
+            let Ok(peer) = Peer::of(&socket) else { continue };
+            let pid = peer.number();
+            let mut caller = Caller::of_peer(peer.uid, peer.gid, pid);
             let connected = self.clients.len() - self.free.len();
-            if connected >= self.config.agent.connections {
+            let kept = self.kept_from(&caller);
+            if connected + kept >= self.config.agent.connections {
                 self.counts.metrics.turned_away += 1;
                 let error = Error::new(
                     Code::TokenBusy,
@@ -66,7 +67,7 @@ impl Front {
                 refuse_connection(&socket, &error);
                 continue;
             }
-            if connected >= self.most_by_files {
+            if connected + kept >= self.most_by_files {
                 refuse_connection(&socket, &no_files());
                 continue;
             }
@@ -96,6 +97,14 @@ impl Front {
             } else {
                 self.free.push(index);
             }
+        }
+    }
+
+    /// How many connections are not for this caller. Of few, all are for everybody.
+    fn kept_from(&self, caller: &Caller) -> usize {
+        match self.may_administer(caller) {
+            true => 0,
+            false => FOR_ADMINS.min(self.config.agent.connections / 8),
         }
     }
 

@@ -9,6 +9,7 @@ mod link;
 mod looks;
 mod metrics;
 mod ops;
+mod own_time;
 mod parked;
 mod pauses;
 mod poll;
@@ -38,6 +39,7 @@ use self::{
     clients::Client,
     files::{connections_by_files, raise_files, spare},
     flights::Flights,
+    own_time::OwnTime,
     parked::Parked,
     poll::{Interest, Poll, Ready, Source},
     questions::Questions,
@@ -135,8 +137,9 @@ struct Front {
     touched: Vec<u32>,
     /// Clients whose lines wait for their turn.
     again: Vec<u32>,
-    /// When this round of the loop began.
+    /// When this round of the loop began, by the time that [`OwnTime`] tells.
     now: Instant,
+    time: OwnTime,
     /// Whether nonces may be held.
     unsettled: bool,
     stopping: Option<Instant>,
@@ -225,6 +228,7 @@ impl Front {
             touched: Vec::new(),
             again: Vec::new(),
             now,
+            time: OwnTime::default(),
             unsettled: false,
             stopping: None,
             fatal: None,
@@ -252,10 +256,12 @@ impl Front {
             } else {
                 TICK
             };
-            self.poll.wait(self.manager.patience(longest), &mut ready)?;
+            let longest = self.manager.patience(longest);
+            self.poll.wait(longest, &mut ready)?;
             let idle = ready.is_empty() && self.again.is_empty();
-            self.now = Instant::now();
-            self.manager.alive(self.now);
+            let clock = Instant::now();
+            self.now = self.time.at(clock, self.now, longest);
+            self.manager.alive(clock);
             for event in &ready {
                 match event.source {
                     Source::Listener => self.accept(),
@@ -356,7 +362,7 @@ impl Front {
             let Some(Some(client)) = self.clients.get_mut(index as usize) else {
                 continue;
             };
-            client.flush();
+            client.flush(self.now);
             if client.has_room()
                 && client.has_lines()
                 && !stopping

@@ -128,7 +128,7 @@ impl Front {
             "signed": self.counts.signed, "denied": self.counts.denied, "refused": self.counts.refused,
             "longest_us": u64::try_from(self.counts.longest.as_micros()).unwrap_or(u64::MAX),
             "confined": self.confined.map(|confined| json!({"landlock": confined.files.name(), "seccomp": confined.calls})),
-            "tokens": tokens,
+            "replaced": super::files::is_replaced(), "tokens": tokens,
         })
     }
 }

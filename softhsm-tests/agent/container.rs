@@ -1,0 +1,67 @@
+//! An agent in a container of its own, asked from outside: the kernel has no number for who asks.
+
+use std::process::{Command, Stdio};
+
+use crate::{
+    bench::Place,
+    running::{BALANCE, Running},
+};
+
+/// A command that runs another as the first process of a namespace; none, with a line on stderr, where that is not allowed.
+fn apart(place: &Place, args: &[&str]) -> Option<Command> {
+    let mut options = vec!["--pid", "--fork", "--mount-proc", "--kill-child"];
+    if !rustix::process::geteuid().is_root() {
+        options.extend(["--user", "--map-root-user"]);
+    }
+    let tried = Command::new("unshare")
+        .args(&options)
+        .arg("true")
+        .stderr(Stdio::null())
+        .status();
+    if !tried.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: there are no namespaces to be had here");
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    command
+        .args(options)
+        .arg(env!("CARGO_BIN_EXE_hsmsign"))
+        .args(args)
+        .env("HSMSIGN_HOME", place.home());
+    Some(command)
+}
+
+#[test]
+fn an_agent_in_a_container_of_its_own_serves_who_is_outside() {
+    let Some(place) = Place::with_kraken() else { return };
+    let Some(command) = apart(&place, &["agent"]) else {
+        return;
+    };
+    let agent = Running::of(&place, command);
+    let mut connection = agent.connect();
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    assert_eq!(connection.ask(r#"{"op":"ping"}"#)["pid"], 1);
+    place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+    place.ok(&["lock"]);
+    assert_eq!(connection.ask(BALANCE)["error"]["code"], "token-locked");
+    place.ok(&["unlock"]);
+    // A rule goes by the user, who is root in there. The program is not known, and one that names it denies.
+    for (rule, allowed) in [("uid = 0", true), ("executable = \"/bin/bot\"", false)] {
+        let policy = place.path().join("policy.toml");
+        std::fs::write(
+            &policy,
+            format!("policy = 1\n[[allow]]\npath = \"*\"\n[[client]]\n{rule}\n"),
+        )
+        .unwrap();
+        place.ok(&["policy", "set", "kraken", "--file", policy.to_str().unwrap()]);
+        let answer = connection.ask(BALANCE);
+        assert_eq!(answer["ok"], allowed, "{rule}: {answer}");
+    }
+    place.ok(&["agent", "stop"]);
+    place.ok(&["audit", "verify"]);
+    let lines = place.log(&["--what", "sign"]);
+    assert!(
+        lines.len() >= 4 && lines.iter().all(|line| line["pid"] == 0),
+        "{lines:?}"
+    );
+}
