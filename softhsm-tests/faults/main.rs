@@ -18,4 +18,5 @@ mod pages;
 mod pins;
 mod state;
 mod streams;
+mod syscalls;
 mod together;

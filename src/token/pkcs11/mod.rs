@@ -7,6 +7,7 @@ mod attack;
 mod choose;
 mod codes;
 mod data;
+mod doubt;
 mod file;
 mod find;
 mod init;
@@ -23,7 +24,7 @@ mod template;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock, atomic::AtomicU64},
 };
 
 use cryptoki_sys::*;
@@ -78,6 +79,8 @@ pub struct Pkcs11Token {
     identity: Identity,
     capabilities: OnceLock<Capabilities>,
     opened: RwLock<Option<Opened>>,
+    /// Up to which [`doubt::count`] it shows what there is.
+    clear_until: AtomicU64,
 }
 
 impl Pkcs11Token {
@@ -96,6 +99,7 @@ impl Pkcs11Token {
             identity: Identity::default(),
             capabilities: OnceLock::new(),
             opened: RwLock::new(None),
+            clear_until: AtomicU64::new(doubt::count()),
         };
         token.renew(None)?;
         let opened = token.opened.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -113,7 +117,7 @@ impl Pkcs11Token {
         key: Option<&BlockKey>,
         meta: &KeyMeta,
     ) -> Result<Imported> {
-        self.run_in_turn(|opened| {
+        let stored = self.run_in_turn(|opened| {
             opened.writing(|session| {
                 // Only among keys, whose ids are what NSS goes by: thousands may be imported in a row.
                 if !find::keys_by_id(&opened.module, session, &meta.id)?.is_empty() {
@@ -127,29 +131,9 @@ impl Pkcs11Token {
                     meta,
                 )
             })
-        })
-    }
-}
-
-impl Drop for Pkcs11Token {
-    fn drop(&mut self) {
-        let mut gate = self.loaded.enter_alone();
-        let opened = self
-            .opened
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(opened) = opened.filter(|opened| opened.epoch == gate.epoch) {
-            // A login is the whole process's.
-            if gate.users == 1 {
-                opened.log_out();
-            }
-            opened.close();
-        }
-        gate.users -= 1;
-        if gate.users == 0 {
-            self.loaded.stop(&mut gate);
-        }
+        })?;
+        self.alone(&stored.key)?;
+        Ok(stored)
     }
 }
 
@@ -202,16 +186,19 @@ impl Token for Pkcs11Token {
                 pair::import(&opened.module, session, algorithm, &numbers, meta)
             })
         })?;
+        self.alone(&imported.key)?;
         Ok((imported, key.public_key().clone()))
     }
 
     fn generate(&self, algorithm: SignatureAlgorithm, meta: &KeyMeta) -> Result<(Imported, PublicKey)> {
-        self.run_in_turn(|opened| {
+        let (made, public) = self.run_in_turn(|opened| {
             opened.writing(|session| {
                 refuse_existing(opened, session, &meta.id)?;
                 pair::generate(&opened.module, session, algorithm, meta)
             })
-        })
+        })?;
+        self.alone(&made.key)?;
+        Ok((made, public))
     }
 
     fn mac(&self, key: &KeyRef, algorithm: MacAlgorithm, message: &[u8]) -> Result<Mac> {
@@ -241,12 +228,14 @@ impl Token for Pkcs11Token {
     }
 
     fn put_data(&self, data: &Secret, meta: &KeyMeta) -> Result<KeyRef> {
-        self.run_in_turn(|opened| {
+        let stored = self.run_in_turn(|opened| {
             opened.writing(|session| {
                 refuse_existing(opened, session, &meta.id)?;
                 data::put(&opened.module, session, data, meta)
             })
-        })
+        })?;
+        self.alone(&stored)?;
+        Ok(stored)
     }
 
     fn get_data(&self, key: &KeyRef) -> Result<Secret> {
@@ -332,6 +321,7 @@ impl Token for Pkcs11Token {
     }
 
     fn sweep(&self, id: &ObjectId) -> Result<usize> {
+        self.see_clearly()?;
         self.run_in_turn(|opened| {
             opened.forget_all();
             opened.writing(|session| sweep::sweep(&opened.module, session, id))
@@ -339,6 +329,7 @@ impl Token for Pkcs11Token {
     }
 
     fn sweep_cut(&self, id: &ObjectId, label: &str) -> Result<usize> {
+        self.see_clearly()?;
         self.run_in_turn(|opened| {
             opened.forget_all();
             opened.writing(|session| sweep::sweep_cut(&opened.module, session, id, label))

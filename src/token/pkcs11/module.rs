@@ -9,7 +9,7 @@ use std::{ffi::CString, path::Path, ptr};
 
 use cryptoki_sys::*;
 
-use super::{codes::Refused, template::Attribute};
+use super::{codes::Refused, doubt, template::Attribute};
 
 /// The answer of a module.
 pub(super) type Answer<T> = Result<T, Refused>;
@@ -173,7 +173,7 @@ impl Module {
         let (first, count) = parts(template);
         let created = call!(self, C_CreateObject(session, first, count, &mut object));
         crate::secret::clear_registers();
-        created.map(|()| object)
+        doubt::note(created).map(|()| object)
     }
 
     pub fn destroy_object(&self, session: SessionHandle, object: ObjectHandle) -> Answer<()> {
@@ -262,11 +262,11 @@ impl Module {
         let mut object = CK_INVALID_HANDLE;
         let (first, count) = parts(template);
         let mut mechanism = plain(mechanism);
-        call!(
+        let made = call!(
             self,
             C_GenerateKey(session, &mut mechanism, first, count, &mut object)
-        )
-        .map(|()| object)
+        );
+        doubt::note(made).map(|()| object)
     }
 
     /// Makes a key pair; answers the public and the private key.
@@ -281,7 +281,7 @@ impl Module {
         let (public, public_count) = parts(public);
         let (private, private_count) = parts(private);
         let mut mechanism = plain(mechanism);
-        call!(
+        let made = call!(
             self,
             C_GenerateKeyPair(
                 session,
@@ -293,8 +293,8 @@ impl Module {
                 &mut pair.0,
                 &mut pair.1
             )
-        )
-        .map(|()| pair)
+        );
+        doubt::note(made).map(|()| pair)
     }
 
     /// Signs in one C_SignInit and one C_Sign; answers how long the module says that the signature is, which may be more

@@ -209,3 +209,25 @@ impl Pkcs11Token {
         }
     }
 }
+
+impl Drop for Pkcs11Token {
+    fn drop(&mut self) {
+        let mut gate = self.loaded.enter_alone();
+        let opened = self
+            .opened
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(opened) = opened.filter(|opened| opened.epoch == gate.epoch) {
+            // A login is the whole process's.
+            if gate.users == 1 {
+                opened.log_out();
+            }
+            opened.close();
+        }
+        gate.users -= 1;
+        if gate.users == 0 {
+            self.loaded.stop(&mut gate);
+        }
+    }
+}

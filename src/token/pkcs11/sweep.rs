@@ -21,10 +21,15 @@ const CUT: usize = 2;
 
 /// Deletes every object with the id, and what is half-written at two looks. Answers how many went.
 pub(super) fn sweep(module: &Module, session: SessionHandle, id: &ObjectId) -> Result<usize, Fault> {
-    let mut gone = find::all_by_id(module, session, id)?;
+    let gone = find::all_by_id(module, session, id)?;
     for object in &gone {
         module.destroy_object(session, *object)?;
     }
+    Ok(gone.len() + sweep_half_written(module, session)?)
+}
+
+/// Deletes what is half-written at two looks. Answers how many went.
+pub(super) fn sweep_half_written(module: &Module, session: SessionHandle) -> Result<usize, Fault> {
     let mut broken = module.find_objects(session, &[], find::MOST)?;
     broken.retain(|object| is_half_written(module, session, *object));
     if !broken.is_empty() {
@@ -34,8 +39,7 @@ pub(super) fn sweep(module: &Module, session: SessionHandle, id: &ObjectId) -> R
     for object in &broken {
         module.destroy_object(session, *object)?;
     }
-    gone.append(&mut broken);
-    Ok(gone.len())
+    Ok(broken.len())
 }
 
 /// Deletes the keys of a module that cuts ids whose id is the beginning of this one, or this one where it is cut already, and
