@@ -734,3 +734,29 @@ fn a_folder_that_softhsm_cannot_use_is_named_with_what_to_do() {
         assert!(stderr.contains("set HSMSIGN_HOME to a folder"), "{stderr}");
     }
 }
+
+#[test]
+fn a_home_that_is_a_file_or_a_link_to_nothing_is_told_so() {
+    if hsmsign::token::softhsm_module().is_err() {
+        eprintln!("SKIPPED: SoftHSM is not installed (Debian: softhsm2)");
+        return;
+    }
+    let place = Place::new();
+    let (file, link) = (place.path().join("file"), place.path().join("link"));
+    fs::write(&file, "").unwrap();
+    std::os::unix::fs::symlink(place.path().join("gone"), &link).unwrap();
+    for (home, told) in [(file, "file is not a folder"), (link, "which is not there")] {
+        let done = place
+            .command(&["init", "--softhsm"])
+            .env("HSMSIGN_HOME", &home)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(5), "{stderr}");
+        assert!(
+            stderr.contains(told) && stderr.contains("set HSMSIGN_HOME to a folder"),
+            "{stderr}"
+        );
+        assert!(!place.path().join("gone").exists());
+    }
+}
