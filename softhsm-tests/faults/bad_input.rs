@@ -1,6 +1,6 @@
 //! Everything a person or program can get wrong: its exit code, what is said, and that nothing was changed.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
@@ -713,6 +713,21 @@ fn a_pin_file_without_a_pin_spends_no_try() {
     place.ok(&BALANCE);
 }
 
+/// That no token is made there, as is told with what to do.
+fn refuses_home(place: &Place, home: &Path, told: &str) {
+    let done = place
+        .command(&["init", "--softhsm"])
+        .env("HSMSIGN_HOME", home)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(5), "{stderr}");
+    assert!(
+        stderr.contains(told) && stderr.contains("set HSMSIGN_HOME to a folder"),
+        "{stderr}"
+    );
+}
+
 #[test]
 fn a_folder_that_softhsm_cannot_use_is_named_with_what_to_do() {
     use std::os::unix::ffi::OsStrExt as _;
@@ -724,14 +739,7 @@ fn a_folder_that_softhsm_cannot_use_is_named_with_what_to_do() {
     for name in [&b"a#b"[..], b"a\nb", b"\xff\xfe"] {
         let place = Place::new();
         let home = place.path().join(std::ffi::OsStr::from_bytes(name));
-        let done = place
-            .command(&["init", "--softhsm"])
-            .env("HSMSIGN_HOME", &home)
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&done.stderr);
-        assert_eq!(done.status.code(), Some(5), "{stderr}");
-        assert!(stderr.contains("set HSMSIGN_HOME to a folder"), "{stderr}");
+        refuses_home(&place, &home, "");
     }
 }
 
@@ -746,17 +754,7 @@ fn a_home_that_is_a_file_or_a_link_to_nothing_is_told_so() {
     fs::write(&file, "").unwrap();
     std::os::unix::fs::symlink(place.path().join("gone"), &link).unwrap();
     for (home, told) in [(file, "file is not a folder"), (link, "which is not there")] {
-        let done = place
-            .command(&["init", "--softhsm"])
-            .env("HSMSIGN_HOME", &home)
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&done.stderr);
-        assert_eq!(done.status.code(), Some(5), "{stderr}");
-        assert!(
-            stderr.contains(told) && stderr.contains("set HSMSIGN_HOME to a folder"),
-            "{stderr}"
-        );
+        refuses_home(&place, &home, told);
         assert!(!place.path().join("gone").exists());
     }
 }
