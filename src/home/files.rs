@@ -22,20 +22,25 @@ pub fn create_folder(folder: &Path) -> Result<()> {
         .mode(0o700)
         .create(folder)
         .map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => no_folder(folder),
+            io::ErrorKind::AlreadyExists => failed(no_folder(folder)).fix(MOVE_AWAY),
             _ => io_error("the folder", folder, "be made", &error),
         })?;
     check_folder(folder)
 }
 
+/// What to do about what is in a folder's place.
+const MOVE_AWAY: &str = "move it away, or set HSMSIGN_HOME to a folder of mode 0700";
+
 /// What is there, and is none: a file, or a link that leads nowhere.
-fn no_folder(path: &Path) -> Error {
-    let what = match fs::read_link(path) {
-        Ok(to) if !path.exists() => format!("is a link to {}, which is not there", to.display()),
-        _ => "is not a folder".to_owned(),
-    };
-    bad_input(format!("{} {what}", path.display()))
-        .fix("move it away, or set HSMSIGN_HOME to a folder of mode 0700")
+fn no_folder(path: &Path) -> String {
+    match fs::read_link(path) {
+        Ok(to) if !path.exists() => format!(
+            "{} is a link to {}, which is not there",
+            path.display(),
+            to.display()
+        ),
+        _ => format!("{} is not a folder", path.display()),
+    }
 }
 
 /// Refuses a folder that others can read or write or that is another user's. One that is not there is fine.
@@ -44,9 +49,12 @@ fn no_folder(path: &Path) -> Error {
 /// As said, with the chmod; or when there is a file in its place.
 pub fn check_folder(folder: &Path) -> Result<()> {
     match fs::metadata(folder) {
-        Ok(metadata) if !metadata.is_dir() => Err(no_folder(folder)),
+        Ok(metadata) if !metadata.is_dir() => Err(bad_input(no_folder(folder)).fix(MOVE_AWAY)),
         Ok(metadata) => check_metadata(folder, &metadata),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match folder.is_symlink() {
+            true => Err(bad_input(no_folder(folder)).fix(MOVE_AWAY)),
+            false => Ok(()),
+        },
         Err(error) => Err(io_error("the folder", folder, "be looked at", &error)),
     }
 }
