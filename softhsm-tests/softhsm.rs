@@ -79,6 +79,10 @@ impl Bench {
 }
 
 impl suite::Bench for Bench {
+    fn changes_data(&self) -> bool {
+        // 2.6.1 answers CKR_ATTRIBUTE_READ_ONLY for the value of every data object.
+        false
+    }
     fn open_with(&self, pin: Arc<dyn PinProvider>) -> Result<Box<dyn Token>, TokenError> {
         Ok(Box::new(Pkcs11Token::open(self.settings.clone(), pin)?))
     }

@@ -45,6 +45,7 @@ macro_rules! every_promise {
             wrong_pins_are_spent_once
             mac_keys_can_be_made
             data_comes_back
+            data_changes_where_it_is_to
             sweeps_take_one_id
             other_logins_are_noticed
             opening_again_loses_nothing

@@ -33,6 +33,10 @@ pub trait Bench: Sync {
     fn keeps_data(&self) -> bool {
         true
     }
+    /// Whether it writes other bytes into a data object that was stored for that.
+    fn changes_data(&self) -> bool {
+        self.keeps_data()
+    }
     /// Whether a handle ends when another login of the same process deletes the object.
     fn notices_others(&self) -> bool {
         true
@@ -384,6 +388,31 @@ pub fn data_comes_back(bench: &dyn Bench) {
         assert_eq!(bench.open().get_data(&key).unwrap().expose(), data);
         token.delete(&key).unwrap();
         assert!(matches!(token.get_data(&key), Err(TokenError::NotFound(_))));
+    }
+}
+
+/// Data that is to change is written anew in its place, and other data is not.
+pub fn data_changes_where_it_is_to(bench: &dyn Bench) {
+    if !bench.keeps_data() {
+        return;
+    }
+    let token = bench.open();
+    let secret = |bytes: &[u8]| Secret::take(&mut bytes.to_vec()).unwrap();
+    for changes in [true, false] {
+        let mut meta = meta("data");
+        meta.wishes.changes = changes;
+        let key = token.put_data(&secret(b"the first"), &meta).unwrap();
+        let changed = token.set_data(&key, &secret(b"one that is longer")).unwrap();
+        assert_eq!(changed, changes && bench.changes_data());
+        let there: &[u8] = if changed {
+            b"one that is longer"
+        } else {
+            b"the first"
+        };
+        for token in [&token, &bench.open()] {
+            assert_eq!(token.get_data(&key).unwrap().expose(), there);
+        }
+        assert_eq!(token.sweep(&meta.id).unwrap(), 1);
     }
 }
 

@@ -123,6 +123,7 @@ fn make(args: Args) -> Result<Enrolled> {
             touch: args.touch,
             pin: args.pin_policy.map(PinPolicy::from).unwrap_or_default(),
             slot: args.slot.as_deref().map(slot).transpose()?,
+            ..Wishes::default()
         },
     })?;
     let secrets = import::read_secrets(&plan, around.ask.as_ref())?;

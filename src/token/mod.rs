@@ -66,6 +66,12 @@ pub trait Token: Send + Sync {
     fn put_data(&self, data: &Secret, meta: &KeyMeta) -> Result<KeyRef>;
     /// Reads a private data object.
     fn get_data(&self, key: &KeyRef) -> Result<Secret>;
+    /// Writes other bytes into a private data object, in place of all that is there. False where the token does not let it,
+    /// or not into this one: then it is to be stored anew.
+    fn set_data(&self, key: &KeyRef, data: &Secret) -> Result<bool> {
+        let _ = (key, data);
+        Ok(false)
+    }
     /// Whether the value of a key can be read out of the token by who has the PIN, as far as one plain read tells.
     fn readable(&self, key: &KeyRef) -> Result<bool>;
     /// Tries to get a key out, as malware with the PIN would; none where there is no such suite for its kind.
@@ -297,6 +303,8 @@ pub struct Wishes {
     pub pin: PinPolicy,
     /// The slot of a PIV applet, by its number; a free one where none is given.
     pub slot: Option<u8>,
+    /// A data object whose bytes are to be changed later: [`Token::set_data`].
+    pub changes: bool,
 }
 
 /// When a token wants its PIN for a key, where that can be chosen.

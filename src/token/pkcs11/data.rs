@@ -3,7 +3,7 @@
 use cryptoki_sys::*;
 
 use super::{
-    codes::Refused,
+    codes::{Kind, Refused},
     find,
     module::{Module, ObjectHandle, SessionHandle},
     session::Fault,
@@ -24,15 +24,7 @@ pub(super) fn put(
     data: &Secret,
     meta: &KeyMeta,
 ) -> Result<KeyRef, Fault> {
-    if data.len() > LONGEST {
-        let too_large = TokenError::TooLarge {
-            what: "a data object".into(),
-            actual: data.len(),
-            limit: LONGEST,
-            fix: "use another token".to_owned(),
-        };
-        return Err(too_large.into());
-    }
+    refuse_longer(data.len())?;
     let class = [CKO_DATA];
     let application = find::application(&meta.id);
     let common = [
@@ -45,7 +37,7 @@ pub(super) fn put(
     let ours = Attribute::bytes(CKA_APPLICATION, b"hsmsign");
     let named = Attribute::bytes(CKA_APPLICATION, &application);
     let id = Attribute::bytes(CKA_OBJECT_ID, meta.id.as_bytes());
-    let fixed = Attribute::flag(CKA_MODIFIABLE, false);
+    let fixed = Attribute::flag(CKA_MODIFIABLE, meta.wishes.changes);
     // opencryptoki 3.8 has no CKA_OBJECT_ID.
     let rungs: [&[Attribute<'_>]; 4] = [&[ours, id, fixed], &[ours, id], &[named, fixed], &[named]];
     let mut answer = Err(Refused {
@@ -80,15 +72,7 @@ pub(super) fn get(module: &Module, session: SessionHandle, object: ObjectHandle)
     let len = module
         .attribute_len(session, object, CKA_VALUE)?
         .ok_or_else(unreadable)?;
-    if len > LONGEST {
-        return Err(TokenError::TooLarge {
-            what: "a data object".into(),
-            actual: len,
-            limit: LONGEST,
-            fix: "use another token".to_owned(),
-        }
-        .into());
-    }
+    refuse_longer(len)?;
     let mut secret = Secret::with_capacity(len).map_err(TokenError::from)?;
     let room = &mut secret.spare_mut()[..len];
     let read = module
@@ -96,6 +80,37 @@ pub(super) fn get(module: &Module, session: SessionHandle, object: ObjectHandle)
         .ok_or_else(unreadable)?;
     secret.grow(read);
     Ok(secret)
+}
+
+/// Writes other bytes in the place of the object's. False where the module does not let it: it may have half of them then.
+pub(super) fn set(
+    module: &Module,
+    session: SessionHandle,
+    object: ObjectHandle,
+    data: &Secret,
+) -> Result<bool, Fault> {
+    refuse_longer(data.len())?;
+    let value = [Attribute::bytes(CKA_VALUE, data.expose())];
+    match module.set_attributes(session, object, &value) {
+        Ok(()) => Ok(get(module, session, object)?.expose() == data.expose()),
+        Err(refused) if matches!(refused.kind(), Kind::Handle | Kind::Session | Kind::Transient) => {
+            Err(refused.into())
+        }
+        Err(_) => Ok(false),
+    }
+}
+
+fn refuse_longer(len: usize) -> Result<(), Fault> {
+    if len <= LONGEST {
+        return Ok(());
+    }
+    Err(TokenError::TooLarge {
+        what: "a data object".into(),
+        actual: len,
+        limit: LONGEST,
+        fix: "use another token".to_owned(),
+    }
+    .into())
 }
 
 /// Undoes the storing where the module took the object but made it public.

@@ -247,6 +247,15 @@ impl Token for Pkcs11Token {
         })
     }
 
+    fn set_data(&self, key: &KeyRef, data: &Secret) -> Result<bool> {
+        self.run_in_turn(|opened| {
+            opened.writing(|session| {
+                let object = find::handle(opened, session, key)?;
+                data::set(&opened.module, session, object, data)
+            })
+        })
+    }
+
     fn readable(&self, key: &KeyRef) -> Result<bool> {
         self.run(|opened| {
             opened.reading(|session| {

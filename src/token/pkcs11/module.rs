@@ -176,6 +176,16 @@ impl Module {
         doubt::note(created).map(|()| object)
     }
 
+    pub fn set_attributes(
+        &self,
+        session: SessionHandle,
+        object: ObjectHandle,
+        template: &[Attribute<'_>],
+    ) -> Answer<()> {
+        let (first, count) = parts(template);
+        call!(self, C_SetAttributeValue(session, object, first, count))
+    }
+
     pub fn destroy_object(&self, session: SessionHandle, object: ObjectHandle) -> Answer<()> {
         call!(self, C_DestroyObject(session, object))
     }

@@ -120,16 +120,6 @@ impl Module {
         call!(self, C_GetAttributeValue(session, object, first, count))
     }
 
-    pub(super) fn set_attributes(
-        &self,
-        session: SessionHandle,
-        object: ObjectHandle,
-        template: &[Attribute<'_>],
-    ) -> Answer<()> {
-        let (first, count) = parts(template);
-        call!(self, C_SetAttributeValue(session, object, first, count))
-    }
-
     pub(super) fn copy_object(
         &self,
         session: SessionHandle,
