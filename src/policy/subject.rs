@@ -105,20 +105,20 @@ pub struct Field<'r> {
 impl<'r> Field<'r> {
     /// A field of a name that was given, by the part of it that names it.
     pub fn new(part: Cow<'r, str>, given: Cow<'r, str>, value: Option<Cow<'r, str>>, listed: bool) -> Self {
-        let name = if part
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        {
-            part
-        } else {
-            folded(&part).into()
+        let (name, marks) = match Marks::of_folded(&part) {
+            Some(marks) => (part, marks),
+            None => {
+                let name = folded(&part);
+                let marks = Marks::of_folded(&name).unwrap_or_default();
+                (name.into(), marks)
+            }
         };
         Self {
-            marks: Marks::of(&name),
             name,
             given,
             value,
             listed,
+            marks,
         }
     }
 }

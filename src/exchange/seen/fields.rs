@@ -6,7 +6,7 @@ use crate::{
     exchange::{
         bodies::Payload,
         endpoint::{Found, collect, inner},
-        place::{decoded, pieces},
+        place::decoded,
     },
     json::Json,
     policy::{Field, Group, folded, last_part},
@@ -70,14 +70,64 @@ const fn classes() -> [u8; 256] {
     all
 }
 
+/// A name and its value as they stand in a query or form.
+struct Piece<'r> {
+    name: &'r str,
+    value: &'r str,
+    /// Whether both have one reading.
+    plain: bool,
+}
+
+impl<'r> Piece<'r> {
+    /// The first of a text, and what follows it; none where there is none. All that is asked of each character is asked at
+    /// once.
+    fn first(text: &'r str) -> Option<(Self, &'r str)> {
+        let text = text.trim_start_matches('&');
+        if text.is_empty() {
+            return None;
+        }
+        let bytes = text.as_bytes();
+        let (end, of_name) = until(bytes, |byte| matches!(byte, b'=' | b'&'));
+        let begin = end + usize::from(bytes.get(end) == Some(&b'='));
+        let (len, of_value) = until(&bytes[begin..], |byte| byte == b'&');
+        let (name, value) = (&text[..end], &text[begin..begin + len]);
+        let piece = Self {
+            name,
+            value,
+            plain: is_name(name, of_name) && is_value(of_value),
+        };
+        Some((piece, text.get(begin + len + 1..).unwrap_or_default()))
+    }
+}
+
+/// How many bytes stand in front of a mark, and all their classes.
+fn until(bytes: &[u8], mark: impl Fn(u8) -> bool) -> (usize, u8) {
+    let mut all = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if mark(byte) {
+            return (at, all);
+        }
+        all |= CLASSES[usize::from(byte)];
+    }
+    (bytes.len(), all)
+}
+
 fn classes_of(text: &str) -> u8 {
     text.bytes().fold(0, |all, byte| all | CLASSES[usize::from(byte)])
 }
 
 /// Whether name and value have one reading, as they stand there.
 fn is_plain(name: &str, value: &str) -> bool {
+    is_name(name, classes_of(name)) && is_value(classes_of(value))
+}
+
+fn is_name(name: &str, classes: u8) -> bool {
     let begins = name.as_bytes().first().is_some_and(|byte| !byte.is_ascii_digit());
-    begins && classes_of(name) & (ODD | PARTS) == 0 && classes_of(value) & (ENCODED | WITHIN) == 0
+    begins && classes & (ODD | PARTS) == 0
+}
+
+const fn is_value(classes: u8) -> bool {
+    classes & (ENCODED | WITHIN) == 0
 }
 
 impl<'r> Seen<'r> {
@@ -91,8 +141,11 @@ impl<'r> Seen<'r> {
 
     /// The fields of a query or form.
     pub fn pieces(&mut self, text: &'r str) {
-        for (name, value) in pieces(text) {
-            if is_plain(name, value) {
+        let mut rest = text;
+        while let Some((piece, after)) = Piece::first(rest) {
+            rest = after;
+            let Piece { name, value, plain } = piece;
+            if plain {
                 self.push(0, [name.into(), name.into()], Some(value.into()), false);
                 continue;
             }
@@ -308,6 +361,18 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn a_form_is_cut_as_it_is_elsewhere(text in "[a=&%1é]{0,12}") {
+            let mut found = Vec::new();
+            let mut rest = text.as_str();
+            while let Some((piece, after)) = Piece::first(rest) {
+                prop_assert_eq!(piece.plain, is_plain(piece.name, piece.value));
+                found.push((piece.name, piece.value));
+                rest = after;
+            }
+            prop_assert_eq!(found, crate::exchange::place::pieces(&text).collect::<Vec<_>>());
+        }
+
         /// What is taken as it stands has one name, one value and no other reading when it is looked at closely.
         #[test]
         fn a_plain_field_is_as_a_closer_look_finds_it(name in "[a-bA0_.$é%\\[ ]{0,3}", value in "[a0.%+\"{\\[;& é-]{0,4}") {

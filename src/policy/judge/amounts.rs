@@ -45,6 +45,14 @@ impl Counted {
     }
 }
 
+/// Whether a field names what is traded; `own` as [`Case::own_symbols`].
+fn names_traded(own: Option<&[String]>, field: &Field<'_>) -> bool {
+    match own {
+        None => field.marks.has(Marks::SYMBOL),
+        Some(own) => own.iter().any(|own| *own == field.name),
+    }
+}
+
 impl<'p> Case<'p, '_> {
     /// The folded names of fields that name what is traded, as the owner or the exchange's file says; none where neither does.
     fn own_symbols(&self) -> Option<&'p [String]> {
@@ -61,14 +69,6 @@ impl<'p> Case<'p, '_> {
         let known = if own.is_none() { known::SYMBOLS } else { &[] };
         let own = own.unwrap_or_default().iter().map(String::as_str);
         known.iter().copied().chain(own)
-    }
-
-    /// Whether a field names what is traded.
-    fn names_traded(&self, field: &Field<'_>) -> bool {
-        match self.own_symbols() {
-            None => field.marks.has(Marks::SYMBOL),
-            Some(own) => own.iter().any(|own| *own == field.name),
-        }
     }
 
     /// The names that are there, in any reading, of those that name what is traded; in the order of the rules.
@@ -213,12 +213,13 @@ impl<'p> Case<'p, '_> {
         };
         let first_in = one_of(first, &cap.symbols);
         self.certain(rule, &first.name, fields)?;
+        let own = self.own_symbols();
         let mut inner: Vec<&str> = Vec::new();
         for around in fields.around(group) {
             let mut named = around.fields.iter().filter(|field| {
                 // The second of a pair, as of CEX.IO.
                 let second = field.name == "currency2" && first.name == "currency1";
-                self.names_traded(field) && !second && field.value.is_some() && !inner.contains(&&*field.name)
+                names_traded(own, field) && !second && field.value.is_some() && !inner.contains(&&*field.name)
             });
             if let Some(other) = named.find(|field| one_of(field, &cap.symbols) != first_in) {
                 return Err(self
@@ -286,14 +287,29 @@ impl<'p> Case<'p, '_> {
 
     /// Whether a field bears the name of a side of what is traded: at Indodax `idr` is how much of `btc_idr` is spent.
     pub(super) fn is_a_side(&self, fields: &Fields<'_>, name: &str) -> bool {
+        self.any_side(fields, |side| side.eq_ignore_ascii_case(name.as_bytes()))
+    }
+
+    /// Whether one of the fields does.
+    pub(super) fn has_a_side(&self, fields: &Fields<'_>) -> bool {
+        self.any_side(fields, |side| {
+            let mut names = fields.all().map(|field| field.name.as_bytes());
+            names.any(|name| side.eq_ignore_ascii_case(name))
+        })
+    }
+
+    fn any_side(&self, fields: &Fields<'_>, is_it: impl Fn(&[u8]) -> bool) -> bool {
+        let own = self.own_symbols();
+        if own.is_none() && !fields.marks.has(Marks::SYMBOL) {
+            return false;
+        }
         let mut values = fields
             .all()
-            .filter(|field| self.names_traded(field))
+            .filter(|field| names_traded(own, field))
             .filter_map(|field| field.value.as_deref());
-        // Asked for every field: most are told from a side by their length.
         values.any(|value| {
             let mut sides = value.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
-            sides.any(|side| !side.is_empty() && side.eq_ignore_ascii_case(name.as_bytes()))
+            sides.any(|side| !side.is_empty() && is_it(side))
         })
     }
 
@@ -320,9 +336,10 @@ impl<'p> Case<'p, '_> {
                 )
                 .fix("send values that have no such name in them"));
         }
+        let sides = self.has_a_side(fields);
         let sets = |field: &Field<'_>| {
             let amount = field.marks.has(Marks::AMOUNT) || capped(&field.name);
-            (amount || self.is_a_side(fields, &field.name)) && !free(&field.name)
+            (amount || sides && self.is_a_side(fields, &field.name)) && !free(&field.name)
         };
         if let Some(field) = fields.all().find(|field| sets(field) && !counted.has(field)) {
             return Err(self

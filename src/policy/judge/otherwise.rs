@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     policy::{
         known::{self, Marks},
-        subject::{Field, Fields, folded},
+        subject::{Fields, folded},
     },
 };
 
@@ -30,8 +30,7 @@ impl Case<'_, '_> {
                 .fix(format!("where that is meant to be allowed: uncapped = [{path:?}]")));
         }
         // Each was counted, or needs no cap.
-        let side = |field: &Field<'_>| self.is_a_side(fields, &field.name);
-        let sized = fields.marks.has(Marks::AMOUNT) || fields.all().any(side);
+        let sized = fields.marks.has(Marks::AMOUNT) || self.has_a_side(fields);
         self.trades_otherwise("cap", sized, "no amount that a cap is for", asked, fields)
     }
 

@@ -23,9 +23,25 @@ impl Marks {
     pub const SPENDS: Self = Self(32);
 
     /// Those of a folded name.
+    #[cfg(test)]
     pub fn of(name: &str) -> Self {
-        let known = TABLE.get(name);
-        match known {
+        Self::at(Table::place(name), name)
+    }
+
+    /// Those of a name that is folded as it stands; none for another.
+    pub fn of_folded(name: &str) -> Option<Self> {
+        let mut hash = name.len();
+        for byte in name.bytes() {
+            if !byte.is_ascii_lowercase() && !byte.is_ascii_digit() {
+                return None;
+            }
+            hash = Table::with(hash, byte);
+        }
+        Some(Self::at(hash % Table::SIZE, name))
+    }
+
+    fn at(place: usize, name: &str) -> Self {
+        match TABLE.get(place, name) {
             Some(marks) => marks,
             None if ends_as_amount(name) => Self::AMOUNT,
             None => Self::default(),
@@ -80,14 +96,16 @@ impl Table {
     }
 
     fn place(name: &str) -> usize {
-        let hash = name
-            .bytes()
-            .fold(name.len(), |hash, byte| hash.wrapping_mul(31) + usize::from(byte));
-        hash % Self::SIZE
+        name.bytes().fold(name.len(), Self::with) % Self::SIZE
     }
 
-    fn get(&self, name: &str) -> Option<Marks> {
-        let mut at = Self::place(name);
+    fn with(hash: usize, byte: u8) -> usize {
+        hash.wrapping_mul(31).wrapping_add(usize::from(byte))
+    }
+
+    /// The marks of a name that hashes to a place.
+    fn get(&self, place: usize, name: &str) -> Option<Marks> {
+        let mut at = place;
         while let Some((have, marks)) = &self.0[at] {
             if *have == name {
                 return Some(*marks);
@@ -109,6 +127,7 @@ mod tests {
 
     fn check(name: &str) {
         let marks = Marks::of(name);
+        assert_eq!(Some(marks), Marks::of_folded(name));
         assert_eq!(marks.has(Marks::AMOUNT), is_amount(name), "{name}");
         assert_eq!(marks.has(Marks::SYMBOL), SYMBOLS.contains(&name), "{name}");
         assert_eq!(marks.has(Marks::UNIT), is_unit(name), "{name}");
