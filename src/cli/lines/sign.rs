@@ -14,8 +14,9 @@ use hsmsign::{
 
 use super::stdio::{Lines, Output};
 
-/// How many lines one worker takes in one turn, where as many are at hand.
-const BATCH: usize = 32;
+/// How many lines one worker takes in one turn, where as many are at hand: enough for the token to go on signing while both
+/// workers wait for something.
+const BATCH: usize = 64;
 
 /// A request a line in, an answer a line out, in order; flushed whenever no input is waiting.
 ///
