@@ -76,3 +76,23 @@ fn every_crate_has_its_row_with_a_reason_and_no_row_is_left_over() {
         );
     }
 }
+
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn a_command_loads_no_library_but_that_of_c() {
+    let program = env!("CARGO_BIN_EXE_hsmsign");
+    // The loader says what it would load, and begins nothing.
+    let done = Command::new(program)
+        .env("LD_TRACE_LOADED_OBJECTS", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(done.stdout).unwrap();
+    let files: Vec<&str> = text
+        .lines()
+        .filter_map(|line| Path::new(line.split_whitespace().next()?).file_name()?.to_str())
+        .filter(|name| !name.starts_with("linux-") && !name.starts_with("ld-linux"))
+        // GNU's linker takes the unwinder from its library all the same.
+        .filter(|name| *name != "libgcc_s.so.1")
+        .collect();
+    assert_eq!(files, ["libc.so.6"], "{text}");
+}

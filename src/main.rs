@@ -17,6 +17,16 @@ mod cli;
 #[allow(unsafe_code)]
 unsafe extern "C" {}
 
+/// The one function of the C library's mathematics that the program uses, for the rate that a progress bar shows: since it is
+/// here, a command need not load that library.
+// SAFETY: it has the name, the parameters and the answer that the C library's has.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[unsafe(no_mangle)]
+#[allow(unsafe_code)]
+extern "C" fn pow(base: f64, exponent: f64) -> f64 {
+    libm::pow(base, exponent)
+}
+
 /// What the loader calls before `main` and before Rust's runtime.
 // SAFETY: the section holds pointers to functions that take nothing which is used, and this one makes one system call and
 // stores into a static.
