@@ -14,15 +14,15 @@ use hsmsign::{
 
 use super::stdio::{Lines, Output};
 
-/// How many lines one worker takes in one turn, where as many are at hand: enough for the token to go on signing while both
-/// workers wait for something.
+/// How many lines one worker takes in one turn, where as many are at hand.
 const BATCH: usize = 64;
 
 /// A request a line in, an answer a line out, in order; flushed whenever no input is waiting.
 ///
-/// Two workers take turns: while one waits for the token, the other reads and composes the next requests. Reading and
-/// composing are one turn, so that nonces increase in the order of the lines. This thread computes what is done in
-/// software. The first turn it does alone: a process that has but one thread loads a token's module in half the time.
+/// Three workers take turns: while one waits for the token, another has composed the next requests, and the third writes its
+/// answers, so that the token is not kept waiting where one of them waits for the log or a processor. Reading and composing are
+/// one turn, so that nonces increase in the order of the lines. This thread computes what is done in software. The first turn
+/// it does alone: a process that has but one thread loads a token's module in half the time.
 pub fn sign(signer: &Signer) -> Result<ExitCode> {
     let input = Mutex::new(Lines::new());
     let answers = Answers::new();
@@ -61,7 +61,7 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
             Ok(())
         };
         thread::scope(|scope| {
-            let workers = [lane.clone(), lane].map(|lane| scope.spawn(|| worker(lane)));
+            let workers = [lane.clone(), lane.clone(), lane].map(|lane| scope.spawn(|| worker(lane)));
             signer.serve(work);
             workers.into_iter().try_for_each(|worker| {
                 worker
