@@ -736,11 +736,18 @@ fn a_folder_that_softhsm_cannot_use_is_named_with_what_to_do() {
         eprintln!("SKIPPED: SoftHSM is not installed (Debian: softhsm2)");
         return;
     }
-    for name in [&b"a#b"[..], b"a\nb", b"\xff\xfe"] {
+    for name in [&b"a#b"[..], b"a\nb", b"a\rb", b"\xff\xfe", b"a=b"] {
         let place = Place::new();
+        // The folder that SoftHSM would take for it.
+        fs::create_dir(place.path().join("a")).unwrap();
         let home = place.path().join(std::ffi::OsStr::from_bytes(name));
-        refuses_home(&place, &home, "");
+        refuses_home(&place, &home, "cannot use");
+        assert_eq!(fs::read_dir(place.path().join("a")).unwrap().count(), 0);
     }
+    let place = Place::new();
+    let parent = place.path().join(format!("{0}/{0}/{0}/{0}", "x".repeat(240)));
+    fs::create_dir_all(&parent).unwrap();
+    refuses_home(&place, &parent.join("home"), "cannot use");
 }
 
 #[test]
