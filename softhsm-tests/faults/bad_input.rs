@@ -595,7 +595,12 @@ fn a_key_that_another_program_deleted_is_missed_and_can_be_removed() {
     };
     assert!(deleted.status.success(), "{deleted:?}");
     for args in [&BALANCE[..], &["test", "kraken"]] {
-        refused(&place.run(args, ""), 4, "has no object with the id");
+        let done = place.run(args, "");
+        assert!(
+            done.stderr.contains("hsmsign remove KEY, and import it again"),
+            "{done:?}"
+        );
+        refused(&done, 4, "has no object with the id");
     }
     assert_eq!(place.run(&["doctor"], "").code, 1);
     place.ok(&["remove", "kraken"]);

@@ -106,7 +106,7 @@ impl From<TokenError> for Error {
             }
             TokenError::Held { fix, .. } => Self::new(Code::TokenBusy, message).fix(fix),
             TokenError::NotFound(_) => Self::new(Code::TokenMissing, message)
-                .fix("see `hsmsign doctor`; the key may have been deleted by another program"),
+                .fix("another program may have deleted it, or a backup brought back a key that was removed; if it is gone: hsmsign remove KEY, and import it again"),
             TokenError::Exists(_) | TokenError::Failed(_) => {
                 Self::new(Code::Failed, message).fix("see `hsmsign doctor`")
             }
