@@ -164,6 +164,12 @@ fn secrets_that_no_exchange_issues() {
         (cut, "multiple of four"),
         (&format!("{KRAKEN_SECRET}===="), "not base64"),
         (&KRAKEN_SECRET.replacen('/', "-", 1), "not base64"),
+        (
+            &KRAKEN_SECRET.replace('/', "_").replace('+', "-"),
+            "the form for URLs",
+        ),
+        (&KRAKEN_SECRET.replacen('/', "_:", 1), "does not have"),
+        (&format!("\u{feff}{KRAKEN_SECRET}"), "byte order mark"),
         (&KRAKEN_SECRET.replacen('/', "é", 1), "outside ASCII"),
         (&KRAKEN_SECRET.replacen('/', "\0", 1), "the secret"),
         (&"A".repeat(20_000), "longer than"),
@@ -179,6 +185,15 @@ fn secrets_that_no_exchange_issues() {
         }
         assert_eq!(files(&place.home()), before, "{words} changed something");
     }
+    for phrase in ["pass ", " pass"] {
+        let coinbase = ["import", "--exchange", "coinbaseexchange", "--api-key", "a"];
+        let done = place.run(&coinbase, &format!("{KRAKEN_SECRET}\n{phrase}\n"));
+        refused(&done, 5, "begins or ends with a blank");
+        assert_eq!(files(&place.home()), before);
+    }
+    let pem = "\u{feff}-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----\n";
+    let ed25519 = ["import", "--exchange", "binance", "--algorithm", "ed25519"];
+    refused(&place.run(&ed25519, pem), 5, "byte order mark");
     // A secret of another length is taken, with a note.
     let done = place.import(
         &["--exchange", "kraken", "--key", "short", "--api-key", "a"],
@@ -713,6 +728,10 @@ fn a_pin_file_without_a_pin_spends_no_try() {
         refused(&done, 4, "PIN");
         assert!(!done.stderr.contains("refused"), "{done:?}");
     }
+    fs::write(&pin, [&b"\xef\xbb\xbf"[..], &kept].concat()).unwrap();
+    let done = place.run(&BALANCE, "");
+    refused(&done, 4, "byte order mark");
+    assert!(!done.stderr.contains("refused"), "{done:?}");
     // Nothing was refused, so nothing has to be forgiven.
     fs::write(&pin, kept).unwrap();
     place.ok(&BALANCE);

@@ -16,6 +16,7 @@ use hsmsign::{
     exchange::Template,
     keyring::{Allow, KeyName},
     policy::{Policies, Whose},
+    secret::Secret,
     token::Wishes,
 };
 use serde_json::json;
@@ -196,7 +197,7 @@ pub fn read_secrets(plan: &Plan, ask: &dyn Ask) -> Result<Secrets> {
         Algorithm::Signature(_) => "private key",
     };
     let secrets = Secrets {
-        secret: wanted(plan.needs_secret(), key)?,
+        secret: wanted(plan.needs_secret(), key)?.map(unmarked).transpose()?,
         passphrase: wanted(plan.needs_passphrase(), "passphrase")
             .map_err(|error| missing(error, plan, "passphrase"))?,
         partner_secret: wanted(plan.needs_partner_secret(), "partner secret")
@@ -209,6 +210,17 @@ pub fn read_secrets(plan: &Plan, ask: &dyn Ask) -> Result<Secrets> {
         ));
     }
     Ok(secrets)
+}
+
+/// A file that an editor began with a byte order mark is none of the forms in which secrets are issued.
+fn unmarked(line: Secret) -> Result<Secret> {
+    if line.is_marked() {
+        return Err(
+            bad_input("what was given begins with a byte order mark, which a text editor put there")
+                .fix("save it as plain text: UTF-8 without a byte order mark (BOM)"),
+        );
+    }
+    Ok(line)
 }
 
 fn missing(error: Error, plan: &Plan, what: &str) -> Error {
