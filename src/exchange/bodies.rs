@@ -179,7 +179,22 @@ pub(crate) fn check_text(what: &str, text: &str) -> Result<()> {
             if what == "query" { "query" } else { "form" }
         )));
     }
-    target::check_escapes(what, text)
+    target::check_escapes(what, text)?;
+    check_names(what, text)
+}
+
+/// Refuses control characters in names: at a NUL some servers end a name, so that `method%00=` is `method` there.
+fn check_names(what: &str, text: &str) -> Result<()> {
+    let mut names = text.split(['&', ';']).map(|piece| place::cut_at(piece, b'=').0);
+    let strange = |name: &&str| name.contains('%') && place::decoded(name).contains(char::is_control);
+    let Some(name) = names.find(strange) else {
+        return Ok(());
+    };
+    let shown: String = name.chars().take(40).collect();
+    Err(bad_input(format!(
+        "the {what} has a name with a control character: {shown:?}"
+    ))
+    .fix("give the fields by the exchange's own names"))
 }
 
 /// Refuses a query or body that the messages do not cover, unless the file lets it go along.
