@@ -84,9 +84,7 @@ pub(crate) fn read(request: &Request, plan: &Plan, method: &str, path: &str) -> 
     if payload.text.is_empty() {
         return Ok(None);
     }
-    if declared.is_some_and(|json| json != payload.json) {
-        return Err(bad_input("the body is not of the kind that `content_type` says"));
-    }
+    check_kind(request.content_type.as_deref(), payload.json)?;
     if payload.json {
         match payload.value().map_err(|error| error.within("the body"))? {
             Json::Object(_) | Json::List(_) => {}
@@ -152,6 +150,21 @@ fn parts_are_json(declared: Option<bool>, plan: &Plan, method: &str, path: &str)
             bad_input("the exchange takes a form and JSON here, and the body does not say which it is")
                 .fix("give it as `form` or `json`, or as finished text"),
         ),
+    }
+}
+
+/// Refuses a body that is not of the kind that the request says.
+pub(crate) fn check_kind(declared: Option<&str>, json: bool) -> Result<()> {
+    match declared.map(is_json_type).transpose()? {
+        Some(declared) if declared != json => Err(bad_input(
+            "the body is not of the kind that `content_type` says",
+        )
+        .fix(if json {
+            "leave `content_type` out, or give the fields as `form`"
+        } else {
+            "leave `content_type` out, or give the fields as `json`"
+        })),
+        _ => Ok(()),
     }
 }
 
