@@ -473,6 +473,12 @@ fn a_pin_typed_at_the_terminal_is_not_shown() {
         screen.shown
     );
     assert!(screen.echoes(), "the terminal is as before");
+    let mut screen = Screen::new();
+    let mut child = screen.start(&place, &BALANCE);
+    screen.wait_for("PIN of token softhsm");
+    screen.type_in("another\r");
+    screen.wait_for("run it again, and type the right PIN");
+    assert_eq!(child.wait().unwrap().code(), Some(4));
 }
 
 #[test]
@@ -491,6 +497,12 @@ fn breaking_off_at_a_prompt_restores_the_terminal_and_does_nothing() {
         assert!(!screen.shown.contains("kQH5HW"));
         assert_eq!(place.json(&["list", "--json"]), serde_json::json!([]));
     }
+    let mut screen = Screen::new();
+    let mut child = screen.start(&place, &["import", "--exchange", "kraken"]);
+    screen.wait_for("API key");
+    screen.type_in("\u{4}");
+    screen.wait_for("broken off");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
     let mut screen = Screen::new();
     let mut child = screen.start(&place, &["import", "--exchange", "kraken"]);
     screen.wait_for("API key");

@@ -116,9 +116,11 @@ impl From<TokenError> for Error {
                     Some(_) => "; tries are left",
                     None => "",
                 };
-                Self::new(Code::WrongPin, format!("the token refused the PIN from {from}{tries}")).fix(
-                    "nothing was tried again: put the right PIN there; an unchanged file that was refused is not used again until `hsmsign token retry-pin` says so",
-                )
+                let fix = match from.as_str() {
+                    "terminal" | "pinentry" => "it was tried once; run it again, and type the right PIN",
+                    _ => "nothing was tried again: put the right PIN there; an unchanged file that was refused is not used again until `hsmsign token retry-pin` says so",
+                };
+                Self::new(Code::WrongPin, format!("the token refused the PIN from {from}{tries}")).fix(fix)
             }
             TokenError::RefusedBefore { fix, .. } => Self::new(Code::WrongPin, message).fix(fix),
             TokenError::Locked { fix, .. } => Self::new(Code::TokenLocked, message).fix(fix),
