@@ -205,9 +205,11 @@ pub fn read_secrets(plan: &Plan, ask: &dyn Ask) -> Result<Secrets> {
     };
     let any = plan.needs_secret() || plan.needs_passphrase() || plan.needs_partner_secret();
     if any && !asked && has_more(stdin.as_fd())? {
-        return Err(bad_input("standard input has more lines than the exchange's secrets have").fix(
-            "give the secret on one line, the passphrase on the next where the exchange wants one, and nothing else",
-        ));
+        let what = bad_input("standard input has more lines than the exchange's secrets have");
+        return Err(what.fix(match plan.algorithm() {
+            Algorithm::Mac(_) => "give the secret on one line, the passphrase on the next where the exchange wants one, and nothing else",
+            Algorithm::Signature(_) => "give one PEM block and nothing beside it, as `openssl pkey -in KEY.pem` prints it, or the key on one line",
+        }));
     }
     Ok(secrets)
 }
