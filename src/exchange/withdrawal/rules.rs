@@ -188,7 +188,7 @@ pub(super) fn named<'t>(
     hit.map(|rule| format!("{} moves money out", rule.shown))
 }
 
-/// A name as servers may read it: without case and spaces around, and without the index of `name[0]`.
+/// A name as servers may read it: without case and spaces around, without the index of `name[0]`, and up to a NUL.
 fn folded(name: &str) -> Cow<'_, str> {
     if name
         .bytes()
@@ -196,7 +196,7 @@ fn folded(name: &str) -> Cow<'_, str> {
     {
         return name.into();
     }
-    name.split('[')
+    name.split(['[', '\0'])
         .next()
         .unwrap_or_default()
         .trim()
@@ -206,6 +206,7 @@ fn folded(name: &str) -> Cow<'_, str> {
 
 /// A name as PHP reads it, where that is another: there dots, blanks and a bracket that nothing closes are underscores.
 fn underscored(name: &str) -> Option<Cow<'_, str>> {
+    let name = name.split('\0').next().unwrap_or_default();
     if !name.bytes().any(|byte| matches!(byte, b'.' | b' ' | b'[')) {
         return None;
     }
