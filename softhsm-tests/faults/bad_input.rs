@@ -473,6 +473,10 @@ fn lines_of_an_import_are_answered_one_by_one() {
     for ((line, code), answer) in lines.iter().zip(&answers) {
         let told = answer["error"]["code"].as_str().unwrap_or_default();
         assert_eq!(told, *code, "{line}: {answer}");
+        for key in ["one", "two"] {
+            let named = line.contains(&format!("\"key\":\"{key}\""));
+            assert_eq!(answer["key"] == key, named, "{line}: {answer}");
+        }
     }
     place.ok(&["test", "one"]);
     place.ok(&["test", "two"]);
