@@ -319,6 +319,13 @@ fn a_key_of_another_kind_than_was_said_is_refused_and_nothing_is_left() {
     assert!(done.stderr.contains("openssl pkey"), "{done:?}");
     let two = format!("{ED25519}{ED25519}");
     place.refused(&import("ed25519"), &two, 5, "more lines");
+    let bag = format!("Bag Attributes\n    localKeyID: 01\n{ED25519}");
+    place.refused(
+        &import("ed25519"),
+        &bag,
+        5,
+        "give one PEM block and nothing beside it",
+    );
 }
 
 #[test]

@@ -108,7 +108,10 @@ impl Ask for Terminal {
     fn line(&self, prompt: &str) -> Result<String> {
         let mut terminal = Self::open()?;
         let _ = write!(terminal, "{prompt}");
-        let line = read_secret_line(terminal.as_fd())?;
+        let line = read_secret_line(terminal.as_fd()).map_err(|error| match error.code() {
+            Code::BadInput => broken_off(),
+            _ => error,
+        })?;
         String::from_utf8(line.expose().to_vec()).map_err(|_| bad_input("what was typed is not UTF-8"))
     }
 
@@ -117,13 +120,18 @@ impl Ask for Terminal {
     }
 }
 
+/// That whoever was asked gave no answer.
+fn broken_off() -> Error {
+    Error::new(Code::Failed, "broken off at the prompt; nothing was done")
+        .fix("run it again to be asked again")
+}
+
 /// Reads keys up to Enter; a PEM block up to the end of its last line.
 fn read_keys(terminal: BorrowedFd<'_>) -> Result<Secret> {
     const END: u8 = 4;
     const INTERRUPT: u8 = 3;
     const KILL_LINE: u8 = 21;
     const BACKSPACE: [u8; 2] = [8, 127];
-    let broken_off = || Error::new(Code::Failed, "broken off at the prompt; nothing was done");
     let mut typed = Secret::with_capacity(LONGEST_SECRET)?;
     loop {
         let Some(key) = read_byte(terminal)? else {

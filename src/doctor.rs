@@ -1,6 +1,7 @@
 //! What is set up, what works and what does not, each with what to do.
 
 mod agent;
+mod closed;
 mod rules;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::{
     error::{Error, Result},
     exchange::{Catalogue, Scheme, builtin},
     home::{Home, list_folder},
-    keyring::{Allow, FileKeyring, Journal, Keyring, Record},
+    keyring::{Allow, Copy, FileKeyring, Journal, KeyName, Keyring, Record},
     nonce::Nonces,
     process::refuse_strangers,
     secret::Secret,
@@ -60,13 +61,16 @@ pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
         report.note("no token is set up", Some("hsmsign init"));
     }
     let tokens = Arc::new(Tokens::new(home, config.clone(), Arc::clone(ask)));
-    for name in config.tokens.keys() {
-        report.token(&tokens, name);
-    }
+    let closed: Vec<&str> = config
+        .tokens
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !report.token(&tokens, name))
+        .collect();
     let enrol = Enrol::new(home, Arc::clone(&tokens));
     report.journal(home, &enrol);
     report.schemes(home);
-    report.keys(home, &enrol, &tokens, served);
+    report.keys(home, &enrol, &tokens, &closed, served);
     report.policies(home, &config, &FileKeyring::new(home).names().unwrap_or_default());
     report.log(home);
     report.0
@@ -124,10 +128,14 @@ impl Report {
         }
     }
 
-    fn token(&mut self, tokens: &Tokens, name: &str) {
+    /// Whether it opens.
+    fn token(&mut self, tokens: &Tokens, name: &str) -> bool {
         let token = match tokens.present(name) {
             Ok(token) => token,
-            Err(error) => return self.bad(&error),
+            Err(error) => {
+                self.bad(&error);
+                return false;
+            }
         };
         let (identity, can) = (token.identity(), token.capabilities());
         let algorithms: Vec<_> = can.algorithms.iter().map(|algorithm| algorithm.name()).collect();
@@ -176,6 +184,7 @@ impl Report {
                 Some("for money, use a hardware token: hsmsign init --pkcs11 MODULE"),
             );
         }
+        true
     }
 
     fn journal(&mut self, home: &Home, enrol: &Enrol) {
@@ -226,7 +235,8 @@ impl Report {
         }
     }
 
-    fn keys(&mut self, home: &Home, enrol: &Enrol, tokens: &Tokens, served: bool) {
+    /// Keys on tokens that do not open are told together: each would ask for the PIN again, and say the same.
+    fn keys(&mut self, home: &Home, enrol: &Enrol, tokens: &Tokens, closed: &[&str], served: bool) {
         let keyring = FileKeyring::new(home);
         let names = match keyring.names() {
             Ok(names) => names,
@@ -236,19 +246,21 @@ impl Report {
             self.note("no key is imported", Some("hsmsign import --exchange EXCHANGE"));
         }
         let (catalogue, nonces) = (Catalogue::new(home.user_schemes()), Nonces::new(home));
-        for name in names {
-            if let Err(error) = self.key(&keyring, enrol, &catalogue, (tokens, &nonces), &name) {
+        for name in &names {
+            if let Err(error) = self.key(&keyring, enrol, &catalogue, (tokens, closed, &nonces), name) {
                 self.bad(&error.within(format_args!("key {name}")));
             }
         }
+        self.not_looked_at(&keyring, &names, closed);
     }
 
     /// Which requests of a key fit the tokens that it is on.
-    fn lengths(&mut self, record: &Record, scheme: &Scheme, tokens: &Tokens) {
+    fn lengths(&mut self, record: &Record, scheme: &Scheme, tokens: &Tokens, closed: &[&str]) {
         let Algorithm::Mac(_) = record.algorithm else {
             return;
         };
-        for copy in &record.current.copies {
+        let open = |copy: &&Copy| !closed.contains(&copy.token.as_str());
+        for copy in record.current.copies.iter().filter(open) {
             let limit = tokens
                 .get(&copy.token)
                 .ok()
@@ -274,8 +286,8 @@ impl Report {
         keyring: &dyn Keyring,
         enrol: &Enrol,
         catalogue: &Catalogue,
-        (tokens, nonces): (&Tokens, &Nonces),
-        name: &crate::keyring::KeyName,
+        (tokens, closed, nonces): (&Tokens, &[&str], &Nonces),
+        name: &KeyName,
     ) -> Result<()> {
         let record = keyring.get(name)?;
         let generic = record.exchange == crate::enrol::GENERIC;
@@ -290,10 +302,10 @@ impl Report {
             if let Some(note) = scheme.note() {
                 self.note(format!("key {name}: {note}"), None);
             }
-            self.lengths(&record, &scheme, tokens);
+            self.lengths(&record, &scheme, tokens, closed);
         }
         nonces.high_water(name)?;
-        for checked in enrol.test(name)? {
+        for checked in enrol.test_where(&record, &|token| !closed.contains(&token)) {
             let what = format!("key {name}: its {} on token {}", checked.slot, checked.token);
             match checked.finding {
                 Ok(Finding::Proved) => self.good(format!("{what} makes the MAC recorded at import")),

@@ -72,6 +72,12 @@ impl Secret {
         self.len == 0
     }
 
+    /// Whether it begins with a byte order mark, which some editors put before a text, in UTF-8 or UTF-16.
+    pub fn is_marked(&self) -> bool {
+        const MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+        MARKS.iter().any(|mark| self.expose().starts_with(mark))
+    }
+
     /// How many bytes it has room for.
     pub fn capacity(&self) -> usize {
         self.pages.len()

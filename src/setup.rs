@@ -1,6 +1,7 @@
 //! Setting up a token: finding it or making one, opening it once, and writing it into `config.toml`.
 
 mod asking;
+mod environment;
 mod making;
 
 use std::{
@@ -61,7 +62,7 @@ pub struct Ready {
     pub token: Arc<dyn Token>,
     /// The attacks by which it gives keys away, which its owner accepts.
     pub leaks: Vec<String>,
-    /// What to know of its PIN, where that is short.
+    /// What to know of its PIN, where that is short, as [`Tokens::short_pin`].
     pub short_pin: Option<String>,
 }
 
@@ -138,7 +139,7 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<Ready>
         .map(str::parse::<PinSource>)
         .transpose()?;
     let mut token = TokenConfig {
-        module: Some(module),
+        module: Some(module.clone()),
         label: wanted.label.clone(),
         serial: wanted.serial.clone(),
         module_args: wanted.module_args.clone(),
@@ -146,12 +147,6 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<Ready>
         accept_leaky_token: wanted.accept_leaky_token,
         ..TokenConfig::default()
     };
-    if let Some(conf) = std::env::var_os("SOFTHSM2_CONF") {
-        let conf = std::path::absolute(Path::new(&conf)).unwrap_or_else(|_| PathBuf::from(conf));
-        token
-            .environment
-            .insert("SOFTHSM2_CONF".to_owned(), conf.display().to_string());
-    }
     let tried = match &wanted.name {
         Some(name) => name.clone(),
         None => free_name(home, wanted.label.as_deref().unwrap_or_default())?,
@@ -171,9 +166,7 @@ pub fn pkcs11(home: &Home, wanted: &Wanted, ask: &Arc<dyn Ask>) -> Result<Ready>
         )
         .fix("docs/tokens.md tells which tokens do; for development: hsmsign init --softhsm"));
     }
-    if !identity.module.to_ascii_lowercase().contains("softhsm") {
-        token.environment.clear();
-    }
+    token.environment = environment::of_module(&module, &identity.module, |name| std::env::var_os(name));
     token.label = Some(identity.label.clone()).filter(|label| !label.is_empty());
     token.serial = Some(identity.serial.clone()).filter(|serial| !serial.is_empty());
     let name = match &wanted.name {

@@ -26,6 +26,7 @@ mod rotated;
 mod running;
 mod settings;
 mod tokens;
+mod unheard;
 mod upgrade;
 mod workers;
 

@@ -164,6 +164,12 @@ fn secrets_that_no_exchange_issues() {
         (cut, "multiple of four"),
         (&format!("{KRAKEN_SECRET}===="), "not base64"),
         (&KRAKEN_SECRET.replacen('/', "-", 1), "not base64"),
+        (
+            &KRAKEN_SECRET.replace('/', "_").replace('+', "-"),
+            "the form for URLs",
+        ),
+        (&KRAKEN_SECRET.replacen('/', "_:", 1), "does not have"),
+        (&format!("\u{feff}{KRAKEN_SECRET}"), "byte order mark"),
         (&KRAKEN_SECRET.replacen('/', "é", 1), "outside ASCII"),
         (&KRAKEN_SECRET.replacen('/', "\0", 1), "the secret"),
         (&"A".repeat(20_000), "longer than"),
@@ -179,6 +185,15 @@ fn secrets_that_no_exchange_issues() {
         }
         assert_eq!(files(&place.home()), before, "{words} changed something");
     }
+    for phrase in ["pass ", " pass"] {
+        let coinbase = ["import", "--exchange", "coinbaseexchange", "--api-key", "a"];
+        let done = place.run(&coinbase, &format!("{KRAKEN_SECRET}\n{phrase}\n"));
+        refused(&done, 5, "begins or ends with a blank");
+        assert_eq!(files(&place.home()), before);
+    }
+    let pem = "\u{feff}-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----\n";
+    let ed25519 = ["import", "--exchange", "binance", "--algorithm", "ed25519"];
+    refused(&place.run(&ed25519, pem), 5, "byte order mark");
     // A secret of another length is taken, with a note.
     let done = place.import(
         &["--exchange", "kraken", "--key", "short", "--api-key", "a"],
@@ -458,6 +473,10 @@ fn lines_of_an_import_are_answered_one_by_one() {
     for ((line, code), answer) in lines.iter().zip(&answers) {
         let told = answer["error"]["code"].as_str().unwrap_or_default();
         assert_eq!(told, *code, "{line}: {answer}");
+        for key in ["one", "two"] {
+            let named = line.contains(&format!("\"key\":\"{key}\""));
+            assert_eq!(answer["key"] == key, named, "{line}: {answer}");
+        }
     }
     place.ok(&["test", "one"]);
     place.ok(&["test", "two"]);
@@ -595,7 +614,12 @@ fn a_key_that_another_program_deleted_is_missed_and_can_be_removed() {
     };
     assert!(deleted.status.success(), "{deleted:?}");
     for args in [&BALANCE[..], &["test", "kraken"]] {
-        refused(&place.run(args, ""), 4, "has no object with the id");
+        let done = place.run(args, "");
+        assert!(
+            done.stderr.contains("hsmsign remove KEY, and import it again"),
+            "{done:?}"
+        );
+        refused(&done, 4, "has no object with the id");
     }
     assert_eq!(place.run(&["doctor"], "").code, 1);
     place.ok(&["remove", "kraken"]);
@@ -708,6 +732,10 @@ fn a_pin_file_without_a_pin_spends_no_try() {
         refused(&done, 4, "PIN");
         assert!(!done.stderr.contains("refused"), "{done:?}");
     }
+    fs::write(&pin, [&b"\xef\xbb\xbf"[..], &kept].concat()).unwrap();
+    let done = place.run(&BALANCE, "");
+    refused(&done, 4, "byte order mark");
+    assert!(!done.stderr.contains("refused"), "{done:?}");
     // Nothing was refused, so nothing has to be forgiven.
     fs::write(&pin, kept).unwrap();
     place.ok(&BALANCE);
@@ -736,11 +764,18 @@ fn a_folder_that_softhsm_cannot_use_is_named_with_what_to_do() {
         eprintln!("SKIPPED: SoftHSM is not installed (Debian: softhsm2)");
         return;
     }
-    for name in [&b"a#b"[..], b"a\nb", b"\xff\xfe"] {
+    for name in [&b"a#b"[..], b"a\nb", b"a\rb", b"\xff\xfe", b"a=b"] {
         let place = Place::new();
+        // The folder that SoftHSM would take for it.
+        fs::create_dir(place.path().join("a")).unwrap();
         let home = place.path().join(std::ffi::OsStr::from_bytes(name));
-        refuses_home(&place, &home, "");
+        refuses_home(&place, &home, "cannot use");
+        assert_eq!(fs::read_dir(place.path().join("a")).unwrap().count(), 0);
     }
+    let place = Place::new();
+    let parent = place.path().join(format!("{0}/{0}/{0}/{0}", "x".repeat(240)));
+    fs::create_dir_all(&parent).unwrap();
+    refuses_home(&place, &parent.join("home"), "cannot use");
 }
 
 #[test]

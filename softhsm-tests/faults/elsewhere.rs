@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::bench::{Done, Place, finish};
+use crate::bench::{Done, Place, compile, finish};
 
 const BALANCE: [&str; 4] = ["sign", "kraken", "POST", "/0/private/Balance"];
 
@@ -76,4 +76,39 @@ fn a_module_that_is_cut_off_or_that_everybody_may_change_is_refused_before_it_is
     // What it says helps.
     fs::set_permissions(&module, fs::Permissions::from_mode(0o664)).unwrap();
     place.ok(&BALANCE);
+}
+
+#[test]
+fn variables_by_which_a_module_was_found_stay_with_its_token() {
+    let Some(mut place) = Place::with_token() else {
+        return;
+    };
+    let Some(module) = compile::library(place.path(), "kryoptic_pkcs11", "traps/c/narrow.c") else {
+        return;
+    };
+    let softhsm = place.home().join("softhsm");
+    let behind = hsmsign::token::softhsm_module().unwrap().display().to_string();
+    place.set(("NARROW_MODULE".into(), behind));
+    place.set(("NARROW_AS".into(), "typed".into()));
+    let (pin, conf) = (
+        format!("file:{}", softhsm.join("softhsm.pin").display()),
+        softhsm.join("softhsm2.conf"),
+    );
+    let other = place.path().join("other");
+    let mut init = place.command(&["init", "--pkcs11", module.to_str().unwrap(), "--pin-source", &pin]);
+    init.env("HSMSIGN_HOME", &other)
+        .env("SOFTHSM2_CONF", &conf)
+        .env("KRYOPTIC_CONF", "kryoptic.conf")
+        .env("YUBIHSM_PKCS11_CONF", "/etc/yubihsm.conf")
+        .current_dir(place.path());
+    assert!(init.output().unwrap().status.success());
+    let config = fs::read_to_string(other.join("config.toml")).unwrap();
+    let kept = format!(
+        "environment = {{ KRYOPTIC_CONF = \"{}\", SOFTHSM2_CONF = \"{}\" }}",
+        place.path().join("kryoptic.conf").display(),
+        conf.display()
+    );
+    assert!(config.contains(&kept), "{config}");
+    let opened = run_in(&place, &other, &["doctor"]);
+    assert_eq!(opened.code, 0, "{opened:?}");
 }

@@ -59,6 +59,43 @@ fn every_loose_mode_is_refused_with_its_chmod() {
 }
 
 #[test]
+fn nobody_is_told_to_close_a_folder_that_is_for_everybody() {
+    let place = Place::new();
+    let shared = place.path().join("tmp");
+    fs::create_dir(&shared).unwrap();
+    chmod(&shared, 0o1777);
+    let at = |home: &std::path::Path, socket: &std::path::Path, args: &[&str]| {
+        let mut command = place.command(args);
+        command.env("HSMSIGN_HOME", home).env("HSMSIGN_SOCKET", socket);
+        let done = command.output().unwrap();
+        (
+            done.status.code(),
+            String::from_utf8_lossy(&done.stderr).into_owned(),
+        )
+    };
+    let nowhere = place.path().join("no.sock");
+    for home in [&shared, std::path::Path::new("/")] {
+        let (code, told) = at(home, &nowhere, &["token"]);
+        assert_eq!(code, Some(5), "{told}");
+        assert!(
+            told.contains("for everybody") && told.contains("set HSMSIGN_HOME"),
+            "{told}"
+        );
+        assert!(!told.contains("chmod") && !told.contains("chown"), "{told}");
+    }
+    let (code, told) = at(&place.home(), &shared.join("agent.sock"), &["agent"]);
+    assert_eq!(code, Some(5), "{told}");
+    assert!(
+        told.contains("for everybody") && !told.contains("chmod"),
+        "{told}"
+    );
+    // One's own, closed to others, is as good as any.
+    chmod(&shared, 0o1700);
+    let (code, told) = at(&shared, &nowhere, &["token"]);
+    assert_eq!(code, Some(0), "{told}");
+}
+
+#[test]
 fn what_belongs_to_another_user_is_refused() {
     if !root() {
         eprintln!("SKIPPED: giving files to another user needs root");

@@ -473,6 +473,43 @@ fn a_pin_typed_at_the_terminal_is_not_shown() {
         screen.shown
     );
     assert!(screen.echoes(), "the terminal is as before");
+    let mut screen = Screen::new();
+    let mut child = screen.start(&place, &BALANCE);
+    screen.wait_for("PIN of token softhsm");
+    screen.type_in("another\r");
+    screen.wait_for("run it again, and type the right PIN");
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+}
+
+#[test]
+fn who_typed_a_wrong_pin_is_not_asked_again_for_each_key() {
+    let Some(place) = Place::with_kraken() else { return };
+    for key in ["one", "two"] {
+        let import = ["--exchange", "coinbaseexchange", "--key", key, "--api-key", "a"];
+        place.import(&import, &format!("{KRAKEN_SECRET}\npassphrase"));
+    }
+    configure(&place, "pin-source", "terminal");
+    for (args, said, code) in [
+        (&["test", "one"][..], "run it again, and type the right PIN", 4),
+        (
+            &["doctor"],
+            "not looked at, since token softhsm does not open: the keys kraken, one, two",
+            1,
+        ),
+    ] {
+        let mut screen = Screen::new();
+        let mut child = screen.start(&place, args);
+        screen.wait_for("PIN of token softhsm");
+        screen.type_in("another\r");
+        screen.wait_for(said);
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert_eq!(
+            screen.shown.matches("PIN of token softhsm").count(),
+            1,
+            "{}",
+            screen.shown
+        );
+    }
 }
 
 #[test]
@@ -491,6 +528,12 @@ fn breaking_off_at_a_prompt_restores_the_terminal_and_does_nothing() {
         assert!(!screen.shown.contains("kQH5HW"));
         assert_eq!(place.json(&["list", "--json"]), serde_json::json!([]));
     }
+    let mut screen = Screen::new();
+    let mut child = screen.start(&place, &["import", "--exchange", "kraken"]);
+    screen.wait_for("API key");
+    screen.type_in("\u{4}");
+    screen.wait_for("broken off");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
     let mut screen = Screen::new();
     let mut child = screen.start(&place, &["import", "--exchange", "kraken"]);
     screen.wait_for("API key");

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _},
     os::{
         fd::{BorrowedFd, OwnedFd},
         unix::{fs::FileTypeExt as _, net::UnixStream},
@@ -100,6 +100,7 @@ impl Signs for ByAgent {
 pub struct Client {
     stream: BufReader<UnixStream>,
     when_slow: Option<Rc<dyn Fn()>>,
+    unheard: bool,
     /// Where it is.
     pub path: PathBuf,
     /// Whether the environment says that it is the one to be used.
@@ -151,6 +152,7 @@ impl Client {
         Ok(Self {
             stream: BufReader::new(UnixStream::connect(path)?),
             when_slow: None,
+            unheard: false,
             path: path.to_owned(),
             told: false,
         })
@@ -162,7 +164,7 @@ impl Client {
             return Error::new(Code::AgentUnavailable, format!("{} is no socket", path.display()))
                 .fix("set HSMSIGN_SOCKET to the agent's, or leave it unset");
         }
-        if error.kind() == std::io::ErrorKind::PermissionDenied {
+        if error.kind() == ErrorKind::PermissionDenied {
             return no_member(path);
         }
         Error::new(
@@ -188,7 +190,7 @@ impl Client {
     pub fn barred() -> Option<Error> {
         let (places, _) = socket::places();
         let denied = |path: &PathBuf| {
-            UnixStream::connect(path).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+            UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
         };
         places.into_iter().find(denied).map(|path| no_member(&path))
     }
@@ -211,10 +213,6 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub fn ask_with(&mut self, line: &str, fds: &[BorrowedFd<'_>]) -> Result<String> {
-        let gone = |error: std::io::Error| {
-            Error::new(Code::AgentUnavailable, format!("the agent went away: {error}"))
-                .fix("see `hsmsign agent status`; the request may have been signed")
-        };
         let sent = wire::send_all(self.stream.get_mut(), format!("{line}\n").as_bytes(), fds);
         if sent.is_ok()
             && let Some(tell) = self.when_slow.take()
@@ -230,12 +228,34 @@ impl Client {
         let mut answer = String::new();
         let read = self.stream.read_line(&mut answer);
         // An agent that takes no more connections says so and closes, before it is asked.
-        if answer.pop() == Some('\n') {
+        if answer.ends_with('\n') {
+            answer.pop();
             return Ok(answer);
         }
-        sent.map_err(|error| gone(error.into()))?;
-        read.map_err(gone)?;
-        Err(gone(std::io::ErrorKind::UnexpectedEof.into()))
+        let error = match (sent, read) {
+            (Err(error), _) => error.into(),
+            (_, Err(error)) => error,
+            _ => ErrorKind::UnexpectedEof.into(),
+        };
+        // So says the kernel where the other end was closed before it had read all, as by an agent that is ending.
+        self.unheard =
+            answer.is_empty() && matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
+        let (what, fix) = match self.unheard {
+            true => (
+                "the agent ended before it took the request",
+                "see `hsmsign agent status`, and try again",
+            ),
+            false => (
+                "the agent went away",
+                "see `hsmsign agent status`; the request may have been signed",
+            ),
+        };
+        Err(Error::new(Code::AgentUnavailable, format!("{what}: {error}")).fix(fix))
+    }
+
+    /// Whether the agent ended before it took the last line whole: nothing came of it.
+    pub const fn unheard(&self) -> bool {
+        self.unheard
     }
 
     /// Has a request signed.
@@ -320,8 +340,8 @@ impl Client {
                 .map_err(|error| cannot(&error))?;
             match self.stream.read(&mut [0; 64]) {
                 Ok(1..) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break false,
                 Ok(0) | Err(_) => break true,
             }
         };
@@ -359,15 +379,17 @@ impl Client {
         same.then(|| pidfd_open(seen, PidfdFlags::empty()).ok()).flatten()
     }
 
-    /// The stream itself, for whoever sends many lines, and takes them from somebody who may ask for signatures alone:
-    /// nothing else is done for it. And where the agent is.
+    /// Has the agent do nothing but sign from here on, for whoever takes lines from somebody who may ask for no more.
     ///
     /// # Errors
-    /// When the agent goes away or stands still.
-    pub fn into_stream(mut self) -> Result<(UnixStream, PathBuf)> {
-        let answer = self.ask("{\"op\":\"requests\"}")?;
-        Answer::parse(&answer)?;
-        Ok((self.stream.into_inner(), self.path))
+    /// As [`Client::ask`].
+    pub fn only_requests(&mut self) -> Result<()> {
+        Answer::parse(&self.ask("{\"op\":\"requests\"}")?).map(drop)
+    }
+
+    /// The stream itself, for whoever sends many lines; and where the agent is.
+    pub fn into_stream(self) -> (UnixStream, PathBuf) {
+        (self.stream.into_inner(), self.path)
     }
 }
 
@@ -385,11 +407,13 @@ mod tests {
         let mut client = Client {
             stream: BufReader::new(ours),
             when_slow: None,
+            unheard: false,
             path: PathBuf::new(),
             told: false,
         };
         assert_eq!(client.ask("{}").unwrap(), "refused");
         let gone = client.ask("{}").unwrap_err();
         assert_eq!(gone.code(), Code::AgentUnavailable);
+        assert!(client.unheard());
     }
 }

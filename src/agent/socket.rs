@@ -13,7 +13,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{Code, Error, Result, bad_input, failed};
+use crate::{
+    error::{Code, Error, Result, bad_input, failed},
+    home::is_everybodys,
+};
 
 /// A system agent's socket.
 const SYSTEM: &str = "/run/hsmsign/agent.sock";
@@ -225,6 +228,14 @@ fn check_folder(folder: &Path) -> Result<()> {
             folder.display()
         ))
     })?;
+    if is_everybodys(folder, &metadata) {
+        return Err(
+            bad_input(format!("{} is a folder for everybody", folder.display())).fix(format!(
+                "set HSMSIGN_SOCKET to a path in a folder of your own, mode 0700, as {}",
+                folder.join("hsmsign/agent.sock").display()
+            )),
+        );
+    }
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me {
         return Err(bad_input(format!(

@@ -50,7 +50,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Err(Error::new(
             Code::TooLarge,
             format!("the message is longer than {LIMIT} bytes"),
-        ));
+        )
+        .fix("give a shorter one, or its hash where the service takes that"));
     }
     let mac = reach::hmac(&args.key, &message)?;
     match args.output {

@@ -16,6 +16,7 @@ use hsmsign::{
     exchange::Template,
     keyring::{Allow, KeyName},
     policy::{Policies, Whose},
+    secret::Secret,
     token::Wishes,
 };
 use serde_json::json;
@@ -196,7 +197,7 @@ pub fn read_secrets(plan: &Plan, ask: &dyn Ask) -> Result<Secrets> {
         Algorithm::Signature(_) => "private key",
     };
     let secrets = Secrets {
-        secret: wanted(plan.needs_secret(), key)?,
+        secret: wanted(plan.needs_secret(), key)?.map(unmarked).transpose()?,
         passphrase: wanted(plan.needs_passphrase(), "passphrase")
             .map_err(|error| missing(error, plan, "passphrase"))?,
         partner_secret: wanted(plan.needs_partner_secret(), "partner secret")
@@ -204,11 +205,24 @@ pub fn read_secrets(plan: &Plan, ask: &dyn Ask) -> Result<Secrets> {
     };
     let any = plan.needs_secret() || plan.needs_passphrase() || plan.needs_partner_secret();
     if any && !asked && has_more(stdin.as_fd())? {
-        return Err(bad_input("standard input has more lines than the exchange's secrets have").fix(
-            "give the secret on one line, the passphrase on the next where the exchange wants one, and nothing else",
-        ));
+        let what = bad_input("standard input has more lines than the exchange's secrets have");
+        return Err(what.fix(match plan.algorithm() {
+            Algorithm::Mac(_) => "give the secret on one line, the passphrase on the next where the exchange wants one, and nothing else",
+            Algorithm::Signature(_) => "give one PEM block and nothing beside it, as `openssl pkey -in KEY.pem` prints it, or the key on one line",
+        }));
     }
     Ok(secrets)
+}
+
+/// A file that an editor began with a byte order mark is none of the forms in which secrets are issued.
+fn unmarked(line: Secret) -> Result<Secret> {
+    if line.is_marked() {
+        return Err(
+            bad_input("what was given begins with a byte order mark, which a text editor put there")
+                .fix("save it as plain text: UTF-8 without a byte order mark (BOM)"),
+        );
+    }
+    Ok(line)
 }
 
 fn missing(error: Error, plan: &Plan, what: &str) -> Error {

@@ -102,7 +102,7 @@ fn tell(ready: &Ready) -> Result<ExitCode> {
         ));
     }
     if let Some(short) = &ready.short_pin {
-        output::warn(short);
+        output::warn(&format!("the PIN of token {name} {short}"));
     }
     output::line(&format!(
         "token {name} is set up: {} (serial {}), {}\nnext: hsmsign import --exchange EXCHANGE",

@@ -17,6 +17,9 @@ use serde_json::Value;
 
 use super::Around;
 
+/// How often an agent is looked for again. One that is ending closes its connections before its socket.
+const AGAIN: usize = 4;
+
 /// The keys of an agent that another user runs, which signs for this one.
 pub struct Served {
     /// Its socket.
@@ -150,11 +153,15 @@ pub fn signs(request: &Request) -> Result<(Box<dyn Signs>, Route)> {
 
 /// The answer line of an agent, as it stands; none where no agent signs.
 pub fn sign_line(request: &Request) -> Result<Option<String>> {
-    let Some(mut agent) = Client::find()? else {
+    let line = request.to_line();
+    let Some((agent, line)) = answered(|agent| {
+        tell_of_touch(agent, request.key.as_ref());
+        agent.ask(&line)
+    })?
+    else {
         return Ok(None);
     };
-    tell_of_touch(&mut agent, request.key.as_ref());
-    let line = agent.ask(&request.to_line())?;
+    let line = line?;
     if line.starts_with("{\"ok\":true") {
         return Ok(Some(line));
     }
@@ -186,12 +193,28 @@ fn once(around: &Around) -> Result<Signer> {
     Ok(signer)
 }
 
+/// The agent, and what it answered; none where none runs. One that ended before it took the request is looked for again:
+/// another may be in its place, or none.
+pub fn answered<T>(ask: impl Fn(&mut Client) -> Result<T>) -> Result<Option<(Client, Result<T>)>> {
+    let mut again = AGAIN;
+    loop {
+        let Some(mut agent) = Client::find()? else {
+            return Ok(None);
+        };
+        let done = ask(&mut agent);
+        if done.is_ok() || !agent.unheard() || again == 0 {
+            return Ok(Some((agent, done)));
+        }
+        again -= 1;
+    }
+}
+
 /// An agent of the system need not know a key that the user has besides.
 fn reach<T>(
-    by_agent: impl FnOnce(&mut Client) -> Result<T>,
+    by_agent: impl Fn(&mut Client) -> Result<T>,
     here: impl FnOnce(Signer) -> Result<T>,
 ) -> Result<T> {
-    let Some(mut agent) = Client::find()? else {
+    let Some((agent, done)) = answered(by_agent)? else {
         // A key that is not here is more likely that agent's than nobody's.
         let around = Around::find().map_err(|error| Client::barred().unwrap_or(error))?;
         return here(once(&around)?).map_err(|error| match error.code() {
@@ -199,7 +222,7 @@ fn reach<T>(
             _ => error,
         });
     };
-    match by_agent(&mut agent) {
+    match done {
         Err(error) if error.code() == Code::UnknownKey && !agent.told => {
             let Ok(signer) = Around::find().and_then(|around| once(&around)) else {
                 return Err(error);

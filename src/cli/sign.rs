@@ -61,8 +61,8 @@ enum Form {
 
 pub fn run(args: Args) -> Result<ExitCode> {
     if args.json {
-        return match Client::find()? {
-            Some(agent) => lines::relay(agent.into_stream()?),
+        return match reach::answered(Client::only_requests)? {
+            Some((agent, done)) => done.and_then(|()| lines::relay(agent.into_stream())),
             None => {
                 hsmsign::process::set_allocator_up();
                 let around = Around::find()?;

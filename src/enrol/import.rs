@@ -90,11 +90,10 @@ impl Enrol {
         if let Some(closed) = plan.scheme.as_ref().and_then(|scheme| scheme.closed()) {
             warnings.push(closed.to_owned());
         }
-        warnings.extend(
-            plan.tokens
-                .iter()
-                .filter_map(|place| self.tokens.short_pin(&place.name)),
-        );
+        warnings.extend(plan.tokens.iter().filter_map(|place| {
+            let short = self.tokens.short_pin(&place.name)?;
+            Some(format!("the PIN of token {} {short}", place.name))
+        }));
         if plan.new.allow.contains(&Allow::Raw) {
             warnings.push(RAW_CONSENT.to_owned());
         }

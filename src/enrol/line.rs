@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::{Enrol, Enrolled, NewKey, Secrets};
 use crate::{
     error::{Result, bad_input},
+    keyring::KeyName,
     secret::{Secret, traceless},
 };
 
@@ -27,6 +28,14 @@ struct Raw<'a> {
     allow: Option<Vec<&'a RawValue>>,
 }
 
+/// What tells of a line that is wrong elsewhere which key it is about. The rest is passed over where it lies.
+#[derive(Deserialize)]
+struct Called<'a> {
+    #[serde(borrow)]
+    exchange: Option<&'a RawValue>,
+    key: Option<&'a RawValue>,
+}
+
 /// One key to import, its secrets in locked memory.
 #[derive(Debug)]
 pub struct ImportLine {
@@ -41,6 +50,18 @@ impl ImportLine {
     /// When it is no object of the fields there are. The error shows nothing of the line but a field's name.
     pub fn parse(line: &Secret, flags: &NewKey) -> Result<Self> {
         traceless(|| Self::read(line, flags))
+    }
+
+    /// As [`ImportLine::name`], of a line that cannot be read otherwise; none where that is no name.
+    pub fn name_in(line: &Secret, flags: &NewKey) -> Option<String> {
+        let called: Called<'_> = traceless(|| serde_json::from_slice(line.expose())).ok()?;
+        let name = match (called.key, &flags.name, called.exchange) {
+            (Some(key), _, _) => text(key, "key").ok()?,
+            (None, Some(name), _) => name.to_string(),
+            (None, None, Some(exchange)) => text(exchange, "exchange").ok()?,
+            (None, None, None) => flags.exchange.clone(),
+        };
+        name.parse::<KeyName>().ok().map(|name| name.to_string())
     }
 
     fn read(line: &Secret, flags: &NewKey) -> Result<Self> {
@@ -178,6 +199,34 @@ mod tests {
         );
         assert_eq!(line.name().as_deref(), Some("k"));
         assert_eq!(line.new.allow.len(), 1);
+    }
+
+    #[test]
+    fn a_bad_line_tells_its_key_and_nothing_else() {
+        let name = |line: &str| {
+            let line = Secret::take(&mut line.as_bytes().to_vec()).unwrap();
+            ImportLine::name_in(&line, &NewKey::default())
+        };
+        for line in [
+            r#"{"exchange":"kraken","key":"k","secret":5}"#,
+            r#"{"exchange":"kraken","key":"k","secret":"a","secret":"b"}"#,
+            r#"{"secret":"hush","hush":1,"\u006bey":"k"}"#,
+        ] {
+            assert_eq!(name(line).as_deref(), Some("k"), "{line}");
+        }
+        assert_eq!(
+            name(r#"{"exchange":"kraken","allow":"x"}"#).as_deref(),
+            Some("kraken")
+        );
+        for line in [
+            r#"{"key":"No Name"}"#,
+            r#"{"key":1}"#,
+            "{}",
+            "[]",
+            r#"{"key":"k""#,
+        ] {
+            assert_eq!(name(line), None, "{line}");
+        }
     }
 
     #[test]

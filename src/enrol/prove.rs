@@ -1,8 +1,10 @@
+use std::collections::HashMap;
+
 use super::Enrol;
 use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, failed},
-    keyring::{KeyName, Material, Proof, Standing},
+    keyring::{KeyName, Material, Proof, Record, Standing},
     public_key::PublicKey,
     secret::BlockKey,
     token::{KeyRef, SignInput, Token},
@@ -95,14 +97,22 @@ impl Enrol {
     /// When there is no such key. What is wrong with an object is in its finding.
     pub fn test(&self, name: &KeyName) -> Result<Vec<Checked>> {
         let record = self.keyring.get(name)?;
+        Ok(self.test_where(&record, &|_| true))
+    }
+
+    /// As [`Enrol::test`], on the tokens that `wanted` names.
+    pub fn test_where(&self, record: &Record, wanted: &dyn Fn(&str) -> bool) -> Vec<Checked> {
         let mut all = Vec::new();
+        // Each is opened once: who gave a wrong PIN is not asked again for each object.
+        let mut tokens = HashMap::new();
         for (standing, pair) in record.pairs() {
-            for copy in &pair.copies {
+            for copy in pair.copies.iter().filter(|copy| wanted(&copy.token)) {
+                let token = tokens
+                    .entry(&copy.token)
+                    .or_insert_with(|| self.tokens.get(&copy.token));
                 for (slot, material) in &copy.objects {
-                    let finding = self
-                        .tokens
-                        .get(&copy.token)
-                        .and_then(|token| check(token.as_ref(), record.algorithm, material));
+                    let token = token.as_ref().map_err(|error| error.clone());
+                    let finding = token.and_then(|token| check(token.as_ref(), record.algorithm, material));
                     all.push(Checked {
                         token: copy.token.clone(),
                         slot: slot.clone(),
@@ -112,7 +122,7 @@ impl Enrol {
                 }
             }
         }
-        Ok(all)
+        all
     }
 }
 

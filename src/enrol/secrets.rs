@@ -55,6 +55,7 @@ fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
         (Some(given), true) => {
             check_passphrase(&given)?;
             if plan.passphrase_slots().is_empty() {
+                check_ends(&given)?;
                 objects.insert("passphrase", Read::Data(given));
             } else {
                 passphrase = Some(given);
@@ -143,6 +144,18 @@ fn read_generic(text: &Secret, encoding: Option<&str>) -> Result<Secret> {
         }
         other => Err(bad_input(format!("there is no encoding {other:?}")).fix("use ascii, base64 or hex")),
     }
+}
+
+/// Blanks at the ends of a header's value are cut off on its way, so that such a passphrase never arrives.
+fn check_ends(passphrase: &Secret) -> Result<()> {
+    let ends = [passphrase.expose().first(), passphrase.expose().last()];
+    if ends.contains(&Some(&b' ')) {
+        return Err(
+            bad_input("the passphrase begins or ends with a blank, which no request can carry")
+                .fix("copy it again without the blanks around it"),
+        );
+    }
+    Ok(())
 }
 
 fn check_passphrase(passphrase: &Secret) -> Result<()> {

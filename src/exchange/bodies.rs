@@ -84,9 +84,7 @@ pub(crate) fn read(request: &Request, plan: &Plan, method: &str, path: &str) -> 
     if payload.text.is_empty() {
         return Ok(None);
     }
-    if declared.is_some_and(|json| json != payload.json) {
-        return Err(bad_input("the body is not of the kind that `content_type` says"));
-    }
+    check_kind(request.content_type.as_deref(), payload.json)?;
     if payload.json {
         match payload.value().map_err(|error| error.within("the body"))? {
             Json::Object(_) | Json::List(_) => {}
@@ -155,6 +153,21 @@ fn parts_are_json(declared: Option<bool>, plan: &Plan, method: &str, path: &str)
     }
 }
 
+/// Refuses a body that is not of the kind that the request says.
+pub(crate) fn check_kind(declared: Option<&str>, json: bool) -> Result<()> {
+    match declared.map(is_json_type).transpose()? {
+        Some(declared) if declared != json => Err(bad_input(
+            "the body is not of the kind that `content_type` says",
+        )
+        .fix(if json {
+            "leave `content_type` out, or give the fields as `form`"
+        } else {
+            "leave `content_type` out, or give the fields as `json`"
+        })),
+        _ => Ok(()),
+    }
+}
+
 fn is_json_type(kind: &str) -> Result<bool> {
     let lower = kind.to_ascii_lowercase();
     let (name, charset) = lower.split_once(';').unwrap_or((&lower, ""));
@@ -179,7 +192,22 @@ pub(crate) fn check_text(what: &str, text: &str) -> Result<()> {
             if what == "query" { "query" } else { "form" }
         )));
     }
-    target::check_escapes(what, text)
+    target::check_escapes(what, text)?;
+    check_names(what, text)
+}
+
+/// Refuses control characters in names: at a NUL some servers end a name, so that `method%00=` is `method` there.
+fn check_names(what: &str, text: &str) -> Result<()> {
+    let mut names = text.split(['&', ';']).map(|piece| place::cut_at(piece, b'=').0);
+    let strange = |name: &&str| name.contains('%') && place::decoded(name).contains(char::is_control);
+    let Some(name) = names.find(strange) else {
+        return Ok(());
+    };
+    let shown: String = name.chars().take(40).collect();
+    Err(bad_input(format!(
+        "the {what} has a name with a control character: {shown:?}"
+    ))
+    .fix("give the fields by the exchange's own names"))
 }
 
 /// Refuses a query or body that the messages do not cover, unless the file lets it go along.

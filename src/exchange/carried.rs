@@ -2,6 +2,7 @@
 //! where it is not what the scheme would have added.
 
 use super::{
+    bodies,
     place::{decoded, pieces},
     plan::{Node, Place},
     prepare::{NonceState, Prepared},
@@ -32,6 +33,9 @@ impl Prepared<'_> {
     pub(crate) fn take_content_type(&mut self, given: Option<&str>) -> Result<()> {
         if given.is_some() && self.body.is_none() && self.plan.add.is_empty() {
             return Err(bad_input("the request has a `content_type` and no body"));
+        }
+        if let Some(body) = &self.body {
+            bodies::check_kind(given, body.json)?;
         }
         self.content_type = given.map(str::to_owned);
         Ok(())

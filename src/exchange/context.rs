@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
+    bodies,
     functions::Function,
     key::KeyKind,
     plan::{Node, Place, Plan, Signature, is_number},
@@ -44,14 +45,18 @@ impl<'c> Context<'c> {
         }
     }
 
-    /// Settles the Content-Type once the body is whole.
-    pub(crate) fn set_content_type(&mut self) {
+    /// Settles the Content-Type once the body is whole; what was added may have made it.
+    pub(crate) fn set_content_type(&mut self) -> Result<()> {
+        if let Some(body) = &self.prepared.body {
+            bodies::check_kind(self.prepared.content_type.as_deref(), body.json)?;
+        }
         self.content_type = match (&self.prepared.body, &self.prepared.content_type) {
             (None, _) => String::new(),
             (Some(_), Some(given)) => given.clone(),
             (Some(body), None) if body.json => "application/json".into(),
             (Some(_), None) => "application/x-www-form-urlencoded".into(),
         };
+        Ok(())
     }
 
     pub(crate) const fn plan(&self) -> &'c Plan {

@@ -156,10 +156,15 @@ fn decode_base64(text: &Secret) -> Result<Secret> {
     let bytes = text.expose();
     let body_len = bytes.len() - bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let refuse = |what: &str, fix: &str| Err(bad_input(format!("the secret is not base64: {what}")).fix(fix));
-    if bytes[..body_len]
-        .iter()
-        .any(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')))
-    {
+    let strange = |byte: &&u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
+    let mut strangers = bytes[..body_len].iter().filter(strange).peekable();
+    if strangers.peek().is_some() {
+        if strangers.all(|byte| matches!(byte, b'-' | b'_')) {
+            return refuse(
+                "it has `-` or `_`, as the form for URLs has",
+                "copy it as the exchange shows it, with `+` and `/`; if it shows these, it is another key's, or not the secret",
+            );
+        }
         return refuse(
             "it has characters that base64 does not have",
             "give the secret (also called private key), not the API key or the passphrase",

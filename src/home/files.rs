@@ -59,8 +59,23 @@ pub fn check_folder(folder: &Path) -> Result<()> {
     }
 }
 
+/// Whether a folder is meant for all users, as `/tmp`: others need it as it is.
+pub fn is_everybodys(path: &Path, metadata: &fs::Metadata) -> bool {
+    const STICKY_AND_OPEN: u32 = 0o1002;
+    let open = metadata.mode() & STICKY_AND_OPEN == STICKY_AND_OPEN;
+    metadata.is_dir() && (open || path.parent().is_none())
+}
+
 /// Refuses what others can read or write, or what belongs to another user.
 fn check_metadata(path: &Path, metadata: &fs::Metadata) -> Result<()> {
+    if is_everybodys(path, metadata) {
+        return Err(
+            bad_input(format!("{} is a folder for everybody", path.display())).fix(format!(
+                "set HSMSIGN_HOME to a folder of your own, as {}",
+                path.join("hsmsign").display()
+            )),
+        );
+    }
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me {
         return Err(bad_input(format!(

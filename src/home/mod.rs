@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use self::files::{is_gone, remove_unfinished};
 pub use self::{
     files::{
-        beside, check_folder, create_folder, io_error, is_empty, list_folder, open_own, open_private,
-        own_flags, read_own, read_private, remove_file, sync_folder, write_private,
+        beside, check_folder, create_folder, io_error, is_empty, is_everybodys, list_folder, open_own,
+        open_private, own_flags, read_own, read_private, remove_file, sync_folder, write_private,
     },
     lock::FileLock,
 };

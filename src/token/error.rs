@@ -106,7 +106,7 @@ impl From<TokenError> for Error {
             }
             TokenError::Held { fix, .. } => Self::new(Code::TokenBusy, message).fix(fix),
             TokenError::NotFound(_) => Self::new(Code::TokenMissing, message)
-                .fix("see `hsmsign doctor`; the key may have been deleted by another program"),
+                .fix("another program may have deleted it, or a backup brought back a key that was removed; if it is gone: hsmsign remove KEY, and import it again"),
             TokenError::Exists(_) | TokenError::Failed(_) => {
                 Self::new(Code::Failed, message).fix("see `hsmsign doctor`")
             }
@@ -116,9 +116,11 @@ impl From<TokenError> for Error {
                     Some(_) => "; tries are left",
                     None => "",
                 };
-                Self::new(Code::WrongPin, format!("the token refused the PIN from {from}{tries}")).fix(
-                    "nothing was tried again: put the right PIN there; an unchanged file that was refused is not used again until `hsmsign token retry-pin` says so",
-                )
+                let fix = match from.as_str() {
+                    "terminal" | "pinentry" => "it was tried once; run it again, and type the right PIN",
+                    _ => "nothing was tried again: put the right PIN there; an unchanged file that was refused is not used again until `hsmsign token retry-pin` says so",
+                };
+                Self::new(Code::WrongPin, format!("the token refused the PIN from {from}{tries}")).fix(fix)
             }
             TokenError::RefusedBefore { fix, .. } => Self::new(Code::WrongPin, message).fix(fix),
             TokenError::Locked { fix, .. } => Self::new(Code::TokenLocked, message).fix(fix),

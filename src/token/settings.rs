@@ -154,16 +154,22 @@ fn softhsm_conf(home: &Home) -> Result<PathBuf> {
         tokens.display()
     );
     if read_private(&path, 1 << 16)?.as_deref() != Some(text.as_bytes()) {
-        if tokens.to_str().is_none_or(|name| name.contains(['\n', '#'])) {
+        if tokens.to_str().is_none_or(misread) {
             return Err(bad_input(format!(
                 "SoftHSM cannot use a folder of that name: {}",
                 tokens.display()
             ))
-            .fix("set HSMSIGN_HOME to a folder whose name is UTF-8, without `#` and line feeds"));
+            .fix("set HSMSIGN_HOME to a folder whose name is UTF-8, of fewer than 900 bytes, without `#`, `=` and line breaks"));
         }
         write_private(&path, text.as_bytes())?;
     }
     Ok(path)
+}
+
+/// Whether SoftHSM takes another folder for this one: in its configuration a comment, a second `=` or a line break ends a
+/// name, and so does the end of its 1024 bytes for a line.
+fn misread(name: &str) -> bool {
+    name.contains(['#', '=', '\n', '\r']) || name.len() > 960
 }
 
 #[allow(unsafe_code)]

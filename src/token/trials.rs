@@ -195,18 +195,18 @@ impl Tokens {
         }
     }
 
-    /// What to know of the PIN that opened a token, where it is short.
+    /// What to know of the PIN that opened a token, where it is short: what "the PIN of the token" is followed by.
     pub fn short_pin(&self, name: &str) -> Option<String> {
         let hardware = self.get(name).ok()?.capabilities().hardware;
         let pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
         let length = pins.get(name)?.length()?;
         if hardware && length < SHORT_ON_HARDWARE {
             return Some(format!(
-                "the PIN of token {name} has {length} characters: whoever has the token may guess it within the tries there are; use {SHORT_ON_HARDWARE} or more"
+                "has {length} characters: whoever has the token may guess it within the tries there are; use {SHORT_ON_HARDWARE} or more"
             ));
         }
         (!hardware && length < SHORT_IN_SOFTWARE).then(|| format!(
-            "the PIN of token {name} has {length} characters: a software token counts no tries, so whoever copies its files can try all PINs and then has the keys; use {SHORT_IN_SOFTWARE} or more random ones"
+            "has {length} characters: a software token counts no tries, so whoever copies its files can try all PINs and then has the keys; use {SHORT_IN_SOFTWARE} or more random ones"
         ))
     }
 

@@ -56,9 +56,12 @@ pub fn import(enrol: &Enrol, flags: &NewKey, note: &dyn Fn(&Record)) -> Result<E
                 continue;
             }
             let read = ImportLine::parse(&line, flags);
+            let name = match &read {
+                Ok(read) => read.name(),
+                Err(_) => ImportLine::name_in(&line, flags),
+            };
             drop(line);
             let line = read;
-            let name = line.as_ref().ok().and_then(|line| line.name());
             match line.and_then(|line| enrol.import_line(line)) {
                 Ok(enrolled) => {
                     note(&enrolled.record);

@@ -149,6 +149,48 @@ fn where_the_path_is_not_signed_the_fields_tell() {
 }
 
 #[test]
+fn a_name_that_a_server_ends_or_mends_is_seen() {
+    let body = |body: &str| format!(r#"{{"method":"POST","path":"/tapi","body":"{body}"}}"#);
+    for name in [
+        "method%00",
+        "method%00x",
+        "%00method",
+        "a%0Ab",
+        "%7Fa",
+        "method%C2%85",
+    ] {
+        refused(
+            "indodax",
+            &body(&format!("method=getInfo&{name}=withdrawCoin")),
+            "a name with a control character",
+        );
+    }
+    refused(
+        "binance",
+        r#"{"method":"POST","path":"/api/v3/order","query":"coin=BTC;address%00=1x"}"#,
+        "a name with a control character",
+    );
+    refused(
+        "indodax",
+        r#"{"method":"POST","path":"/tapi","form":{"method":"getInfo","method\u0000":"withdrawCoin"}}"#,
+        "a name with a control character",
+    );
+    for name in [
+        "withdraw.address",
+        "withdraw%20address",
+        "withdraw+address",
+        "withdraw[address",
+        "withdraw.address[]",
+    ] {
+        withdrawal("indodax", &body(&format!("method=getInfo&{name}=1x")));
+    }
+    harmless(
+        "indodax",
+        &body("method=getInfo&note=a%00b%0A&withdraw[]=1&a.b=2"),
+    );
+}
+
+#[test]
 fn a_name_cut_in_two_between_query_and_body_is_seen() {
     withdrawal(
         "binance",

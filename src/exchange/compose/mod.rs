@@ -73,7 +73,7 @@ impl<'c> Composed<'c> {
         };
         let mut context = Context::new(prepared, credentials, timestamp, nonce);
         add(&mut context)?;
-        context.set_content_type();
+        context.set_content_type()?;
         Ok(Self {
             context,
             waiting: false,

@@ -29,7 +29,11 @@ fn sign(exchange: &str, line: &str, credentials: &Credentials) -> Result<SignedR
         .prepare(&request, kind, None)?
         .compose(credentials, &stamps)?;
     while composed.next()?.is_some() {
-        let len = if exchange == "bitfinex" { 48 } else { 32 };
+        let len = match exchange {
+            "bitfinex" => 48,
+            "kraken" => 64,
+            _ => 32,
+        };
         composed.supply(&vec![0; len])?;
     }
     composed.attach()
@@ -140,6 +144,31 @@ fn a_content_type_stands_wherever_there_is_a_body() {
         ),
         (true, Some("application/x-www-form-urlencoded".into()))
     );
+}
+
+#[test]
+fn a_body_is_of_the_kind_that_its_content_type_says() {
+    let kraken = |more: &str| {
+        let line = format!(r#"{{"method":"POST","path":"/0/private/Balance"{more}}}"#);
+        sign("kraken", &line, &credentials())
+    };
+    for made in [
+        "",
+        r#","params":{"a":1}"#,
+        r#","params":{}"#,
+        r#","form":{"a":1}"#,
+    ] {
+        let error = kraken(&format!(r#"{made},"content_type":"application/json""#)).unwrap_err();
+        assert!(error.message().contains("not of the kind"), "{made}: {error}");
+    }
+    for (made, kind) in [
+        (r#","params":{"a":1}"#, "application/x-www-form-urlencoded"),
+        (r#","json":{}"#, "application/json"),
+    ] {
+        let signed = kraken(&format!(r#"{made},"content_type":"{kind}""#)).unwrap();
+        assert_eq!(signed.body.unwrap().starts_with(b"{"), kind == "application/json");
+        assert!(signed.headers.contains(&("Content-Type".into(), kind.into())));
+    }
 }
 
 #[test]

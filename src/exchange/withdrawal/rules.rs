@@ -160,7 +160,12 @@ pub(super) fn named<'t>(
     rules: &Rules,
     fields: impl Iterator<Item = &'t (Cow<'t, str>, Cow<'t, str>)>,
 ) -> Option<String> {
-    let fields: Vec<(Cow<'_, str>, &str)> = fields.map(|(name, value)| (folded(name), &**value)).collect();
+    let fields: Vec<(Cow<'_, str>, &str)> = fields
+        .flat_map(|(name, value)| {
+            let names = [Some(folded(name)), underscored(name)].into_iter().flatten();
+            names.map(move |name| (name, &**value))
+        })
+        .collect();
     let has = |wanted: &String| {
         // Digits in front may belong to a number that stands before the query in the message.
         let bare = |name: &str| name.bytes().take_while(u8::is_ascii_digit).count();
@@ -183,7 +188,7 @@ pub(super) fn named<'t>(
     hit.map(|rule| format!("{} moves money out", rule.shown))
 }
 
-/// A name as servers may read it: without case and spaces around, and without the index of `name[0]`.
+/// A name as servers may read it: without case and spaces around, without the index of `name[0]`, and up to a NUL.
 fn folded(name: &str) -> Cow<'_, str> {
     if name
         .bytes()
@@ -191,10 +196,23 @@ fn folded(name: &str) -> Cow<'_, str> {
     {
         return name.into();
     }
-    name.split('[')
+    name.split(['[', '\0'])
         .next()
         .unwrap_or_default()
         .trim()
         .to_lowercase()
         .into()
+}
+
+/// A name as PHP reads it, where that is another: there dots, blanks and a bracket that nothing closes are underscores.
+fn underscored(name: &str) -> Option<Cow<'_, str>> {
+    let name = name.split('\0').next().unwrap_or_default();
+    if !name.bytes().any(|byte| matches!(byte, b'.' | b' ' | b'[')) {
+        return None;
+    }
+    let name = match name.contains(']') {
+        true => name.split('[').next().unwrap_or_default(),
+        false => name,
+    };
+    Some(name.trim().replace(['.', ' ', '['], "_").to_lowercase().into())
 }

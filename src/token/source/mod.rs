@@ -140,6 +140,17 @@ impl PinProvider for ConfiguredPin {
                 self.token
             )));
         }
+        if pin.is_marked() {
+            *lock(&self.given) = None;
+            return Err(Error::new(
+                Code::TokenLocked,
+                format!(
+                    "what came from {} begins with a byte order mark, which a text editor put there; it was not tried",
+                    self.source.text()
+                ),
+            )
+            .fix("write it anew without one, as with: printf '%s\\n' … > FILE"));
+        }
         self.length.store(pin.len(), Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
         Ok(pin)
