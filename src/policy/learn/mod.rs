@@ -280,4 +280,28 @@ mod tests {
             Policy::parse(&text, "k").unwrap();
         }
     }
+
+    /// Named there, the path would let an order without an amount pass as well.
+    #[test]
+    fn what_takes_orders_back_or_changes_them_needs_no_leave() {
+        let mut seen = Seen::default();
+        for (method, path, fields) in [
+            ("POST", "/orders", r#"{"symbol":"A","quantity":"0.1"}"#),
+            ("DELETE", "/orders", r#"{"symbol":"A"}"#),
+            ("DELETE", "/orders/1", "{}"),
+            ("PUT", "/orders/1", r#"{"price":""}"#),
+            ("DELETE", "/positions", r#"{"symbol":"A"}"#),
+            ("PUT", "/leverage", r#"{"symbol":"A"}"#),
+        ] {
+            let line = format!(
+                r#"{{"t":"2026-01-01T00:00:00","what":"sign","outcome":"signed","method":"{method}","path":"{path}","uid":1,"fields":{fields}}}"#
+            );
+            seen.take(&Json::parse(&line).unwrap());
+        }
+        let text = seen.propose(&Looks("", &[], true));
+        assert!(
+            text.contains("uncapped = [\"/leverage\", \"/positions\"]\n"),
+            "{text}"
+        );
+    }
 }
