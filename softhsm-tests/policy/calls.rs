@@ -1,8 +1,11 @@
-//! What ordinary bots ask for, before the policies that `import --policy` writes.
+//! What ordinary bots ask for, before the policies that `import --policy` writes, and before caps.
 
 use hsmsign::exchange::Template;
 
-use crate::{judge::ask, templates::with};
+use crate::{
+    judge::{Judge, ask, cap},
+    templates::with,
+};
 
 /// What ordinary bots ask for, as ccxt 4.5.90 does: looks, and trades.
 type Calls<'a> = (
@@ -141,4 +144,39 @@ fn a_look_has_its_fields_in_the_query_where_the_method_is_not_signed() {
     ] {
         look.denies(&ask("GET", "/v5/order/realtime", body), "it has a body");
     }
+}
+
+/// Where orders and the list of them have the same path, or a page's length the name of an amount, `size`.
+#[test]
+fn a_look_has_no_amount() {
+    let text = format!("symbols = [\"PERP_BTC_USDC\"]\n{}", cap("order_quantity"));
+    let judge = Judge::new("woofipro", &text);
+    judge.permits(&ask("GET", "/v1/orders?size=500", ""));
+    judge.permits(&ask("GET", "/v1/orders?symbol=PERP_BTC_USDC&size=500", ""));
+    judge.denies(
+        &ask("GET", "/v1/orders?symbol=PERP_ETH_USDC&size=500", ""),
+        "symbols",
+    );
+    judge.denies(
+        &ask("POST", "/v1/order", r#"{"symbol":"PERP_BTC_USDC","size":"500"}"#),
+        "no cap is for",
+    );
+    judge.refuses(&ask("POST", "/v1/orders?size=500", ""));
+    let judge = Judge::new("poloniex", &format!("{}\npath = \"/orders\"\n", cap("quantity")));
+    judge.permits(&ask("GET", "/orders?symbol=BTC_USDT", ""));
+    judge.denies(
+        &ask("POST", "/orders", r#"{"symbol":"BTC_USDT"}"#),
+        "does not have the field",
+    );
+    // Where the path is not signed, what looks like a look may be an order.
+    let judge = Judge::new("binance", &cap("quantity"));
+    judge.denies(
+        &ask("GET", "/api/v3/allOrders?symbol=BTCUSDT&quantity=5", ""),
+        "may have 0.1",
+    );
+    let judge = Judge::new("bybit", &cap("qty"));
+    judge.denies(
+        &ask("GET", "/v5/order/realtime?symbol=BTCUSDT&qty=5", ""),
+        "may have 0.1",
+    );
 }

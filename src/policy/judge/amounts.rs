@@ -126,7 +126,12 @@ impl<'p> Case<'p, '_> {
                 .fix("send values that have no such name in them"));
         }
         // An amount of something that no field names may be of anything, as where the path names it.
-        for (at, group) in fields.groups.iter().enumerate() {
+        let orders = if self.looks_unsized(asked, fields) {
+            &[]
+        } else {
+            fields.groups.as_slice()
+        };
+        for (at, group) in orders.iter().enumerate() {
             let amount = group.fields.iter().find(|field| field.marks.has(Marks::AMOUNT));
             let Some(amount) = amount else { continue };
             if self.traded(fields, at).is_none() {
@@ -165,6 +170,9 @@ impl<'p> Case<'p, '_> {
         }
         self.covered("cap", asked)?;
         let fields = self.relied_on("cap", asked)?;
+        if self.looks_unsized(asked, fields) {
+            return Ok(());
+        }
         let told_by_path = asked.bound.path;
         let mut counted = Counted::default();
         for (_, cap) in self.policy.caps.about(asked.sole_path().filter(|_| told_by_path)) {
@@ -284,17 +292,14 @@ impl<'p> Case<'p, '_> {
         Ok(sum)
     }
 
-    /// Whether a field bears the name of a side of what is traded: at Indodax `idr` is how much of `btc_idr` is spent.
+    /// Whether a field bears the name of a side of what is traded.
     pub(super) fn is_a_side(&self, fields: &Fields<'_>, name: &str) -> bool {
         let mut values = fields
             .all()
             .filter(|field| self.names_traded(field))
             .filter_map(|field| field.value.as_deref());
         // Asked for every field: most are told from a side by their length.
-        values.any(|value| {
-            let mut sides = value.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
-            sides.any(|side| !side.is_empty() && side.eq_ignore_ascii_case(name.as_bytes()))
-        })
+        values.any(|value| known::is_side(value, name))
     }
 
     /// Refuses an amount for which there is no cap: it may stand for the one that is capped.

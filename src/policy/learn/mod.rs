@@ -114,6 +114,13 @@ impl Seen {
         let mut orders = BTreeSet::new();
         let mut symbols: Vec<(&str, &str)> = Vec::new();
         if let Some(Json::Object(fields)) = line.get("fields") {
+            let traded: Vec<&str> = fields
+                .iter()
+                .flat_map(each_value)
+                .filter(|(name, _)| known::SYMBOLS.contains(&folded(last_part(name)).as_str()))
+                .filter_map(|(_, value)| value.scalar())
+                .collect();
+            let is_side = |name: &str| traded.iter().any(|traded| known::is_side(traded, name));
             for (name, value) in fields.iter().flat_map(each_value) {
                 let name = last_part(name);
                 names.insert(name.to_owned());
@@ -128,7 +135,7 @@ impl Seen {
                         .insert(value.to_owned());
                 } else if known::spends(&folded, value) {
                     self.spending.insert(name.to_owned());
-                } else if known::is_amount(&folded) {
+                } else if known::is_amount(&folded) || is_side(&folded) {
                     let amount = Decimal::parse(value)
                         .and_then(Decimal::amount)
                         .unwrap_or_default();
