@@ -246,6 +246,14 @@ fn lines_are_followed_as_they_come() {
         place.ok(&["sign", "kraken", "POST", path]);
         assert!(lines.next().unwrap().unwrap().contains(path));
     }
+    // A log that is moved away is followed by a new one, whose file has the same name and is shorter.
+    let away = place.home().join("away");
+    std::fs::create_dir(&away).unwrap();
+    for name in ["audit", "audit.seal"] {
+        std::fs::rename(place.home().join(name), away.join(name)).unwrap();
+    }
+    place.ok(&["sign", "kraken", "POST", "/0/private/TradeBalance"]);
+    assert!(lines.next().unwrap().unwrap().contains("TradeBalance"));
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -8,6 +8,7 @@ fn ccxts_requests_go_to_the_agent_whole_and_errors_are_of_its_own_kinds() {
         return;
     };
     place.import(&["--exchange", "binance", "--api-key", "b"], RAW_SECRET);
+    place.import(&["--exchange", "bybit", "--api-key", "y"], RAW_SECRET);
     let text = r#"
 import ccxt, hsmsign, hsmsign.ccxt, sys
 def sent(exchange, call, *args):
@@ -17,9 +18,13 @@ def sent(exchange, call, *args):
     exchange.milliseconds = exchange.nonce
     getattr(exchange, call)(*args)
     return seen[0]
-secret, kraken, binance = sys.argv[1:]
-# Neither key was allowed raw MACs: what is signed here is signed as a whole request.
+secret, kraken, binance, bybit = sys.argv[1:]
+# No key was allowed raw MACs: what is signed here is signed as a whole request.
 order = {"symbol": "BTCUSDT", "side": "BUY"}
+# Where there is no query, ccxt writes its question mark all the same.
+url, *rest = sent(ccxt.bybit({"apiKey": "y", "secret": secret}), "privateGetV5UserQueryApi")
+same = [url.removesuffix("?"), *rest]
+assert url != same[0] and list(sent(ccxt.bybit({"apiKey": "y", "secret": bybit}), "privateGetV5UserQueryApi")) == same, url
 plain = sent(ccxt.binance({"apiKey": "b", "secret": secret}), "privateGetAccount")
 assert sent(ccxt.binance({"apiKey": "b", "secret": binance}), "privateGetAccount") == plain, plain
 exchange = ccxt.kraken({"apiKey": "example", "secret": kraken})
@@ -57,6 +62,7 @@ print("signed")
             RAW_SECRET,
             &stand_in(&place, "kraken"),
             &stand_in(&place, "binance"),
+            &stand_in(&place, "bybit"),
         ],
         "",
     );

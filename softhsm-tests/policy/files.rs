@@ -55,7 +55,8 @@ fn what_is_wrong_in_a_file_is_told() {
         ("policy = 1\nrate = { hour = 1 }", "unknown field `hour`"),
         ("policy = 1\nrate = { day = -1 }", "invalid value"),
         ("policy = 1\nhours = [\"8-18\"]", "`hours` has"),
-        ("policy = 1\nexpires = 2026-01-01T00:00:00", "`expires` is"),
+        ("policy = 1\nexpires = 2026-01-01T00:00:00", "which has no zone"),
+        ("policy = 1\nexpires = 9999-12-31", "at the end of all years"),
         ("policy = 1\n[[client]]", "it names nobody"),
         ("policy = 1\n[[client]]\nexecutable = \"bot\"", "no whole path"),
         (

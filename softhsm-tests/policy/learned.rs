@@ -251,3 +251,28 @@ fn what_is_proposed_lets_through_what_was_seen_of_every_exchange() {
         refused.join("\n")
     );
 }
+
+/// At Indodax amounts bear the names of currencies.
+#[test]
+fn an_amount_named_after_a_side_of_what_is_traded_is_capped() {
+    let trade = |more: &str| {
+        ask(
+            "POST",
+            "/tapi",
+            &format!("method=trade&pair=btc_idr&price=1&{more}"),
+        )
+    };
+    let text = learned(
+        "indodax",
+        &[
+            (trade("type=buy&idr=600"), TIME),
+            (trade("type=sell&btc=0.02"), TIME),
+        ],
+    );
+    assert!(!text.contains("uncapped"), "{text}");
+    let judge = Judge::new("indodax", &text);
+    judge.permits(&trade("type=buy&idr=600"));
+    judge.permits(&trade("type=sell&btc=0.02"));
+    judge.denies(&trade("type=buy&idr=601"), "a request may have 600");
+    judge.denies(&trade("type=sell&btc=0.03"), "a request may have 0.02");
+}

@@ -11,6 +11,7 @@ mod amounts;
 mod asked;
 mod begin;
 mod bypass;
+mod calls;
 mod closing;
 mod counted;
 mod elsewhere;

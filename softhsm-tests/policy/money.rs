@@ -60,6 +60,23 @@ fn the_fields_of_what_moves_money_or_gives_access_are_refused_below_any_path() {
             r#"{"username":"a1234567","memberType":1,"switch":1}"#,
         ),
         ("bybit", "/v5/order/create", r#"{"uid":"592324","operate":"0"}"#),
+        // What is offered at any price is sold to whoever comes first.
+        (
+            "bybit",
+            "/v5/order/create",
+            r#"{"tokenId":"BTC","currencyId":"EUR","side":"1","priceType":"0","price":"1","tradingPreferenceSet":{},"quantity":"1"}"#,
+        ),
+        (
+            "bybit",
+            "/v5/order/amend",
+            r#"{"id":"1","price":"1","actionType":"MODIFY","tradingPreferenceSet":{"isKyc":0}}"#,
+        ),
+        // A list of API keys has their secrets, and a POST names what it asks in the body.
+        (
+            "deribit",
+            "/api/v2",
+            r#"{"jsonrpc":"2.0","id":1,"method":"private/list_api_keys","params":{}}"#,
+        ),
     ] {
         let judge = Judge::new(exchange, "");
         let mut line = serde_json::json!({"method": "POST", "path": path, "body": fields});

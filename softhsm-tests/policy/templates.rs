@@ -9,7 +9,7 @@ fn scheme(exchange: &str) -> Scheme {
 }
 
 /// A key with a template's policy.
-fn with(exchange: &str, template: Template) -> Judge {
+pub fn with(exchange: &str, template: Template) -> Judge {
     let text = scheme(exchange).policy_template(template).unwrap();
     Judge::new(exchange, text.trim_start_matches("policy = 1"))
 }

@@ -2,9 +2,10 @@
 
 use std::{
     fmt,
-    io::{BufReader, Seek as _, SeekFrom},
+    io::{BufReader, ErrorKind, Seek as _, SeekFrom},
+    os::unix::fs::MetadataExt as _,
     path::PathBuf,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use super::{
@@ -99,16 +100,22 @@ impl Filter {
     }
 }
 
-/// Goes through the lines of the log, and on as they come.
+/// Goes through the lines of the log, and on as they come, also where files were moved away or a new log begun.
 pub struct Reader {
     home: Home,
-    files: Vec<PathBuf>,
-    /// The file that is read, and how far.
-    at: usize,
+    files: Vec<Read>,
+    passed_over: Vec<PassedOver>,
+}
+
+/// A file, and how far it was read. Another may stand in its place later.
+#[derive(Debug, Clone)]
+struct Read {
+    path: PathBuf,
+    /// Device, number and birth.
+    which: (u64, u64, Option<SystemTime>),
     offset: u64,
     /// How many lines of it were read.
     line: u64,
-    passed_over: Vec<PassedOver>,
 }
 
 /// A line that cannot be read, in a file of the log.
@@ -136,12 +143,10 @@ impl Reader {
     /// # Errors
     /// When the folder cannot be read.
     pub fn new(home: &Home) -> Result<Self> {
+        list(home)?;
         Ok(Self {
-            files: list(home)?,
             home: home.clone(),
-            at: 0,
-            offset: 0,
-            line: 0,
+            files: Vec::new(),
             passed_over: Vec::new(),
         })
     }
@@ -157,46 +162,69 @@ impl Reader {
     /// # Errors
     /// When a file cannot be read, or as `each`.
     pub fn read(&mut self, each: &mut dyn FnMut(&str, &Json) -> Result<()>) -> Result<()> {
-        self.files = list(&self.home)?;
-        while let Some(path) = self.files.get(self.at) {
-            let wrong = |error| io_error("the audit log", path, "be read", &error);
-            let mut file = open(path)?;
-            file.seek(SeekFrom::Start(self.offset)).map_err(wrong)?;
-            let mut reader = BufReader::new(file);
-            let mut line = Vec::new();
-            loop {
-                let read = line::read(&mut reader, &mut line).map_err(wrong)?;
-                let mut whole = line.pop_if(|last| *last == b'\n').is_some();
-                self.offset += read as u64;
-                if !whole {
-                    let skipped = match read as u64 {
-                        line::LONGEST => line::skip(&mut reader).map_err(wrong)?,
-                        _ => None,
-                    };
-                    let Some(skipped) = skipped else {
-                        // A line that is being written, and read when it is whole.
-                        self.offset -= read as u64;
-                        break;
-                    };
-                    self.offset += skipped;
-                }
-                self.line += 1;
-                whole &= line::number(&line).is_some();
-                let text = std::str::from_utf8(&line).ok().filter(|_| whole);
-                match text.and_then(|text| Some((text, Json::parse(text).ok()?))) {
-                    Some((text, json)) => each(text, &json)?,
-                    None => self.passed_over.push(PassedOver {
-                        file: path.clone(),
-                        line: self.line,
-                    }),
-                }
-            }
-            if self.at + 1 == self.files.len() {
-                break;
-            }
-            self.at += 1;
-            (self.offset, self.line) = (0, 0);
+        for path in list(&self.home)? {
+            let wrong = |error| io_error("the audit log", &path, "be read", &error);
+            // It may be moved away at any time.
+            let there = match path.symlink_metadata() {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                there => there.map_err(wrong)?,
+            };
+            let which = (there.dev(), there.ino(), there.created().ok());
+            let is_it = |file: &Read| file.path == path && file.which == which && file.offset <= there.len();
+            let at = self.files.iter().position(is_it);
+            let mut at = at.map_or_else(|| Read::new(path, which), |at| self.files.swap_remove(at));
+            // What has no length may be no file at all.
+            let read = match at.offset == there.len() && at.offset > 0 {
+                true => Ok(()),
+                false => self.go_on(&mut at, each),
+            };
+            self.files.push(at);
+            read?;
         }
         Ok(())
+    }
+
+    fn go_on(&mut self, at: &mut Read, each: &mut dyn FnMut(&str, &Json) -> Result<()>) -> Result<()> {
+        let wrong = |error| io_error("the audit log", &at.path, "be read", &error);
+        let mut file = open(&at.path)?;
+        file.seek(SeekFrom::Start(at.offset)).map_err(wrong)?;
+        let mut reader = BufReader::new(file);
+        let mut line = Vec::new();
+        loop {
+            let read = line::read(&mut reader, &mut line).map_err(wrong)?;
+            let mut whole = line.pop_if(|last| *last == b'\n').is_some();
+            let mut passed = read as u64;
+            if !whole {
+                let skipped = match passed {
+                    line::LONGEST => line::skip(&mut reader).map_err(wrong)?,
+                    _ => None,
+                };
+                // A line that is being written, and read when it is whole.
+                let Some(skipped) = skipped else { return Ok(()) };
+                passed += skipped;
+            }
+            at.offset += passed;
+            at.line += 1;
+            whole &= line::number(&line).is_some();
+            let text = std::str::from_utf8(&line).ok().filter(|_| whole);
+            match text.and_then(|text| Some((text, Json::parse(text).ok()?))) {
+                Some((text, json)) => each(text, &json)?,
+                None => self.passed_over.push(PassedOver {
+                    file: at.path.clone(),
+                    line: at.line,
+                }),
+            }
+        }
+    }
+}
+
+impl Read {
+    const fn new(path: PathBuf, which: (u64, u64, Option<SystemTime>)) -> Self {
+        Self {
+            path,
+            which,
+            offset: 0,
+            line: 0,
+        }
     }
 }

@@ -185,10 +185,15 @@ impl Policies {
 
 /// All fields, with the values of those that name what is traded and how much.
 fn learned(fields: &Fields<'_>) -> Vec<(String, String)> {
+    let symbols = || fields.all().filter(|field| field.marks.has(Marks::SYMBOL));
     let shown = |field: &Field<'_>| {
         let told = [Marks::SYMBOL, Marks::AMOUNT, Marks::UNIT]
             .iter()
             .any(|mark| field.marks.has(*mark));
+        let told = told
+            || symbols()
+                .filter_map(|symbol| symbol.value.as_deref())
+                .any(|traded| known::is_side(traded, &field.name));
         let value = field.value.as_deref();
         let value = value.filter(|value| told || known::spends(&field.name, value));
         (field.given.to_string(), value.unwrap_or_default().to_owned())

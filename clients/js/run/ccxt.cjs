@@ -3,7 +3,7 @@
 'use strict';
 
 const { channel } = require('node:diagnostics_channel');
-const { Composed, Mismatch } = require('./compose.cjs');
+const { Composed, Mismatch, bare } = require('./compose.cjs');
 const { derive, keyOf, labelOf, within } = require('./label.cjs');
 const { mac, signature, state } = require('./mac.cjs');
 const { ask } = require('./wire.cjs');
@@ -146,7 +146,7 @@ function signed(exchange, composed, request, { raw, seen }, place, again) {
         const done = composed.sign(request);
         const isKnown = seen.has(place) || !composed.mayBeRaw() || composed.isPrivate();
         const other = isKnown ? undefined : compared(composed, request);
-        if (other && !same(other, done)) {
+        if (other && !same(bare(other), done)) {
             // Both were looked at once: ccxt signs another message here than the exchange's file says.
             raw.add(place);
             tell(exchange, 'raw');

@@ -40,7 +40,8 @@ class Composed {
     }
 
     // The request with its signatures; throws a Mismatch where only raw MACs would do.
-    sign(request) {
+    sign(composed) {
+        const request = bare(composed);
         const info = this.#key();
         if (!info.exchange || info.exchange === 'generic') throw new Mismatch('the key is a generic one, and signs raw bytes only');
         const wanted = this.#wanted(info, request);
@@ -87,7 +88,8 @@ class Composed {
 
     // The request with the agent's own headers in place of those that hold a signature: a token (JWT) says the same in the
     // agent's words. Throws a Mismatch where more than that differs.
-    token(request) {
+    token(composed) {
+        const request = bare(composed);
         // It makes its own time and nonce.
         const { timestamp, nonce, ...wanted } = this.#wanted(this.#key(), request);
         let signed;
@@ -191,6 +193,9 @@ class Composed {
     }
 }
 
+// The request without the question mark that some exchanges of ccxt write before an empty query, which is none.
+const bare = (request) => ({ ...request, url: request.url.replace(/\?$/, '') });
+
 // Whether the agent cannot sign this request as it is, which leaves the raw MAC.
 const isNo = (error) => error instanceof BadInput || error instanceof UnsupportedAlgorithm || error instanceof Mismatch;
 
@@ -219,4 +224,4 @@ function replaced(request, values) {
     return done;
 }
 
-module.exports = { Composed, Mismatch };
+module.exports = { Composed, Mismatch, bare };

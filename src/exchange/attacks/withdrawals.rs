@@ -395,6 +395,13 @@ fn a_raw_message_that_shows_a_withdrawal_is_seen() {
         .is_some()
     );
     assert!(raw("gemini", b"eyJyZXF1ZXN0IjoiL3YxL3dpdGhkcmF3L2J0YyJ9").is_some());
+    // {"request":"/v1/withdraw"}, as the older API signs.
+    assert!(raw("bitfinex", b"eyJyZXF1ZXN0IjoiL3YxL3dpdGhkcmF3In0=").is_some());
+    // Where the beginning of the path is not signed.
+    assert!(raw("cryptocom", b"private/create-withdrawal1keyaddressxamount1").is_some());
+    assert!(raw("cryptocom", b"private/create-order1keyamount1").is_none());
+    assert!(raw("cex", b"do_withdraw_funds1700000000{}").is_some());
+    assert!(raw("cex", b"do_my_new_order1700000000{}").is_none());
     assert!(raw("poloniex-legacy", b"command=withdraw&nonce=1").is_some());
 }
 

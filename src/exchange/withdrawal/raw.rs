@@ -3,8 +3,15 @@
 use base64ct::Encoding as _;
 use percent_encoding::percent_decode_str;
 
-use super::rules::{Rules, named, shown_in};
-use crate::exchange::{endpoint::collect, scheme::Scheme};
+use super::rules::{PathRule, Rules, named, shown_in};
+use crate::exchange::{
+    endpoint::collect,
+    functions::Function,
+    glob::fits,
+    plan::Plan,
+    scheme::Scheme,
+    template::{Expr, Name},
+};
 
 /// How often a text is undone that was percent-encoded.
 const TIMES: usize = 3;
@@ -17,6 +24,12 @@ impl Scheme {
     /// seen: nothing here does not mean that it is harmless.
     pub fn raw_moves_money(&self, message: &[u8]) -> Option<String> {
         let rules = self.withdrawal.as_ref()?;
+        let mut cuts = Vec::new();
+        for plan in self.rest_plans() {
+            let messages = plan.signatures.iter().map(|signature| &signature.message);
+            messages.for_each(|message| cut_off(plan, &message.0, &mut cuts));
+        }
+        let look = |text: &str| raw(rules, text, &cuts);
         let mut texts = vec![message.to_vec()];
         for part in message.split(|byte| *byte == b'.') {
             let text = String::from_utf8_lossy(part);
@@ -26,7 +39,7 @@ impl Scheme {
         texts.iter().find_map(|text| {
             let mut text = String::from_utf8_lossy(text).into_owned();
             for _ in 0..TIMES {
-                if let Some(rule) = raw(rules, &text) {
+                if let Some(rule) = look(&text) {
                     return Some(rule);
                 }
                 let undone = percent_decode_str(&text).decode_utf8_lossy().into_owned();
@@ -35,12 +48,42 @@ impl Scheme {
                 }
                 text = undone;
             }
-            raw(rules, &text)
+            look(&text)
         })
     }
 }
 
-fn raw(rules: &Rules, text: &str) -> Option<String> {
+/// What a file cuts from the path before it is signed, in lower case.
+fn cut_off(plan: &Plan, parts: &[Expr], found: &mut Vec<String>) {
+    for part in parts {
+        match part {
+            Expr::Name(Name::Let(at)) => cut_off(plan, &plan.lets[*at].1.0, found),
+            Expr::Call(function, arguments) => {
+                if let (Function::After, Some(Expr::Text(cut))) = (function, arguments.first()) {
+                    found.push(cut.to_lowercase());
+                }
+                cut_off(plan, arguments, found);
+            }
+            Expr::Text(_) | Expr::Name(_) => {}
+        }
+    }
+}
+
+/// The path whose rest stands in a text, where what stands before it was cut off.
+fn shown_without<'r>(rules: &'r Rules, text: &str, cuts: &[String]) -> Option<&'r PathRule> {
+    let mut paths = rules.paths.iter().filter(|_| !cuts.is_empty());
+    paths.find(|rule| {
+        let pattern = rule.pattern.as_str();
+        let ends = pattern.char_indices().map(|(at, _)| at);
+        let mut halves = ends.map(|at| pattern.split_at(at));
+        halves.any(|(before, rest)| {
+            let says = !rest.trim_matches('*').is_empty();
+            says && cuts.iter().any(|cut| fits(before, cut)) && fits(&format!("*{rest}*"), text)
+        })
+    })
+}
+
+fn raw(rules: &Rules, text: &str, cuts: &[String]) -> Option<String> {
     let mut fields = Vec::new();
     collect(text, &mut fields);
     // A path may stand in a value, where JSON can spell it otherwise.
@@ -48,7 +91,8 @@ fn raw(rules: &Rules, text: &str) -> Option<String> {
     let mut texts = std::iter::once(text).chain(values);
     let shown = |text: &str| {
         let lower = text.to_lowercase();
-        shown_in(rules, &lower).or_else(|| shown_in(rules, &as_a_path(&lower)?))
+        let show = |text: &str| shown_in(rules, text).or_else(|| shown_without(rules, text, cuts));
+        show(&lower).or_else(|| show(&as_a_path(&lower)?))
     };
     if let Some(rule) = texts.find_map(shown) {
         return Some(rule.says());

@@ -126,7 +126,12 @@ impl<'p> Case<'p, '_> {
                 .fix("send values that have no such name in them"));
         }
         // An amount of something that no field names may be of anything, as where the path names it.
-        for (at, group) in fields.groups.iter().enumerate() {
+        let orders = if self.looks_unsized(asked, fields) {
+            &[]
+        } else {
+            fields.groups.as_slice()
+        };
+        for (at, group) in orders.iter().enumerate() {
             let amount = group.fields.iter().find(|field| field.marks.has(Marks::AMOUNT));
             let Some(amount) = amount else { continue };
             if self.traded(fields, at).is_none() {
@@ -165,6 +170,9 @@ impl<'p> Case<'p, '_> {
         }
         self.covered("cap", asked)?;
         let fields = self.relied_on("cap", asked)?;
+        if self.looks_unsized(asked, fields) {
+            return Ok(());
+        }
         let told_by_path = asked.bound.path;
         let mut counted = Counted::default();
         for (_, cap) in self.policy.caps.about(asked.sole_path().filter(|_| told_by_path)) {
@@ -285,20 +293,22 @@ impl<'p> Case<'p, '_> {
         Ok(sum)
     }
 
-    /// Whether a field bears the name of a side of what is traded: at Indodax `idr` is how much of `btc_idr` is spent.
+    /// Whether a field bears the name of a side of what is traded.
     pub(super) fn is_a_side(&self, fields: &Fields<'_>, name: &str) -> bool {
-        self.any_side(fields, |side| side.eq_ignore_ascii_case(name.as_bytes()))
+        self.any_traded(fields, |traded| known::is_side(traded, name))
     }
 
     /// Whether one of the fields does.
     pub(super) fn has_a_side(&self, fields: &Fields<'_>) -> bool {
-        self.any_side(fields, |side| {
-            let mut names = fields.all().map(|field| field.name.as_bytes());
-            names.any(|name| side.eq_ignore_ascii_case(name))
+        self.any_traded(fields, |traded| {
+            known::sides(traded).any(|side| {
+                let mut names = fields.all().map(|field| field.name.as_bytes());
+                names.any(|name| side.eq_ignore_ascii_case(name))
+            })
         })
     }
 
-    fn any_side(&self, fields: &Fields<'_>, is_it: impl Fn(&[u8]) -> bool) -> bool {
+    fn any_traded(&self, fields: &Fields<'_>, is_it: impl Fn(&str) -> bool) -> bool {
         let own = self.own_symbols();
         if own.is_none() && !fields.marks.has(Marks::SYMBOL) {
             return false;
@@ -307,10 +317,7 @@ impl<'p> Case<'p, '_> {
             .all()
             .filter(|field| names_traded(own, field))
             .filter_map(|field| field.value.as_deref());
-        values.any(|value| {
-            let mut sides = value.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
-            sides.any(|side| !side.is_empty() && is_it(side))
-        })
+        values.any(is_it)
     }
 
     /// Refuses an amount for which there is no cap: it may stand for the one that is capped.

@@ -104,6 +104,13 @@ impl Case<'_, '_> {
         let Some(names) = &rule.fields else {
             return Ok(None);
         };
+        // Where only the fields tell, a look has them in its query: behind another method exchanges read a body.
+        if !bound.method && !bound.path && bound.fields && !bound.bare && rule.methods == ["GET"] {
+            return Ok(Some((
+                "it has a body, and the exchange does not sign the method, so the signature may be used with another".into(),
+                "send the fields of a GET in its query".into(),
+            )));
+        }
         if !bound.fields {
             return Ok(Some((
                 "it looks at the fields, which the exchange does not sign here".into(),

@@ -43,6 +43,16 @@ impl Case<'_, '_> {
         self.trades_otherwise("symbols", named, "no field that names what", asked, fields)
     }
 
+    /// Whether it is a look without an amount: `size` is how long its page is.
+    pub(super) fn looks_unsized(&self, asked: &Asked<'_>, fields: &Fields<'_>) -> bool {
+        let mut amounts = fields.all().filter(|field| field.marks.has(Marks::AMOUNT));
+        let mut readings = fields.readings.iter();
+        asked.bound.path
+            && asked.only_looks()
+            && amounts.all(|field| field.name == "size")
+            && !readings.any(|(name, _)| known::is_amount(name))
+    }
+
     fn trades_otherwise(
         &self,
         rule: &str,

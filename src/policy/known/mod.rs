@@ -171,6 +171,17 @@ pub(super) fn amounts() -> impl Iterator<Item = &'static str> {
     AMOUNTS.iter().copied().filter(|name| name.len() > 3)
 }
 
+/// Whether a folded name is that of a side of what is traded: at Indodax `idr` is how much of `btc_idr` is spent.
+pub(super) fn is_side(traded: &str, name: &str) -> bool {
+    sides(traded).any(|side| side.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// The sides of what is traded: `btc` and `idr` of `btc_idr`.
+pub(super) fn sides(traded: &str) -> impl Iterator<Item = &[u8]> {
+    let sides = traded.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
+    sides.filter(|side| !side.is_empty())
+}
+
 /// Whether a field of this folded name says how much is traded, moved or spent.
 pub(super) fn is_amount(name: &str) -> bool {
     AMOUNTS.binary_search(&name).is_ok() || ends_as_amount(name)

@@ -114,6 +114,13 @@ impl Seen {
         let mut orders = BTreeSet::new();
         let mut symbols: Vec<(&str, &str)> = Vec::new();
         if let Some(Json::Object(fields)) = line.get("fields") {
+            let traded: Vec<&str> = fields
+                .iter()
+                .flat_map(each_value)
+                .filter(|(name, _)| known::SYMBOLS.contains(&folded(last_part(name)).as_str()))
+                .filter_map(|(_, value)| value.scalar())
+                .collect();
+            let is_side = |name: &str| traded.iter().any(|traded| known::is_side(traded, name));
             for (name, value) in fields.iter().flat_map(each_value) {
                 let name = last_part(name);
                 names.insert(name.to_owned());
@@ -128,7 +135,7 @@ impl Seen {
                         .insert(value.to_owned());
                 } else if known::spends(&folded, value) {
                     self.spending.insert(name.to_owned());
-                } else if known::is_amount(&folded) {
+                } else if known::is_amount(&folded) || is_side(&folded) {
                     let amount = Decimal::parse(value)
                         .and_then(Decimal::amount)
                         .unwrap_or_default();
@@ -279,5 +286,29 @@ mod tests {
             assert!(text.contains(&format!("uncapped = {free}\n")), "{text}");
             Policy::parse(&text, "k").unwrap();
         }
+    }
+
+    /// Named there, the path would let an order without an amount pass as well.
+    #[test]
+    fn what_takes_orders_back_or_changes_them_needs_no_leave() {
+        let mut seen = Seen::default();
+        for (method, path, fields) in [
+            ("POST", "/orders", r#"{"symbol":"A","quantity":"0.1"}"#),
+            ("DELETE", "/orders", r#"{"symbol":"A"}"#),
+            ("DELETE", "/orders/1", "{}"),
+            ("PUT", "/orders/1", r#"{"price":""}"#),
+            ("DELETE", "/positions", r#"{"symbol":"A"}"#),
+            ("PUT", "/leverage", r#"{"symbol":"A"}"#),
+        ] {
+            let line = format!(
+                r#"{{"t":"2026-01-01T00:00:00","what":"sign","outcome":"signed","method":"{method}","path":"{path}","uid":1,"fields":{fields}}}"#
+            );
+            seen.take(&Json::parse(&line).unwrap());
+        }
+        let text = seen.propose(&Looks("", &[], true));
+        assert!(
+            text.contains("uncapped = [\"/leverage\", \"/positions\"]\n"),
+            "{text}"
+        );
     }
 }

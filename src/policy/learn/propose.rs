@@ -86,7 +86,8 @@ impl Seen {
             let lower = path.to_lowercase();
             let calm = known::is_calm_path(&lower);
             if signs.path {
-                if !told.looks(method, path) && (!calm || signs.path_goes_on) {
+                let needs_none = told.looks(method, path) || leaves_the_amount(method, &lower, signs.method);
+                if !needs_none && (!calm || signs.path_goes_on) {
                     free.insert(pattern(told, method, path));
                 }
                 continue;
@@ -132,6 +133,17 @@ impl Seen {
             }
         }
     }
+}
+
+/// Whether caps let it through as one that takes orders back, or leaves their amounts.
+fn leaves_the_amount(method: &str, lower: &str, signed: bool) -> bool {
+    let changes = known::AMENDS.stand_in(lower) || signed && matches!(method, "PUT" | "PATCH");
+    let leaves = match method {
+        "DELETE" if signed => !lower.contains("position"),
+        "GET" => false,
+        _ => changes && lower.contains("order"),
+    };
+    leaves && !known::TRADES_OTHERWISE.stand_in(lower)
 }
 
 /// The path, and those that what is signed does not tell from it.

@@ -248,7 +248,15 @@ pub(super) fn seconds(time: Datetime) -> Result<(u64, String)> {
     };
     let stamp = whole.parse::<jiff::Timestamp>().ok();
     let seconds = stamp.and_then(|stamp| u64::try_from(stamp.as_second()).ok());
+    let (wrong, fix) = if time.offset.is_none() && time.time.is_some() {
+        ("has no zone", "write expires = 2026-12-31T18:00:00Z")
+    } else {
+        (
+            "is before 1970 or at the end of all years",
+            "write expires = 2026-12-31T18:00:00Z; leave it out where the policy is to hold for good",
+        )
+    };
     seconds
         .map(|seconds| (seconds, shown))
-        .ok_or_else(|| bad_input(format!("`expires` is {whole}")).fix("write expires = 2026-12-31T18:00:00Z"))
+        .ok_or_else(|| bad_input(format!("`expires` is {whole}, which {wrong}")).fix(fix))
 }

@@ -2,7 +2,8 @@
 
 ccxt composes a request with stand-ins where its signatures go. The request without them is sent to the agent, whose
 policy sees it; the signatures come back in the agent's answer and are put where the stand-ins were. What comes out must be
-the agent's answer, byte for byte; where it is not, there is only the raw MAC, for keys that were allowed it.
+the agent's answer, byte for byte, but for the question mark of an empty query; where it is not, there is only the raw MAC,
+for keys that were allowed it.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Composed:
 
     def sign(self, request: "dict[str, Any]") -> "dict[str, Any]":
         """The request with its signatures. Raises Mismatch where only raw MACs would do."""
+        request = bare(request)
         info = self.key()
         if info.get("exchange") in (None, "generic"):
             raise Mismatch("the key is a generic one, and signs raw bytes only")
@@ -170,6 +172,7 @@ class Composed:
     def token(self, request: "dict[str, Any]") -> "dict[str, Any]":
         """The request with the agent's own headers in place of those that hold a signature: a token (JWT) says the same in
         the agent's words. Raises Mismatch where more than that differs."""
+        request = bare(request)
         wanted = self._wanted(self.key(), request)
         # It makes its own time and nonce.
         for name in ("timestamp", "nonce"):
@@ -215,6 +218,11 @@ class Composed:
         if not same:
             raise Mismatch("the agent composes it in another way")
         return done
+
+
+def bare(request: "dict[str, Any]") -> "dict[str, Any]":
+    """The request without the question mark that some exchanges of ccxt write before an empty query, which is none."""
+    return {**request, "url": request["url"].removesuffix("?")}
 
 
 def filled(request: "dict[str, Any]", values: "list[tuple[bytes, bytes]]") -> "dict[str, Any]":
