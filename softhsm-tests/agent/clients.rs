@@ -4,6 +4,7 @@ use std::{
     io::{Read as _, Write as _},
     os::{fd::AsFd as _, unix::net::UnixStream},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -338,4 +339,29 @@ fn without_descriptors_new_clients_are_told_and_old_ones_are_served() {
     until("there is room again", || {
         Connection::over(UnixStream::connect(agent.socket()).unwrap()).ask(BALANCE)["ok"] == true
     });
+}
+
+#[test]
+fn connections_that_come_and_go_without_end_delay_nobody() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let (socket, mut connection) = (agent.socket(), agent.connect());
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    let (done, begun) = (AtomicBool::new(false), Instant::now());
+    let long = Duration::from_secs(20);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) && begun.elapsed() < long {
+                    drop(UnixStream::connect(&socket));
+                }
+            });
+        }
+        for _ in 0..20 {
+            assert_eq!(connection.ask(BALANCE)["ok"], true);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(begun.elapsed() < long, "{:?}", begun.elapsed());
+    until("all are gone", || agent.status()["connections"] == 2);
 }

@@ -22,14 +22,17 @@ use crate::{
 
 /// How many lines of one client are worked on before the others get their turn.
 const TURN: usize = 32;
+/// How many connections are taken in one round: while more come than go, those that are open have their turns all the same.
+const NEWCOMERS: usize = 32;
 /// How many connections are kept for those who may lock and stop the agent, where others take all they can.
 const FOR_ADMINS: usize = 8;
 /// How many descriptors that came with lines that are not whole may be open, over all clients.
 const MOST_FDS: usize = 64;
 
 impl Front {
+    /// Lets in who came. Those behind the first few are told of again in the next round.
     pub(super) fn accept(&mut self) {
-        loop {
+        for _ in 0..NEWCOMERS {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let socket = match accept_with(&self.listening.socket, flags) {
                 Ok(socket) => socket,
