@@ -36,6 +36,7 @@ use std::{
 use rustix::io::Errno;
 
 use self::{
+    anew::Fetched,
     clients::Client,
     files::{connections_by_files, raise_files, spare},
     flights::Flights,
@@ -63,7 +64,6 @@ use crate::{
     home::Home,
     keyring::KeyName,
     process,
-    secret::Secret,
     signer::Road,
 };
 
@@ -132,7 +132,7 @@ struct Front {
     questions: Questions,
     road: Road,
     /// Passphrases that were fetched for requests that wait for them.
-    passphrases: HashMap<KeyName, Secret>,
+    passphrases: HashMap<KeyName, Fetched>,
     /// Clients with something to go out.
     touched: Vec<u32>,
     /// Clients whose lines wait for their turn.

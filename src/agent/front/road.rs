@@ -172,7 +172,9 @@ impl Front {
         let mut fetched = name.and_then(|name| self.passphrases.remove(name));
         let wanted = Cell::new(None);
         let mut passphrase = |record: &Record| {
-            fetched.take().ok_or_else(|| {
+            // Its key may have been rotated since it was fetched.
+            let own = fetched.take().filter(|fetched| fetched.is_of(record));
+            own.map(|fetched| fetched.secret).ok_or_else(|| {
                 wanted.set(Some(record.clone()));
                 failed("the passphrase is not here yet")
             })
