@@ -266,7 +266,10 @@ impl Front {
             .iter()
             .filter_map(|copy| {
                 let material = copy.objects.get(slot)?;
-                let worker = self.workers.iter().position(|worker| worker.token == copy.token);
+                let worker = self
+                    .workers
+                    .iter()
+                    .position(|worker| worker.configured && worker.token == copy.token);
                 Some((worker, copy.token.as_str(), &material.key))
             })
             .filter(|(worker, ..)| worker.is_none_or(|worker| !flight.tried.contains(&worker)))
