@@ -9,7 +9,6 @@ mod link;
 mod looks;
 mod metrics;
 mod ops;
-mod own_time;
 mod parked;
 mod pauses;
 mod poll;
@@ -40,7 +39,6 @@ use self::{
     clients::Client,
     files::{connections_by_files, raise_files, spare},
     flights::Flights,
-    own_time::OwnTime,
     parked::Parked,
     poll::{Interest, Poll, Ready, Source},
     questions::Questions,
@@ -63,7 +61,7 @@ use crate::{
     error::{Error, Result, failed},
     home::Home,
     keyring::KeyName,
-    process,
+    process::{self, OwnTime},
     signer::Road,
 };
 
