@@ -329,16 +329,7 @@ impl Front {
         if worker.generation != generation || !event.read {
             return;
         }
-        let received = worker.receive(&mut self.room, self.now, told);
-        for (id, told) in told.drain(..) {
-            match told {
-                Told::Tried(times) => self.counts.metrics.pin_tried(&self.workers[number].token, times),
-                told => self.told(id, told),
-            }
-        }
-        if let Err(error) = received {
-            self.ended(number, error);
-        }
+        self.hear_worker(number, told);
     }
 
     /// Writes what is to go out, and waits for what is wanted next.

@@ -1,13 +1,13 @@
 //! Keeping workers running: starting and probing them, and what becomes of their work when they end.
 
 use super::{
-    Front,
+    Front, Worker,
     flights::Work,
     poll::{Interest, Source},
     starting::{Launcher, PATIENCE, Said, Whose, launcher_silent},
 };
 use crate::{
-    agent::frame::Ask,
+    agent::frame::{Ask, Told},
     error::{Code, Error, Result, failed},
     process::tell,
 };
@@ -78,6 +78,7 @@ impl Front {
                     self.ended(number, failed(format!("it was not started: {why}")));
                 }
             }
+            Said::Ended(pid) => self.process_ended(pid),
             Said::Spare(spare) => {
                 let waited = |spare: &Launcher| {
                     let added = self.poll.add(spare.socket(), Source::Spare, Interest::READ);
@@ -95,6 +96,33 @@ impl Front {
                     self.touched.push(index);
                 }
             }
+        }
+    }
+
+    /// A worker's process has ended, which its pipes may not tell: one that its module forked may hold them open.
+    fn process_ended(&mut self, pid: u32) {
+        let of_pid = |worker: &Worker| worker.pid() == Some(pid);
+        let Some(number) = self.workers.iter().position(of_pid) else {
+            return;
+        };
+        // What it said last.
+        self.hear_worker(number, &mut Vec::new());
+        if of_pid(&self.workers[number]) {
+            self.ended(number, failed("its worker ended"));
+        }
+    }
+
+    /// Takes what a worker says.
+    pub(super) fn hear_worker(&mut self, number: usize, told: &mut Vec<(u64, Told)>) {
+        let received = self.workers[number].receive(&mut self.room, self.now, told);
+        for (id, told) in told.drain(..) {
+            match told {
+                Told::Tried(times) => self.counts.metrics.pin_tried(&self.workers[number].token, times),
+                told => self.told(id, told),
+            }
+        }
+        if let Err(error) = received {
+            self.ended(number, error);
         }
     }
 
