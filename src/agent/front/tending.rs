@@ -225,14 +225,19 @@ impl Front {
                 self.refuse(flight.client, flight.id.as_ref(), &refusal);
                 continue;
             }
+            if matches!(flight.work, Work::Worker) {
+                let message = format!("token {token} was not opened: {}", error.message());
+                let refusal = Error::new(Code::TokenBusy, message);
+                self.refuse_flight(flight, &refusal.fix(format!("try again: hsmsign unlock {token}")));
+                continue;
+            }
             let refusal = Error::new(
                 Code::TokenBusy,
                 format!("token {token} gave no answer: {}; {may}", error.message()),
             )
             .fix("send the request again; its nonce is not used twice");
             match flight.work {
-                Work::Probe | Work::Seal(_) | Work::Mark | Work::Question(_) => {}
-                Work::Worker | Work::Errand => self.refuse_flight(flight, &refusal),
+                Work::Probe | Work::Seal(_) | Work::Mark => {}
                 _ => {
                     flight.refused(&token, refusal);
                     self.dispatch(flight);
