@@ -191,7 +191,7 @@ impl Front {
             .map_err(set_up)?;
         poll.add(launcher.socket(), Source::Launcher, Interest::READ)
             .map_err(set_up)?;
-        let workers = settings
+        let workers: Vec<_> = settings
             .config
             .1
             .tokens
@@ -209,7 +209,7 @@ impl Front {
             scrape: Scrape::new(settings.metrics, &poll)?,
             manager: settings.manager,
             poll,
-            most_by_files: connections_by_files(),
+            most_by_files: connections_by_files(workers.len()),
             spare: Some(spare(&settings.listening).map_err(set_up)?),
             listening: settings.listening,
             _alone: settings.alone,

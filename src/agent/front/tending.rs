@@ -70,6 +70,7 @@ impl Front {
                     return self.launcher.kill(pid);
                 };
                 if let Err(error) = self.workers[number].runs(socket, pid, whose.0, &self.poll) {
+                    self.launcher.kill(pid);
                     self.ended(number, error);
                 }
             }

@@ -128,8 +128,10 @@ impl Worker {
         let Some(running) = &mut self.running else {
             return Ok(());
         };
+        // Before, it was told nothing.
+        running.link.connect(socket, piped, poll, source)?;
         running.process = Some(pid);
-        running.link.connect(socket, piped, poll, source)
+        Ok(())
     }
 
     /// Its process.
