@@ -289,7 +289,7 @@ fn the_client_that_takes_the_last_descriptor_is_served() {
 }
 
 /// An agent that may have so many files open.
-fn limited(place: &Place, files: u32) -> Command {
+pub fn limited(place: &Place, files: u32) -> Command {
     let inner = place.command(&["agent"]);
     let mut command = Command::new("sh");
     command

@@ -42,6 +42,7 @@ impl Front {
                     drop(self.spare.take());
                     let accepted = accept_with(&self.listening.socket, flags);
                     if let Ok(socket) = &accepted {
+                        self.counts.metrics.turned_away += 1;
                         refuse_connection(socket, &no_files());
                     }
                     let nobody_waits = accepted.is_err();
@@ -71,6 +72,7 @@ impl Front {
                 continue;
             }
             if connected + kept >= self.most_by_files {
+                self.counts.metrics.turned_away += 1;
                 refuse_connection(&socket, &no_files());
                 continue;
             }
