@@ -228,8 +228,9 @@ impl Front {
             }
             if matches!(flight.work, Work::Worker) {
                 let message = format!("token {token} was not opened: {}", error.message());
-                let refusal = Error::new(Code::TokenBusy, message);
-                self.refuse_flight(flight, &refusal.fix(format!("try again: hsmsign unlock {token}")));
+                let again = || format!("try again: hsmsign unlock {token}");
+                let fix = error.remedy().map_or_else(again, str::to_owned);
+                self.refuse_flight(flight, &Error::new(Code::TokenBusy, message).fix(fix));
                 continue;
             }
             let refusal = Error::new(
