@@ -4,11 +4,12 @@ use std::{
     io::{Read as _, Write as _},
     os::{fd::AsFd as _, unix::net::UnixStream},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 use hsmsign::agent::wire::send_all;
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 use crate::{
     bench::{Place, random::Random},
@@ -287,13 +288,12 @@ fn the_client_that_takes_the_last_descriptor_is_served() {
     assert!(!served.is_empty());
 }
 
-#[test]
-fn without_descriptors_new_clients_are_told_and_old_ones_are_served() {
-    let Some(place) = Place::with_kraken() else { return };
+/// An agent that may have so many files open.
+pub fn limited(place: &Place, files: u32) -> Command {
     let inner = place.command(&["agent"]);
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 80; exec \"$@\"", "sh"]);
     command
+        .args(["-c", "ulimit -n $0; exec \"$@\"", &files.to_string()])
         .arg(inner.get_program())
         .args(inner.get_args())
         .env_clear();
@@ -301,7 +301,13 @@ fn without_descriptors_new_clients_are_told_and_old_ones_are_served() {
         command.env(name, value.unwrap_or_default());
     }
     command.current_dir(place.path());
-    let agent = Running::of(&place, command);
+    command
+}
+
+#[test]
+fn without_descriptors_new_clients_are_told_and_old_ones_are_served() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::of(&place, limited(&place, 80));
     let mut kept = Vec::new();
     let mut refused = 0;
     for _ in 0..200 {
@@ -338,4 +344,63 @@ fn without_descriptors_new_clients_are_told_and_old_ones_are_served() {
     until("there is room again", || {
         Connection::over(UnixStream::connect(agent.socket()).unwrap()).ask(BALANCE)["ok"] == true
     });
+}
+
+#[test]
+fn connections_that_come_and_go_without_end_delay_nobody() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let (socket, mut connection) = (agent.socket(), agent.connect());
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    let (done, begun) = (AtomicBool::new(false), Instant::now());
+    let long = Duration::from_secs(20);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) && begun.elapsed() < long {
+                    drop(UnixStream::connect(&socket));
+                }
+            });
+        }
+        for _ in 0..20 {
+            assert_eq!(connection.ask(BALANCE)["ok"], true);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(begun.elapsed() < long, "{:?}", begun.elapsed());
+    until("all are gone", || agent.status()["connections"] == 2);
+}
+
+#[test]
+fn with_few_descriptors_clients_leave_some_for_a_worker_that_is_started_again() {
+    let Some(place) = Place::with_kraken() else { return };
+    for files in [31, 40, 48] {
+        let agent = Running::of(&place, limited(&place, files));
+        let mut first = agent.connect();
+        assert_eq!(first.ask(BALANCE)["ok"], true);
+        let mut others = Vec::new();
+        let refused = loop {
+            let mut other = agent.connect();
+            other.try_send(b"{\"op\":\"ping\"}\n");
+            let answer = other.answer();
+            if answer["ok"] == false {
+                break answer;
+            }
+            others.push(other);
+        };
+        assert_eq!(refused["error"]["code"], "token-busy", "{refused}");
+        // Who is refused at the door hears why.
+        place.refused(&["agent", "stop"], "", 4, "as many connections as the system");
+        let status = first.ask("{\"op\":\"status\"}");
+        let worker = status["tokens"][0]["worker_pid"].as_i64().unwrap();
+        crate::running::kill(worker.try_into().unwrap(), Signal::KILL);
+        until("it signs again", || first.ask(BALANCE)["ok"] == true);
+        let status = first.ask("{\"op\":\"status\"}");
+        assert_eq!(
+            status["tokens"][0]["restarts"],
+            1,
+            "{files}, {}: {status}",
+            others.len()
+        );
+    }
 }

@@ -237,6 +237,11 @@ fn a_launcher_that_stands_still_keeps_nobody_from_signing() {
             && answer.to_string().contains("it was not signed")
     });
     assert_eq!(connection.ask(r#"{"op":"ping"}"#)["ok"], true);
+    let unlocked = connection.ask(r#"{"op":"unlock"}"#);
+    assert!(
+        unlocked["error"]["fix"].to_string().contains("kill -CONT"),
+        "{unlocked}"
+    );
     kill_if_there(launcher, Signal::CONT);
     until("it signs again", || connection.ask(BALANCE)["ok"] == true);
     // What was asked for in vain meanwhile was ended.

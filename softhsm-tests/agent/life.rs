@@ -351,3 +351,24 @@ fn a_policy_that_is_taken_out_of_force_holds_no_longer_in_the_agent() {
     }
     assert_eq!(bot.ask(BALANCE)["ok"], true);
 }
+
+#[test]
+fn an_unlock_that_a_lock_overtakes_says_that_nothing_was_opened() {
+    let Some((place, faulty)) = crate::faulty::one() else {
+        return;
+    };
+    let agent = Running::start(&place);
+    until("it is open", || agent.token("softhsm")["state"] == "open");
+    place.ok(&["lock"]);
+    let held = faulty.hold("C_Login");
+    let mut connection = agent.connect();
+    connection.send(b"{\"op\":\"unlock\"}\n");
+    until("it logs in", || faulty.has_failed());
+    place.ok(&["lock"]);
+    let answer = connection.answer();
+    assert_eq!(
+        answer["error"]["message"], "token softhsm was not opened: it was locked",
+        "{answer}"
+    );
+    drop(held);
+}

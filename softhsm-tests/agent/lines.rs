@@ -218,3 +218,20 @@ fn a_line_that_is_too_long_is_an_error_and_the_next_one_is_served() {
     assert_eq!(connection.answer()["ok"], true, "a last line without its end");
     assert_eq!(connection.read(), None);
 }
+
+#[test]
+fn the_end_of_a_line_that_is_too_long_is_no_line_of_its_own() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    let chunk = vec![b' '; 1 << 20];
+    for _ in 0..18 {
+        connection.send(&chunk);
+    }
+    // Without a line feed, and the end of what is sent behind it.
+    connection.send(BALANCE.as_bytes());
+    connection.end();
+    assert_eq!(connection.answer()["error"]["code"], "too-large");
+    assert_eq!(connection.read(), None);
+    assert_eq!(agent.status()["signed"], 0);
+}

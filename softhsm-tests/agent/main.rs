@@ -21,6 +21,7 @@ mod metrics;
 mod people;
 mod pins;
 mod places;
+mod reloads;
 mod road;
 mod rotated;
 mod running;

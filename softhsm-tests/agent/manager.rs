@@ -2,15 +2,19 @@
 
 use std::{
     os::{
+        fd::OwnedFd,
         linux::net::SocketAddrExt as _,
-        unix::net::{SocketAddr, UnixDatagram},
+        unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream},
     },
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use rustix::process::Signal;
+use rustix::{
+    net::{AddressFamily, SocketAddrUnix, SocketType},
+    process::Signal,
+};
 
 use crate::{
     bench::Place,
@@ -225,6 +229,40 @@ fn what_is_no_single_unix_socket_is_refused() {
         };
         until("the launcher listens", poke);
         let done = child.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.code() == Some(5) && told.contains(words), "{told}");
+    }
+}
+
+#[test]
+fn a_socket_that_takes_no_connections_or_takes_everybodys_is_refused() {
+    let Some(place) = Place::with_kraken() else { return };
+    let path = place.path().join("not-listening");
+    let bound = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&bound, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    let name = format!("hsmsign-test-{}", std::process::id());
+    let everybodys = SocketAddr::from_abstract_name(name).unwrap();
+    let everybodys = UnixListener::bind_addr(&everybodys).unwrap();
+    let handed: [(OwnedFd, &str); 3] = [
+        (bound, "takes no connections"),
+        // As with Accept=yes.
+        (UnixStream::pair().unwrap().0.into(), "takes no connections"),
+        (everybodys.into(), "everybody on this machine may connect"),
+    ];
+    for (socket, words) in handed {
+        let inner = place.command(&["agent"]);
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" agent",
+            ])
+            .arg(inner.get_program())
+            .env("HSMSIGN_HOME", place.home())
+            .stdin(socket)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let done = command.spawn().unwrap().wait_with_output().unwrap();
         let told = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.code() == Some(5) && told.contains(words), "{told}");
     }

@@ -275,3 +275,35 @@ fn they_are_off_by_default_and_never_served_to_other_machines() {
     }
     assert!(!inodes.is_empty());
 }
+
+#[test]
+fn who_is_turned_away_for_want_of_descriptors_is_counted_too() {
+    let Some(place) = Place::with_kraken() else { return };
+    let socket = place.home().join("metrics.sock");
+    set(&place, socket.to_str().unwrap());
+    let agent = Running::of(&place, crate::clients::limited(&place, 60));
+    let mut kept = Vec::new();
+    let turned_away = (0..40)
+        .filter(|_| {
+            let mut connection = agent.connect();
+            connection.try_send(b"{\"op\":\"ping\"}\n");
+            let refused = connection.answer()["ok"] == false;
+            kept.push(connection);
+            refused
+        })
+        .count();
+    assert!((1..40).contains(&turned_away), "{turned_away}");
+    kept.truncate(1);
+    until("the others are gone", || {
+        kept[0].ask(r#"{"op":"status"}"#)["connections"] == 1
+    });
+    let (_, page) = exchange(
+        UnixStream::connect(&socket).unwrap(),
+        "GET /metrics HTTP/1.1\r\n\r\n",
+    );
+    let counted = samples(&page)["hsmsign_connections_refused_total"];
+    assert!(
+        (counted - turned_away as f64).abs() < 0.5,
+        "{counted}, {turned_away}"
+    );
+}

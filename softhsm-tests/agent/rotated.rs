@@ -195,3 +195,51 @@ fn a_key_that_is_not_on_its_token_costs_the_tokens_other_keys_nothing() {
         assert!(token["state"] == "open" && token["error"].is_null(), "{token}");
     }
 }
+
+#[test]
+fn a_passphrase_that_comes_while_its_key_is_rotated_is_not_the_new_pairs() {
+    let Some(place) = Place::with_token() else { return };
+    let Some(faulty) = Faulty::before(&place, "softhsm") else {
+        return;
+    };
+    let secret = |phrase: &str| format!("c2VjcmV0IGZvciB0ZXN0cyBvZiB0aGUgYWdlbnQ=\n{phrase}");
+    place.import(&["-e", "coinbaseexchange", "--api-key", "k"], &secret("first"));
+    let agent = Running::start(&place);
+    let line = r#"{"key":"coinbaseexchange","method":"GET","path":"/accounts"}"#;
+    let rotate = |phrase: &str| {
+        let done = place.run(
+            &["rotate", "coinbaseexchange", "--api-key", "new"],
+            &secret(phrase),
+        );
+        assert_eq!(done.code, 0, "{done:?}");
+    };
+    let phrase_of = |answer: Value| {
+        answer["headers"]["CB-ACCESS-PASSPHRASE"]
+            .as_str()
+            .map(str::to_owned)
+    };
+
+    let mut connection = agent.connect();
+    let held = faulty.hold("C_FindObjects");
+    connection.send(format!("{line}\n").as_bytes());
+    until("it looks for the passphrase", || faulty.has_failed());
+    rotate("second");
+    drop(held);
+    assert_eq!(phrase_of(connection.answer()).as_deref(), Some("second"));
+    assert_eq!(phrase_of(connection.ask(line)).as_deref(), Some("second"));
+    place.ok(&["rotate", "coinbaseexchange", "--commit"]);
+
+    // It comes when nobody waits for it any more.
+    place.ok(&["set", "coinbaseexchange", "--api-key", "newer"]);
+    place.ok(&["lock"]);
+    place.ok(&["unlock"]);
+    let held = faulty.hold("C_FindObjects");
+    connection.send(format!("{line}\n").as_bytes());
+    until("it looks for the passphrase", || faulty.has_failed());
+    drop(connection);
+    until("it left", || agent.status()["connections"] == 1);
+    drop(held);
+    until("the token answered", || agent.token("softhsm")["waiting"] == 0);
+    rotate("third");
+    assert_eq!(phrase_of(agent.connect().ask(line)).as_deref(), Some("third"));
+}

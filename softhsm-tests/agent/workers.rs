@@ -329,3 +329,33 @@ fn a_login_that_kills_its_worker_is_not_tried_without_end() {
     let logins = faulty.calls("C_Login");
     assert!((2..=7).contains(&logins), "{logins}");
 }
+
+#[test]
+fn the_end_of_a_worker_is_noticed_though_a_process_of_its_module_holds_its_pipes_open() {
+    let Some((place, faulty)) = faulty::one() else {
+        return;
+    };
+    let agent = Running::start(&place);
+    faulty.fail("C_Sign fork 0 once");
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    assert!(faulty.has_failed());
+    let worker = agent.worker();
+    // It has a request in hand when it ends.
+    let held = faulty.hold("C_SignInit");
+    let mut connection = agent.connect();
+    connection.send(format!("{BALANCE}\n").as_bytes());
+    until("it signs", || faulty.has_failed());
+    let begun = Instant::now();
+    kill(worker, Signal::KILL);
+    let answer = connection.answer();
+    drop(held);
+    let told = answer["error"]["message"].as_str().unwrap();
+    assert!(
+        told.contains("its worker ended; it may have been signed"),
+        "{answer}"
+    );
+    until("it signs again", || connection.ask(BALANCE)["ok"] == true);
+    // Far from what a token may take for an answer.
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!(agent.token("softhsm")["restarts"], 1);
+}

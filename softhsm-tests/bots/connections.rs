@@ -199,3 +199,34 @@ print("in time")
 "#;
     assert_eq!(with_echo(&place, text), "in time\n");
 }
+
+#[test]
+fn who_is_refused_before_the_request_was_read_hears_why() {
+    let Some(place) = place() else { return };
+    let text = r#"
+import json, socket, sys, threading
+from hsmsign import HsmsignError, Signer
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+
+def refuse():
+    client = listener.accept()[0]
+    error = {"code": "token-busy", "message": "as many as it takes", "fix": "close some"}
+    client.sendall((json.dumps({"ok": False, "error": error}) + "\n").encode())
+    client.close()
+
+threading.Thread(target=refuse, daemon=True).start()
+try:
+    # More than a socket takes before somebody reads.
+    raise SystemExit(f"answered: {Signer('raw', socket=sys.argv[1]).hmac('a' * 4_000_000)}")
+except HsmsignError as error:
+    print(error.code, error)
+"#;
+    let socket = place.path().join("refusing.sock");
+    let told = told(&place, "python3", text, &[socket.to_str().unwrap()]);
+    assert!(
+        told.starts_with("token-busy") && told.contains("as many as it takes"),
+        "{told}"
+    );
+}

@@ -20,3 +20,4 @@ mod state;
 mod streams;
 mod syscalls;
 mod together;
+mod tried;

@@ -325,6 +325,8 @@ impl Client {
     /// `denied` for who may not; when it does not end; and as [`Client::ask`].
     pub fn stop(mut self) -> Result<()> {
         let pinged = self.ask("{\"op\":\"ping\"}")?;
+        // Who is refused at the door asks no further.
+        Answer::parse(&pinged)?;
         let process = self.process(&pinged);
         Answer::parse(&self.ask("{\"op\":\"stop\"}")?)?;
         let until = Instant::now() + LAST;

@@ -96,7 +96,8 @@ pub fn tie() -> Result<()> {
 /// `runs PATH`, the path in lower-case hex and empty where the kernel does not tell: landlock keeps the front from looking
 /// at processes that it does not confine. `spare launcher` is answered by `twin PID`, with the socket of another process that
 /// serves the front like this one, or by `failed REASON`. `kill PID` has no answer, nor has `leave PID`, which gives the
-/// worker time to log out. When the front is gone, all workers have that.
+/// worker time to log out. When the front is gone, all workers have that. `ended PID` is said unasked: a process that the
+/// worker's module forked may hold its pipes open.
 ///
 /// # Errors
 /// When the front is not understood.
@@ -110,7 +111,14 @@ pub fn run(program: &Program) -> Result<()> {
     loop {
         let mut ready = [PollFd::new(&front, PollFlags::IN)];
         let waited = poll(&mut ready, Some(&COLLECT));
-        workers.retain(|_, worker| !worker.has_ended());
+        workers.retain(|pid, worker| {
+            let ended = worker.has_ended();
+            if ended {
+                // Where the front is gone, that is found below.
+                let _ = tell(front, &format!("ended {pid}\n"), &[]);
+            }
+            !ended
+        });
         for worker in workers.values_mut() {
             if worker.until.is_some_and(|until| until <= Instant::now()) {
                 let _ = worker.child.kill();

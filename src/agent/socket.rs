@@ -155,7 +155,7 @@ impl Listening {
     /// The socket that systemd made and handed over (`LISTEN_FDS`, sd_listen_fds(3)); none where it did not.
     ///
     /// # Errors
-    /// When what was handed over is no listening Unix socket.
+    /// When what was handed over is no listening Unix socket with a path.
     pub fn from_systemd() -> Result<Option<Self>> {
         let mut handed = listenfd::ListenFd::from_env();
         if handed.len() > 1 {
@@ -170,11 +170,20 @@ impl Listening {
             .fix("give the unit's .socket a ListenStream with a path")
         })?;
         let Some(listener) = listener else { return Ok(None) };
+        if !rustix::net::sockopt::socket_acceptconn(&listener).unwrap_or(false) {
+            return Err(
+                bad_input("the socket that systemd handed over takes no connections: it is one itself, or does not listen")
+                    .fix("leave Accept= out of the unit's .socket: one agent serves all"),
+            );
+        }
         let path = listener
             .local_addr()
             .ok()
             .and_then(|address| address.as_pathname().map(Path::to_owned))
-            .unwrap_or_default();
+            .ok_or_else(|| {
+                bad_input("the socket that systemd handed over has no path, so that everybody on this machine may connect")
+                    .fix("give the unit's .socket a ListenStream with a path")
+            })?;
         Ok(Some(Self {
             socket: listener.into(),
             made: None,

@@ -14,10 +14,10 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use rustix::fs::fstat;
+use rustix::fs::{FlockOperation, flock, fstat, stat};
 
 pub use lease::Lease;
 
@@ -39,6 +39,8 @@ use crate::{
 const AHEAD: Duration = Duration::from_secs(60);
 /// A brought nonce that lies further than this in the future is refused.
 const FAR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a file is waited for that another process has: longer than that has its turn.
+const LONGER: Duration = Duration::from_secs(1);
 /// How many files stay open at most.
 const MOST_OPEN: usize = 128;
 
@@ -160,8 +162,15 @@ impl Nonces {
     /// # Errors
     /// When the file cannot be removed.
     pub fn forget(&self, key: &KeyName) -> Result<()> {
+        let path = self.path(key);
         lock(&self.open).remove(key);
-        remove_file(&self.path(key))
+        if let Some(file) = soon_locked(&path) {
+            // For a process that has it open, and goes on by what it says.
+            let _where_it_can_be_written = State::read(self, key, file, path.clone(), Disk::default())
+                .and_then(|mut state| state.clear());
+            lock(&self.open).remove(key);
+        }
+        remove_file(&path)
     }
 
     /// The greatest nonce that may have been given out, even over a power cut; 0 for none.
@@ -217,16 +226,18 @@ impl Nonces {
             None => (self.open_file(&path)?, Disk::default()),
         };
         exclusive(&file, &path)?;
-        let linked = fstat(&file).is_ok_and(|file| file.st_nlink > 0);
-        let (file, disk) = if linked {
-            (file, disk)
-        } else {
-            // Moved away or replaced since it was opened.
-            let file = self.open_file(&path)?;
-            exclusive(&file, &path)?;
-            (file, Disk::default())
-        };
-        State::read(self, key, file, path, disk)
+        if is_at(&file, &path) {
+            return State::read(self, key, file, path, disk);
+        }
+        // Moved away, replaced or removed since it was opened: what it says was given out all the same.
+        let given = State::read(self, key, file, path.clone(), disk).map_or(0, State::into_last);
+        let file = self.open_file(&path)?;
+        exclusive(&file, &path)?;
+        let mut state = State::read(self, key, file, path, Disk::default())?;
+        if given > state.last() {
+            state.note(given, implied_rate(given));
+        }
+        Ok(state)
     }
 
     /// The file of a key, made if it is not there.
@@ -250,6 +261,27 @@ impl Nonces {
             .open(path)
             .map_err(|error| io_error("the nonce file", path, "be opened", &error))
     }
+}
+
+/// A nonce file that is there, locked; none where another process holds it for longer than its turn.
+fn soon_locked(path: &Path) -> Option<File> {
+    let file = File::options().read(true).write(true).open(path).ok()?;
+    let until = Instant::now() + LONGER;
+    while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if until <= Instant::now() {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Some(file)
+}
+
+/// Whether this file is the one that has this path now.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(file), Ok(now)) = (fstat(file), stat(path)) else {
+        return false;
+    };
+    (file.st_dev, file.st_ino) == (now.st_dev, now.st_ino)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

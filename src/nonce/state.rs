@@ -151,6 +151,19 @@ impl<'a> State<'a> {
         self.now.last
     }
 
+    /// The same, of a file that is left.
+    pub(super) fn into_last(mut self) -> u64 {
+        self.file = None;
+        self.now.last
+    }
+
+    /// Writes that nothing was given out.
+    pub(super) fn clear(&mut self) -> Result<()> {
+        self.now.reserved = 0;
+        self.over = true;
+        self.write_slots(0, 2)
+    }
+
     /// The least that may be given out.
     pub(super) fn after(&self) -> Result<u64> {
         self.now.last.checked_add(1).ok_or_else(|| {

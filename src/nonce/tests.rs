@@ -315,3 +315,30 @@ fn the_thread_brings_it_to_the_disk() {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
+
+#[test]
+fn a_file_that_is_moved_replaced_or_removed_under_a_process_takes_no_nonce_back() {
+    let (folder, nonces, key) = nonces();
+    let here = folder.path().join("nonces");
+    let aside = folder.path().join("aside");
+    let first = next(&nonces, &key, 1000, NOW).unwrap();
+    let copy = fs::read(here.join("k")).unwrap();
+    nonces.raise(&key, first + 5_000_000, NOW).unwrap();
+    let last = next(&nonces, &key, 1000, NOW).unwrap();
+    assert_eq!(last, first + 5_000_001);
+    // The whole folder, with an older state in its place; then nothing in its place; then the file removed.
+    fs::rename(&here, &aside).unwrap();
+    fs::create_dir(&here).unwrap();
+    fs::set_permissions(&here, fs::Permissions::from_mode(0o700)).unwrap();
+    crate::home::write_private(&here.join("k"), &copy).unwrap();
+    assert_eq!(next(&nonces, &key, 1000, NOW).unwrap(), last + 1);
+    fs::rename(&here, folder.path().join("further")).unwrap();
+    assert_eq!(next(&nonces, &key, 1000, NOW).unwrap(), last + 2);
+    fs::remove_file(here.join("k")).unwrap();
+    assert_eq!(next(&nonces, &key, 1000, NOW).unwrap(), last + 3);
+    // Another process sees it, and this one that it is to begin anew.
+    let other = Nonces::new(&Home::at(folder.path()));
+    assert_eq!(next(&other, &key, 1000, NOW).unwrap(), last + 4);
+    other.forget(&key).unwrap();
+    assert_eq!(next(&nonces, &key, 1000, NOW).unwrap(), first);
+}

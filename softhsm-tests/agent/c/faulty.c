@@ -12,6 +12,7 @@
  *   exit            the process ends
  *   hang            the call does not come back
  *   slow N          it takes N milliseconds longer
+ *   fork            a process of its own is made, which stays for a minute
  *   hold            it comes back when the file FAULTY_CONTROL.hold is gone
  *   answer N        it answers the code N, and does nothing
  *   after N         it does its work and answers the code N
@@ -87,6 +88,10 @@ static int before(const char *word, CK_ULONG number) {
         _exit(3);
     while (!strcmp(word, "hang"))
         pause();
+    if (!strcmp(word, "fork") && fork() == 0) {
+        sleep(60);
+        _exit(0);
+    }
     if (!strcmp(word, "slow"))
         usleep((useconds_t)number * 1000);
     if (!strcmp(word, "hold")) {

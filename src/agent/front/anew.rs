@@ -1,11 +1,41 @@
 //! Requests that walk their road again: since a passphrase came for them, or their key was rotated while they were on their
 //! way and the pair that is in force is another.
 
+use std::sync::Arc;
+
 use super::{
     Front,
     flights::{Again, Client, Flight, Work},
 };
-use crate::{agent::asked::Hmac, error::Error, policy::Caller};
+use crate::{
+    agent::asked::Hmac,
+    error::Error,
+    keyring::{Pair, Record},
+    policy::Caller,
+    secret::Secret,
+    token::KeyRef,
+};
+
+/// A passphrase that came from a token.
+pub struct Fetched {
+    /// As it was when it was asked for.
+    pub record: Arc<Record>,
+    /// The passphrase.
+    pub secret: Secret,
+}
+
+impl Fetched {
+    /// Whether it belongs to the pair that is in force by this record.
+    pub fn is_of(&self, record: &Record) -> bool {
+        passphrases(&self.record.current).eq(passphrases(&record.current))
+    }
+}
+
+/// Where the passphrase of a pair is: ids are random, and each pair has its own.
+fn passphrases(pair: &Pair) -> impl Iterator<Item = Option<&KeyRef>> {
+    let copies = pair.copies.iter();
+    copies.map(|copy| copy.objects.get("passphrase").map(|material| &material.key))
+}
 
 impl Front {
     /// Walks the road of a request again, from the reading of its key; refuses it where nobody waits for it any more.

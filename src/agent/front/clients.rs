@@ -195,6 +195,8 @@ impl Client {
                     return Some(Ok(line));
                 }
                 if self.ended && std::mem::take(&mut self.skipping) {
+                    // What came last belongs to it.
+                    self.taken = self.input.len();
                     return Some(Err(too_long()));
                 }
                 self.shrink();

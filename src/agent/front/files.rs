@@ -18,6 +18,10 @@ use crate::{
 /// How many descriptors are not for clients: nonces, records, workers, the socket itself.
 const OWN: u64 = 256;
 
+/// How many of them there must be, with no token; and for each token besides.
+const LEAST: u64 = 24;
+const A_TOKENS: u64 = 5;
+
 /// Allows this process so many clients, as far as the system lets it.
 pub fn raise_files(connections: usize) {
     let limit = getrlimit(Resource::Nofile);
@@ -32,11 +36,17 @@ pub fn raise_files(connections: usize) {
     }
 }
 
-/// How many clients there are descriptors for.
-pub fn connections_by_files() -> usize {
+/// How many clients there are descriptors for, beside so many tokens.
+pub fn connections_by_files(tokens: usize) -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    // Of few, half are for clients: signing needs some as well.
-    usize::try_from(files.saturating_sub(OWN).max(files / 2)).unwrap_or(usize::MAX)
+    usize::try_from(for_clients(files, tokens as u64)).unwrap_or(usize::MAX)
+}
+
+/// Of few, half are for clients at most: signing needs some as well, and so does a worker that is started anew. One there is.
+fn for_clients(files: u64, tokens: u64) -> u64 {
+    let least = LEAST.saturating_add(tokens.saturating_mul(A_TOKENS));
+    let of_few = (files / 2).min(files.saturating_sub(least));
+    files.saturating_sub(OWN).max(of_few).max(1)
 }
 
 /// A descriptor that stands for any other.

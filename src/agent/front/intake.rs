@@ -22,14 +22,17 @@ use crate::{
 
 /// How many lines of one client are worked on before the others get their turn.
 const TURN: usize = 32;
+/// How many connections are taken in one round: while more come than go, those that are open have their turns all the same.
+const NEWCOMERS: usize = 32;
 /// How many connections are kept for those who may lock and stop the agent, where others take all they can.
 const FOR_ADMINS: usize = 8;
 /// How many descriptors that came with lines that are not whole may be open, over all clients.
 const MOST_FDS: usize = 64;
 
 impl Front {
+    /// Lets in who came. Those behind the first few are told of again in the next round.
     pub(super) fn accept(&mut self) {
-        loop {
+        for _ in 0..NEWCOMERS {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let socket = match accept_with(&self.listening.socket, flags) {
                 Ok(socket) => socket,
@@ -39,6 +42,7 @@ impl Front {
                     drop(self.spare.take());
                     let accepted = accept_with(&self.listening.socket, flags);
                     if let Ok(socket) = &accepted {
+                        self.counts.metrics.turned_away += 1;
                         refuse_connection(socket, &no_files());
                     }
                     let nobody_waits = accepted.is_err();
@@ -68,6 +72,7 @@ impl Front {
                 continue;
             }
             if connected + kept >= self.most_by_files {
+                self.counts.metrics.turned_away += 1;
                 refuse_connection(&socket, &no_files());
                 continue;
             }

@@ -9,7 +9,6 @@ mod link;
 mod looks;
 mod metrics;
 mod ops;
-mod own_time;
 mod parked;
 mod pauses;
 mod poll;
@@ -36,10 +35,10 @@ use std::{
 use rustix::io::Errno;
 
 use self::{
+    anew::Fetched,
     clients::Client,
     files::{connections_by_files, raise_files, spare},
     flights::Flights,
-    own_time::OwnTime,
     parked::Parked,
     poll::{Interest, Poll, Ready, Source},
     questions::Questions,
@@ -62,8 +61,7 @@ use crate::{
     error::{Error, Result, failed},
     home::Home,
     keyring::KeyName,
-    process,
-    secret::Secret,
+    process::{self, OwnTime},
     signer::Road,
 };
 
@@ -132,7 +130,7 @@ struct Front {
     questions: Questions,
     road: Road,
     /// Passphrases that were fetched for requests that wait for them.
-    passphrases: HashMap<KeyName, Secret>,
+    passphrases: HashMap<KeyName, Fetched>,
     /// Clients with something to go out.
     touched: Vec<u32>,
     /// Clients whose lines wait for their turn.
@@ -193,7 +191,7 @@ impl Front {
             .map_err(set_up)?;
         poll.add(launcher.socket(), Source::Launcher, Interest::READ)
             .map_err(set_up)?;
-        let workers = settings
+        let workers: Vec<_> = settings
             .config
             .1
             .tokens
@@ -211,7 +209,7 @@ impl Front {
             scrape: Scrape::new(settings.metrics, &poll)?,
             manager: settings.manager,
             poll,
-            most_by_files: connections_by_files(),
+            most_by_files: connections_by_files(workers.len()),
             spare: Some(spare(&settings.listening).map_err(set_up)?),
             listening: settings.listening,
             _alone: settings.alone,
@@ -331,16 +329,7 @@ impl Front {
         if worker.generation != generation || !event.read {
             return;
         }
-        let received = worker.receive(&mut self.room, self.now, told);
-        for (id, told) in told.drain(..) {
-            match told {
-                Told::Tried(times) => self.counts.metrics.pin_tried(&self.workers[number].token, times),
-                told => self.told(id, told),
-            }
-        }
-        if let Err(error) = received {
-            self.ended(number, error);
-        }
+        self.hear_worker(number, told);
     }
 
     /// Writes what is to go out, and waits for what is wanted next.

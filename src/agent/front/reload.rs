@@ -42,30 +42,33 @@ impl Front {
     /// Tokens that are gone or changed are closed.
     pub(super) fn read_again(&mut self) -> Result<()> {
         let (text, config) = Config::load_text(&self.home)?;
-        let kept = |name: &String, old: &Config| {
-            old.tokens
-                .get(name)
-                .is_some_and(|old| config.tokens.get(name) == Some(old))
-        };
-        for worker in &mut self.workers {
-            if worker.holds_token() && !kept(&worker.token, &self.config) {
-                worker.stop(&mut self.launcher);
-                worker.forget_failures();
+        if text.trim().is_empty() && !self.config.tokens.is_empty() {
+            return Err(failed("config.toml is gone or empty, and the agent has tokens").fix(
+                "put it back; an agent without tokens is one that is started anew: hsmsign agent stop, then start",
+            ));
+        }
+        let old = std::mem::replace(&mut self.config, config);
+        self.config_text = text;
+        self.road = self.questions.desk.road(&self.home).in_place_of(&mut self.road);
+        let mut closed = Vec::new();
+        for (number, worker) in self.workers.iter_mut().enumerate() {
+            if worker.is_of_token() && self.config.tokens.get(&worker.token) != old.tokens.get(&worker.token)
+            {
+                closed.push((number, worker.set_up_anew(&mut self.launcher)));
+            }
+            if worker.is_of_token() {
+                worker.configured = self.config.tokens.contains_key(&worker.token);
             }
         }
-        for index in 0..self.workers.len() {
-            if !self.workers[index].is_running() && self.workers[index].holds_token() {
-                self.lost(index, &failed("its token was set up anew"), false);
-            }
-        }
-        for name in config.tokens.keys() {
+        for name in self.config.tokens.keys() {
             if !self.workers.iter().any(|worker| worker.token == *name) {
                 self.workers.push(Worker::new(name.clone()));
             }
         }
-        self.config = config;
-        self.config_text = text;
-        self.road = self.questions.desk.road(&self.home).in_place_of(&mut self.road);
+        // What they had goes to another token by the new configuration.
+        for (number, told) in closed {
+            self.lost(number, &failed("its token was set up anew"), told);
+        }
         self.open_tokens();
         Ok(())
     }

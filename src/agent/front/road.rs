@@ -172,7 +172,9 @@ impl Front {
         let mut fetched = name.and_then(|name| self.passphrases.remove(name));
         let wanted = Cell::new(None);
         let mut passphrase = |record: &Record| {
-            fetched.take().ok_or_else(|| {
+            // Its key may have been rotated since it was fetched.
+            let own = fetched.take().filter(|fetched| fetched.is_of(record));
+            own.map(|fetched| fetched.secret).ok_or_else(|| {
                 wanted.set(Some(record.clone()));
                 failed("the passphrase is not here yet")
             })
@@ -264,7 +266,10 @@ impl Front {
             .iter()
             .filter_map(|copy| {
                 let material = copy.objects.get(slot)?;
-                let worker = self.workers.iter().position(|worker| worker.token == copy.token);
+                let worker = self
+                    .workers
+                    .iter()
+                    .position(|worker| worker.configured && worker.token == copy.token);
                 Some((worker, copy.token.as_str(), &material.key))
             })
             .filter(|(worker, ..)| worker.is_none_or(|worker| !flight.tried.contains(&worker)))

@@ -62,6 +62,8 @@ pub enum Said {
     Started(Whose, OwnedFd, u32),
     /// It does not, and why.
     NotStarted(Whose, String),
+    /// The worker with this process has ended.
+    Ended(u32),
     /// The program of this client; none where the kernel does not tell.
     Program(Whose, Option<Arc<Path>>),
     /// Another launcher, for when this one ends; none where there is none to be had.
@@ -210,6 +212,11 @@ impl Launcher {
             let line: Vec<u8> = self.input.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line[..end]);
             let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            if word == "ended" {
+                // Said unasked.
+                all.extend(rest.parse().map(Said::Ended));
+                continue;
+            }
             let asked = self.asked.pop_front().map(|owed| owed.asked);
             all.push(match (word, asked) {
                 ("started", Some(Asked::Start(whose))) => match (rest.parse(), self.fds.pop_front()) {

@@ -1,13 +1,13 @@
 //! Keeping workers running: starting and probing them, and what becomes of their work when they end.
 
 use super::{
-    Front,
+    Front, Worker,
     flights::Work,
     poll::{Interest, Source},
     starting::{Launcher, PATIENCE, Said, Whose, launcher_silent},
 };
 use crate::{
-    agent::frame::Ask,
+    agent::frame::{Ask, Told},
     error::{Code, Error, Result, failed},
     process::tell,
 };
@@ -70,6 +70,7 @@ impl Front {
                     return self.launcher.kill(pid);
                 };
                 if let Err(error) = self.workers[number].runs(socket, pid, whose.0, &self.poll) {
+                    self.launcher.kill(pid);
                     self.ended(number, error);
                 }
             }
@@ -78,6 +79,7 @@ impl Front {
                     self.ended(number, failed(format!("it was not started: {why}")));
                 }
             }
+            Said::Ended(pid) => self.process_ended(pid),
             Said::Spare(spare) => {
                 let waited = |spare: &Launcher| {
                     let added = self.poll.add(spare.socket(), Source::Spare, Interest::READ);
@@ -95,6 +97,33 @@ impl Front {
                     self.touched.push(index);
                 }
             }
+        }
+    }
+
+    /// A worker's process has ended, which its pipes may not tell: one that its module forked may hold them open.
+    fn process_ended(&mut self, pid: u32) {
+        let of_pid = |worker: &Worker| worker.pid() == Some(pid);
+        let Some(number) = self.workers.iter().position(of_pid) else {
+            return;
+        };
+        // What it said last.
+        self.hear_worker(number, &mut Vec::new());
+        if of_pid(&self.workers[number]) {
+            self.ended(number, failed("its worker ended"));
+        }
+    }
+
+    /// Takes what a worker says.
+    pub(super) fn hear_worker(&mut self, number: usize, told: &mut Vec<(u64, Told)>) {
+        let received = self.workers[number].receive(&mut self.room, self.now, told);
+        for (id, told) in told.drain(..) {
+            match told {
+                Told::Tried(times) => self.counts.metrics.pin_tried(&self.workers[number].token, times),
+                told => self.told(id, told),
+            }
+        }
+        if let Err(error) = received {
+            self.ended(number, error);
         }
     }
 
@@ -197,14 +226,20 @@ impl Front {
                 self.refuse(flight.client, flight.id.as_ref(), &refusal);
                 continue;
             }
+            if matches!(flight.work, Work::Worker) {
+                let message = format!("token {token} was not opened: {}", error.message());
+                let again = || format!("try again: hsmsign unlock {token}");
+                let fix = error.remedy().map_or_else(again, str::to_owned);
+                self.refuse_flight(flight, &Error::new(Code::TokenBusy, message).fix(fix));
+                continue;
+            }
             let refusal = Error::new(
                 Code::TokenBusy,
                 format!("token {token} gave no answer: {}; {may}", error.message()),
             )
             .fix("send the request again; its nonce is not used twice");
             match flight.work {
-                Work::Probe | Work::Seal(_) | Work::Mark | Work::Question(_) => {}
-                Work::Worker | Work::Errand => self.refuse_flight(flight, &refusal),
+                Work::Probe | Work::Seal(_) | Work::Mark => {}
                 _ => {
                     flight.refused(&token, refusal);
                     self.dispatch(flight);

@@ -4,6 +4,7 @@ use base64ct::Encoding as _;
 
 use super::{
     Front,
+    anew::Fetched,
     flights::{Flight, Work},
 };
 use crate::{
@@ -72,8 +73,10 @@ impl Front {
             Told::Data(secret) => {
                 if let Work::Passphrase(waiting) = flight.work {
                     let (record, again) = *waiting;
-                    self.passphrases.insert(record.name.clone(), secret);
+                    // Where nobody waits for it any more it is not kept.
                     if let Some(caller) = self.caller_of(flight.client) {
+                        let name = record.name.clone();
+                        self.passphrases.insert(name, Fetched { record, secret });
                         self.walk_again(flight.client, &caller, again);
                     }
                 }

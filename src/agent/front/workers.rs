@@ -36,6 +36,8 @@ pub struct Worker {
     pub token: String,
     /// Where it runs.
     running: Option<Running>,
+    /// Whether `config.toml` has its token.
+    pub configured: bool,
     /// Distinguishes it from an earlier one of the token.
     pub generation: u32,
     /// Whether it was locked by the user: it is not started before it is unlocked.
@@ -71,6 +73,7 @@ impl Worker {
         Self {
             token,
             running: None,
+            configured: true,
             generation: 0,
             locked: false,
             failures: 0,
@@ -89,8 +92,13 @@ impl Worker {
         self.token == errand::NAME
     }
 
-    /// Whether it is what its name says, and no process for errands or questions.
+    /// Whether it is the worker of a token that the agent has, and no process for errands or questions.
     pub fn holds_token(&self) -> bool {
+        self.configured && self.is_of_token()
+    }
+
+    /// Whether it is, or was, the worker of a token.
+    pub fn is_of_token(&self) -> bool {
         self.token != errand::NAME && self.token != confirm::NAME
     }
 
@@ -120,8 +128,10 @@ impl Worker {
         let Some(running) = &mut self.running else {
             return Ok(());
         };
+        // Before, it was told nothing.
+        running.link.connect(socket, piped, poll, source)?;
         running.process = Some(pid);
-        running.link.connect(socket, piped, poll, source)
+        Ok(())
     }
 
     /// Its process.
@@ -293,6 +303,17 @@ impl Worker {
         let pid = self.running.take().and_then(|running| running.process)?;
         // One that asks sees that nobody listens, and closes its question; killed, it would leave that standing.
         (self.token != confirm::NAME).then_some(pid)
+    }
+
+    /// Its token is another one from here on, or gone: it starts over when it is wanted next. Answers whether it was told what
+    /// it was asked.
+    pub fn set_up_anew(&mut self, launcher: &mut Launcher) -> bool {
+        let told = !self.is_starting();
+        self.stop(launcher);
+        self.forget_failures();
+        self.last_error = None;
+        self.seals_from = None;
+        told
     }
 
     /// Starts over at once when it is wanted next.

@@ -50,7 +50,14 @@ class Connection:
     def exchange(self, line: bytes, timeout: float) -> bytes:
         """Sends a line and reads the answer's; waits for this many seconds at most for each of its parts."""
         self.socket.settimeout(timeout)
-        self.socket.sendall(line)
+        try:
+            self.socket.sendall(line)
+        except (BrokenPipeError, ConnectionResetError):
+            # Who is refused, as beyond the limit of connections, is told so before the connection is closed.
+            said = self._last_words()
+            if said:
+                return said
+            raise
         parts = []
         size = 0
         while True:
@@ -63,6 +70,17 @@ class Connection:
                 return b"".join(parts)
             if size > LONGEST:
                 raise ConnectionResetError("the agent's answer is too long")
+
+    def _last_words(self) -> bytes:
+        """The line that came before the connection was closed; empty where there is none."""
+        parts = []
+        try:
+            while part := self.socket.recv(65536):
+                parts.append(part)
+        except OSError:
+            pass
+        said = b"".join(parts)
+        return said if said.endswith(b"\n") else b""
 
 
 class Wire(threading.local):

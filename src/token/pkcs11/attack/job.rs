@@ -17,6 +17,8 @@ pub(super) struct Job {
     pub settings: Settings,
     /// Whether a PIN follows.
     pub pin: bool,
+    /// The process that started the worker.
+    pub parent: u32,
     pub algorithm: Algorithm,
     /// Whether private keys that are made for it are made on the token, or stored there.
     pub generated: bool,

@@ -20,7 +20,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdout, Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use cryptoki_sys::{CKF_LOGIN_REQUIRED, CKF_PROTECTED_AUTHENTICATION_PATH};
@@ -30,6 +30,7 @@ pub use self::worker::attack_from_stdin;
 use super::{Pkcs11Token, choose::present};
 use crate::{
     algorithm::Algorithm,
+    process::OwnTime,
     secret::Secret,
     token::{
         Class, KeyRef, PinRequest, Result, Token as _, TokenError,
@@ -37,6 +38,8 @@ use crate::{
     },
 };
 
+/// How often it is looked whether that is over.
+const TICK: Duration = Duration::from_secs(1);
 /// How long one attack may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The same where RSA keys are made for it.
@@ -55,6 +58,7 @@ impl Pkcs11Token {
         let mut job = Job {
             settings: self.settings.clone(),
             pin: false,
+            parent: std::process::id(),
             algorithm: trial.algorithm,
             generated: trial.generated,
             key: trial.key.clone(),
@@ -145,7 +149,7 @@ fn listen(worker: &Worker, job: &Job, pin: Option<Secret>, patience: Duration, r
     let lines = child.stdout.take().map(lines);
     let what = loop {
         let said = match &lines {
-            Some(lines) => lines.recv_timeout(wait),
+            Some(lines) => receive(lines, wait),
             None => Err(RecvTimeoutError::Disconnected),
         };
         wait = patient;
@@ -180,6 +184,23 @@ fn listen(worker: &Worker, job: &Job, pin: Option<Secret>, patience: Duration, r
         what,
         ..tried
     }))
+}
+
+/// Waits for what a worker says next. The time in which this process stood still, and the worker most likely with it, as with
+/// a terminal's Ctrl-Z or a container, does not count.
+fn receive(lines: &mpsc::Receiver<Said>, wait: Duration) -> Result<Said, RecvTimeoutError> {
+    let mut time = OwnTime::default();
+    let begun = Instant::now();
+    let mut now = begun;
+    loop {
+        match lines.recv_timeout(TICK) {
+            Err(RecvTimeoutError::Timeout) => now = time.at(Instant::now(), now, TICK),
+            said => return said,
+        }
+        if now.saturating_duration_since(begun) >= wait {
+            return Err(RecvTimeoutError::Timeout);
+        }
+    }
 }
 
 /// Starts a worker. The PIN is wiped here when it has it.

@@ -39,6 +39,10 @@ pub fn attack_from_stdin() -> error::Result<()> {
     let line = read_secret_line(stdin.as_fd())?;
     let job: Job = serde_json::from_slice(line.expose())
         .map_err(|_| bad_input("standard input holds no job of the extraction suite"))?;
+    // One that ended before this one was tied to it sends no signal.
+    if std::os::unix::process::parent_id() != job.parent {
+        return Err(failed("the process that started the worker is gone"));
+    }
     let pin = job.pin.then(|| read_secret_line(stdin.as_fd())).transpose()?;
     let listener = Listener::new().map_err(|_| failed("the worker has no standard output of its own"))?;
     let last = match attack(&job, pin, &listener) {

@@ -1,4 +1,4 @@
-//! The loop's own time, by which others are given up. While the process stood still, as stopped by a signal or with its whole
+//! A loop's own time, by which others are given up. While the process stood still, as stopped by a signal or with its whole
 //! container, nobody could answer it, and that is not their fault.
 
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// By how much a round may be late before the process counts as having stood still.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Tells the loop's own time.
+/// Tells a loop's own time.
 #[derive(Default)]
 pub struct OwnTime {
     /// How long it stood still in all.
