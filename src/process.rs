@@ -2,12 +2,14 @@
 
 mod code;
 mod fork;
+mod inherited;
 mod output;
 mod own_time;
 mod strangers;
 
 pub use code::let_go_of_code;
 pub use fork::fork;
+pub use inherited::hand_down_only;
 pub use output::{has_output, look_for_output, tell};
 pub use own_time::OwnTime;
 pub use strangers::{refuse_strangers, remember_libraries};

@@ -2,7 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use rustix::process::Signal;
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::{FdFlags, fcntl_setfd},
+    process::Signal,
+};
 
 use crate::{
     bench::{KRAKEN_SECRET, Place, random::rounds},
@@ -27,6 +31,46 @@ fn it_starts_in_the_background_and_stops() {
     assert!(!is_alive(pid) && !is_alive(worker), "stop waits for its end");
     assert!(!place.home().join("agent.sock").exists());
     place.refused(&["agent", "stop"], "", 4, "no agent is running");
+}
+
+#[test]
+fn it_keeps_nothing_open_that_its_starter_has_open() {
+    let Some(place) = Place::with_kraken() else { return };
+    let path = place.path().join("lock");
+    for detached in [true, false] {
+        let file = std::fs::File::create(&path).unwrap();
+        flock(&file, FlockOperation::LockExclusive).unwrap();
+        // As a shell's `exec 9>lock`.
+        fcntl_setfd(&file, FdFlags::empty()).unwrap();
+        let running = if detached {
+            place.ok(&["agent", "start"]);
+            None
+        } else {
+            Some(Running::start(&place))
+        };
+        place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
+        drop(file);
+        // In the foreground the agent itself is the starter's child, and its workers are nobody's.
+        let holders = pids_with(&path);
+        assert_eq!(holders.len(), usize::from(!detached), "{holders:?}");
+        drop(running);
+        if detached {
+            place.ok(&["agent", "stop"]);
+        }
+    }
+}
+
+/// The processes that have a file open.
+fn pids_with(path: &std::path::Path) -> Vec<String> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let has = |process: &std::fs::DirEntry| {
+        let open = std::fs::read_dir(process.path().join("fd"));
+        open.is_ok_and(|mut open| {
+            open.any(|fd| std::fs::read_link(fd.unwrap().path()).is_ok_and(|to| to == path))
+        })
+    };
+    let told = |process: std::fs::DirEntry| std::fs::read_to_string(process.path().join("cmdline")).ok();
+    all.filter(has).filter_map(told).collect()
 }
 
 #[test]

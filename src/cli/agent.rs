@@ -21,8 +21,10 @@ use hsmsign::{
     error::{Code, Error, Result, bad_input, failed},
     home::{Home, io_error},
     json::Json,
+    process,
     request::Answer,
     run,
+    token::{self, PinSource},
 };
 
 use super::{Around, lock, output};
@@ -149,7 +151,7 @@ fn ask(op: &str) -> Result<ExitCode> {
 }
 
 fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
-    hsmsign::process::set_allocator_up();
+    process::set_allocator_up();
     let _shown_only = rustix::thread::set_name(c"hsmsign");
     let around = Around::find()?;
     around.home.create()?;
@@ -168,6 +170,7 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
             Listening::at(&path, group)?
         }
     };
+    process::hand_down_only(&named(&config.1));
     let metrics = config
         .1
         .agent
@@ -211,6 +214,20 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The descriptors that PINs are to be read from.
+fn named(config: &Config) -> Vec<i32> {
+    let sources = config
+        .tokens
+        .values()
+        .flat_map(|token| [token::pin_source(token), token::piv_pin_source(token)]);
+    sources
+        .filter_map(|source| match source {
+            Ok(PinSource::Fd(number)) => Some(number),
+            _ => None,
+        })
+        .collect()
+}
+
 /// The agent that another process started at the same moment, once it serves; none where there is no such agent.
 fn started_by_another(home: &Home) -> Option<Client> {
     let begun = Instant::now();
@@ -248,6 +265,10 @@ fn start(options: &Serve) -> Result<ExitCode> {
         .map_err(|error| bad_input(format!("the agent's socket has no usable path: {error}")))?;
     socket::fits(&socket)?;
     let log = log(&around.home)?;
+    // What is wrong with the configuration the agent says.
+    process::hand_down_only(
+        &Config::load_text(&around.home).map_or_else(|_| Vec::new(), |(_, config)| named(&config)),
+    );
     let mut command = Command::new("/proc/self/exe");
     command.arg0("hsmsign").args(["agent", "--detached"]);
     command.arg("--socket").arg(&socket);

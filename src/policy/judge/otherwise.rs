@@ -47,10 +47,11 @@ impl Case<'_, '_> {
     pub(super) fn looks_unsized(&self, asked: &Asked<'_>, fields: &Fields<'_>) -> bool {
         let mut amounts = fields.all().filter(|field| field.marks.has(Marks::AMOUNT));
         let mut readings = fields.readings.iter();
-        asked.bound.path
-            && asked.only_looks()
-            && amounts.all(|field| field.name == "size")
+        // Most orders are told by the first, which costs least.
+        amounts.all(|field| field.name == "size")
             && !readings.any(|(name, _)| known::is_amount(name))
+            && asked.bound.path
+            && asked.only_looks()
     }
 
     fn trades_otherwise(
