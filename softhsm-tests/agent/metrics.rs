@@ -23,6 +23,16 @@ fn set(place: &Place, metrics: &str) {
     std::fs::write(&config, format!("{text}\n[agent]\nmetrics = \"{metrics}\"\n")).unwrap();
 }
 
+/// Connects, once the port is listened at: that of the clients is a moment before.
+fn reach(port: u16) -> TcpStream {
+    let mut stream = None;
+    until("the port is listened at", || {
+        stream = TcpStream::connect(("127.0.0.1", port)).ok();
+        stream.is_some()
+    });
+    stream.unwrap()
+}
+
 fn exchange(mut stream: impl std::io::Read + std::io::Write, request: &str) -> (String, String) {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
@@ -77,7 +87,7 @@ fn what_happened_is_counted_and_prometheus_own_parser_reads_it() {
     set(&place, &format!("127.0.0.1:{port}"));
     let agent = Running::start(&place);
     let page = || {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let stream = reach(port);
         let (head, page) = exchange(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
         assert!(head.contains("Content-Type: text/plain; version=0.0.4"), "{head}");
@@ -198,7 +208,7 @@ fn readers_that_misbehave_delay_nobody() {
     let port = free_port();
     set(&place, &format!("127.0.0.1:{port}"));
     let agent = Running::start(&place);
-    let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let connect = || reach(port);
     let _silent: Vec<_> = (0..50).map(|_| connect()).collect();
     let mut half = connect();
     half.write_all(b"GET /metr").unwrap();

@@ -170,7 +170,6 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
             Listening::at(&path, group)?
         }
     };
-    process::hand_down_only(&named(&config.1));
     let metrics = config
         .1
         .agent
@@ -178,6 +177,7 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
         .as_ref()
         .map(|at| MetricsSocket::at(at, group))
         .transpose()?;
+    process::hand_down_only(&named(&config.1));
     if detached {
         rustix::process::setsid().map_err(|error| failed(format!("the terminal was not left: {error}")))?;
     }
