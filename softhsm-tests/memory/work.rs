@@ -2,7 +2,7 @@
 
 use crate::{
     held::{Bench, Memory, go_on},
-    import::{nothing, one_copy_of_ours},
+    import::{in_use, nothing, one_copy_of_ours},
     keys::Key,
     scan::Search,
 };
@@ -42,8 +42,8 @@ fn commands_that_use_a_key_leave_nothing_of_it() {
         go_on(&stop);
         // The module's: the block key, and what hash the pads come to.
         let stop = held.stop_at("after C_SignInit");
-        let finds = held.scan(&search).finds;
-        assert_eq!(finds.len(), 4, "{args:?}, {}: {finds:#?}", stop.at);
+        let scan = held.scan(&search);
+        assert_eq!(in_use(&scan), 4, "{args:?}, {}: {:#?}", stop.at, scan.finds);
         go_on(&stop);
         let stop = held.stop_at("after C_Sign");
         nothing(&held.scan(&search), &format!("{args:?}, {}", stop.at));
@@ -85,7 +85,8 @@ fn a_rotation_has_one_copy_of_the_new_secret_and_none_of_the_old() {
         go_on(&stop);
     }
     let stop = held.stop_at("after C_SignInit");
-    assert_eq!(held.scan(&after).finds.len(), 5, "ours, and the module's");
+    let scan = held.scan(&after);
+    assert_eq!(in_use(&scan), 5, "ours, and the module's: {:#?}", scan.finds);
     nothing(&held.scan(&before), "the new key being proved");
     go_on(&stop);
     held.answering();
