@@ -1,6 +1,9 @@
 //! Everything a person or program can get wrong: its exit code, what is said, and that nothing was changed.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -692,18 +695,24 @@ fn modules_and_tokens_that_are_none() {
     );
 }
 
+/// A module of this name behind which SoftHSM is, and that shows so much of it; none where it cannot be made.
+pub fn narrow(place: &mut Place, name: &str, shows: &str) -> Option<PathBuf> {
+    let module = compile::library(place.path(), name, "traps/c/narrow.c")?;
+    let behind = hsmsign::token::softhsm_module().unwrap().display().to_string();
+    place.set(("NARROW_MODULE".into(), behind));
+    place.set(("NARROW_AS".into(), shows.into()));
+    Some(module)
+}
+
 #[test]
 fn a_token_that_computes_nothing_is_not_set_up() {
     let Some(mut place) = Place::with_token() else {
         return;
     };
-    let Some(module) = compile::library(place.path(), "narrow", "traps/c/narrow.c") else {
+    let Some(module) = narrow(&mut place, "narrow", "none") else {
         return;
     };
     let softhsm = place.home().join("softhsm");
-    let behind = hsmsign::token::softhsm_module().unwrap().display().to_string();
-    place.set(("NARROW_MODULE".into(), behind));
-    place.set(("NARROW_AS".into(), "none".into()));
     let conf = softhsm.join("softhsm2.conf").display().to_string();
     place.set(("SOFTHSM2_CONF".into(), conf));
     let pin = format!("file:{}", softhsm.join("softhsm.pin").display());

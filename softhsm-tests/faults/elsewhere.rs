@@ -7,7 +7,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::bench::{Done, Place, compile, finish};
+use crate::{
+    bad_input::narrow,
+    bench::{Done, Place, finish},
+};
 
 const BALANCE: [&str; 4] = ["sign", "kraken", "POST", "/0/private/Balance"];
 
@@ -83,13 +86,10 @@ fn variables_by_which_a_module_was_found_stay_with_its_token() {
     let Some(mut place) = Place::with_token() else {
         return;
     };
-    let Some(module) = compile::library(place.path(), "kryoptic_pkcs11", "traps/c/narrow.c") else {
+    let Some(module) = narrow(&mut place, "kryoptic_pkcs11", "typed") else {
         return;
     };
     let softhsm = place.home().join("softhsm");
-    let behind = hsmsign::token::softhsm_module().unwrap().display().to_string();
-    place.set(("NARROW_MODULE".into(), behind));
-    place.set(("NARROW_AS".into(), "typed".into()));
     let (pin, conf) = (
         format!("file:{}", softhsm.join("softhsm.pin").display()),
         softhsm.join("softhsm2.conf"),

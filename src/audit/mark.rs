@@ -135,7 +135,7 @@ pub fn raise(token: &dyn Token, home: &Home, marked: &Marked) -> Result<Option<M
     if !kept.iter().any(|(.., mark)| *mark == wanted) {
         let mut text = wanted.to_text().into_bytes();
         let text = Secret::take(&mut text)?;
-        // Storing another object and deleting the old one takes a token ten times as long, and wears it out sooner.
+        // One write to a memory that wears out, and not one more for each object that is stored and deleted.
         if let [(key, ..)] = kept.as_slice()
             && token.set_data(key, &text)?
         {

@@ -149,7 +149,7 @@ impl PinProvider for ConfiguredPin {
                     self.source.text()
                 ),
             )
-            .fix("write it anew without one, as with: printf '%s\\n' … > FILE"));
+            .fix("save it as plain text: UTF-8 without a byte order mark (BOM)"));
         }
         self.length.store(pin.len(), Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
