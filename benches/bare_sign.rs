@@ -4,7 +4,6 @@
 //! bare_sign tokens MODULE                                     the labels of the tokens there are
 //! bare_sign keys   MODULE LABEL PIN-FILE                      the CKA_ID of every secret key
 //! bare_sign sign   MODULE LABEL PIN-FILE ID MESSAGE-HEX       its HMAC-SHA512, in hex
-//! bare_sign phases MODULE LABEL PIN-FILE ID MESSAGE-HEX       what each step of `sign` took, in µs
 //! bare_sign loop   MODULE LABEL PIN-FILE ID MESSAGE-HEX COUNT signatures per second
 //! bare_sign laps   MODULE LABEL PIN-FILE ID MESSAGE-HEX COUNT median and 99th percentile in µs, and signatures per second
 //! ```
@@ -42,14 +41,13 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["tokens", module] => tokens(module),
         ["keys", module, label, pin_file] => keys(module, label, pin_file),
         ["sign", module, label, pin_file, id, message] => sign(module, label, pin_file, id, message),
-        ["phases", module, label, pin_file, id, message] => phases(module, label, pin_file, id, message),
         ["loop", module, label, pin_file, id, message, count] => {
             rate(module, label, pin_file, id, message, count.parse()?)
         }
         ["laps", module, label, pin_file, id, message, count] => {
             laps(module, label, pin_file, id, message, count.parse()?)
         }
-        _ => Err("usage: tokens | keys | sign | phases | loop | laps, see benches/bare_sign.rs".into()),
+        _ => Err("usage: tokens | keys | sign | loop | laps, see benches/bare_sign.rs".into()),
     }
 }
 
@@ -85,33 +83,6 @@ fn sign(module: &str, label: &str, pin_file: &str, id: &str, message: &str) -> R
     let key = module.find(session, &id)?;
     let mac = module.mac(session, key, &mut message)?;
     println!("{}", base16ct::lower::encode_string(&mac));
-    Ok(())
-}
-
-fn phases(module: &str, label: &str, pin_file: &str, id: &str, message: &str) -> Result<()> {
-    let (id, mut message) = (bytes(id)?, bytes(message)?);
-    let start = Instant::now();
-    let mut last = start;
-    let mut took = |step: &str| {
-        let now = Instant::now();
-        println!("{step} {:.1}", (now - last).as_secs_f64() * 1e6);
-        last = Instant::now();
-    };
-    let module = Module::load(module)?;
-    took("dlopen");
-    module.initialize()?;
-    took("initialize");
-    let slot = module.slot(label)?;
-    took("slot");
-    let session = module.open(slot)?;
-    took("open");
-    module.login(session, &pin(pin_file)?)?;
-    took("login");
-    let key = module.find(session, &id)?;
-    took("find");
-    module.mac(session, key, &mut message)?;
-    took("sign");
-    println!("total {:.1}", start.elapsed().as_secs_f64() * 1e6);
     Ok(())
 }
 

@@ -6,6 +6,8 @@
 
 #[path = "compare/agent.rs"]
 mod agent;
+#[path = "compare/keys.rs"]
+mod keys;
 #[path = "compare/log.rs"]
 mod log;
 #[path = "compare/table.rs"]
@@ -107,7 +109,6 @@ fn run() -> Result<ExitCode> {
     many.import_more(&bench, bench.size.keys - 1)?;
     eprintln!("{} keys: signing", bench.size.keys);
     bench.many_keys(&one, &many, &mut table)?;
-    bench.finds(&many, &mut table)?;
 
     if has("--quick") {
         table.note("--quick: too few rounds to mean anything");
@@ -120,12 +121,20 @@ fn run() -> Result<ExitCode> {
     })
 }
 
+const PROGRAMS: [&str; 5] = [
+    "hsmsign",
+    "examples/bare_sign",
+    "examples/echo",
+    "examples/noop",
+    "examples/libtimed_module.so",
+];
+
 /// Copies of the programs, as an installation makes them: what a linker just wrote may lie in the page cache in single
 /// pages, and starts more slowly for that.
 fn installed(built: &Path, scratch: &Path) -> Result<PathBuf> {
     let folder = scratch.join("programs");
     fs::create_dir_all(folder.join("examples"))?;
-    for program in ["hsmsign", "examples/bare_sign", "examples/echo", "examples/noop"] {
+    for program in PROGRAMS {
         fs::copy(built.join(program), folder.join(program))?;
     }
     Ok(folder)
@@ -295,120 +304,12 @@ impl Bench {
         );
         Ok(())
     }
-
-    /// What a signature costs with many keys beyond what the module itself needs for them. A small difference of large
-    /// times: the fastest runs are compared, since noise only ever adds.
-    fn many_keys(&self, one: &Token, many: &Token, table: &mut Table) -> Result<()> {
-        let mut modules = [Vec::new(), Vec::new()];
-        let mut signs = [Vec::new(), Vec::new()];
-        for _ in 0..self.size.rounds {
-            for (index, token) in [one, many].into_iter().enumerate() {
-                signs[index].push(timed(&mut self.sign(token))?);
-                modules[index].push(initialize_and_find(&checked(
-                    &mut self.bare_with_key("phases", token),
-                )?)?);
-            }
-        }
-        let [sign_one, sign_many] = signs.map(fastest);
-        let [module_one, module_many] = modules.map(fastest);
-        let own_one = sign_one.saturating_sub(module_one);
-        let own_many = sign_many.saturating_sub(module_many);
-        let keys = self.size.keys;
-        table.row(
-            format!("sign, one of {keys} keys, less the module's share"),
-            format!("{} of {}", ms(own_many), ms(sign_many)),
-            format!("with one key: {} of {}", ms(own_one), ms(sign_one)),
-            own_many.as_secs_f64() / own_one.as_secs_f64(),
-            Target::AtMost(1.5),
-        );
-        table.note(format!(
-            "The module's share is one C_Initialize and one C_FindObjects by CKA_ID: {} with one key, {} with {keys} (fastest).",
-            ms(module_one),
-            ms(module_many)
-        ));
-        Ok(())
-    }
-
-    /// Counts C_FindObjectsInit with OpenSC's spy module between hsmsign and the token.
-    fn finds(&self, token: &Token, table: &mut Table) -> Result<()> {
-        let what = "searches of the token a request";
-        let Some(spy) = spy_module() else {
-            table.note("Searches were not counted: OpenSC's pkcs11-spy.so is not here.");
-            return Ok(());
-        };
-        let log = self.scratch.join("spy.log");
-        let spied = Token {
-            home: self.scratch.join("spy"),
-            ..token.clone()
-        };
-        let command = |arguments: &[&str]| {
-            let mut command = self.hsmsign(&spied);
-            command.args(arguments).env("SOFTHSM2_CONF", &token.conf);
-            command
-                .env("PKCS11SPY", &self.module)
-                .env("PKCS11SPY_OUTPUT", &log);
-            command
-        };
-        let pin_source = format!("file:{}", token.pin_file.display());
-        let spy = spy.display().to_string();
-        checked(&mut command(&[
-            "init",
-            "--pkcs11",
-            &spy,
-            "--label",
-            &token.label,
-            "--pin-source",
-            &pin_source,
-        ]))?;
-        token::import(&mut command(&[
-            "import",
-            "--exchange",
-            "kraken",
-            "--api-key",
-            "example",
-        ]))?;
-
-        let count = |sign: &mut Command| -> Result<usize> {
-            fs::write(&log, "")?;
-            checked(sign)?;
-            let calls = BufReader::new(File::open(&log)?)
-                .lines()
-                .map_while(std::io::Result::ok);
-            Ok(calls.filter(|line| line.ends_with(": C_FindObjectsInit")).count())
-        };
-        let one = count(&mut command(&["sign", "kraken", "POST", "/0/private/Balance"]))?;
-        let requests = self.scratch.join("spied-requests");
-        write_requests(&requests, 100)?;
-        let stream = count(command(&["sign", "--json"]).stdin(File::open(&requests)?))?;
-        table.count(
-            what,
-            format!("{one}"),
-            format!("sign --json, 100 lines: {stream} in all"),
-            one,
-            1,
-        );
-        Ok(())
-    }
 }
 
 fn write_requests(file: &Path, lines: u32) -> Result<()> {
     let line = r#"{"key":"kraken","method":"POST","path":"/0/private/AddOrder","params":{"ordertype":"limit","pair":"XBTUSD","price":"37500","type":"buy","volume":"1.25"}}"#;
     fs::write(file, format!("{line}\n").repeat(lines as usize))?;
     Ok(())
-}
-
-fn spy_module() -> Option<PathBuf> {
-    let folders = [
-        "/usr/lib/x86_64-linux-gnu",
-        "/usr/lib/aarch64-linux-gnu",
-        "/usr/lib64",
-        "/usr/lib",
-        "/usr/local/lib",
-    ];
-    let mut files = folders.iter().flat_map(|folder| {
-        ["pkcs11-spy.so", "pkcs11/pkcs11-spy.so"].map(|file| Path::new(folder).join(file))
-    });
-    files.find(|file| file.exists())
 }
 
 /// The median times of commands that run in turn.
@@ -456,23 +357,9 @@ fn text(output: &Output) -> Result<&str> {
     Ok(std::str::from_utf8(&output.stdout)?.trim())
 }
 
-fn initialize_and_find(phases: &Output) -> Result<Duration> {
-    let mut micros = 0.0;
-    for line in text(phases)?.lines() {
-        if let Some(("initialize" | "find", time)) = line.split_once(' ') {
-            micros += time.parse::<f64>()?;
-        }
-    }
-    Ok(Duration::from_secs_f64(micros / 1e6))
-}
-
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
-}
-
-fn fastest(times: Vec<Duration>) -> Duration {
-    times.into_iter().min().unwrap_or_default()
 }
 
 fn ms(time: Duration) -> String {

@@ -81,6 +81,21 @@ impl Token {
         feed(bench.hsmsign(self).args(["import", "--json"]), lines)
     }
 
+    /// Has hsmsign use another module for the token, which hands the calls to the token's own.
+    pub fn go_through(&self, module: &Path) -> Result<()> {
+        let file = self.home.join("config.toml");
+        let config = fs::read_to_string(&file)?;
+        let was = config
+            .lines()
+            .find(|line| line.starts_with("module = "))
+            .ok_or("config.toml names no module")?;
+        fs::write(
+            file,
+            config.replace(was, &format!("module = \"{}\"", module.display())),
+        )?;
+        Ok(())
+    }
+
     pub fn pin(&self) -> Result<String> {
         Ok(fs::read_to_string(&self.pin_file)?.trim_end().to_owned())
     }
