@@ -10,6 +10,10 @@ mod agent;
 mod keys;
 #[path = "compare/log.rs"]
 mod log;
+#[path = "compare/rounds.rs"]
+mod rounds;
+#[path = "compare/serving.rs"]
+mod serving;
 #[path = "compare/table.rs"]
 mod table;
 #[path = "compare/token.rs"]
@@ -24,6 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rounds::Rounds;
 use table::{Table, Target};
 use token::{Token, verify};
 
@@ -61,7 +66,7 @@ const FULL: Size = Size {
     at_once_rounds: 20,
     at_once: 32,
     lines: 10_000,
-    stream_rounds: 5,
+    stream_rounds: 9,
     keys: 2_000,
 };
 const QUICK: Size = Size {
@@ -272,8 +277,12 @@ impl Bench {
         let requests = self.scratch.join("requests");
         let answers = self.scratch.join("answers");
         write_requests(&requests, self.size.lines)?;
-        let mut times = Vec::new();
-        let mut rates = Vec::new();
+        let bare = || -> Result<f64> {
+            let mut bare = self.bare_with_key("loop", token);
+            Ok(text(&checked(bare.arg(self.size.lines.to_string()))?)?.parse()?)
+        };
+        let mut rates = Rounds::default();
+        let mut before = bare()?;
         for _ in 0..self.size.stream_rounds {
             let mut sign = self.hsmsign(token);
             sign.args(["sign", "--json"])
@@ -281,7 +290,7 @@ impl Bench {
                 .stdout(File::create(&answers)?);
             let start = Instant::now();
             let status = sign.status()?;
-            times.push(start.elapsed());
+            let took = start.elapsed();
             let right = BufReader::new(File::open(&answers)?)
                 .lines()
                 .map_while(std::io::Result::ok);
@@ -289,17 +298,18 @@ impl Bench {
             if !status.success() || right != self.size.lines as usize {
                 return Err(format!("sign --json: {status}, {right} right of {}", self.size.lines).into());
             }
-            let bare = checked(self.bare_with_key("loop", token).arg(self.size.lines.to_string()))?;
-            rates.push(text(&bare)?.parse::<f64>()?);
+            let behind = bare()?;
+            rates.push(
+                f64::from(self.size.lines) / took.as_secs_f64(),
+                f64::midpoint(before, behind),
+            );
+            before = behind;
         }
-        rates.sort_by(f64::total_cmp);
-        let bare = rates[rates.len() / 2];
-        let rate = f64::from(self.size.lines) / median(times).as_secs_f64();
         table.row(
             format!("sign --json, {} lines", self.size.lines),
-            format!("{rate:.0} a second, start and login included"),
-            format!("bare C_SignInit + C_Sign: {bare:.0} a second"),
-            rate / bare,
+            format!("{:.0} a second, start and login included", rates.figure()),
+            format!("bare C_SignInit + C_Sign: {:.0} a second", rates.against()),
+            rates.ratio(),
             Target::AtLeast(0.8),
         );
         Ok(())

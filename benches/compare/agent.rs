@@ -2,130 +2,47 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::BufReader,
     os::unix::net::UnixStream,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-
 use crate::{
     Bench, Result, checked, medians, ms,
+    rounds::{Rounds, at, middle},
+    serving::{Client, OnOneCore, Served, in_flights, on_one_core, pss},
     table::{Table, Target},
     text,
     token::{Token, verify},
 };
 
-const LINE: &str = r#"{"key":"kraken","method":"POST","path":"/0/private/AddOrder","params":{"ordertype":"limit","pair":"XBTUSD","price":"37500","type":"buy","volume":"1.25"}}"#;
+/// What clients ask for.
+pub const LINE: &str = r#"{"key":"kraken","method":"POST","path":"/0/private/AddOrder","params":{"ordertype":"limit","pair":"XBTUSD","price":"37500","type":"buy","volume":"1.25"}}"#;
 
 /// Where it makes a difference, both are measured: on one core, programs hand over to each other; on several, each waits for
 /// the others' cores to wake up, which takes a virtual machine long.
 const CORES: [(bool, &str); 2] = [(true, "on one core"), (false, "on all cores")];
 
-/// A program that serves a socket; ended with the value.
-struct Served {
-    child: Child,
-    socket: PathBuf,
+/// `p50 p99 rate` of bare calls before and behind something else, in microseconds and a second.
+fn between_raws<T>(
+    bench: &Bench,
+    token: &Token,
+    one_core: bool,
+    measure: impl FnOnce() -> Result<T>,
+) -> Result<([f64; 3], T)> {
+    let before = raw(bench, token, one_core)?;
+    let measured = measure()?;
+    let behind = raw(bench, token, one_core)?;
+    Ok((
+        std::array::from_fn(|at| f64::midpoint(before[at], behind[at])),
+        measured,
+    ))
 }
 
-impl Served {
-    fn start(command: &mut Command, socket: PathBuf) -> Result<Self> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-        let served = Self { child, socket };
-        let begun = Instant::now();
-        while !served.socket.exists() {
-            if begun.elapsed() > Duration::from_secs(30) {
-                return Err("a server did not start".into());
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
-        Ok(served)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A kept-open connection.
-struct Client(BufReader<UnixStream>);
-
-impl Client {
-    fn to(socket: &Path) -> Result<Self> {
-        Ok(Self(BufReader::new(UnixStream::connect(socket)?)))
-    }
-
-    fn ask(&mut self, line: &str, answer: &mut String) -> Result<()> {
-        self.0.get_mut().write_all(line.as_bytes())?;
-        answer.clear();
-        self.0.read_line(answer)?;
-        Ok(())
-    }
-
-    /// Round trips back to back, each in microseconds, sorted.
-    fn laps(&mut self, line: &str, count: usize) -> Result<Vec<f64>> {
-        let mut answer = String::new();
-        let mut laps = Vec::with_capacity(count);
-        for _ in 0..count {
-            let begun = Instant::now();
-            self.ask(line, &mut answer)?;
-            laps.push(begun.elapsed().as_secs_f64() * 1e6);
-        }
-        laps.sort_by(f64::total_cmp);
-        Ok(laps)
-    }
-}
-
-fn at(sorted: &[f64], share: f64) -> f64 {
-    sorted[((sorted.len() - 1) as f64 * share) as usize]
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// A command that runs on the first core alone.
-fn on_one_core(command: &Command) -> Command {
-    let mut pinned = Command::new("taskset");
-    pinned
-        .args(["-c", "0"])
-        .arg(command.get_program())
-        .args(command.get_args());
-    for (name, value) in command.get_envs() {
-        if let Some(value) = value {
-            pinned.env(name, value);
-        }
-    }
-    pinned
-}
-
-/// Keeps this thread on the first core, until it is dropped.
-struct OnOneCore(CpuSet);
-
-impl OnOneCore {
-    fn begin() -> Result<Self> {
-        let before = sched_getaffinity(None)?;
-        let mut first = CpuSet::new();
-        first.set(0);
-        sched_setaffinity(None, &first)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for OnOneCore {
-    fn drop(&mut self) {
-        let _ = sched_setaffinity(None, &self.0);
-    }
-}
-
-/// `p50 p99 rate` of bare calls, in microseconds and a second.
+/// `p50 p99 rate` of bare calls.
 fn raw(bench: &Bench, token: &Token, one_core: bool) -> Result<[f64; 3]> {
     let mut command = bench.bare_with_key("laps", token);
     command.arg((bench.size.lines / 2).to_string());
@@ -180,37 +97,37 @@ impl Bench {
         let mut answer = String::new();
         to_agent.ask(&line, &mut answer)?;
         verify(&answer).ok_or("the agent's answer is not right")?;
-        let mut rounds = [const { Vec::new() }; 5];
+        let (mut raws, mut echoes) = (Vec::new(), Vec::new());
+        let (mut p50, mut p99) = (Rounds::default(), Rounds::default());
         for _ in 0..self.size.stream_rounds {
-            let [raw_p50, raw_p99, _] = raw(self, token, true)?;
-            let echoes = to_echo.laps(&line, count)?;
-            let laps = to_agent.laps(&line, count)?;
-            let values = [
-                raw_p50,
-                raw_p99,
-                at(&echoes, 0.5),
-                at(&laps, 0.5),
-                at(&laps, 0.99),
-            ];
-            rounds
-                .iter_mut()
-                .zip(values)
-                .for_each(|(all, value)| all.push(value));
+            let ([raw_p50, raw_p99, _], (echo, laps)) = between_raws(self, token, true, || {
+                Ok((
+                    at(&to_echo.laps(&line, count)?, 0.5),
+                    to_agent.laps(&line, count)?,
+                ))
+            })?;
+            p50.push(at(&laps, 0.5), raw_p50 + echo + 15.0);
+            p99.push(at(&laps, 0.99), raw_p99);
+            raws.push(raw_p50);
+            echoes.push(echo);
         }
         drop(pinned);
-        let [raw_p50, raw_p99, echo, p50, p99] = rounds.map(middle);
         table.limit(
             "agent, one client on its core, p50",
-            format!("{p50:.1} us"),
-            format!("bare C_Sign {raw_p50:.1} us + echo over two processes {echo:.1} us + 15 us"),
-            p50,
-            raw_p50 + echo + 15.0,
+            format!("{:.1} us", p50.figure()),
+            format!(
+                "bare C_Sign {:.1} us + echo over two processes {:.1} us + 15 us",
+                middle(raws),
+                middle(echoes)
+            ),
+            p50.ratio(),
+            p50.against(),
         );
         table.row(
             "agent, one client on its core, p99",
-            format!("{p99:.1} us"),
-            format!("bare C_Sign p99: {raw_p99:.1} us"),
-            p99 / raw_p99,
+            format!("{:.1} us", p99.figure()),
+            format!("bare C_Sign p99: {:.1} us", p99.against()),
+            p99.ratio(),
             Target::AtMost(8.0),
         );
         Ok(())
@@ -222,22 +139,25 @@ impl Bench {
         let clients = 32;
         let mut highest = 0.0_f64;
         for (flight, target) in [(1, 0.5), (16, 0.8)] {
-            let mut rates = Vec::new();
-            let mut raws = Vec::new();
+            let each = (self.size.lines as usize * 2 / clients).max(flight);
+            let mut rates = Rounds::default();
             for _ in 0..self.size.stream_rounds {
-                raws.push(raw(self, token, false)?[2]);
-                let each = (self.size.lines as usize * 2 / clients).max(flight);
-                let begun = Instant::now();
-                in_flights(&agent.socket, clients, flight, each)?;
-                rates.push((clients * each) as f64 / begun.elapsed().as_secs_f64());
+                let ([_, _, raw], took) = between_raws(self, token, false, || {
+                    let begun = Instant::now();
+                    in_flights(&agent.socket, clients, flight, each)?;
+                    Ok(begun.elapsed())
+                })?;
+                rates.push((clients * each) as f64 / took.as_secs_f64(), raw);
             }
-            let (rate, raw) = (middle(rates), middle(raws));
-            highest = highest.max(rate);
+            highest = highest.max(rates.figure());
             table.row(
                 format!("agent, {clients} clients, {flight} lines in flight each"),
-                format!("{rate:.0} a second"),
-                format!("bare C_SignInit + C_Sign, one thread: {raw:.0} a second"),
-                rate / raw,
+                format!("{:.0} a second", rates.figure()),
+                format!(
+                    "bare C_SignInit + C_Sign, one thread: {:.0} a second",
+                    rates.against()
+                ),
+                rates.ratio(),
                 Target::AtLeast(target),
             );
         }
@@ -258,26 +178,26 @@ impl Bench {
         let line = format!("{LINE}\n");
         let (count, clients, flight) = (self.size.lines as usize / 4, 8, 16);
         // Among several cores, a client alone waits longer for them to wake up than for its signature.
-        let [p50, plain_p50] = self.with_and_without(token, &policy, true, |socket| {
+        let p50 = self.with_and_without(token, &policy, true, |socket| {
             Ok(at(&Client::to(socket)?.laps(&line, count)?, 0.5))
         })?;
-        let [rate, plain_rate] = self.with_and_without(token, &policy, false, |socket| {
+        let rates = self.with_and_without(token, &policy, false, |socket| {
             let begun = Instant::now();
             in_flights(socket, clients, flight, count)?;
             Ok((clients * count) as f64 / begun.elapsed().as_secs_f64())
         })?;
         table.limit(
             "agent, a policy of 100 rules, one client on its core, p50",
-            format!("{p50:.1} us"),
-            format!("without a policy: {plain_p50:.1} us + 3 us"),
-            p50,
-            plain_p50 + 3.0,
+            format!("{:.1} us", p50.figure()),
+            format!("without a policy: {:.1} us + 3 us", p50.against()),
+            p50.middle(|[with, without]| with / (without + 3.0)),
+            p50.against() + 3.0,
         );
         table.row(
             format!("agent, a policy of 100 rules, {clients} clients, {flight} lines in flight each"),
-            format!("{rate:.0} a second"),
-            format!("without a policy: {plain_rate:.0} a second"),
-            rate / plain_rate,
+            format!("{:.0} a second", rates.figure()),
+            format!("without a policy: {:.0} a second", rates.against()),
+            rates.ratio(),
             Target::AtLeast(0.9),
         );
         Ok(())
@@ -290,24 +210,25 @@ impl Bench {
         policy: &str,
         one_core: bool,
         measure: impl Fn(&Path) -> Result<f64>,
-    ) -> Result<[f64; 2]> {
+    ) -> Result<Rounds> {
         let agent = self.agent(token, one_core)?;
         let file = self.scratch.join("policy.toml");
         fs::write(&file, policy)?;
-        let mut figures = [const { Vec::new() }; 2];
-        for _ in 0..self.size.stream_rounds * 2 {
-            for (figures, on) in figures.iter_mut().zip([true, false]) {
-                let mut command = self.hsmsign(token);
-                command.args(["policy", if on { "set" } else { "remove" }, "--all"]);
-                if on {
-                    command.arg("--file").arg(&file);
-                }
-                checked(&mut command)?;
-                let _pinned = one_core.then(OnOneCore::begin).transpose()?;
-                figures.push(measure(&agent.socket)?);
+        let figure = |on: bool| {
+            let mut command = self.hsmsign(token);
+            command.args(["policy", if on { "set" } else { "remove" }, "--all"]);
+            if on {
+                command.arg("--file").arg(&file);
             }
+            checked(&mut command)?;
+            let _pinned = one_core.then(OnOneCore::begin).transpose()?;
+            measure(&agent.socket)
+        };
+        let mut rounds = Rounds::default();
+        for _ in 0..self.size.stream_rounds * 2 {
+            rounds.push(figure(true)?, figure(false)?);
         }
-        Ok(figures.map(middle))
+        Ok(rounds)
     }
 
     fn by_the_command_line(&self, token: &Token, table: &mut Table) -> Result<()> {
@@ -338,7 +259,7 @@ impl Bench {
             "agent and worker, idle",
             format!("{idle:.1} MiB"),
             "12 MiB",
-            idle,
+            idle / 12.0,
             12.0,
         );
         let connections = if self.size.keys > 100 { 1000 } else { 20 };
@@ -353,7 +274,7 @@ impl Bench {
             format!("agent and worker, {connections} connections"),
             format!("{busy:.1} MiB"),
             "16 MiB",
-            busy,
+            busy / 16.0,
             16.0,
         );
         Ok(())
@@ -429,87 +350,22 @@ impl Bench {
             bot.args(["-c", BOT])
                 .arg(&agent.socket)
                 .args([LINE, &(self.size.lines / 2).to_string()]);
-            let (mut bots, mut raws) = (Vec::new(), Vec::new());
+            let mut bots = Rounds::default();
             let _pinned = one_core.then(OnOneCore::begin).transpose()?;
             for _ in 0..self.size.stream_rounds {
-                raws.push(raw(self, token, one_core)?[0]);
-                bots.push(text(&checked(&mut bot)?)?.parse::<f64>()?);
+                let ([raw, ..], bot) = between_raws(self, token, one_core, || {
+                    Ok(text(&checked(&mut bot)?)?.parse::<f64>()?)
+                })?;
+                bots.push(bot, raw + 120.0);
             }
-            let (bot, raw) = (middle(bots), middle(raws));
             table.limit(
                 format!("agent, a bot in Python, median, {cores}"),
-                format!("{bot:.1} us"),
-                format!("bare C_Sign {raw:.1} us + 120 us"),
-                bot,
-                raw + 120.0,
+                format!("{:.1} us", bots.figure()),
+                format!("bare C_Sign {:.1} us + 120 us", bots.against() - 120.0),
+                bots.ratio(),
+                bots.against(),
             );
         }
         Ok(())
     }
-}
-
-fn in_flights(socket: &Path, clients: usize, flight: usize, each: usize) -> Result<()> {
-    thread::scope(|scope| -> std::result::Result<(), String> {
-        let all: Vec<_> = (0..clients)
-            .map(|_| scope.spawn(|| in_flight(socket, flight, each).map_err(|error| error.to_string())))
-            .collect();
-        all.into_iter()
-            .try_for_each(|one| one.join().unwrap_or_else(|_| Err("a client panicked".into())))
-    })?;
-    Ok(())
-}
-
-fn in_flight(socket: &Path, flight: usize, count: usize) -> Result<()> {
-    let mut client = Client::to(socket)?;
-    let mut answer = String::new();
-    let lines = format!("{LINE}\n").repeat(flight);
-    client.0.get_mut().write_all(lines.as_bytes())?;
-    let (mut done, mut sent) = (0, flight);
-    while done < count {
-        // As many new lines as answers came together.
-        let before = done;
-        while done < count && (done == before || !client.0.buffer().is_empty()) {
-            answer.clear();
-            client.0.read_line(&mut answer)?;
-            if !answer.starts_with("{\"ok\":true") {
-                return Err(format!("the agent answered {answer}").into());
-            }
-            done += 1;
-        }
-        let more = (done - before).min(count.saturating_sub(sent));
-        let bytes = more * (LINE.len() + 1);
-        client.0.get_mut().write_all(&lines.as_bytes()[..bytes])?;
-        sent += more;
-    }
-    Ok(())
-}
-
-/// The sum of Pss over a process and those that it started, in MiB.
-fn pss(pid: u32) -> Result<f64> {
-    let mut all = vec![pid];
-    let mut sum = 0.0;
-    while let Some(pid) = all.pop() {
-        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        let kib = rollup
-            .lines()
-            .find_map(|line| {
-                line.strip_prefix("Pss:")?
-                    .trim()
-                    .strip_suffix(" kB")?
-                    .trim()
-                    .parse::<f64>()
-                    .ok()
-            })
-            .ok_or("no Pss")?;
-        sum += kib / 1024.0;
-        for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            all.extend(
-                children
-                    .split_ascii_whitespace()
-                    .filter_map(|pid| pid.parse::<u32>().ok()),
-            );
-        }
-    }
-    Ok(sum)
 }

@@ -43,23 +43,23 @@ impl Table {
         );
     }
 
-    /// A figure with the most that it may be.
+    /// A figure with the most that it may be, and what it is of that.
     pub fn limit(
         &mut self,
         what: impl Into<String>,
         measured: impl Into<String>,
         against: impl Into<String>,
-        figure: f64,
+        ratio: f64,
         most: f64,
     ) {
         let row = [
             what.into(),
             measured.into(),
             against.into(),
-            format!("{:.2}", figure / most),
+            format!("{ratio:.2}"),
             format!("<= {most:.1}"),
         ];
-        self.push(row, figure <= most);
+        self.push(row, ratio <= 1.0);
     }
 
     /// A count that has to be exactly what it should be.
