@@ -6,6 +6,7 @@
 //! bare_sign sign   MODULE LABEL PIN-FILE ID MESSAGE-HEX       its HMAC-SHA512, in hex
 //! bare_sign loop   MODULE LABEL PIN-FILE ID MESSAGE-HEX COUNT signatures per second
 //! bare_sign laps   MODULE LABEL PIN-FILE ID MESSAGE-HEX COUNT median and 99th percentile in µs, and signatures per second
+//! bare_sign paced  MODULE LABEL PIN-FILE ID MESSAGE-HEX COUNT the median in µs where it sleeps before each of them
 //! ```
 //! It checks nothing, locks nothing, leaves the session to the end of the process, and keeps the PIN in plain memory.
 #![expect(
@@ -13,7 +14,16 @@
     reason = "PKCS#11 is a C interface, and here it is used without anything in between"
 )]
 
-use std::{error::Error, ffi::c_void, fs, process::ExitCode, ptr, time::Instant};
+use std::{
+    error::Error,
+    ffi::c_void,
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+    process::ExitCode,
+    ptr,
+    time::Instant,
+};
 
 use cryptoki_sys::{
     CK_ATTRIBUTE, CK_C_GetFunctionList, CK_FUNCTION_LIST, CK_MECHANISM, CK_OBJECT_HANDLE, CK_SESSION_HANDLE,
@@ -47,7 +57,10 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["laps", module, label, pin_file, id, message, count] => {
             laps(module, label, pin_file, id, message, count.parse()?)
         }
-        _ => Err("usage: tokens | keys | sign | loop | laps, see benches/bare_sign.rs".into()),
+        ["paced", module, label, pin_file, id, message, count] => {
+            paced(module, label, pin_file, id, message, count.parse()?)
+        }
+        _ => Err("usage: tokens | keys | sign | loop | laps | paced, see benches/bare_sign.rs".into()),
     }
 }
 
@@ -122,6 +135,38 @@ fn laps(module: &str, label: &str, pin_file: &str, id: &str, message: &str, coun
         laps[laps.len() / 2],
         laps[laps.len() * 99 / 100]
     );
+    Ok(())
+}
+
+/// How long one sleeps that waits for its next request, where several serve a client in turn, in µs.
+const SLEEP: u128 = 60;
+
+fn paced(module: &str, label: &str, pin_file: &str, id: &str, message: &str, count: usize) -> Result<()> {
+    let (id, mut message) = (bytes(id)?, bytes(message)?);
+    let module = Module::load(module)?;
+    module.initialize()?;
+    let session = module.open(module.slot(label)?)?;
+    module.login(session, &pin(pin_file)?)?;
+    let key = module.find(session, &id)?;
+    let (mut here, mut there) = UnixStream::pair()?;
+    // Who is busy meanwhile has a core of its own, and this one's falls asleep.
+    std::thread::spawn(move || {
+        while there.read_exact(&mut [0]).is_ok() {
+            let begun = Instant::now();
+            while begun.elapsed().as_micros() < SLEEP {}
+            let _ = there.write_all(&[0]);
+        }
+    });
+    let mut laps = Vec::with_capacity(count);
+    for _ in 0..count {
+        here.write_all(&[0])?;
+        here.read_exact(&mut [0])?;
+        let begun = Instant::now();
+        module.mac(session, key, &mut message)?;
+        laps.push(begun.elapsed().as_secs_f64() * 1e6);
+    }
+    laps.sort_by(f64::total_cmp);
+    println!("{:.2}", laps[laps.len() / 2]);
     Ok(())
 }
 

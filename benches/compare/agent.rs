@@ -334,6 +334,23 @@ impl Bench {
         Ok(())
     }
 
+    /// Two processes that pass a line on and back.
+    fn echo(&self) -> Result<Served> {
+        let socket = self.scratch.join("echo-for-bots.sock");
+        let _ = fs::remove_file(&socket);
+        Served::start(
+            Command::new(self.built.join("examples/echo")).arg(&socket),
+            socket,
+        )
+    }
+
+    /// A bare call on a core that slept, as the agent's does between two requests of one client: its median in microseconds.
+    fn paced_raw(&self, token: &Token) -> Result<f64> {
+        let mut command = self.bare_with_key("paced", token);
+        command.arg((self.size.lines / 4).to_string());
+        Ok(text(&checked(&mut command)?)?.parse()?)
+    }
+
     /// A bot in Python with a kept-open connection.
     fn python(&self, token: &Token, table: &mut Table) -> Result<()> {
         const BOT: &str = "import socket,sys,time\n\
@@ -346,17 +363,29 @@ impl Bench {
         }
         for (one_core, cores) in CORES {
             let agent = self.agent(token, one_core)?;
-            let mut bot = Command::new("python3");
-            bot.args(["-c", BOT])
-                .arg(&agent.socket)
-                .args([LINE, &(self.size.lines / 2).to_string()]);
+            let bot = |socket: &Path| -> Result<f64> {
+                let mut bot = Command::new("python3");
+                bot.args(["-c", BOT])
+                    .arg(socket)
+                    .args([LINE, &(self.size.lines / 2).to_string()]);
+                Ok(text(&checked(&mut bot)?)?.parse()?)
+            };
             let mut bots = Rounds::default();
+            let mut bare = Rounds::default();
             let _pinned = one_core.then(OnOneCore::begin).transpose()?;
             for _ in 0..self.size.stream_rounds {
-                let ([raw, ..], bot) = between_raws(self, token, one_core, || {
-                    Ok(text(&checked(&mut bot)?)?.parse::<f64>()?)
-                })?;
-                bots.push(bot, raw + 120.0);
+                let ([raw, ..], took) = between_raws(self, token, one_core, || bot(&agent.socket))?;
+                bots.push(took, raw + 120.0);
+                if !one_core {
+                    bare.push(bot(&self.echo()?.socket)?, self.paced_raw(token)?);
+                }
+            }
+            if !one_core {
+                table.note(format!(
+                    "On all cores, the bot in Python waits {:.1} us for an echo over two processes, and a bare C_Sign takes {:.1} us behind a sleep.",
+                    bare.figure(),
+                    bare.against(),
+                ));
             }
             table.limit(
                 format!("agent, a bot in Python, median, {cores}"),
