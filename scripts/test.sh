@@ -32,6 +32,7 @@ need_cargo_tool cargo-deny 0.20.2
 (need_packages opencryptoki util-linux) || say "SKIPPED: opencryptoki cannot be had; what needs it says so"
 (need_packages golang-go man-db) || say "SKIPPED: Go or man cannot be had; what needs them says so"
 (need_packages curl openssl) || say "SKIPPED: curl or openssl cannot be had; what needs them says so"
+(need_packages p11-kit p11-kit-modules) || say "SKIPPED: p11-kit cannot be had; what needs it says so"
 (need_packages strace) || say "SKIPPED: strace cannot be had; what needs it says so"
 [ "$(id -u)" -eq 0 ] || say "SKIPPED: only root looks into another process's memory and becomes another user; what needs it says so"
 (need_virtual_reader) || say "SKIPPED: pcscd with the virtual reader vpcd cannot be had; what needs it says so"

@@ -1,9 +1,10 @@
-//! The variables by which modules are told where their configuration lies.
+//! The variables by which modules are told where their configuration or their server is.
 
 use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
-/// A word of the module's file or of what it calls itself, and the variable that it reads: a path.
-const VARIABLES: [(&str, &str); 8] = [
+/// A word of the module's file or of what it calls itself, and the variable that it reads: a path, or an address such as
+/// `unix:path=/run/p11.sock`.
+const VARIABLES: [(&str, &str); 9] = [
     ("softhsm", "SOFTHSM2_CONF"),
     ("yubihsm", "YUBIHSM_PKCS11_CONF"),
     ("kryoptic", "KRYOPTIC_CONF"),
@@ -12,7 +13,11 @@ const VARIABLES: [(&str, &str); 8] = [
     ("kmsp11", "KMS_PKCS11_CONFIG"),
     ("cs_pkcs11", "CS_PKCS11_R3_CFG"),
     ("pkcs11-spy", "PKCS11SPY"),
+    ("p11-kit-client", "P11_KIT_SERVER_ADDRESS"),
 ];
+
+/// How the addresses begin that p11-kit knows.
+const ADDRESSES: [&str; 2] = ["unix:", "vsock:"];
 
 /// Those that the module at hand was found by, which whoever starts hsmsign later may not have set.
 pub fn of_module(
@@ -26,10 +31,18 @@ pub fn of_module(
         .iter()
         .filter(|(word, _)| known.contains(word))
         .filter_map(|(_, variable)| {
-            let place = std::path::absolute(set(variable)?).ok()?;
-            Some(((*variable).to_owned(), place.to_str()?.to_owned()))
+            let value = set(variable)?.into_string().ok()?;
+            Some(((*variable).to_owned(), from_anywhere(value)?))
         })
         .collect()
+}
+
+/// What means the same in every folder.
+fn from_anywhere(value: String) -> Option<String> {
+    match ADDRESSES.iter().any(|scheme| value.starts_with(scheme)) {
+        true => Some(value),
+        false => Some(std::path::absolute(value).ok()?.to_str()?.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -61,8 +74,11 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_place_is_written_down_from_the_root_on() {
+    fn a_relative_place_is_written_down_from_the_root_on_and_an_address_as_it_is() {
         let kept = of_module(Path::new("libkryoptic_pkcs11.so"), "", |_| Some("a.conf".into()));
         assert!(Path::new(&kept["KRYOPTIC_CONF"]).is_absolute());
+        let address = "unix:path=/run/p11.sock";
+        let kept = of_module(Path::new("p11-kit-client.so"), "", |_| Some(address.into()));
+        assert_eq!(kept["P11_KIT_SERVER_ADDRESS"], address);
     }
 }
