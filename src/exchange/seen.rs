@@ -1,5 +1,6 @@
 //! A prepared request as a policy's rules see it.
 
+mod alike;
 mod fields;
 
 use std::time::Duration;
@@ -97,7 +98,11 @@ impl Subject for Prepared<'_> {
         let mut seen = Seen::new();
         seen.pieces(&self.query);
         match &self.body {
-            Some(body) if body.json => seen.json(body),
+            Some(body) if body.json => {
+                let of_query = seen.groups[0].fields.len();
+                seen.json(body);
+                seen.once(of_query);
+            }
             Some(body) => seen.pieces(body.text()),
             None => {}
         }
