@@ -66,6 +66,8 @@ fn the_fields_of_what_moves_money_or_gives_access_are_refused_below_any_path() {
             "/api/v3/order",
             "paymentMethod=BITGO&paymentAccount=1&amount=5",
         ),
+        ("binance", "/api/v3/order", "apiName=x&permissionMode=TRADE"),
+        ("binance", "/api/v3/order", "apiKey=k&ip=1.2.3.4"),
         // P2P: what alone releases coins that were sold, offers some, or takes an offer.
         ("binance", "/api/v3/order", "orderNumber=1"),
         ("mexc", "/api/v3/order", "advOrderNo=1"),
