@@ -53,9 +53,8 @@ impl Subject for Prepared<'_> {
             Seam::Text | Seam::Before { .. } => true,
             Seam::Digits | Seam::Other => false,
         };
-        let signs_params = facts.signs_query || facts.signs_body;
         Bound {
-            login: self.endpoint.websocket && !signs_params && !facts.signs_path,
+            login: self.is_login(),
             method: (facts.signs_method
                 || self.endpoint.websocket
                 || facts.tells_endpoint
@@ -147,6 +146,10 @@ impl Subject for Prepared<'_> {
 
     fn traded(&self) -> Option<&[String]> {
         self.scheme.caps.traded.as_deref()
+    }
+
+    fn logs_in(&self) -> bool {
+        Prepared::logs_in(self)
     }
 
     fn opens_session(&self) -> bool {
