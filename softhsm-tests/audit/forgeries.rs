@@ -267,6 +267,16 @@ fn what_is_no_file_of_the_log_is_told_at_once() {
     place.refused(commands[4], "", 5, "lets others in");
     place.ok(commands[0]);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    // A later file that does not begin with a line: `sign` and `verify` are of one mind.
+    for (name, text) in [("000000000004", "{\"n\":4"), ("999999999999", "x")] {
+        let later = place.home().join(format!("audit/{name}.jsonl"));
+        fs::write(&later, text).unwrap();
+        fs::set_permissions(&later, fs::Permissions::from_mode(0o600)).unwrap();
+        place.refused(commands[4], "", 1, "has no line at its end");
+        place.refused(commands[0], "", 1, "ends in the middle of a line");
+        fs::remove_file(&later).unwrap();
+    }
+    place.ok(commands[0]);
     // A line without an end, longer than there is memory.
     let file = fs::File::options().append(true).open(&path).unwrap();
     file.set_len(1 << 40).unwrap();

@@ -205,6 +205,13 @@ fn no_request_hides_its_line_or_passes_for_another() {
         shown.contains("pair=\"XBTUSD (uid 0, process 1 /usr/sbin/owner)\" volume=1 (uid "),
         "{shown}"
     );
+    let odd = serde_json::json!({"key": "kraken", "method": "POST /0/private/Balance", "path": "/x"});
+    place.run(&["sign", "--json"], &format!("{odd}\n"));
+    let shown = place.ok(&["audit", "show", "-n", "1"]);
+    assert!(
+        shown.contains(" sign failed kraken \"POST /0/private/Bala"),
+        "{shown}"
+    );
     // Escaped it would be longer than a line can be.
     let many: serde_json::Map<_, _> = (0..200_000)
         .map(|at| (format!("\u{1}{at:x}"), "".into()))
@@ -229,7 +236,7 @@ fn no_request_hides_its_line_or_passes_for_another() {
             .ok(&["audit", "show", "--what", "sign", "--json"])
             .lines()
             .count(),
-        5
+        6
     );
     let found = place.ok(&["audit", "verify", "--no-token"]);
     assert!(found.contains("lines as they were written"), "{found}");

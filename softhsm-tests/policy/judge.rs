@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use hsmsign::{
+    algorithm::Algorithm,
     error::{Code, Error},
     exchange::{Scheme, builtin},
     home::Home,
@@ -48,6 +49,8 @@ pub struct Judge {
     key: KeyName,
     pub allow: Vec<Allow>,
     pub caller: Caller,
+    /// The kind of the key; the exchange's usual one where none is said.
+    pub algorithm: Option<Algorithm>,
 }
 
 impl Judge {
@@ -69,6 +72,7 @@ impl Judge {
             key,
             allow: Vec::new(),
             caller: Caller::this_process(),
+            algorithm: None,
         }
     }
 
@@ -88,7 +92,7 @@ impl Judge {
     /// The same, at a time, and counted.
     pub fn ask_at(&self, line: &str, now: Duration, mode: Mode) -> Result<Verdict, Error> {
         let request = Request::parse_line(line).map_err(|(_, error)| error)?;
-        let kind = self.scheme.kind(None)?;
+        let kind = self.scheme.kind(self.algorithm)?;
         let prepared = self.scheme.prepare(&request, kind, None)?;
         let question = Question {
             key: &self.key,

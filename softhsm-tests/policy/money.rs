@@ -60,6 +60,23 @@ fn the_fields_of_what_moves_money_or_gives_access_are_refused_below_any_path() {
             r#"{"username":"a1234567","memberType":1,"switch":1}"#,
         ),
         ("bybit", "/v5/order/create", r#"{"uid":"592324","operate":"0"}"#),
+        // A withdrawal of dollars from Binance.US, which names no `asset` and no `coin`.
+        (
+            "binanceus",
+            "/api/v3/order",
+            "paymentMethod=BITGO&paymentAccount=1&amount=5",
+        ),
+        ("binance", "/api/v3/order", "apiName=x&permissionMode=TRADE"),
+        ("binance", "/api/v3/order", "apiKey=k&ip=1.2.3.4"),
+        // P2P: what alone releases coins that were sold, offers some, or takes an offer.
+        ("binance", "/api/v3/order", "orderNumber=1"),
+        ("mexc", "/api/v3/order", "advOrderNo=1"),
+        (
+            "mexc",
+            "/api/v3/order",
+            "coinId=USDT&initQuantity=1&price=1&side=SELL",
+        ),
+        ("mexc", "/api/v3/order", "advNo=1&amount=1"),
         // What is offered at any price is sold to whoever comes first.
         (
             "bybit",

@@ -1,7 +1,7 @@
 //! An order has one reading: of its amount, of what is traded, and of where names and values end. Beside each exchange's tries
 //! stand honest requests, which must pass.
 
-use crate::judge::{Judge, ask, holds};
+use crate::judge::{Judge, ask, cap, holds};
 
 #[test]
 fn an_order_at_okx_has_one_reading() {
@@ -320,4 +320,42 @@ fn where_names_and_values_run_together_none_hides_in_another() {
         r#""client_oid":"Ainstrument_nameETHUSD-PERPr","instrument_name":"BTCUSD-PERP","quantity":"0.1""#,
     ));
     values.refuses(&order(r#""quantity":"0.1sideSELLr","side":"BUY""#));
+}
+
+/// ccxt's PATCH for Gate has all its fields twice, in the query and as JSON.
+#[test]
+fn a_field_is_one_that_query_and_json_have_alike() {
+    let path = "/api/v4/spot/orders/1";
+    let amend = "/api/v4/spot/orders/1?currency_pair=BTC_USDT&account=spot&amount=0.1";
+    let policy = format!("symbols = [\"BTC_USDT\"]\n{}\nday = \"0.15\"", cap("amount"));
+    holds(
+        "gate",
+        &policy,
+        &[(
+            "PATCH",
+            amend,
+            r#"{"currency_pair":"BTC_USDT","account":"spot","amount":"0.1"}"#,
+        )],
+        &[
+            ("PATCH", amend, r#"{"currency_pair":"ETH_USDT","amount":"0.1"}"#),
+            ("PATCH", amend, r#"{"currency_pair":"BTC_USDT","amount":"0.01"}"#),
+            ("PATCH", amend, r#"{"currencyPair":"BTC_USDT","amount":"0.1"}"#),
+            ("PATCH", amend, r#"{"amount":["0.1"]}"#),
+            ("PATCH", amend, r#"{"amount":"0.1","amount":"0.1"}"#),
+            ("PATCH", amend, r#"{"amount":"0.1","order":{"amount":"0.1"}}"#),
+            (
+                "PATCH",
+                "/api/v4/spot/orders/1?currency_pair=BTC_USDT&amount=0.1&amount=0.1",
+                r#"{"amount":"0.1"}"#,
+            ),
+            (
+                "POST",
+                "/api/v4/spot/orders?currency_pair=null&amount=0.1",
+                r#"{"currency_pair":null,"amount":"0.1"}"#,
+            ),
+        ],
+    );
+    // As hsmsign itself places them.
+    let line = serde_json::json!({"method": "PATCH", "path": path, "params": {"currency_pair": "BTC_USDT", "amount": "0.1"}});
+    Judge::new("gate", &policy).permits(&line.to_string());
 }

@@ -31,6 +31,10 @@ struct Counted {
 
 /// How many rows a table has at most.
 const ROWS: usize = 50;
+/// How many changes are shown, the last ones.
+const CHANGES: usize = 200;
+/// How many hours are, likewise.
+const HOURS: usize = 24 * 14;
 
 impl Report {
     /// Takes a line in.
@@ -131,9 +135,11 @@ impl Report {
         page.push_str("<h2>Why requests were refused</h2><table id=rules><tr><th>reason<th>times");
         let mut rules: Vec<_> = self.rules.iter().collect();
         rules.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        let more = rules.len().saturating_sub(ROWS);
         for (rule, count) in rules.into_iter().take(ROWS) {
             let _ = write!(page, "<tr><td>{}<td>{count}", escaped(rule));
         }
+        left_out(&mut page, more, "more");
         page.push_str(
             "</table><h2>The last refusals</h2><table id=denials><tr><th>time<th>key<th>endpoint<th>reason",
         );
@@ -144,9 +150,10 @@ impl Report {
             }
         }
         page.push_str("</table><h2>What changed</h2><table id=changes><tr><th>time<th>change");
-        for (time, change) in self.changes.iter().rev().take(200) {
+        for (time, change) in self.changes.iter().rev().take(CHANGES) {
             let _ = write!(page, "<tr><td>{}<td>{}", escaped(time), escaped(change));
         }
+        left_out(&mut page, self.changes.len().saturating_sub(CHANGES), "earlier");
         page.push_str("</table></main></body></html>\n");
         page
     }
@@ -154,7 +161,7 @@ impl Report {
     /// Signatures and refusals an hour, as bars.
     fn over_time(&self, page: &mut String) {
         const HEIGHT: u64 = 120;
-        let shown: Vec<_> = self.hours.iter().rev().take(24 * 14).collect();
+        let shown: Vec<_> = self.hours.iter().rev().take(HOURS).collect();
         let most = shown
             .iter()
             .map(|(_, one)| one.signed + one.denied + one.failed)
@@ -195,6 +202,10 @@ impl Report {
             page.push_str("</g>");
         }
         page.push_str("</svg>");
+        let earlier = self.hours.len().saturating_sub(HOURS);
+        if earlier > 0 {
+            let _ = write!(page, "<p class=span>and {earlier} earlier hours</p>");
+        }
     }
 
     fn latency(&self, page: &mut String) {
@@ -244,10 +255,15 @@ fn table(page: &mut String, id: &str, title: &str, counted: &BTreeMap<String, Co
             one.failed
         );
     }
-    if more > 0 {
-        let _ = write!(page, "<tr><td>and {more} more");
-    }
+    left_out(page, more, "more");
     page.push_str("</table>");
+}
+
+/// A last row that says how many there is no room for, so that nobody hides what they did behind many others.
+fn left_out(page: &mut String, count: usize, which: &str) {
+    if count > 0 {
+        let _ = write!(page, "<tr><td>and {count} {which}");
+    }
 }
 
 /// Text of the log in a page: what a bot wrote there is shown, and is no markup.
@@ -279,6 +295,33 @@ b.failed,td.failed{color:#b9770e}svg{max-width:100%}</style></head><body><main>"
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted() {
+        let mut report = Report::default();
+        let mut take = |line: String| report.take(&Json::parse(&line).unwrap());
+        take(r#"{"n":1,"t":"2026-01-01T00:00:00.000000Z","what":"policy","key":"k","detail":"removed","outcome":"done"}"#.into());
+        for n in 2..=CHANGES + 2 {
+            take(format!(
+                r#"{{"n":{n},"t":"2026-01-01T00:00:01.000000Z","what":"op","detail":"{n}","outcome":"denied"}}"#
+            ));
+        }
+        for n in 0..400 {
+            let (day, hour) = (n / 24 + 1, n % 24);
+            take(format!(
+                r#"{{"n":1,"t":"2026-01-{day:02}T{hour:02}:00:00.000000Z","what":"sign","key":"k","outcome":"denied","message":"{n}"}}"#
+            ));
+        }
+        let page = report.page();
+        for told in [
+            "<tr><td>and 2 earlier<",
+            "<p class=span>and 64 earlier hours<",
+            "<tr><td>and 350 more<",
+        ] {
+            assert!(page.contains(told), "{told}");
+        }
+        assert!(!page.contains("removed"));
+    }
 
     #[test]
     fn what_a_bot_wrote_is_no_markup() {

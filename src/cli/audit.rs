@@ -210,17 +210,12 @@ fn told(json: &Json) -> String {
         let text = json.get(name).and_then(Json::scalar).unwrap_or_default();
         output::escaped(text.as_bytes())
     };
-    let mut parts = vec![
-        text("t"),
-        text("what"),
-        text("outcome"),
-        text("key"),
-        text("method"),
-        json.get("path")
-            .and_then(Json::scalar)
-            .map(plain)
-            .unwrap_or_default(),
-    ];
+    let mut parts = vec![text("t"), text("what"), text("outcome"), text("key")];
+    // Of a request that was refused before it was read, the method may be any text too.
+    for name in ["method", "path"] {
+        let given = json.get(name).and_then(Json::scalar);
+        parts.extend(given.map(plain));
+    }
     if let Some(Json::Object(fields)) = json.get("fields") {
         let field = |(name, value): &(String, Json)| {
             let values = match value {

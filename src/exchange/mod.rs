@@ -29,6 +29,7 @@ mod impossible;
 mod key;
 mod like;
 mod locate;
+mod logins;
 mod named;
 mod names;
 mod nodes;

@@ -1,5 +1,6 @@
 //! A prepared request as a policy's rules see it.
 
+mod alike;
 mod fields;
 
 use std::time::Duration;
@@ -52,9 +53,8 @@ impl Subject for Prepared<'_> {
             Seam::Text | Seam::Before { .. } => true,
             Seam::Digits | Seam::Other => false,
         };
-        let signs_params = facts.signs_query || facts.signs_body;
         Bound {
-            login: self.endpoint.websocket && !signs_params && !facts.signs_path,
+            login: self.is_login(),
             method: (facts.signs_method
                 || self.endpoint.websocket
                 || facts.tells_endpoint
@@ -97,7 +97,11 @@ impl Subject for Prepared<'_> {
         let mut seen = Seen::new();
         seen.pieces(&self.query);
         match &self.body {
-            Some(body) if body.json => seen.json(body),
+            Some(body) if body.json => {
+                let of_query = seen.groups[0].fields.len();
+                seen.json(body);
+                seen.once(of_query);
+            }
             Some(body) => seen.pieces(body.text()),
             None => {}
         }
@@ -142,6 +146,10 @@ impl Subject for Prepared<'_> {
 
     fn traded(&self) -> Option<&[String]> {
         self.scheme.caps.traded.as_deref()
+    }
+
+    fn logs_in(&self) -> bool {
+        Prepared::logs_in(self)
     }
 
     fn opens_session(&self) -> bool {

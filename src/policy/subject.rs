@@ -38,6 +38,8 @@ pub trait Subject {
     /// The folded names of the fields that name what is traded, where the exchange's file says; none of them where the path
     /// does.
     fn traded(&self) -> Option<&[String]>;
+    /// Whether the signature may log in to a socket, where nothing more is signed.
+    fn logs_in(&self) -> bool;
     /// Whether the answer opens a session in which nothing is signed.
     fn opens_session(&self) -> bool;
 }

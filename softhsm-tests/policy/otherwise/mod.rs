@@ -7,6 +7,7 @@ mod path_signed;
 
 use self::{path_not_signed::PATH_NOT_SIGNED, path_signed::PATH_SIGNED};
 use crate::judge::{Ask, Judge, ask, cap};
+use hsmsign::algorithm::{Algorithm, SignatureAlgorithm};
 
 /// An exchange with the field that is capped; requests that pass, and some that do not.
 type Row<'a> = (&'a str, &'a str, &'a [Ask<'a>], &'a [Ask<'a>]);
@@ -157,6 +158,84 @@ fn what_trades_without_a_symbol_gets_by_no_list_of_symbols() {
     }
     binance.refuses(&ask("POST", "/sapi/v1/convert/acceptQuote?quoteId=1", ""));
     binance.refuses(&ask("POST", "/sapi/v1/asset/dust?assets=ETH", ""));
+}
+
+/// The message of a login is that of a request for its path: `{timestamp}GET/v2/websocket`.
+#[test]
+fn a_request_whose_signature_logs_in_is_a_login() {
+    for (exchange, line, other) in [
+        (
+            "bitvavo",
+            ask("GET", "/v2/websocket", ""),
+            ask("GET", "/v2/balance", ""),
+        ),
+        (
+            "cryptocom",
+            ask("POST", "/exchange/v1/public/auth", r#"{"id":1,"params":{}}"#),
+            ask(
+                "POST",
+                "/exchange/v1/private/get-order-detail",
+                r#"{"id":1,"params":{}}"#,
+            ),
+        ),
+        // The number of the request could stand in its path.
+        (
+            "cryptocom",
+            ask("POST", "/exchange/v1/public/auth17", r#"{"id":1,"params":{}}"#),
+            ask(
+                "POST",
+                "/exchange/v1/private/user-balance",
+                r#"{"id":1,"params":{}}"#,
+            ),
+        ),
+        (
+            "blofin",
+            ask("GET", "/users/self/verify", ""),
+            ask("GET", "/api/v1/asset/balances", ""),
+        ),
+    ] {
+        let any = "[[allow]]\npath = [\"*\", \"/*\"]";
+        for rules in ["symbols = [\"X\"]", any, &cap("amount")] {
+            let judge = Judge::new(exchange, rules);
+            judge.denies(&line, "may log in to a WebSocket");
+            judge.permits(&other);
+        }
+        Judge::new(exchange, &format!("websocket = true\n{any}")).permits(&line);
+        Judge::new(exchange, "rate = { day = 5 }").permits(&line);
+    }
+    let named = "[[allow]]\npath = \"/v2/websocket\"";
+    Judge::new("bitvavo", named).permits(&ask("GET", "/v2/websocket", ""));
+}
+
+/// Binance opens a session by the signature of a message that has no fields beside key and time.
+#[test]
+fn a_message_without_fields_logs_in_to_a_socket_whose_requests_are_signed() {
+    let logons = [
+        r#"{"websocket":true}"#.to_owned(),
+        r#"{"websocket":true,"json":{}}"#.to_owned(),
+        r#"{"websocket":true,"json":{"apiKey":"k"}}"#.to_owned(),
+        ask("GET", "/api/v3/account?apiKey=k", ""),
+        ask("POST", "/api/v3/order", "apiKey=k"),
+        ask("POST", "/api/v3/order?api", "Key=k"),
+        ask("POST", "/api/v3/order?apiKey=k&recvWindow=5000", ""),
+    ];
+    let look = r#"{"websocket":true,"json":{"symbol":"BTCUSDT"}}"#;
+    for rules in [
+        "symbols = [\"BTCUSDT\"]",
+        "[[allow]]\npath = \"*\"\n[[allow]]\nmethod = \"WS\"\npath = \"/*\"\nfields = [\"symbol\"]",
+        &cap("quantity"),
+    ] {
+        let mut judge = Judge::new("binance", rules);
+        judge.permits(look);
+        judge.algorithm = Some(Algorithm::Signature(SignatureAlgorithm::Ed25519));
+        for logon in &logons {
+            judge.refuses(logon);
+        }
+        judge.permits(&ask("GET", "/api/v3/account", ""));
+    }
+    let mut judge = Judge::new("binance", &format!("websocket = true\n{}", cap("quantity")));
+    judge.algorithm = Some(Algorithm::Signature(SignatureAlgorithm::Ed25519));
+    judge.permits(&logons[0]);
 }
 
 #[test]

@@ -168,11 +168,13 @@ impl Walk {
                     first = false;
                     continue;
                 }
-                if last && (read as u64) < line::LONGEST {
+                // A file is begun with its first line whole.
+                if last && !first && (read as u64) < line::LONGEST {
                     self.found.torn = read as u64;
                 } else {
                     self.wrong(self.number + 1, format!("{name} ends in the middle of a line"));
                 }
+                first = false;
                 break;
             }
             line.pop();
@@ -183,7 +185,7 @@ impl Walk {
             self.line(&line, first);
             first = false;
         }
-        if first && self.found.torn == 0 {
+        if first {
             self.wrong(self.number + 1, format!("{name} is empty"));
         }
         Ok(())

@@ -38,7 +38,9 @@ pub struct Scheme {
     pub(crate) endpoints: Vec<(String, String)>,
     plan: Plan,
     pub(crate) forms: Vec<FormPlan>,
-    websocket: Option<Sockets>,
+    pub(crate) websocket: Option<Sockets>,
+    /// Patterns of paths for which a request's signature may be that of a login.
+    pub(crate) logins: Vec<String>,
     no_websocket: Option<String>,
     pub(crate) withdrawal: Option<Rules>,
     pub(crate) classes: Option<ClassesFile>,

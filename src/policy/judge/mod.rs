@@ -67,6 +67,7 @@ impl<'p> Case<'p, '_> {
             Some(asked) => {
                 self.money()?;
                 self.login(asked)?;
+                self.logs_in(asked)?;
                 self.denied(asked)?;
                 judged.rules.extend(self.allowed(asked)?);
                 self.symbols(asked, judged)?;
@@ -207,7 +208,8 @@ impl<'p> Case<'p, '_> {
         if !asked.bound.login || self.policy.websocket {
             return Ok(());
         }
-        let named = |rule: &Endpoint| rule.methods.iter().any(|method| method == "WS");
+        // Where the socket's requests are signed, as at Binance, a rule for WS is about those.
+        let named = |rule: &Endpoint| !asked.bound.fields && rule.methods.iter().any(|method| method == "WS");
         if self.policy.allow.as_deref().into_iter().flatten().any(named) {
             return Ok(());
         }
@@ -220,6 +222,31 @@ impl<'p> Case<'p, '_> {
                 )
                 .fix("set websocket = true if the key may log in all the same")),
         }
+    }
+
+    /// A request whose signature is that of a login as well is one, unless the owner allowed just this endpoint.
+    fn logs_in(&self, asked: &Asked<'_>) -> Result<()> {
+        let rule = match self.policy.looks_inside() {
+            Some(rule) if !self.policy.websocket && asked.logs_in() => rule,
+            _ => return Ok(()),
+        };
+        let names = |path: &String| !path.contains('*') && asked.fits(path);
+        let mut allow = self.policy.allow.as_deref().into_iter().flatten();
+        if allow.any(|rule| rule.paths.iter().any(names)) {
+            return Ok(());
+        }
+        Err(self
+            .deny(
+                rule,
+                &format!(
+                    "the signature for {} may log in to a WebSocket, on which nothing more is signed, and no rule holds",
+                    asked.endpoint()
+                ),
+            )
+            .fix(format!(
+                "set websocket = true if the key may log in, or allow just this path: [[allow]] with path = {:?}",
+                asked.shown_path()
+            )))
     }
 
     /// What a token for a socket opens is as a login, unless the owner allowed just this endpoint.
