@@ -12,7 +12,10 @@ use hsmsign::{
     signer::{Lane, Signer},
 };
 
-use super::stdio::{Lines, Output};
+use super::{
+    ended::Ended,
+    stdio::{Lines, Output},
+};
 
 /// How many lines one worker takes in one turn, where as many are at hand.
 const BATCH: usize = 64;
@@ -27,9 +30,13 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
     let input = Mutex::new(Lines::new());
     let answers = Answers::new();
     let caller = Caller::this_process();
+    let ended = Ended::default();
     // Answers whether there may be more.
     let turn = |lane: Option<&Lane>| -> Result<bool> {
         let mut reading = lock(&input);
+        if ended.is_so() {
+            return Ok(false);
+        }
         let lines = take(&mut reading)?;
         if lines.is_empty() && reading.has_ended() {
             return Ok(false);
@@ -44,15 +51,21 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
             .sign_batch(&requests, &caller, lane, || drop(reading))
             .into_iter()
             .zip(&requests);
-        let told = refusals.into_iter().map(|refusal| match (refusal, &mut signed) {
-            (Some(refusal), _) => Err(refusal),
-            (None, signed) => match signed.next() {
-                Some((Ok(signed), request)) => Ok(signed.to_line(request.id.as_ref())),
-                Some((Err(error), request)) => Err((request.id.clone(), error)),
-                None => Err((None, failed("an answer was lost"))),
-            },
-        });
-        answers.put(place, told.collect())
+        let told: Vec<_> = refusals
+            .into_iter()
+            .map(|refusal| match (refusal, &mut signed) {
+                (Some(refusal), _) => Err(refusal),
+                (None, signed) => match signed.next() {
+                    Some((Ok(signed), request)) => Ok(signed.to_line(request.id.as_ref())),
+                    Some((Err(error), request)) => Err((request.id.clone(), error)),
+                    None => Err((None, failed("an answer was lost"))),
+                },
+            })
+            .collect();
+        for (_, refusal) in told.iter().filter_map(|told| told.as_ref().err()) {
+            ended.by(refusal, signer.pin_missed(refusal.code()));
+        }
+        Ok(answers.put(place, told)? && !ended.is_so())
     };
     if turn(None)? {
         let (lane, work) = Lane::new();
@@ -70,9 +83,9 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
             })
         })?;
     }
-    let code = answers.end()?;
+    let (answered, code) = answers.end()?;
     signer.settle(true)?;
-    Ok(code)
+    ended.told(Ok(code), answered)
 }
 
 /// The next lines: waits for one, and takes more that are at hand. Blank ones are left out.
@@ -163,12 +176,10 @@ impl Answers {
         waiting.flush_if_idle()
     }
 
-    fn end(self) -> Result<ExitCode> {
-        self.0
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .output
-            .end()
+    /// How many there were, and how it went.
+    fn end(self) -> Result<(u64, ExitCode)> {
+        let waiting = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok((waiting.first, waiting.output.end()?))
     }
 }
 
