@@ -289,3 +289,23 @@ fn a_backup_restores_the_keys_and_repeats_no_nonce() {
     assert!(nonce() > given);
     place.ok(&["test", "kraken"]);
 }
+
+#[test]
+fn a_backup_is_not_restored_beside_another_token_of_that_name() {
+    let Some(old) = Place::with_kraken() else { return };
+    let Some(new) = Place::with_token() else { return };
+    old.ok(&["backup", "b.json"]);
+    let backup = old.path().join("b.json");
+    let restore = ["restore", backup.to_str().unwrap()];
+    new.refused(
+        &restore,
+        "",
+        5,
+        "the token softhsm is here already, and is another one",
+    );
+    assert_eq!(new.json(&["list", "--json"]), serde_json::json!([]));
+    assert!(!new.home().join("nonces/kraken").exists());
+    new.ok(&["token", "remove", "softhsm"]);
+    new.ok(&restore);
+    assert!(new.ok(&["list"]).contains("kraken"));
+}
