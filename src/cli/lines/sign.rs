@@ -8,7 +8,7 @@ use std::{
 use hsmsign::{
     error::{Error, Result, bad_input, failed},
     policy::Caller,
-    request::{Request, error_line},
+    request::{Request, SignedRequest, error_line},
     signer::{Lane, Signer},
 };
 
@@ -47,10 +47,12 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
             .into_iter()
             .map(|line| line.map(|request| requests.push(request)).err())
             .collect();
-        let mut signed = signer
-            .sign_batch(&requests, &caller, lane, || drop(reading))
-            .into_iter()
-            .zip(&requests);
+        let mut signed = signer.sign_batch(&requests, &caller, lane, || drop(reading));
+        if lane.is_none() {
+            // Later ones are given out while their lines are written: then it is known whether that can be done.
+            hold_back_unless_settled(signer, &mut signed);
+        }
+        let mut signed = signed.into_iter().zip(&requests);
         let told: Vec<_> = refusals
             .into_iter()
             .map(|refusal| match (refusal, &mut signed) {
@@ -86,6 +88,15 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
     let (answered, code) = answers.end()?;
     signer.settle(true)?;
     ended.told(Ok(code), answered)
+}
+
+/// Gives the first signatures of a process out only where the log has them: a process a line would sign without it.
+fn hold_back_unless_settled(signer: &Signer, signed: &mut [Result<SignedRequest>]) {
+    if let Err(unwritten) = signer.settle(false) {
+        for done in signed.iter_mut().filter(|done| done.is_ok()) {
+            *done = Err(unwritten.clone());
+        }
+    }
 }
 
 /// The next lines: waits for one, and takes more that are at hand. Blank ones are left out.
