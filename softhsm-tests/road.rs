@@ -289,3 +289,45 @@ fn a_backup_restores_the_keys_and_repeats_no_nonce() {
     assert!(nonce() > given);
     place.ok(&["test", "kraken"]);
 }
+
+#[test]
+fn a_backup_is_not_restored_beside_another_token_of_that_name() {
+    let Some(old) = Place::with_kraken() else { return };
+    let Some(new) = Place::with_token() else { return };
+    old.ok(&["backup", "b.json"]);
+    let backup = old.path().join("b.json");
+    let restore = ["restore", backup.to_str().unwrap()];
+    new.refused(
+        &restore,
+        "",
+        5,
+        "the token softhsm is here already, and is another one",
+    );
+    assert_eq!(new.json(&["list", "--json"]), serde_json::json!([]));
+    assert!(!new.home().join("nonces/kraken").exists());
+    new.ok(&["token", "remove", "softhsm"]);
+    new.ok(&restore);
+    assert!(new.ok(&["list"]).contains("kraken"));
+}
+
+#[test]
+fn a_rotation_to_the_secret_that_was_there_is_told() {
+    let Some(place) = Place::with_kraken() else { return };
+    let pem = include_str!("data/keys/rsa2048.pem");
+    place.import(
+        &["-e", "binance", "--algorithm", "rsa2048", "--api-key", "a"],
+        pem,
+    );
+    let other = KRAKEN_SECRET.replace("kQH5HW", "kQH5HX");
+    for (key, secret, same) in [
+        ("kraken", KRAKEN_SECRET, true),
+        ("kraken", &other, false),
+        ("binance", pem, true),
+    ] {
+        let done = place.run(&["rotate", key, "--api-key", "b"], &format!("{secret}\n"));
+        assert_eq!(done.code, 0, "{done:?}");
+        let told = done.stderr.contains("is the secret that the key") && done.stderr.contains("--undo");
+        assert_eq!(told, same, "{done:?}");
+        place.ok(&["rotate", key, "--undo"]);
+    }
+}

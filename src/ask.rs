@@ -42,6 +42,10 @@ pub trait Ask: Send + Sync {
     fn line(&self, prompt: &str) -> Result<String>;
     /// Tells them something while they wait.
     fn tell(&self, text: &str);
+    /// Whether another answer may be had where one was wrong. A command asks once: it is to be run again.
+    fn asks_again(&self) -> bool {
+        false
+    }
     /// That nobody is there to give `what` of a token, which `field` of `config.toml` could name a source for.
     fn nobody(&self, token: &str, what: &str, field: &str) -> Error {
         Error::new(

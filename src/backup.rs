@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{self, Config},
+    config::{self, Config, TokenConfig},
     error::{Error, Result, bad_input, failed},
     home::{FileLock, Home, create_folder, list_folder, read_private, write_private},
     json,
     keyring::{self, FileKeyring, KeyName, Keyring, Record},
     nonce::{self, Nonces},
     policy::{Denied, Policies, Policy, Whose},
+    token::uri::TokenUri,
 };
 
 /// The version of the format; a newer one is refused.
@@ -154,6 +155,8 @@ impl Snapshot {
         for name in theirs.tokens.keys() {
             config::check_token_name(name).map_err(|error| error.within("the backup"))?;
         }
+        let ours = Config::load(home)?;
+        same_tokens(&ours, &theirs)?;
         let folder = home.config("schemes");
         for (file, text) in &self.schemes {
             if file.contains('/') || file.starts_with('.') {
@@ -189,7 +192,6 @@ impl Snapshot {
                 }
             }
         }
-        let ours = Config::load(home)?;
         for file in &restored.schemes {
             create_folder(&folder)?;
             write_private(&folder.join(file), self.schemes[file].as_bytes())?;
@@ -225,6 +227,29 @@ impl Snapshot {
         }
         Ok(restored)
     }
+}
+
+/// Refuses another token behind a name of the backup's: the keys that it brings would be looked for there.
+fn same_tokens(ours: &Config, theirs: &Config) -> Result<()> {
+    for (name, token) in &theirs.tokens {
+        let (Some(here), Some(backed_up)) = (ours.tokens.get(name).and_then(serial), serial(token)) else {
+            continue;
+        };
+        if here != backed_up {
+            return Err(bad_input(format!(
+                "the token {name} is here already, and is another one than the backup's: its serial number is {here}, and that of the backup's is {backed_up}"
+            ))
+            .fix(format!(
+                "set the backup's token up by that name; what has it is taken away by: hsmsign token remove {name}; nothing was changed"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn serial(token: &TokenConfig) -> Option<String> {
+    let of_uri = || token.uri.as_ref()?.parse::<TokenUri>().ok()?.serial;
+    token.serial.clone().or_else(of_uri)
 }
 
 fn same(one: &Record, other: &Record) -> Result<bool> {

@@ -201,6 +201,30 @@ fn where_the_log_cannot_be_written_nothing_is_signed() {
 }
 
 #[test]
+fn a_stream_gives_no_first_signature_out_where_the_log_cannot_be_written() {
+    let Some(place) = Place::with_kraken() else { return };
+    let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}\n";
+    // A file where the folder was.
+    let (folder, aside) = (place.home().join("audit"), place.path().join("aside"));
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "").unwrap();
+    for lines in [1, 200] {
+        let done = place.run(&["sign", "--json"], &line.repeat(lines));
+        assert_eq!(done.code, 1, "{done:?}");
+        assert_eq!(
+            done.stdout.matches("audit is not a folder\"").count(),
+            lines,
+            "{done:?}"
+        );
+        assert!(!done.stdout.contains("API-Sign"), "{done:?}");
+    }
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    let done = place.run(&["sign", "--json"], line);
+    assert_eq!(done.code, 0, "{done:?}");
+}
+
+#[test]
 fn a_log_that_is_written_when_flushed_loses_nothing_where_that_fails() {
     let written = Written::with(1, u64::MAX);
     let log = Log::over(&written.home(), Files::new(&written.home()));

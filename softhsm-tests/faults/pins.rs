@@ -513,6 +513,50 @@ fn who_typed_a_wrong_pin_is_not_asked_again_for_each_key() {
 }
 
 #[test]
+fn lines_end_where_a_person_gave_no_right_pin() {
+    let Some(place) = Place::with_kraken() else { return };
+    configure(&place, "pin-source", "terminal");
+    let request = r#"{"key":"kraken","method":"POST","path":"/0/private/Balance"}"#;
+    let key = format!(r#"{{"exchange":"kraken","key":"k","api_key":"a","secret":"{KRAKEN_SECRET}"}}"#);
+    let (input, output) = (place.path().join("input"), place.path().join("output"));
+    for (command, first, line, answered) in [
+        ("sign", "{}", request, 64),
+        ("import", r#"{"exchange":"none","secret":"x"}"#, &key, 2),
+    ] {
+        for (typed, said, code) in [
+            ("another\r", "run it again, and type the right PIN", 4),
+            ("\u{3}", "broken off", 1),
+            ("\r", "an empty PIN came from terminal", 4),
+        ] {
+            fs::write(&input, format!("{first}\n{}", format!("{line}\n").repeat(200))).unwrap();
+            let mut screen = Screen::new();
+            let script = format!(
+                "exec \"$0\" {command} --json <{} >{}",
+                input.display(),
+                output.display()
+            );
+            let mut child =
+                screen.start_program(&place, "sh", &["-c", &script, env!("CARGO_BIN_EXE_hsmsign")]);
+            screen.wait_for("PIN of token softhsm");
+            screen.type_in(typed);
+            screen.wait_for("nothing was done of any behind");
+            assert_eq!(child.wait().unwrap().code(), Some(code), "{command} {typed:?}");
+            let shown = &screen.shown;
+            assert_eq!(shown.matches("PIN of token softhsm").count(), 1, "{shown}");
+            assert!(
+                shown.contains(said) && shown.contains(&format!("the first {answered} lines")),
+                "{shown}"
+            );
+            let answers = fs::read_to_string(&output).unwrap();
+            assert_eq!(answers.lines().count(), answered, "{answers}");
+            assert!(answers.starts_with("{\"ok\":false") && !answers.contains("\"ok\":true"));
+            assert!(screen.echoes());
+        }
+    }
+    assert_eq!(place.json(&["list", "--json"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn breaking_off_at_a_prompt_restores_the_terminal_and_does_nothing() {
     let Some(place) = Place::with_token() else { return };
     let import = ["import", "--exchange", "kraken", "--api-key", "a"];

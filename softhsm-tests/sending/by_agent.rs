@@ -85,6 +85,37 @@ fn each_attempt_is_signed_anew_though_the_agent_is_another_by_then() {
 }
 
 #[test]
+fn an_attempt_is_signed_by_the_token_itself_where_the_agent_has_ended() {
+    let (busy, done) = (status(503, "busy"), ok(r#"{"error":[]}"#));
+    let server = Server::new(vec![busy.clone(), done, busy]);
+    let Some(place) = kraken_at(&server) else { return };
+    let bereft = |told: bool| {
+        let agent = Running::start(&place);
+        let mut command = crate::command(&place, &server, &BALANCE);
+        if told {
+            command.env("HSMSIGN_SOCKET", place.home().join("agent.sock"));
+        }
+        let before = server.received().len();
+        let child = command.spawn().unwrap();
+        until("the first attempt", || server.received().len() > before);
+        let sender = i32::try_from(child.id()).unwrap();
+        kill(sender, Signal::STOP);
+        drop(agent);
+        kill(sender, Signal::CONT);
+        finish(child, b"")
+    };
+    let done = bereft(false);
+    assert_eq!(done.code, 0, "{done:?}");
+    // Which agent is to sign was said.
+    let done = bereft(true);
+    assert!(
+        done.code != 0 && done.stderr.contains("no agent answers"),
+        "{done:?}"
+    );
+    assert_eq!(judge_kraken(&server), 3);
+}
+
+#[test]
 fn a_measured_clock_is_signed_by_through_the_agent_too() {
     let hour = 3_600_000;
     let now = || i64::try_from(hsmsign::nonce::now().as_millis()).unwrap();

@@ -25,7 +25,7 @@ use crate::{
     json::Json,
     keyring::KeyName,
     request::{Answer, Request, SignedRequest},
-    signer::{Explained, Route, Signs},
+    signer::{Explained, Route},
 };
 
 /// How long an agent may take to end. It gives what it has in hand some seconds.
@@ -52,48 +52,6 @@ const FRESH: Duration = Duration::from_millis(50);
 thread_local! {
     /// What was found ahead, and when.
     static AHEAD: Cell<Option<(Instant, Result<Option<Client>>)>> = const { Cell::new(None) };
-}
-
-/// An agent that signs for a sender. Each time it is connected to anew, since it may have been restarted while the sender
-/// waited.
-pub struct ByAgent {
-    path: PathBuf,
-    when_slow: Option<Rc<dyn Fn()>>,
-}
-
-impl ByAgent {
-    /// That of a client.
-    pub fn of(client: &Client) -> Self {
-        Self {
-            path: client.path.clone(),
-            when_slow: None,
-        }
-    }
-
-    /// The same, with what to do while a signature takes long: as [`Client::when_slow`].
-    #[must_use]
-    pub fn when_slow(self, tell: Rc<dyn Fn()>) -> Self {
-        Self {
-            when_slow: Some(tell),
-            ..self
-        }
-    }
-
-    fn client(&self) -> Result<Client> {
-        Client::at(&self.path).map_err(|error| Client::nobody(&self.path, &error))
-    }
-}
-
-impl Signs for ByAgent {
-    fn route(&self, request: &Request) -> Result<Route> {
-        self.client()?.route(request)
-    }
-
-    fn sign(&self, request: &Request) -> Result<SignedRequest> {
-        let mut client = self.client()?;
-        client.when_slow.clone_from(&self.when_slow);
-        client.sign(request)
-    }
 }
 
 /// A connection to an agent.

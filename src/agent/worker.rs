@@ -389,6 +389,10 @@ impl ask::Ask for Handed {
         tell(text);
     }
 
+    fn asks_again(&self) -> bool {
+        true
+    }
+
     fn nobody(&self, token: &str, what: &str, _: &str) -> Error {
         Error::new(Code::TokenLocked, format!("nobody gave its {what} yet"))
             .fix(format!("unlock it: hsmsign unlock {token}"))

@@ -1,9 +1,9 @@
 //! Signing by the agent where one runs, and by the token itself where none does.
 
-use std::{path::PathBuf, rc::Rc};
+use std::{cell::OnceCell, path::PathBuf, rc::Rc};
 
 use hsmsign::{
-    agent::client::{ByAgent, Client},
+    agent::client::Client,
     ask::{Ask as _, Terminal},
     error::{Code, Result},
     home::Home,
@@ -137,18 +137,46 @@ pub fn explain(request: &Request) -> Result<Explained> {
 
 /// Whoever signs this request for the time of the process, be it many times; and where it would go.
 pub fn signs(request: &Request) -> Result<(Box<dyn Signs>, Route)> {
-    reach(
-        |agent| {
-            let route = agent.route(request)?;
-            let signs = ByAgent::of(agent).when_slow(notice_of_touch(request.key.as_ref()));
-            Ok((Box::new(signs) as _, route))
-        },
-        |signer| {
-            let route = signer.route(request)?;
+    let each = Each::default();
+    let route = each.route(request)?;
+    Ok((Box::new(each), route))
+}
+
+/// Whoever is there for each request: an agent may end while the sender waits, and another be in its place, or none.
+#[derive(Default)]
+struct Each {
+    /// The signer of this process, once it was needed.
+    here: OnceCell<Here>,
+}
+
+impl Each {
+    fn reach<T>(
+        &self,
+        by_agent: impl Fn(&mut Client) -> Result<T>,
+        here: impl Fn(&Here) -> Result<T>,
+    ) -> Result<T> {
+        if let Some(opened) = self.here.get() {
+            return here(opened);
+        }
+        reach(by_agent, |signer| {
             let caller = Caller::this_process();
-            Ok((Box::new(Here { signer, caller }) as _, route))
-        },
-    )
+            here(self.here.get_or_init(|| Here { signer, caller }))
+        })
+    }
+}
+
+impl Signs for Each {
+    fn route(&self, request: &Request) -> Result<Route> {
+        self.reach(|agent| agent.route(request), |here| here.route(request))
+    }
+
+    fn sign(&self, request: &Request) -> Result<SignedRequest> {
+        let by_agent = |agent: &mut Client| {
+            tell_of_touch(agent, request.key.as_ref());
+            agent.sign(request)
+        };
+        self.reach(by_agent, |here| here.sign(request))
+    }
 }
 
 /// The answer line of an agent, as it stands; none where no agent signs.

@@ -22,7 +22,7 @@ use std::{
 };
 
 use crate::{
-    error::Result,
+    error::{Code, Result},
     exchange::Catalogue,
     home::{FileLock, Home},
     keyring::{FileKeyring, Journal, KeyName, Keyring, Pair, Pending, Record},
@@ -95,6 +95,11 @@ impl Enrol {
             nonces: Nonces::new(home),
             swept: Once::new(),
         }
+    }
+
+    /// As [`Tokens::pin_missed`].
+    pub fn pin_missed(&self, code: Code) -> bool {
+        self.tokens.pin_missed(code)
     }
 
     /// The schemes by name.

@@ -48,7 +48,7 @@ impl Enrol {
     /// # Errors
     /// As [`Enrol::import`]; the old pair is then still in force.
     pub fn rotate(&self, plan: &Plan, secrets: Secrets) -> Result<Enrolled> {
-        let read = read_secrets(plan, secrets)?;
+        let mut read = read_secrets(plan, secrets)?;
         let _lock = self.lock()?;
         let record = self.keyring.get(plan.name())?;
         refuse_unfinished(&record)?;
@@ -84,6 +84,12 @@ impl Enrol {
             }
         })?;
         let made = record.next.as_ref().unwrap_or(&record.current);
+        if record.previous.as_ref().is_some_and(|old| read.is_of(old, made)) {
+            read.warnings.push(format!(
+                "this is the secret that the key {0} had before: whoever knows that one can go on signing. Take it back with hsmsign rotate {0} --undo, and have the exchange issue another",
+                record.name
+            ));
+        }
         Ok(Enrolled {
             public_key: self.public_text(&record, made),
             attested: self.attested(made),

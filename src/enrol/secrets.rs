@@ -6,6 +6,7 @@ use super::{Plan, Secrets, weak::weakness};
 use crate::{
     algorithm::{Algorithm, SignatureAlgorithm},
     error::{Result, bad_input},
+    keyring::{Pair, Proof},
     private_key::PrivateKey,
     secret::{BlockKey, Secret, traceless},
 };
@@ -27,6 +28,25 @@ pub(super) struct AllRead {
     pub passphrase: Option<Secret>,
     /// What the owner should know.
     pub warnings: Vec<String>,
+}
+
+impl AllRead {
+    /// Whether the secret, of which `made` was made, is that of another pair already.
+    pub fn is_of(&self, pair: &Pair, made: &Pair) -> bool {
+        let makes = |key: &BlockKey, proof: &Proof| {
+            let message = base16ct::lower::decode_vec(&proof.message).ok()?;
+            Some(base16ct::lower::encode_string(&key.mac(&message).ok()?) == proof.mac)
+        };
+        match self.objects.get("secret") {
+            Some(Read::Mac(key)) => pair
+                .copies
+                .iter()
+                .filter_map(|copy| copy.objects.get("secret")?.proof.as_ref())
+                .any(|proof| makes(key, proof) == Some(true)),
+            Some(Read::Private(_)) => pair.public_key().is_some() && pair.public_key() == made.public_key(),
+            _ => false,
+        }
+    }
 }
 
 /// Reads the secrets as their exchange writes them. What goes to the token is all that stays: each text is wiped as

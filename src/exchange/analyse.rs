@@ -277,7 +277,14 @@ fn flatten(plan: &Plan, parts: &[Expr], cut: &str, leaves: &mut Vec<Leaf>, found
                     leaves.push(Leaf::Maybe(inner));
                 }
             }
-            Expr::Call(Function::Sort | Function::RawForm | Function::Form | Function::Pairs, arguments) => {
+            Expr::Call(
+                Function::Sort
+                | Function::EncodedFields
+                | Function::RawForm
+                | Function::Form
+                | Function::Pairs,
+                arguments,
+            ) => {
                 flatten(plan, arguments, cut, leaves, found);
             }
             Expr::Call(Function::Digits, _) => leaves.push(Leaf::Digits),

@@ -6,6 +6,7 @@ use super::{
     bodies,
     functions::Function,
     key::KeyKind,
+    place::{decoded, pieces},
     plan::{Node, Place, Plan, Signature, is_number},
     prepare::Prepared,
     template::{Expr, Name, Template},
@@ -91,14 +92,22 @@ impl<'c> Context<'c> {
         }
     }
 
-    /// Where a field that goes with the parameters is put now that the added ones are there.
+    /// Where a field that goes with the parameters is put now that the added ones are there: beside the time.
     pub(crate) fn place_of(&self, place: Place) -> Place {
         match (place, &self.prepared.body) {
+            (Place::Params, Some(_)) if self.is_stamped_in_query() => Place::Query,
             (Place::Params, Some(body)) if body.json => Place::Json,
             (Place::Params, Some(_)) => Place::Form,
             (Place::Params, None) => Place::Query,
             (place, _) => place,
         }
+    }
+
+    /// Whether a request of query and body has its timestamp in the query.
+    fn is_stamped_in_query(&self) -> bool {
+        let in_query = |name: &str| pieces(&self.prepared.query).any(|(have, _)| decoded(have) == name);
+        let mut members = self.plan().add.iter();
+        members.any(|member| member.value.is_just(Name::Timestamp) && in_query(&member.name))
     }
 
     /// Whether this signature is for a secret that the key may do without, and does.

@@ -141,7 +141,9 @@ impl Scheme {
             Function::Base64 | Function::Base64Url | Function::Payload => {
                 all(arguments).encoded("base64", |bytes| bytes.div_ceil(3) * 4)
             }
-            Function::PercentEncode => all(arguments).encoded("percent-encoding", |bytes| bytes * 3),
+            Function::PercentEncode | Function::EncodedFields => {
+                all(arguments).encoded("percent-encoding", |bytes| bytes * 3)
+            }
             Function::When | Function::After => all(&arguments[1..]),
             Function::Field | Function::Omit => all(&arguments[..1]),
             // A separator between each two.
@@ -282,7 +284,7 @@ mod tests {
             ("gate", "path + query + 148 bytes"),
             ("bitstamp-legacy", "user_id + API key + 10 bytes"),
             ("bittrex", "path + query + 20 bytes"),
-            ("htx", "path + query + 27 bytes"),
+            ("htx", "path + percent-encoding of query + 27 bytes"),
         ] {
             let scheme = Scheme::parse(builtin(exchange).unwrap(), exchange).unwrap();
             let have: Vec<_> = scheme.sizes().iter().map(ToString::to_string).collect();

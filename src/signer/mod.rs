@@ -24,7 +24,7 @@ pub use route::{Here, Route, Signs};
 use self::lane::{Parts, Signatures};
 use crate::{
     audit::{self, Sealer},
-    error::Result,
+    error::{Code, Result},
     exchange::{Catalogue, Composed, Part},
     home::Home,
     keyring::KeyName,
@@ -62,6 +62,11 @@ impl Signer {
     pub fn with_confirm(mut self, confirm: Confirm) -> Self {
         self.road = self.road.with_confirm(confirm);
         self
+    }
+
+    /// As [`Tokens::pin_missed`].
+    pub fn pin_missed(&self, code: Code) -> bool {
+        self.tokens.pin_missed(code)
     }
 
     /// The policies that it asks.

@@ -37,7 +37,7 @@ pub struct Route {
     pub offset: Offset,
 }
 
-/// Whoever signs requests for a sender: a signer of this process, or an agent.
+/// Whoever signs requests for a sender: a signer of this process, or an agent that it reaches.
 pub trait Signs {
     /// Where a request would go. Nothing is decided or given out.
     ///

@@ -39,7 +39,7 @@ pub use lock::ProcessLock;
 pub use mark::Mark;
 pub use pin::{PinProvider, PinRequest, Wanted};
 pub use settings::{pin_source, piv_pin_source, settings, softhsm_folder, softhsm_module};
-pub use source::{ConfiguredPin, PinSource, forget_refused};
+pub use source::{ConfiguredPin, PinSource, Tally, forget_refused};
 pub use tokens::{Tokens, unwritable};
 pub use trials::{NOT_TRIED, leaky};
 

@@ -87,8 +87,11 @@ pub trait PinProvider: Send + Sync {
     /// When there is none to be had, or the one at hand was refused before.
     fn pin(&self, request: &PinRequest) -> Result<Secret>;
 
-    /// The token refused the PIN that was given last, or it is not to be given again for a last try without a person.
+    /// The token refused the PIN that was given last.
     fn refused(&self, tries_left: Option<u32>);
+
+    /// A PIN that a person gave is not to be given again for a last try: they give it anew.
+    fn forget(&self) {}
 
     /// Where it comes from, in words, as `file:/etc/hsmsign/pin`.
     fn describe(&self) -> String;

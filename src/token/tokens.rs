@@ -3,16 +3,13 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rustix::io::Errno;
 
 use super::{
-    ConfiguredPin, Token, lock, pin_source, piv_pin_source,
+    ConfiguredPin, Tally, Token, lock, pin_source, piv_pin_source,
     pkcs11::Pkcs11Token,
     settings::{beside_its_token, settings, softhsm_folder, yubikey_settings},
     softhsm,
@@ -21,7 +18,7 @@ use super::{
 use crate::{
     ask::Ask,
     config::{Config, TokenConfig},
-    error::{Error, Result},
+    error::{Code, Error, Result},
     home::{Home, io_error},
 };
 
@@ -38,8 +35,8 @@ pub struct Tokens {
     open: Mutex<HashMap<String, Arc<dyn Token>>>,
     /// Where the PINs of the open ones came from.
     pub(super) pins: Mutex<HashMap<String, Arc<ConfiguredPin>>>,
-    /// How many PINs the tokens were given.
-    pins_given: Arc<AtomicU64>,
+    /// The PINs that the tokens were given.
+    tally: Arc<Tally>,
     /// The attacks by which the tokens that were tried give keys away.
     pub(super) leaks: Mutex<HashMap<String, Vec<String>>>,
 }
@@ -53,7 +50,7 @@ impl Tokens {
             ask,
             open: Mutex::default(),
             pins: Mutex::default(),
-            pins_given: Arc::default(),
+            tally: Arc::default(),
             leaks: Mutex::default(),
         }
     }
@@ -65,7 +62,13 @@ impl Tokens {
 
     /// How many PINs the tokens were given to log in with.
     pub fn pins_given(&self) -> u64 {
-        self.pins_given.load(Ordering::Relaxed)
+        self.tally.count()
+    }
+
+    /// Whether a person was asked for a PIN and gave no right one, so that an error of this kind came of it. They are not asked
+    /// for it again.
+    pub fn pin_missed(&self, code: Code) -> bool {
+        self.tally.has_missed(code)
     }
 
     /// Whether a token can be opened without asking a person.
@@ -144,7 +147,7 @@ impl Tokens {
             name,
             beside_its_token(&self.home, name, config)?,
             Arc::clone(&self.ask),
-            Arc::clone(&self.pins_given),
+            Arc::clone(&self.tally),
         ));
         let settings = settings(&self.home, name, config)?;
         let token = Pkcs11Token::open(settings, Arc::clone(&pin) as _)?;
@@ -161,8 +164,8 @@ impl Tokens {
     pub(crate) fn yubikey(&self, name: &str, config: &TokenConfig) -> Result<YubiKey> {
         let settings = yubikey_settings(name, config)?;
         let provider = |source| {
-            let (ask, count) = (Arc::clone(&self.ask), Arc::clone(&self.pins_given));
-            ConfiguredPin::new(&self.home, name, source, ask, count)
+            let (ask, tally) = (Arc::clone(&self.ask), Arc::clone(&self.tally));
+            ConfiguredPin::new(&self.home, name, source, ask, tally)
         };
         let piv_source = piv_pin_source(config)?;
         let pin = Arc::new(provider(pin_source(config)?));

@@ -71,6 +71,17 @@ fn sorted(texts: &[&str]) -> String {
     fields.join("&")
 }
 
+/// A query's fields, decoded and encoded again.
+fn anew(query: &str) -> String {
+    let again = |part: &str| more::encoded(&String::from_utf8(decoded(part, true)).unwrap());
+    let fields = query.split('&').filter(|field| !field.is_empty());
+    let fields = fields.map(|field| match field.split_once('=') {
+        Some((name, value)) => format!("{}={}", again(name), again(value)),
+        None => again(field),
+    });
+    fields.collect::<Vec<_>>().join("&")
+}
+
 /// `%XX` undone, and `+` too where it stands for a space.
 fn decoded(text: &str, plus: bool) -> Vec<u8> {
     let mut out = Vec::new();
@@ -195,7 +206,7 @@ fn message(exchange: &str, sent: &Sent<'_>) -> Option<Vec<u8>> {
         }
         "htx" => format!(
             "{method}\n{host}\n{path}\n{}",
-            sorted(&[&without(query, "Signature")])
+            sorted(&[&anew(&without(query, "Signature"))])
         ),
         "poloniex-legacy" => body.clone(),
         "poloniex" if *method == "GET" => {

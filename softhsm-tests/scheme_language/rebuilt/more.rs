@@ -5,7 +5,7 @@ use hsmsign::json::Json;
 use md5::Md5;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::{Sent, decoded, sorted, value, without};
+use super::{Sent, anew, decoded, sorted, value, without};
 
 /// Of exchanges whose message is text one after the other.
 pub fn message(exchange: &str, sent: &Sent<'_>) -> Option<Vec<u8>> {
@@ -48,7 +48,7 @@ pub fn message(exchange: &str, sent: &Sent<'_>) -> Option<Vec<u8>> {
         "bithumb-legacy" => format!("{path}\0{body}\0{}", header("Api-Nonce")),
         "bittrade" => format!(
             "{method}\n{host}\n{path}\n{}",
-            sorted(&[&without(query, "Signature")])
+            sorted(&[&anew(&without(query, "Signature"))])
         ),
         "btcturk" => format!("KEY{}", header("X-Stamp")),
         "ndax" => format!("{}7KEY", header("Nonce")),
@@ -228,7 +228,7 @@ fn fields(body: &str, mark: &str, separator: &str, encode: bool) -> String {
 }
 
 /// All but unreserved characters as `%XX` (RFC 3986).
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),

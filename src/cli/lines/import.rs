@@ -13,7 +13,10 @@ use hsmsign::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::stdio::{Output, read, too_long, waiting};
+use super::{
+    ended::Ended,
+    stdio::{Output, read, too_long, waiting},
+};
 use crate::cli::import::answer;
 
 /// The longest line with a secret in it, in bytes.
@@ -27,9 +30,11 @@ pub fn import(enrol: &Enrol, flags: &NewKey, note: &dyn Fn(&Record)) -> Result<E
     let progress = progress();
     let stdin = io::stdin();
     let mut buffer = Secret::with_capacity(USUAL)?;
-    let mut ended = false;
+    let mut input_ended = false;
     let mut skipping = false;
-    while !ended {
+    let mut answered = 0;
+    let ended = Ended::default();
+    while !input_ended && !ended.is_so() {
         if !has_line(&buffer) {
             if !waiting() && !output.flush()? {
                 break;
@@ -42,6 +47,7 @@ pub fn import(enrol: &Enrol, flags: &NewKey, note: &dyn Fn(&Record)) -> Result<E
                 buffer.truncate(0);
                 if !skipping {
                     output.failed = true;
+                    answered += 1;
                     output.push(&error_line(None, &too_long(LONGEST)))?;
                 }
                 skipping = true;
@@ -49,9 +55,9 @@ pub fn import(enrol: &Enrol, flags: &NewKey, note: &dyn Fn(&Record)) -> Result<E
             }
             let read = read(stdin.as_fd(), room)?;
             buffer.grow(read);
-            ended = read == 0;
+            input_ended = read == 0;
         }
-        while let Some(line) = traceless(|| take_line(&mut buffer, ended))? {
+        while let Some(line) = traceless(|| take_line(&mut buffer, input_ended))? {
             if std::mem::take(&mut skipping) || line.expose().trim_ascii().is_empty() {
                 continue;
             }
@@ -62,6 +68,7 @@ pub fn import(enrol: &Enrol, flags: &NewKey, note: &dyn Fn(&Record)) -> Result<E
             };
             drop(line);
             let line = read;
+            answered += 1;
             match line.and_then(|line| enrol.import_line(line)) {
                 Ok(enrolled) => {
                     note(&enrolled.record);
@@ -70,6 +77,9 @@ pub fn import(enrol: &Enrol, flags: &NewKey, note: &dyn Fn(&Record)) -> Result<E
                 Err(error) => {
                     output.failed = true;
                     output.push(&with_key(&error_line(None, &error), name.as_deref()))?;
+                    if ended.by(&error, enrol.pin_missed(error.code())) {
+                        break;
+                    }
                 }
             }
             progress.inc(1);
@@ -79,7 +89,7 @@ pub fn import(enrol: &Enrol, flags: &NewKey, note: &dyn Fn(&Record)) -> Result<E
         }
     }
     progress.finish_and_clear();
-    output.end()
+    ended.told(output.end(), answered)
 }
 
 /// `{"ok":false,"key":…,"error":…}`: the refusal names the key, where the line did.

@@ -1,6 +1,7 @@
 //! The line protocols on standard input and output: `sign --json` and `import --json`; and an input that is read
 //! whole.
 
+mod ended;
 mod import;
 mod relay;
 mod sign;

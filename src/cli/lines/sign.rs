@@ -8,11 +8,14 @@ use std::{
 use hsmsign::{
     error::{Error, Result, bad_input, failed},
     policy::Caller,
-    request::{Request, error_line},
+    request::{Request, SignedRequest, error_line},
     signer::{Lane, Signer},
 };
 
-use super::stdio::{Lines, Output};
+use super::{
+    ended::Ended,
+    stdio::{Lines, Output},
+};
 
 /// How many lines one worker takes in one turn, where as many are at hand.
 const BATCH: usize = 64;
@@ -27,9 +30,13 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
     let input = Mutex::new(Lines::new());
     let answers = Answers::new();
     let caller = Caller::this_process();
+    let ended = Ended::default();
     // Answers whether there may be more.
     let turn = |lane: Option<&Lane>| -> Result<bool> {
         let mut reading = lock(&input);
+        if ended.is_so() {
+            return Ok(false);
+        }
         let lines = take(&mut reading)?;
         if lines.is_empty() && reading.has_ended() {
             return Ok(false);
@@ -40,19 +47,27 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
             .into_iter()
             .map(|line| line.map(|request| requests.push(request)).err())
             .collect();
-        let mut signed = signer
-            .sign_batch(&requests, &caller, lane, || drop(reading))
+        let mut signed = signer.sign_batch(&requests, &caller, lane, || drop(reading));
+        if lane.is_none() {
+            // Later ones are given out while their lines are written: then it is known whether that can be done.
+            hold_back_unless_settled(signer, &mut signed);
+        }
+        let mut signed = signed.into_iter().zip(&requests);
+        let told: Vec<_> = refusals
             .into_iter()
-            .zip(&requests);
-        let told = refusals.into_iter().map(|refusal| match (refusal, &mut signed) {
-            (Some(refusal), _) => Err(refusal),
-            (None, signed) => match signed.next() {
-                Some((Ok(signed), request)) => Ok(signed.to_line(request.id.as_ref())),
-                Some((Err(error), request)) => Err((request.id.clone(), error)),
-                None => Err((None, failed("an answer was lost"))),
-            },
-        });
-        answers.put(place, told.collect())
+            .map(|refusal| match (refusal, &mut signed) {
+                (Some(refusal), _) => Err(refusal),
+                (None, signed) => match signed.next() {
+                    Some((Ok(signed), request)) => Ok(signed.to_line(request.id.as_ref())),
+                    Some((Err(error), request)) => Err((request.id.clone(), error)),
+                    None => Err((None, failed("an answer was lost"))),
+                },
+            })
+            .collect();
+        for (_, refusal) in told.iter().filter_map(|told| told.as_ref().err()) {
+            ended.by(refusal, signer.pin_missed(refusal.code()));
+        }
+        Ok(answers.put(place, told)? && !ended.is_so())
     };
     if turn(None)? {
         let (lane, work) = Lane::new();
@@ -70,9 +85,18 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
             })
         })?;
     }
-    let code = answers.end()?;
+    let (answered, code) = answers.end()?;
     signer.settle(true)?;
-    Ok(code)
+    ended.told(Ok(code), answered)
+}
+
+/// Gives the first signatures of a process out only where the log has them: a process a line would sign without it.
+fn hold_back_unless_settled(signer: &Signer, signed: &mut [Result<SignedRequest>]) {
+    if let Err(unwritten) = signer.settle(false) {
+        for done in signed.iter_mut().filter(|done| done.is_ok()) {
+            *done = Err(unwritten.clone());
+        }
+    }
 }
 
 /// The next lines: waits for one, and takes more that are at hand. Blank ones are left out.
@@ -163,12 +187,10 @@ impl Answers {
         waiting.flush_if_idle()
     }
 
-    fn end(self) -> Result<ExitCode> {
-        self.0
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .output
-            .end()
+    /// How many there were, and how it went.
+    fn end(self) -> Result<(u64, ExitCode)> {
+        let waiting = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok((waiting.first, waiting.output.end()?))
     }
 }
 

@@ -191,6 +191,17 @@ fn added_and_attached_fields_go_where_the_request_has_its_own() {
         sent(r#"{"method":"POST","path":"/api/v3/order","query":"a=1","body":"b=2"}"#),
         (false, true)
     );
+    // Beside the time, as pybotters has it.
+    assert_eq!(
+        sent(r#"{"method":"POST","path":"/api/v3/order","query":"timestamp=1700000000123","body":"b=2"}"#),
+        (true, true)
+    );
+    assert_eq!(
+        sent(
+            r#"{"method":"POST","path":"/api/v3/order","query":"a=1","body":"b=2&timestamp=1700000000123"}"#
+        ),
+        (false, true)
+    );
     assert_eq!(sent(r#"{"method":"POST","path":"/api/v3/order"}"#), (false, true));
     assert_eq!(
         sent(r#"{"method":"GET","path":"/api/v3/account"}"#),

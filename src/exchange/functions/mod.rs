@@ -14,7 +14,7 @@ use sha2::{Sha256, Sha512};
 pub(crate) use self::text::form_decode;
 use self::{
     json::{field, flatten, form, is_json, omit, pairs, raw_form, sorted_json},
-    text::{hash, only, plain_fields, plus, sort},
+    text::{encoded_fields, hash, only, plain_fields, plus, sort},
 };
 use super::{place::encode, template::Expr};
 use crate::error::{Result, bad_input};
@@ -65,6 +65,8 @@ pub(crate) enum Function {
     Pairs,
     /// Fields with `%XX` undone, joined by the second argument; refused where that could be read in two ways.
     PlainFields,
+    /// Fields with their names and values percent-encoded anew.
+    EncodedFields,
     /// A JSON object without the named members.
     Omit,
     /// JSON with the members of its objects sorted by name, at every depth, compact.
@@ -81,7 +83,7 @@ pub(crate) enum Function {
     Word,
 }
 
-const TABLE: [(&str, Function); 28] = [
+const TABLE: [(&str, Function); 29] = [
     ("sha256", Function::Sha256),
     ("sha512", Function::Sha512),
     ("md5", Function::Md5),
@@ -103,6 +105,7 @@ const TABLE: [(&str, Function); 28] = [
     ("raw_form", Function::RawForm),
     ("pairs", Function::Pairs),
     ("plain_fields", Function::PlainFields),
+    ("encoded_fields", Function::EncodedFields),
     ("omit", Function::Omit),
     ("sorted_json", Function::SortedJson),
     ("flatten", Function::Flatten),
@@ -208,6 +211,7 @@ impl Function {
             Self::RawForm => raw_form(at(0))?,
             Self::Pairs => pairs(at(0), separator, at(2))?,
             Self::PlainFields => plain_fields(at(0), separator)?,
+            Self::EncodedFields => encoded_fields(&joined()),
             Self::Omit => omit(at(0), &arguments[1..])?,
             Self::SortedJson => sorted_json(at(0))?,
             Self::Flatten => flatten(at(0))?,

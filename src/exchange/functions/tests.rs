@@ -64,6 +64,19 @@ fn json_becomes_fields() {
 }
 
 #[test]
+fn fields_are_encoded_anew_whatever_encoded_them() {
+    assert_eq!(
+        apply(
+            "encoded_fields",
+            &["t=10:20&a=x+y&b=x%20y%2bz&%61=é&c&d=1=2&&~=*"]
+        ),
+        "t=10%3A20&a=x%20y&b=x%20y%2Bz&a=%C3%A9&c&d=1%3D2&~=%2A"
+    );
+    let done = "a=x%20y&b=%C3%A9&c=";
+    assert_eq!(apply("encoded_fields", &[done]), done);
+}
+
+#[test]
 fn plain_fields_keep_apart_what_their_encoding_kept_apart() {
     let refused = |arguments: &[&str]| {
         let arguments: Vec<_> = arguments

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use crate::error::{Result, bad_input};
+use crate::{
+    error::{Result, bad_input},
+    exchange::place::encode,
+};
 
 pub(super) fn hash<H: sha2::Digest>(arguments: &[Cow<'_, [u8]>]) -> Vec<u8> {
     let mut hash = H::new();
@@ -32,6 +35,17 @@ pub(super) fn sort(arguments: &[Cow<'_, [u8]>]) -> Vec<u8> {
         .collect();
     fields.sort_by_key(|field| field.split(|byte| *byte == b'=').next());
     fields.join(&b'&')
+}
+
+/// Fields whose names and values are encoded anew, as by a server that reads a query and then writes it to verify.
+pub(super) fn encoded_fields(text: &[u8]) -> Vec<u8> {
+    let anew = |part: &[u8]| encode(&form_decode(part), false);
+    let fields = text.split(|byte| *byte == b'&').filter(|field| !field.is_empty());
+    let fields = fields.map(|field| match field.iter().position(|byte| *byte == b'=') {
+        Some(at) => [&anew(&field[..at]), "=", &anew(&field[at + 1..])].concat(),
+        None => anew(field),
+    });
+    fields.collect::<Vec<_>>().join("&").into_bytes()
 }
 
 pub(super) fn plus(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {

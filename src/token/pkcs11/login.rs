@@ -53,7 +53,7 @@ impl Pkcs11Token {
             if self.pin.interactive() {
                 if request.final_try && self.pin.has_given() {
                     // It is forgotten, so that a person gives it anew for the last try.
-                    self.pin.refused(request.tries_left);
+                    self.pin.forget();
                 }
                 return Err(Stop::Ask(request));
             }

@@ -2,15 +2,16 @@
 
 mod read;
 mod refused;
+mod tally;
 mod written;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use self::{read::read_fd, refused::piv};
-pub use self::{refused::forget_refused, written::PinSource};
+pub use self::{refused::forget_refused, tally::Tally, written::PinSource};
 use super::{PinProvider, PinRequest, refusal::Memory};
 use crate::{
     ask::{Ask, pinentry},
@@ -29,19 +30,15 @@ pub struct ConfiguredPin {
     given: Mutex<Option<Secret>>,
     /// How long the PIN is that was given last; 0 where none was.
     length: AtomicUsize,
-    /// How many PINs were given, shared with other tokens' providers.
-    count: Arc<AtomicU64>,
+    /// The name by which what was refused or missed is remembered.
+    known_as: String,
+    /// Shared with other tokens' providers, and with those made later for this token.
+    tally: Arc<Tally>,
 }
 
 impl ConfiguredPin {
-    /// The provider for one token; `count` goes up with each PIN that it gives.
-    pub fn new(
-        home: &Home,
-        token: &str,
-        source: PinSource,
-        ask: Arc<dyn Ask>,
-        count: Arc<AtomicU64>,
-    ) -> Self {
+    /// The provider for one token; `tally` hears of each PIN that it gives.
+    pub fn new(home: &Home, token: &str, source: PinSource, ask: Arc<dyn Ask>, tally: Arc<Tally>) -> Self {
         Self {
             source,
             token: token.to_owned(),
@@ -49,15 +46,18 @@ impl ConfiguredPin {
             ask,
             given: Mutex::default(),
             length: AtomicUsize::new(0),
-            count,
+            known_as: token.to_owned(),
+            tally,
         }
     }
 
     /// The same for the PIN of a YubiKey's PIV applet. What was refused there is remembered apart from its access code.
     #[must_use]
     pub fn of_piv(self, home: &Home) -> Self {
+        let known_as = piv(&self.token);
         Self {
-            memory: Memory::of(home, &piv(&self.token)),
+            memory: Memory::of(home, &known_as),
+            known_as,
             ..self
         }
     }
@@ -83,8 +83,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl PinProvider for ConfiguredPin {
-    fn pin(&self, request: &PinRequest) -> Result<Secret> {
+impl ConfiguredPin {
+    /// Has nobody asked again by this process, where a person gave no right PIN.
+    fn miss(&self, error: &Error) {
+        if self.source.interactive() && !self.ask.asks_again() {
+            self.tally.miss(&self.known_as, error);
+        }
+    }
+
+    fn get(&self, request: &PinRequest) -> Result<Secret> {
         let what = format!(
             "{} of token {} ({}, serial {})",
             request.what.told(),
@@ -152,12 +159,37 @@ impl PinProvider for ConfiguredPin {
             .fix("save it as plain text: UTF-8 without a byte order mark (BOM)"));
         }
         self.length.store(pin.len(), Ordering::Relaxed);
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.tally.given();
         Ok(pin)
+    }
+}
+
+impl PinProvider for ConfiguredPin {
+    fn pin(&self, request: &PinRequest) -> Result<Secret> {
+        if let Some(missed) = self.tally.missed(&self.known_as) {
+            return Err(missed);
+        }
+        // Where there is nobody, nothing was asked.
+        let asked = self.source != PinSource::Terminal || self.ask.present();
+        self.get(request).inspect_err(|error| {
+            if asked {
+                self.miss(error)
+            }
+        })
     }
 
     fn refused(&self, _tries_left: Option<u32>) {
-        *lock(&self.given) = None;
+        self.forget();
+        self.miss(
+            &Error::new(
+                Code::WrongPin,
+                format!(
+                    "the token refused the PIN from {}, and nobody is asked for it again by this process",
+                    self.source.text()
+                ),
+            )
+            .fix("run it again, and give the right PIN"),
+        );
         if let Some(mark) = self.mark()
             && let Err(error) = self.memory.keep(&mark)
         {
@@ -166,6 +198,10 @@ impl PinProvider for ConfiguredPin {
                 self.source.text()
             ));
         }
+    }
+
+    fn forget(&self) {
+        *lock(&self.given) = None;
     }
 
     fn describe(&self) -> String {

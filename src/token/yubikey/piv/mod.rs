@@ -186,7 +186,7 @@ impl YubiKey {
         let final_try = tries_left == Some(1);
         if final_try && self.piv_pin.interactive() && self.piv_pin.has_given() {
             // It is forgotten, so that a person is asked the next time.
-            self.piv_pin.refused(tries_left);
+            self.piv_pin.forget();
             return Err(TokenError::Locked {
                 what: "one try of the PIV PIN is left, and that is not spent on a PIN that was given before"
                     .to_owned(),

@@ -1,0 +1,102 @@
+mod report;
+mod seal;
+mod show;
+mod verify;
+
+use std::process::ExitCode;
+
+use hsmsign::{
+    audit::{self, Filter, Reader},
+    clock,
+    error::Result,
+};
+
+use super::{Around, output};
+
+/// How many lines that cannot be read are told one by one.
+const MOST_TOLD: usize = 5;
+
+/// What was signed and what was refused, by whom: a log that shows whether it was changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hsmsign audit show --key kraken --outcome denied --since 2h
+  hsmsign audit show --follow
+  hsmsign audit verify
+  hsmsign audit report --output report.html")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Show(show::Args),
+    Verify(verify::Args),
+    Seal,
+    Report(report::Args),
+}
+
+#[derive(Debug, clap::Args)]
+struct FilterArgs {
+    /// Of this key
+    #[arg(long)]
+    key: Option<String>,
+    /// Of this kind: sign, raw, import, rotate, remove, set, lock, unlock, policy, op, seal
+    #[arg(long)]
+    what: Option<String>,
+    /// With this outcome: signed, denied, failed, done
+    #[arg(long)]
+    outcome: Option<String>,
+    /// With a path that begins so
+    #[arg(long)]
+    path: Option<String>,
+    /// Of a program, by its path or file name
+    #[arg(long)]
+    program: Option<String>,
+    /// Of a user, by number
+    #[arg(long)]
+    uid: Option<u32>,
+    /// Not before: 2026-12-31, 2026-12-31T18:00:00Z, or 15m, 2h, 7d ago
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Before that time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+impl FilterArgs {
+    fn filter(self) -> Result<Filter> {
+        let moment = |text: Option<String>| text.map(|text| audit::moment(&text, clock::now())).transpose();
+        Ok(Filter {
+            key: self.key,
+            what: self.what,
+            outcome: self.outcome,
+            path: self.path,
+            program: self.program,
+            uid: self.uid,
+            since: moment(self.since)?,
+            until: moment(self.until)?,
+        })
+    }
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        Command::Show(args) => show::run(args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Seal => seal::run(),
+        Command::Report(args) => report::run(args),
+    }
+}
+
+/// Tells of lines that could not be read, so that nobody takes what is shown for all there is.
+pub(super) fn warn_of(reader: &mut Reader) {
+    let passed_over = reader.passed_over();
+    for line in passed_over.iter().take(MOST_TOLD) {
+        output::warn(&line.to_string());
+    }
+    if let Some(more) = passed_over.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
+        output::warn(&format!("{more} more lines cannot be read"));
+    }
+}

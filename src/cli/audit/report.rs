@@ -1,0 +1,41 @@
+//! `audit report`: a page of the log.
+
+use std::process::ExitCode;
+
+use hsmsign::{
+    audit::{self, Reader},
+    error::{Error, Result, failed},
+};
+
+use super::{Around, FilterArgs, output, warn_of};
+
+/// Write a page that shows what was signed and refused
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// The file; standard output where none is named
+    #[arg(long, short)]
+    output: Option<std::path::PathBuf>,
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
+    let around = Around::find()?;
+    let filter = args.filter.filter()?;
+    let mut report = audit::Report::default();
+    let mut reader = Reader::new(&around.home)?;
+    reader.read(&mut |_, line| {
+        if filter.wants(line) {
+            report.take(line);
+        }
+        Ok(())
+    })?;
+    warn_of(&mut reader);
+    let page = report.page();
+    let Some(path) = args.output else {
+        return output::write(page.as_bytes());
+    };
+    std::fs::write(&path, page)
+        .map_err(|error| -> Error { failed(format!("{} cannot be written: {error}", path.display())) })?;
+    output::line(&format!("written: {}", path.display()))
+}

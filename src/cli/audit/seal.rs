@@ -1,0 +1,37 @@
+//! `audit seal`: a seal at once.
+
+use std::process::ExitCode;
+
+use hsmsign::{
+    audit::{self, Log},
+    error::{Result, failed},
+};
+
+use super::{Around, output};
+
+pub fn run() -> Result<ExitCode> {
+    let around = Around::find()?;
+    let log = Log::new(&around.home);
+    let Some(due) = log.seal_all()? else {
+        return Err(failed("there is no log yet").fix("it begins with the first request"));
+    };
+    let tokens = around.tokens()?;
+    let name = around.config()?.usual_token()?.to_owned();
+    let token = tokens.get(&name)?;
+    let mac = audit::Sealer::default().seal(&name, token.as_ref(), &due.message())?;
+    log.sealed(due, &name, &mac);
+    log.flush()?;
+    output::line(&format!("sealed by token {name}"))?;
+    let Some(marked) = log.to_be_marked()? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    match audit::raise(token.as_ref(), &around.home, &marked) {
+        Ok(None) => {}
+        Ok(Some(mark)) => return Err(audit::went_back(&name, &mark)),
+        Err(error) => output::warn(&format!(
+            "it does not keep how far the log was sealed: {}; note the seal that `hsmsign audit verify` prints",
+            error.message()
+        )),
+    }
+    Ok(ExitCode::SUCCESS)
+}
