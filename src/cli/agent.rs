@@ -157,7 +157,7 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
     around.home.create()?;
     let config = Config::load_text(&around.home)?;
     let alone = Alone::in_folders(&around.home)?;
-    run::note(&around.home, options.for_runs)?;
+    let runs = run::note(&around.home, options.for_runs)?;
     let group = options.group.as_ref().or(config.1.agent.group.as_ref());
     let group = group.map(|group| socket::group(group)).transpose()?;
     let listening = match Listening::from_systemd()? {
@@ -193,6 +193,7 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
         alone,
         program: program(),
         signals: Signals::catch()?,
+        unneeded: runs.map(|runs| Box::new(move || runs.have_ended()) as _),
     };
     front::run(settings, || {
         if detached {

@@ -18,6 +18,10 @@ impl Front {
             return;
         }
         self.counts.looked_at = now;
+        self.folders.look();
+        if self.unneeded.as_ref().is_some_and(|unneeded| unneeded()) {
+            self.stop();
+        }
         self.go_on_without_launcher();
         self.keep_spare();
         let deadline = self.config.agent.call_timeout();

@@ -5,6 +5,7 @@ mod clients;
 mod due;
 mod files;
 mod flights;
+mod folders;
 mod intake;
 mod link;
 mod looks;
@@ -36,6 +37,7 @@ use self::{
     clients::Client,
     files::{connections_by_files, raise_files, spare},
     flights::Flights,
+    folders::Folders,
     parked::Parked,
     poll::{Interest, Poll, Source},
     questions::Questions,
@@ -82,7 +84,12 @@ pub struct Settings {
     pub program: Program,
     /// The signals that end and reload it.
     pub signals: Signals,
+    /// What says that nobody needs it any more; none where that is for its owner to say.
+    pub unneeded: Option<Unneeded>,
 }
+
+/// Answers whether nobody needs an agent any more.
+pub type Unneeded = Box<dyn Fn() -> bool>;
 
 /// How the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +100,7 @@ pub enum Ended {
 
 struct Front {
     home: Home,
+    folders: Folders,
     config: Config,
     /// Its text, which each worker gets.
     config_text: String,
@@ -106,6 +114,7 @@ struct Front {
     most_by_files: usize,
     _alone: Alone,
     signals: Signals,
+    unneeded: Option<Unneeded>,
     launcher: Launcher,
     /// One for when that ends.
     next_launcher: Option<Launcher>,
@@ -191,6 +200,7 @@ impl Front {
         Ok(Self {
             road: questions.desk.road(&settings.home).watching(&settings.home),
             questions,
+            folders: Folders::of(&settings.home),
             home: settings.home,
             config: settings.config.1,
             config_text: settings.config.0,
@@ -202,6 +212,7 @@ impl Front {
             listening: settings.listening,
             _alone: settings.alone,
             signals: settings.signals,
+            unneeded: settings.unneeded,
             launcher,
             next_launcher: None,
             clients: Vec::new(),
