@@ -63,6 +63,21 @@ fn a_signal_reaches_the_command_and_ends_it_as_it_would() {
 }
 
 #[test]
+fn a_starter_that_waits_for_no_children_keeps_no_agent_from_being_started() {
+    let Some(place) = place() else { return };
+    let mut command = std::process::Command::new("env");
+    let done = command
+        .args(["--ignore-signal=CHLD", env!("CARGO_BIN_EXE_hsmsign")])
+        .args(["run", "--", "sh", "-c", "echo out; exit 42"])
+        .env("HSMSIGN_HOME", place.home())
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(42), "{done:?}");
+    assert_eq!(done.stdout, b"out\n", "{done:?}");
+    assert!(agent_ends(&place));
+}
+
+#[test]
 fn the_agent_stays_as_long_as_one_of_several_runs() {
     let Some(place) = place() else { return };
     let (mut long, _) = started(place.command(&["run", "--", "sh", "-c", "echo ready; cat >/dev/null"]));

@@ -151,6 +151,8 @@ fn ask(op: &str) -> Result<ExitCode> {
 }
 
 fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
+    // What ends it and has it read its settings again must reach it, however it was started.
+    process::block_no_signal();
     process::set_allocator_up();
     let _shown_only = rustix::thread::set_name(c"hsmsign");
     let around = Around::find()?;
