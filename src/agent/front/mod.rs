@@ -38,6 +38,7 @@ use self::{
     files::{connections_by_files, raise_files, spare},
     flights::Flights,
     folders::Folders,
+    intake::Crowd,
     parked::Parked,
     poll::{Interest, Poll, Source},
     questions::Questions,
@@ -130,6 +131,7 @@ struct Front {
     passphrases: HashMap<KeyName, Fetched>,
     /// Clients with something to go out.
     touched: Vec<u32>,
+    crowd: Crowd,
     /// Clients whose lines wait for their turn.
     again: Vec<u32>,
     /// When this round of the loop began, by the time that [`OwnTime`] tells.
@@ -223,6 +225,7 @@ impl Front {
             parked: Parked::default(),
             passphrases: HashMap::new(),
             touched: Vec::new(),
+            crowd: Crowd::default(),
             again: Vec::new(),
             now,
             time: OwnTime::default(),

@@ -56,6 +56,7 @@ impl Front {
                     }
                 }
             }
+            self.look_at_crowd();
             self.take_turns();
             self.take_up_parked();
             self.look_at_clocks();
@@ -128,13 +129,14 @@ impl Front {
                 }
             }
         }
+        let crowded = self.crowd.is_there();
         for index in std::mem::take(&mut self.touched) {
             let stopping = self.stopping.is_some();
             let Some(Some(client)) = self.clients.get_mut(index as usize) else {
                 continue;
             };
             client.flush(self.now);
-            if client.has_room()
+            if client.has_room(crowded)
                 && client.has_lines()
                 && !stopping
                 && !std::mem::replace(&mut client.waits, true)
@@ -147,7 +149,7 @@ impl Front {
                 continue;
             }
             let wanted = Interest {
-                read: client.has_room()
+                read: client.has_room(crowded)
                     && !client.waits
                     && !client.ended
                     && !stopping
