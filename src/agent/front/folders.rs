@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    error::{Error, failed},
+    error::{Code, Error, failed},
     home::Home,
     process::tell,
 };
@@ -59,6 +59,14 @@ impl Folders {
             "put that back, or start the agent anew: kill {}, then hsmsign agent start; under systemd: systemctl restart hsmsign-agent",
             std::process::id()
         )))
+    }
+
+    /// The same, where that may be what is behind an error: the agent sees nothing of its files then.
+    pub fn behind(&self, error: &Error) -> Option<Error> {
+        match error.code() {
+            Code::Failed | Code::UnknownKey | Code::UnknownExchange => self.replaced(),
+            _ => None,
+        }
     }
 
     /// Tells the log, once.

@@ -46,11 +46,7 @@ impl Front {
     }
 
     pub(super) fn refuse(&mut self, client: Client, id: Option<&Json>, error: &Error) {
-        let replaced = match error.code() {
-            // What is behind these may be that the agent sees nothing of its files any more.
-            Code::Failed | Code::UnknownKey | Code::UnknownExchange => self.folders.replaced(),
-            _ => None,
-        };
+        let replaced = self.folders.behind(error);
         let error = replaced.as_ref().unwrap_or(error);
         self.counts.refused(error.code());
         self.answer(client, error_line(id, error));
