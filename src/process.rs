@@ -9,7 +9,7 @@ mod strangers;
 
 pub use code::let_go_of_code;
 pub use fork::fork;
-pub use inherited::hand_down_only;
+pub use inherited::{block_no_signal, hand_down_only};
 pub use output::{has_output, look_for_output, tell};
 pub use own_time::OwnTime;
 pub use strangers::{refuse_strangers, remember_libraries};
@@ -61,7 +61,8 @@ pub fn set_allocator_up() {
     rustix::process::umask(PRIVATE);
 }
 
-/// Forbids core dumps, tracing and `/proc/PID/mem` to other processes of the same user, and makes new files private.
+/// Forbids core dumps, tracing and `/proc/PID/mem` to other processes of the same user, makes new files private, and has the
+/// processes that this one starts waited for.
 ///
 /// What remains: root, and a preloaded library that hides; [`refuse_strangers`] finds the others.
 ///
@@ -88,5 +89,6 @@ pub fn harden() -> Result<()> {
     let before = rustix::process::umask(PRIVATE);
     let _first = UMASK.set(before);
     strangers::mind();
+    inherited::hear_of_children();
     Ok(())
 }

@@ -27,7 +27,7 @@ func main() {
 	request := map[string]string{"key": os.Args[1], "method": "POST", "path": "/0/private/Balance"}
 	var signed answer
 	if json.NewEncoder(agent).Encode(request) != nil || json.NewDecoder(agent).Decode(&signed) != nil {
-		log.Fatal("the agent went away")
+		log.Fatal("the agent went away; the request may have been signed")
 	} else if !signed.OK {
 		log.Fatal(signed.Error)
 	}

@@ -15,7 +15,7 @@ async function ask(request) {
         if (!answer.ok) throw new Error(`${answer.error.code}: ${answer.error.message}; ${answer.error.fix}`);
         return answer;
     }
-    throw new Error('the agent went away');
+    throw new Error('the agent went away; the request may have been signed');
 }
 
 const signed = await ask({ key: process.argv[2], method: 'POST', path: '/0/private/Balance' });

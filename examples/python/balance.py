@@ -14,7 +14,10 @@ def ask(request):
     with socket.socket(socket.AF_UNIX) as agent:
         agent.connect(path)
         agent.sendall(json.dumps(request).encode() + b"\n")
-        answer = json.loads(agent.makefile().readline())
+        line = agent.makefile().readline()
+    if not line:
+        raise SystemExit("the agent went away; the request may have been signed")
+    answer = json.loads(line)
     if not answer["ok"]:
         raise SystemExit("{code}: {message}; {fix}".format(**answer["error"]))
     return answer

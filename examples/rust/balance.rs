@@ -25,6 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut answer = String::new();
     BufReader::new(agent).read_line(&mut answer)?;
     print!("{answer}");
+    if answer.is_empty() {
+        return Err("the agent went away; the request may have been signed".into());
+    }
     if answer.starts_with(r#"{"ok":true"#) {
         return Ok(());
     }

@@ -129,8 +129,14 @@ fn answers_for_whoever_does_not_read_are_bounded() {
         longest = longest.max(asked.elapsed());
     }
     assert!(longest < Duration::from_secs(3), "{longest:?}");
+    let kib = resident(&agent);
+    assert!(kib < 80 << 10, "{kib} KiB for 12 clients");
+}
+
+/// The memory of an agent's front that is in use, in KiB.
+fn resident(agent: &Running<'_>) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
-    let kib: usize = status
+    status
         .lines()
         .find_map(|line| {
             line.strip_prefix("VmRSS:")?
@@ -139,8 +145,51 @@ fn answers_for_whoever_does_not_read_are_bounded() {
                 .parse()
                 .ok()
         })
-        .unwrap();
-    assert!(kib < 80 << 10, "{kib} KiB for 12 clients");
+        .unwrap()
+}
+
+#[test]
+fn answers_for_many_that_do_not_read_are_bounded_together() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    // Shorter than the lines that are refused where there is no room.
+    let line = format!("{{\"op\":\"ping\",\"id\":\"{}\"}}\n", "a".repeat(16_000));
+    let flood = line.repeat(64);
+    let mut deaf: Vec<_> = (0..300).map(|_| (agent.connect(), 0)).collect();
+    for (connection, _) in &mut deaf {
+        connection.stream().set_nonblocking(true).unwrap();
+    }
+    // Until it takes no more.
+    let mut taken = Instant::now();
+    while taken.elapsed() < Duration::from_secs(1) {
+        for (connection, sent) in &mut deaf {
+            if let Ok(more @ 1..) = connection.stream().write(&flood.as_bytes()[*sent..]) {
+                *sent += more;
+                taken = Instant::now();
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let kib = resident(&agent);
+    assert!(kib < 250 << 10, "{kib} KiB for 300 clients");
+    // Whoever takes answers goes on, one line after the other.
+    let mut hears = agent.connect();
+    hears.send(format!("{BALANCE}\n").repeat(200).as_bytes());
+    for _ in 0..200 {
+        assert_eq!(hears.answer()["ok"], true);
+    }
+    // And so do those who take theirs in the end.
+    let (connection, sent) = &mut deaf[7];
+    connection.stream().set_nonblocking(false).unwrap();
+    for number in 0..*sent / line.len() {
+        assert_eq!(connection.answer()["ok"], true, "{number}");
+    }
+    drop(deaf);
+    until("they are gone", || agent.status()["connections"] == 2);
+    hears.send(format!("{BALANCE}\n").repeat(200).as_bytes());
+    for _ in 0..200 {
+        assert_eq!(hears.answer()["ok"], true);
+    }
 }
 
 #[test]

@@ -60,6 +60,19 @@ fn it_keeps_nothing_open_that_its_starter_has_open() {
     }
 }
 
+#[test]
+fn signals_that_its_starter_blocked_reach_it() {
+    let Some(place) = Place::with_kraken() else { return };
+    let mut command = std::process::Command::new("env");
+    command
+        .args(["--block-signal", env!("CARGO_BIN_EXE_hsmsign"), "agent"])
+        .env("HSMSIGN_HOME", place.home());
+    let mut agent = Running::of(&place, command);
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    agent.signal(Signal::TERM);
+    assert_eq!(agent.wait(), 0);
+}
+
 /// The processes that have a file open.
 fn pids_with(path: &std::path::Path) -> Vec<String> {
     let all = std::fs::read_dir("/proc").unwrap().flatten();

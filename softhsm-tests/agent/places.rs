@@ -244,3 +244,56 @@ fn what_is_no_token_is_not_locked_and_that_is_told() {
     place.ok(&["lock", "softhsm"]);
     assert_eq!(agent.connect().ask(BALANCE)["error"]["code"], "token-locked");
 }
+
+#[test]
+fn an_agent_whose_folders_were_replaced_says_so_and_what_to_do() {
+    let Some(place) = Place::with_kraken() else { return };
+    let home = place.home();
+    let aside = home.with_extension("aside");
+    for what in ["copied", "empty", "taken away"] {
+        let agent = Running::start(&place);
+        let mut connection = agent.connect();
+        assert_eq!(connection.ask(BALANCE)["ok"], true);
+        fs::rename(&home, &aside).unwrap();
+        match what {
+            "copied" => {
+                let done = Command::new("cp")
+                    .arg("-a")
+                    .args([&aside, &home])
+                    .status()
+                    .unwrap();
+                assert!(done.success());
+            }
+            "empty" => hsmsign::home::Home::at(&home).create().unwrap(),
+            _ => {}
+        }
+        let verb = if what == "taken away" {
+            what
+        } else {
+            "was replaced"
+        };
+        let kill = format!("kill {}", agent.pid());
+        // What it has read of the key holds for a moment.
+        until("it says so", || {
+            let answer = connection.ask(BALANCE);
+            let told = answer["error"].to_string();
+            if answer["ok"] == true {
+                return false;
+            }
+            for word in ["the agent's folder", verb, &kill, "hsmsign agent start"] {
+                assert!(told.contains(word), "{what}: {answer}");
+            }
+            true
+        });
+        for op in [r#"{"op":"keys"}"#, r#"{"op":"reload"}"#] {
+            let answer = connection.ask(op);
+            assert!(answer["error"].to_string().contains(verb), "{what}: {answer}");
+        }
+        until("the log has it", || agent.log().contains(verb));
+        if home.exists() {
+            fs::remove_dir_all(&home).unwrap();
+        }
+        fs::rename(&aside, &home).unwrap();
+        until("it was put back", || connection.ask(BALANCE)["ok"] == true);
+    }
+}

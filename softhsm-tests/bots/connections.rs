@@ -1,7 +1,7 @@
 //! The packages' connections to an agent: whose answer is whose. At the socket sits one who answers each message with itself, when
 //! the test lets it.
 
-use crate::{bench::Place, have, node, package::told, place};
+use crate::{bench::Place, have, node, package::told, place, script};
 
 /// A listener in Python: a message that begins with `late` is answered when `let_go` is set, all others at once.
 const ECHO: &str = r#"
@@ -200,33 +200,151 @@ print("in time")
     assert_eq!(with_echo(&place, text), "in time\n");
 }
 
+/// A listener in Python that refuses every connection, as an agent that takes no more.
+const REFUSES: &str = r#"
+import asyncio, json, socket, subprocess, sys, threading
+from hsmsign import AsyncSigner, HsmsignError, Signer
+path = sys.argv[1]
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen()
+
+def refuse():
+    error = {"code": "token-busy", "message": "as many as it takes", "fix": "close some"}
+    while True:
+        client = listener.accept()[0]
+        client.sendall((json.dumps({"ok": False, "error": error}) + "\n").encode())
+        client.close()
+
+threading.Thread(target=refuse, daemon=True).start()
+"#;
+
 #[test]
 fn who_is_refused_before_the_request_was_read_hears_why() {
     let Some(place) = place() else { return };
     let text = r#"
-import json, socket, sys, threading
-from hsmsign import HsmsignError, Signer
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1])
-listener.listen()
+# Some are more than a socket takes before somebody reads.
+messages = ["a" * length for length in (1, 4_000_000)] * 20
 
-def refuse():
-    client = listener.accept()[0]
-    error = {"code": "token-busy", "message": "as many as it takes", "fix": "close some"}
-    client.sendall((json.dumps({"ok": False, "error": error}) + "\n").encode())
-    client.close()
+async def run():
+    for message in messages:
+        try:
+            raise SystemExit(f"answered: {await AsyncSigner('raw', socket=path).hmac(message)}")
+        except HsmsignError as error:
+            assert error.code == "token-busy" and error.message == "as many as it takes", error
 
-threading.Thread(target=refuse, daemon=True).start()
-try:
-    # More than a socket takes before somebody reads.
-    raise SystemExit(f"answered: {Signer('raw', socket=sys.argv[1]).hmac('a' * 4_000_000)}")
-except HsmsignError as error:
-    print(error.code, error)
+asyncio.run(run())
+for message in messages:
+    try:
+        raise SystemExit(f"answered: {Signer('raw', socket=path).hmac(message)}")
+    except HsmsignError as error:
+        assert error.code == "token-busy" and error.message == "as many as it takes", error
+if len(sys.argv) > 2:
+    subprocess.run(["node", *sys.argv[2:], path], check=True)
+print("heard")
 "#;
+    let node = r"
+const { Signer } = require(process.argv[2]);
+const asks = async (length) => {
+    const signer = new Signer('raw', { socket: process.argv[3] });
+    const asked = [0, 1, 2].map(() => signer.hmac('a'.repeat(length)).then(() => 'answered', (error) => `${error.code}: ${error.reason}`));
+    for (const told of await Promise.all(asked)) if (told !== 'token-busy: as many as it takes') throw new Error(told);
+    signer.close();
+};
+(async () => {
+    for (const length of [1, 4_000_000, 1, 4_000_000, 1, 4_000_000]) await asks(length);
+})();
+";
     let socket = place.path().join("refusing.sock");
-    let told = told(&place, "python3", text, &[socket.to_str().unwrap()]);
-    assert!(
-        told.starts_with("token-busy") && told.contains("as many as it takes"),
-        "{told}"
+    let script = script(&place, "refused.cjs", node);
+    let package = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/js");
+    let mut args = vec![socket.to_str().unwrap()];
+    if have("node") {
+        args.extend([script.as_str(), package]);
+    }
+    assert_eq!(
+        told(&place, "python3", &format!("{REFUSES}{text}"), &args),
+        "heard\n"
     );
+}
+
+#[test]
+fn who_gets_no_answer_hears_whether_the_request_may_have_been_signed() {
+    let Some(place) = place() else { return };
+    let text = r#"
+import asyncio, os, socket, struct, subprocess, sys, threading
+from hsmsign import AgentUnavailable, AsyncSigner, Signer
+
+def serve(listener, ends):
+    for end in ends:
+        client = listener.accept()[0]
+        for word in end:
+            if word == "answers":
+                client.recv(65536)
+                client.sendall(b'{"ok":true,"mac_base64":""}\n')
+            elif word == "reads":
+                client.recv(65536)
+            elif word == "waits":
+                client.recv(1, socket.MSG_PEEK)
+        client.close()
+    listener.close()
+
+def agent(name, ends):
+    path = f"{sys.argv[1]}.{name}"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    threading.Thread(target=serve, args=(listener, ends), daemon=True).start()
+    return path
+
+# How connections end; whether the last of so many requests may have been signed.
+CASES = {
+    "read": ([["reads"]], 1, True),
+    "unread": ([["waits"]], 1, False),
+    "kept-and-read": ([["answers", "reads"]], 2, True),
+    "kept-and-read-and-unread": ([["answers", "reads"], ["waits"]], 2, True),
+    "kept-and-unread": ([["answers", "waits"]], 2, False),
+}
+
+def plain(path, times):
+    signer = Signer("raw", socket=path)
+    for _ in range(times):
+        signer.hmac("a")
+
+async def in_loop(path, times):
+    signer = AsyncSigner("raw", socket=path)
+    for _ in range(times):
+        await signer.hmac("a")
+
+def node(path, times):
+    done = subprocess.run(["node", *sys.argv[2:], path, str(times)], capture_output=True, text=True, check=True)
+    raise AgentUnavailable(done.stdout)
+
+kinds = [plain, lambda path, times: asyncio.run(in_loop(path, times))] + ([node] if len(sys.argv) > 2 else [])
+for number, kind in enumerate(kinds):
+    for name, (ends, times, perhaps) in CASES.items():
+        # Node listens to another connection before it gives up.
+        ends = ends + [["waits"]] if kind is node and name == "unread" else ends
+        try:
+            kind(agent(f"{number}{name}", ends), times)
+            raise SystemExit(f"answered: {name}")
+        except AgentUnavailable as error:
+            assert ("may have been signed" in str(error)) == perhaps, (number, name, error)
+print("said")
+"#;
+    let node = r"
+const { Signer } = require(process.argv[2]);
+const signer = new Signer('raw', { socket: process.argv[3] });
+(async () => {
+    for (let left = Number(process.argv[4]); left > 0; left -= 1) await signer.hmac('a');
+})().catch((error) => console.log(error.message));
+";
+    let socket = place.path().join("s");
+    let script = script(&place, "lost.cjs", node);
+    let package = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/js");
+    let mut args = vec![socket.to_str().unwrap()];
+    if have("node") {
+        args.extend([script.as_str(), package]);
+    }
+    assert_eq!(told(&place, "python3", text, &args), "said\n");
 }

@@ -1,6 +1,11 @@
 //! `hsmsign run`: the command's own signals, exit code and environment, and the agent for its time.
 
-use std::{fs, io::Read as _, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, Instant},
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -54,6 +59,21 @@ fn a_signal_reaches_the_command_and_ends_it_as_it_would() {
     )
     .unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(15));
+    assert!(agent_ends(&place));
+}
+
+#[test]
+fn a_starter_that_waits_for_no_children_keeps_no_agent_from_being_started() {
+    let Some(place) = place() else { return };
+    let mut command = std::process::Command::new("env");
+    let done = command
+        .args(["--ignore-signal=CHLD", env!("CARGO_BIN_EXE_hsmsign")])
+        .args(["run", "--", "sh", "-c", "echo out; exit 42"])
+        .env("HSMSIGN_HOME", place.home())
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(42), "{done:?}");
+    assert_eq!(done.stdout, b"out\n", "{done:?}");
     assert!(agent_ends(&place));
 }
 
@@ -336,4 +356,47 @@ fn a_user_without_folders_uses_the_agent_of_another() {
         String::from_utf8_lossy(&refused.stderr).contains("is a link, where hsmsign wants a folder"),
         "{refused:?}"
     );
+}
+
+/// Whether a process ends within a minute.
+fn ends(pid: i32) -> bool {
+    let end = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < end {
+        let status = fs::read_to_string(format!("/proc/{pid}/stat"));
+        if status.is_err() || status.is_ok_and(|status| status.contains(") Z ")) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+/// The process that stays behind a run, by its arguments.
+fn watcher_of(run: u32) -> Option<i32> {
+    let wanted = format!("hsmsign\0run-watcher\0{run}\0");
+    fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        (line == wanted.as_bytes()).then(|| entry.file_name().to_str()?.parse().ok())?
+    })
+}
+
+#[test]
+fn the_agent_of_a_run_ends_with_it_though_its_folders_or_its_watcher_are_gone() {
+    for what in ["folders", "watcher"] {
+        let Some(place) = place() else { return };
+        let (mut run, _) = started(place.command(&["run", "--", "sh", "-c", "echo ready; cat >/dev/null"]));
+        let agent = place.json(&["agent", "status", "--json"])["pid"]
+            .as_i64()
+            .unwrap();
+        let agent = i32::try_from(agent).unwrap();
+        if what == "folders" {
+            fs::remove_dir_all(place.home()).unwrap();
+        } else {
+            let watcher = Pid::from_raw(watcher_of(run.id()).unwrap()).unwrap();
+            kill_process(watcher, Signal::KILL).unwrap();
+        }
+        drop(run.stdin.take());
+        assert_eq!(run.wait().unwrap().code(), Some(0));
+        assert!(ends(agent), "{what}");
+    }
 }

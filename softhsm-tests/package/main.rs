@@ -259,12 +259,15 @@ fn it_is_started_again(machine: &Machine) {
         )
     };
     machine.ok(&["systemctl", "reload", "hsmsign-agent.service"], "");
-    let first = process();
-    machine.ok(&["kill", "-KILL", first.trim()], "");
-    // Whoever connects meanwhile waits at the socket.
-    until("it is another process", || {
-        !["0", first.trim()].contains(&process().trim())
-    });
+    // However often: nobody has to look after it before bots can go on.
+    for _ in 0..7 {
+        let first = process();
+        machine.ok(&["kill", "-KILL", first.trim()], "");
+        // Whoever connects meanwhile waits at the socket.
+        until("it is another process", || {
+            !["0", first.trim()].contains(&process().trim())
+        });
+    }
     assert!(machine.ok(&as_user("trader", BALANCE), "").contains("API-Sign"));
 
     let folder = "/run/systemd/system/hsmsign-agent.service.d";

@@ -151,13 +151,15 @@ fn ask(op: &str) -> Result<ExitCode> {
 }
 
 fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
+    // What ends it and has it read its settings again must reach it, however it was started.
+    process::block_no_signal();
     process::set_allocator_up();
     let _shown_only = rustix::thread::set_name(c"hsmsign");
     let around = Around::find()?;
     around.home.create()?;
     let config = Config::load_text(&around.home)?;
     let alone = Alone::in_folders(&around.home)?;
-    run::note(&around.home, options.for_runs)?;
+    let runs = run::note(&around.home, options.for_runs)?;
     let group = options.group.as_ref().or(config.1.agent.group.as_ref());
     let group = group.map(|group| socket::group(group)).transpose()?;
     let listening = match Listening::from_systemd()? {
@@ -193,6 +195,7 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
         alone,
         program: program(),
         signals: Signals::catch()?,
+        unneeded: runs.map(|runs| Box::new(move || runs.have_ended()) as _),
     };
     front::run(settings, || {
         if detached {

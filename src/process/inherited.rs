@@ -1,6 +1,6 @@
-//! Descriptors that whoever started this process left open.
+//! What whoever started this process left to it: descriptors that are open, signals that are blocked or ignored.
 
-use std::{fs, os::fd::BorrowedFd};
+use std::{fs, mem::MaybeUninit, os::fd::BorrowedFd, ptr};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -17,4 +17,23 @@ pub fn hand_down_only(kept: &[i32]) {
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
         let _closed = fcntl_setfd(descriptor, FdFlags::CLOEXEC);
     }
+}
+
+/// Has this process hear how those end that it starts. Where it was started with SIGCHLD ignored the kernel forgets them at their
+/// end, and waiting for one fails though it did its work.
+#[allow(unsafe_code)]
+pub fn hear_of_children() {
+    // SAFETY: no handler is set, and nothing of the program has one for this signal.
+    let _before = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+/// Lets every signal through to this process and those that it starts.
+#[allow(unsafe_code)]
+pub fn block_no_signal() {
+    let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the first call writes the whole set, which the second reads.
+    let _before = unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut())
+    };
 }

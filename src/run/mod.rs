@@ -7,7 +7,7 @@ mod python;
 mod while_running;
 
 pub use interpreter::{not_started, refuse_unhooked};
-pub use while_running::{Lease, agent, note, watch};
+pub use while_running::{Lease, Runs, agent, note, watch};
 
 use std::{
     ffi::OsString,

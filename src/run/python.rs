@@ -34,6 +34,7 @@ pub(super) fn files() -> Vec<(&'static str, &'static str)> {
         "_hook.py",
         "_keys.py",
         "_libraries.py",
+        "_lines.py",
         "_login.py",
         "_mac.py",
         "_macs.py",

@@ -64,21 +64,35 @@ impl Lease {
     }
 }
 
+/// The runs that an agent was started for, as it sees them itself: their watchers may be killed, and the folder with the file
+/// may be gone.
+pub struct Runs {
+    file: File,
+}
+
+impl Runs {
+    /// Whether there is none any more. One that begins now waits until the agent is gone, and starts another.
+    pub fn have_ended(&self) -> bool {
+        flock(&self.file, FlockOperation::NonBlockingLockExclusive).is_ok()
+    }
+}
+
 fn path(home: &Home) -> PathBuf {
     home.state("run.lock")
 }
 
-/// Notes, in an agent that answers nobody yet, whether it was started for runs: who finds it later finds that too.
+/// Notes, in an agent that answers nobody yet, whether it was started for runs: who finds it later finds that too. Answers the
+/// runs, where it was.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn note(home: &Home, for_runs: bool) -> Result<()> {
+pub fn note(home: &Home, for_runs: bool) -> Result<Option<Runs>> {
     let path = path(home);
     let text = match for_runs {
         true => std::process::id().to_string(),
         // What is noted of an agent that was killed is not true of this one, which may have its number.
         false if path.exists() => String::new(),
-        false => return Ok(()),
+        false => return Ok(None),
     };
     // In its place: runs hold their shares by this file.
     OpenOptions::new()
@@ -87,7 +101,8 @@ pub fn note(home: &Home, for_runs: bool) -> Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(&path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| file.write_all(text.as_bytes()).map(|()| Runs { file }))
+        .map(|runs| for_runs.then_some(runs))
         .map_err(|error| io_error("", &path, "be written", &error))
 }
 

@@ -88,12 +88,16 @@ pub(crate) fn none_could(mut refusals: Vec<(String, Error)>) -> Option<Error> {
             }
         })
         .collect();
-    let (_, first) = &refusals[0];
+    // Whichever was asked first: a program calls a person for what it need not try again.
+    let (_, nearest) = refusals
+        .iter()
+        .find(|(_, error)| error.code() == Code::TokenBusy)
+        .unwrap_or(&refusals[0]);
     let error = Error::new(
-        first.code(),
+        nearest.code(),
         format!("none of the key's tokens could: {}", told.join("; ")),
     );
-    Some(error.fix(first.advice()))
+    Some(error.fix(nearest.advice()))
 }
 
 /// Whether another token may still do what one did not.
@@ -108,4 +112,23 @@ pub(crate) const fn elsewhere(code: Code) -> bool {
             | Code::Unsupported
             | Code::TooLarge
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_tried_again_is_told_before_what_needs_a_person() {
+        let refusal = |code: Code| (code.name().to_owned(), Error::new(code, "no").fix(code.name()));
+        for order in [
+            [Code::TokenLocked, Code::TokenBusy],
+            [Code::TokenBusy, Code::WrongPin],
+        ] {
+            let error = none_could(order.map(refusal).into()).unwrap();
+            assert_eq!((error.code(), error.advice()), (Code::TokenBusy, "token-busy"));
+        }
+        let error = none_could([Code::TokenMissing, Code::TokenLocked].map(refusal).into()).unwrap();
+        assert_eq!(error.code(), Code::TokenMissing);
+    }
 }

@@ -40,7 +40,7 @@ function ask(request) {
 }
 
 function read({ answer, error }) {
-    if (error) throw new AgentUnavailable(error);
+    if (error) throw new AgentUnavailable(error.reason, { fix: error.fix });
     return answerOf(answer);
 }
 
@@ -57,7 +57,7 @@ function serve({ signal, port }) {
             }
             message.answer = await held.exchange(line);
         } catch (error) {
-            message.error = error.reason ?? String(error);
+            message.error = { reason: error.reason ?? String(error), fix: error.fix };
         }
         port.postMessage(message);
         Atomics.add(signal, 0, 1);

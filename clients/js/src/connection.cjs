@@ -6,6 +6,12 @@ const net = require('node:net');
 const { AgentUnavailable } = require('./errors.cjs');
 const { LONGEST, TIMEOUT } = require('./line.cjs');
 
+// How long a new connection is listened to before the lines go out that the one before it did not take, in milliseconds: an agent
+// that refuses a connection says why and closes it, and Node reads nothing any more where writing failed.
+const LISTENS = 250;
+// What the kernel says where the agent closed the connection before it had read all.
+const UNHEARD = ['EPIPE', 'ECONNRESET'];
+
 class Connection {
     constructor(path, timeout = TIMEOUT) {
         this.path = path;
@@ -15,7 +21,9 @@ class Connection {
 
     // Sends a line; answers the answer's line, without its end.
     exchange(line) {
-        return new Promise((resolve, reject) => this.#send({ line, resolve, reject, kept: this.stream?.answered === true }));
+        return new Promise((resolve, reject) => {
+            this.#send({ line, resolve, reject, kept: this.stream?.answers > 0, tries: 0, perhaps: false });
+        });
     }
 
     // Requests that wait for their answers fail: what was asked for is not sent again behind its caller's back.
@@ -32,8 +40,8 @@ class Connection {
         }
     }
 
-    #send(asked) {
-        this.stream ??= this.#open();
+    #send(asked, listens = false) {
+        this.stream ??= this.#open(listens);
         // An idle connection keeps no program from ending.
         this.stream.ref();
         asked.timer = setTimeout(() => this.#late(asked), this.timeout);
@@ -41,10 +49,16 @@ class Connection {
         this.stream.write(asked.line);
     }
 
-    #open() {
+    #open(listens) {
         const stream = net.connect(this.path);
         stream.setEncoding('utf8');
         stream.text = '';
+        stream.answers = 0;
+        if (listens) {
+            stream.cork();
+            setTimeout(() => stream.uncork(), LISTENS);
+        }
+        stream.on('connect', () => { stream.there = true; });
         stream.on('data', (data) => this.#read(stream, data));
         stream.on('error', (error) => this.#gone(stream, error));
         stream.on('close', () => this.#gone(stream));
@@ -59,7 +73,8 @@ class Connection {
             stream.text = stream.text.slice(end + 1);
             const asked = this.waiting.shift();
             if (!asked) break;
-            stream.answered = true;
+            stream.answers += 1;
+            stream.last = answer;
             clearTimeout(asked.timer);
             asked.resolve(answer);
         }
@@ -72,11 +87,16 @@ class Connection {
         this.stream = undefined;
         const lost = this.waiting;
         this.waiting = [];
+        const unheard = UNHEARD.includes(error?.code);
+        // Who is refused is answered once, whatever was asked.
+        const refused = stream.answers === 1 && isBusy(stream.last);
         for (const asked of lost) {
             clearTimeout(asked.timer);
+            const perhaps = asked.perhaps || (stream.there === true && !unheard);
             // One that was kept open may have been closed while nobody looked, as by a restart of the agent.
-            if (asked.kept) this.#send({ ...asked, kept: false });
-            else asked.reject(new AgentUnavailable(error ? `no agent answers at ${this.path}: ${error.message}` : 'the agent went away'));
+            if (refused && !asked.kept) asked.resolve(stream.last);
+            else if (asked.tries === 0 && (asked.kept || unheard)) this.#send({ ...asked, kept: false, tries: 1, perhaps }, !asked.kept);
+            else asked.reject(gone(this.path, stream.there === true, error, perhaps));
         }
     }
 
@@ -88,6 +108,32 @@ class Connection {
             fix: 'see `hsmsign agent status`',
         }));
     }
+}
+
+// Whether an answer says that the agent can take no more.
+function isBusy(answer) {
+    try {
+        const told = JSON.parse(answer);
+        return told.ok === false && told.error.code === 'token-busy';
+    } catch {
+        return false;
+    }
+}
+
+// Why there is no answer; `there` says whether there was a connection, `perhaps` whether the request may have been signed.
+function gone(path, there, error, perhaps) {
+    const may = perhaps ? '; the request may have been signed' : '';
+    if (there) {
+        const what = perhaps ? 'the agent went away' : 'the agent ended before it took the request';
+        const why = error ? `: ${error.message}` : '';
+        return new AgentUnavailable(`${what}${why}${may || '; it was not signed'}`, { fix: 'see `hsmsign agent status`, and try again' });
+    }
+    if (error?.code === 'EACCES') {
+        return new AgentUnavailable(`the agent at ${path} does not let this user in${may}`, {
+            fix: 'its administrator adds the user to the group of bots, as in: usermod -aG hsmsign-bots USER; then log in again',
+        });
+    }
+    return new AgentUnavailable(`no agent answers at ${path}: ${error?.message ?? 'it closed the connection'}${may}`);
 }
 
 module.exports = { Connection };

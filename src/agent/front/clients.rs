@@ -20,9 +20,9 @@ pub const MOST_OPEN: usize = 64;
 /// How much of lines that are worked on and of answers that wait may be held for a client, in bytes, before no more of its
 /// lines are read.
 const MOST_OF_ONE: usize = 1 << 20;
-/// And over all clients, before lines as long as [`LARGE`] are refused.
+/// And over all clients, before lines as long as [`LARGE`] are refused, and each client has one of the others worked on at a time.
 pub const MOST_IN_HAND: usize = 128 << 20;
-/// Lines from this length on are refused where there is no room, in bytes. All the others together are bounded by their number.
+/// Lines from this length on are refused where there is no room, in bytes.
 pub const LARGE: usize = 16 << 10;
 /// How much room a client keeps between two lines, in bytes.
 const KEPT: usize = 1 << 10;
@@ -170,9 +170,10 @@ impl Client {
         self.held() > self.unfinished()
     }
 
-    /// Whether it may have more lines worked on.
-    pub fn has_room(&self) -> bool {
-        self.answers.len() < MOST_OPEN && self.in_hand() < MOST_OF_ONE
+    /// Whether it may have more lines worked on: where it is `crowded`, those alone that have none in hand.
+    pub fn has_room(&self, crowded: bool) -> bool {
+        let most = if crowded { 1 } else { MOST_OF_ONE };
+        self.answers.len() < MOST_OPEN && self.in_hand() < most
     }
 
     /// How much is held of lines that are worked on and of answers that wait, in bytes.

@@ -1,5 +1,7 @@
 //! Clients: letting them in, taking their lines by turns, putting answers into their places.
 
+use std::time::{Duration, Instant};
+
 use rustix::{
     io::Errno,
     net::{SocketFlags, accept_with},
@@ -26,8 +28,24 @@ const TURN: usize = 32;
 const NEWCOMERS: usize = 32;
 /// How many connections are kept for those who may lock and stop the agent, where others take all they can.
 const FOR_ADMINS: usize = 8;
+/// How often it is looked whether it is crowded.
+const LOOKED: Duration = Duration::from_millis(10);
 /// How many descriptors that came with lines that are not whole may be open, over all clients.
 const MOST_FDS: usize = 64;
+
+/// Whether as much is in hand of lines and answers as there is room for.
+#[derive(Default)]
+pub struct Crowd {
+    is: bool,
+    looked: Option<Instant>,
+}
+
+impl Crowd {
+    /// Whether that was so when it was looked last.
+    pub const fn is_there(&self) -> bool {
+        self.is
+    }
+}
 
 impl Front {
     /// Lets in who came. Those behind the first few are told of again in the next round.
@@ -189,12 +207,25 @@ impl Front {
         self.clients.iter().flatten().map(Client::in_hand).sum()
     }
 
+    /// Looks whether it is crowded. Where that is over, those that waited have their lines worked on and read.
+    pub(super) fn look_at_crowd(&mut self) {
+        if self.crowd.looked.is_some_and(|looked| self.now < looked + LOOKED) {
+            return;
+        }
+        let is = self.in_hand() > MOST_IN_HAND;
+        self.crowd.looked = Some(self.now);
+        if std::mem::replace(&mut self.crowd.is, is) && !is {
+            let all = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
+            self.touched.extend(0..all);
+        }
+    }
+
     /// Works on lines of a client that came.
     pub(super) fn take_lines(&mut self, index: u32) {
         for _ in 0..TURN {
-            let stopping = self.stopping.is_some();
+            let (stopping, crowded) = (self.stopping.is_some(), self.crowd.is_there());
             let Some(client) = self.client(index) else { return };
-            if client.broken || stopping || !client.has_room() {
+            if client.broken || stopping || !client.has_room(crowded) {
                 return;
             }
             let Some(mut line) = client.line() else { return };
@@ -246,15 +277,16 @@ impl Front {
     }
 
     pub(super) fn answer(&mut self, whose: flights::Client, line: String) {
+        let crowded = self.crowd.is_there();
         let Some(client) = self.client(whose.index) else {
             return;
         };
         if client.generation != whose.generation {
             return;
         }
-        let had_room = client.has_room();
+        let had_room = client.has_room(crowded);
         client.answer(whose.place, line);
-        let again = !had_room && client.has_room();
+        let again = !had_room && client.has_room(crowded);
         self.touched.push(whose.index);
         if again {
             self.once_more(whose.index);

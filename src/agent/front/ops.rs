@@ -71,7 +71,10 @@ impl Front {
                 }
                 json!({})
             }
-            "keys" => json!({"keys": self.keys()?}),
+            "keys" => {
+                self.folders.replaced().map_or(Ok(()), Err)?;
+                json!({"keys": self.keys()?})
+            }
             "status" => self.status(),
             "lock" => {
                 self.permit(caller, "lock tokens")?;

@@ -46,6 +46,8 @@ impl Front {
     }
 
     pub(super) fn refuse(&mut self, client: Client, id: Option<&Json>, error: &Error) {
+        let replaced = self.folders.behind(error);
+        let error = replaced.as_ref().unwrap_or(error);
         self.counts.refused(error.code());
         self.answer(client, error_line(id, error));
     }

@@ -5,32 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import threading
 from typing import Any
 
 from ._counts import count
 from ._errors import AgentUnavailable, HsmsignError, error_of
+from ._lines import Lines
 from ._mac import read, request
 from ._request import Signed, line
-from ._wire import LONGEST, TIMEOUT, socket_path
+from ._wire import TIMEOUT, lost, not_there, socket_path, unheard
 
 
 class _Held(threading.local):
     """The connection of a thread, and the process and event loop that it belongs to."""
 
     owner: "tuple[int, asyncio.AbstractEventLoop] | None" = None
-    streams: "tuple[asyncio.StreamReader, asyncio.StreamWriter] | None" = None
+    lines: "Lines | None" = None
     lock: "asyncio.Lock | None" = None
 
-    def drop(self) -> None:
+    def drop(self, why: "Exception | None" = None) -> None:
         """Closes it; what its loop still reads is nobody's."""
-        streams, self.streams = self.streams, None
-        if streams is not None:
-            try:
-                streams[1].close()
-            except RuntimeError:
-                # Its loop ended before.
-                pass
+        lines, self.lines = self.lines, None
+        if lines is not None:
+            lines.end(why or _Closed())
+
+
+class _Closed(Exception):
+    """The signer was closed."""
 
 
 class AsyncSigner:
@@ -83,7 +85,7 @@ class AsyncSigner:
         here, held = (os.getpid(), asyncio.get_running_loop()), self._held
         if held.owner != here or held.lock is None:
             # Another loop or a child process: nothing of the connection may be used there.
-            held.owner, held.lock, held.streams = here, asyncio.Lock(), None
+            held.owner, held.lock, held.lines = here, asyncio.Lock(), None
         async with held.lock:
             answer = await self._exchange(held, text)
         try:
@@ -96,21 +98,19 @@ class AsyncSigner:
         return told
 
     async def _exchange(self, held: _Held, text: bytes) -> bytes:
+        perhaps = False
         for again in (True, False):
-            kept = held.streams is not None
-            if held.streams is None:
-                held.streams = await self._connect()
-            streams = reader, writer = held.streams
+            kept = held.lines is not None
+            if held.lines is None:
+                held.lines = await self._connect(perhaps)
+            lines = held.lines
             try:
-                writer.write(text)
-                answer = await asyncio.wait_for(reader.readline(), self._timeout)
-                if answer.endswith(b"\n"):
-                    return answer
-                raise ConnectionResetError("the agent closed the connection")
+                return await lines.ask(text, self._timeout)
             except BaseException as error:
-                closed = held.streams is not streams
                 # Its answer may still come, and would be taken for the next one's.
-                held.drop()
+                lines.end(_Closed())
+                if held.lines is lines:
+                    held.lines = None
                 if isinstance(error, asyncio.TimeoutError):
                     raise AgentUnavailable(
                         f"the agent gave no answer in {self._timeout:g} seconds; the request may have been signed",
@@ -118,21 +118,28 @@ class AsyncSigner:
                     ) from None
                 if isinstance(error, ValueError):
                     raise HsmsignError("the agent's answer is too long", "see that the socket is hsmsign's") from None
-                if not isinstance(error, OSError):
-                    raise
-                if closed:
+                if isinstance(error, _Closed):
                     raise AgentUnavailable(
                         "the signer was closed before the answer came; the request may have been signed",
                         "close a signer when its requests have their answers",
                     ) from None
+                if not isinstance(error, OSError):
+                    raise
+                perhaps = perhaps or not unheard(error)
                 # One that was kept open may have been closed while nobody looked, as by a restart of the agent.
                 if not (again and kept and isinstance(error, (BrokenPipeError, ConnectionResetError))):
-                    raise AgentUnavailable(f"the agent went away: {error.strerror or error}") from None
-        raise AgentUnavailable("the agent went away")
+                    raise lost(error, perhaps) from None
+        raise AssertionError("unreachable")
 
-    async def _connect(self) -> "tuple[asyncio.StreamReader, asyncio.StreamWriter]":
-        path = self._socket or socket_path()
+    async def _connect(self, perhaps: bool) -> Lines:
+        loop, path = asyncio.get_running_loop(), self._socket or socket_path()
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            return await asyncio.open_unix_connection(path, limit=LONGEST)
-        except OSError as error:
-            raise AgentUnavailable(f"no agent answers at {path}: {error.strerror or error}") from None
+            connected.setblocking(False)
+            await loop.sock_connect(connected, path)
+            return Lines(loop, connected)
+        except BaseException as error:
+            connected.close()
+            if not isinstance(error, OSError):
+                raise
+            raise not_there(path, error, perhaps) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -31,10 +32,36 @@ def socket_path() -> str:
     return "/run/hsmsign/agent.sock"
 
 
+def unheard(error: OSError) -> bool:
+    """Whether a connection ended before the agent took the request whole: so the kernel says where the other end was closed
+    and had not read all."""
+    return error.errno in (errno.EPIPE, errno.ECONNRESET)
+
+
+def lost(error: OSError, perhaps: bool) -> AgentUnavailable:
+    """That the connection ended without an answer; `perhaps` says whether the request, or an earlier try, may have been signed."""
+    if perhaps:
+        what, fix = "the agent went away: {}; the request may have been signed", "see `hsmsign agent status`"
+    else:
+        what, fix = "the agent ended before it took the request: {}; it was not signed", "see `hsmsign agent status`, and try again"
+    return AgentUnavailable(what.format(error.strerror or error), fix)
+
+
+def not_there(path: str, error: OSError, perhaps: bool) -> AgentUnavailable:
+    """That there is no connection to be had; `perhaps` as for `lost`."""
+    more = "; the request may have been signed" if perhaps else ""
+    if isinstance(error, PermissionError):
+        return AgentUnavailable(
+            f"the agent at {path} does not let this user in{more}",
+            "its administrator adds the user to the group of bots, as in: usermod -aG hsmsign-bots USER; then log in again",
+        )
+    return AgentUnavailable(f"no agent answers at {path}: {error.strerror or error}{more}")
+
+
 class Connection:
     """A connection of one thread."""
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float, perhaps: bool) -> None:
         self.pid = os.getpid()
         self.path = path
         # Whether an answer is awaited: another greenlet, or a signal's handler, is not to read it.
@@ -45,7 +72,7 @@ class Connection:
             self.socket.connect(path)
         except OSError as error:
             self.socket.close()
-            raise AgentUnavailable(f"no agent answers at {path}: {error.strerror or error}") from None
+            raise not_there(path, error, perhaps) from None
 
     def exchange(self, line: bytes, timeout: float) -> bytes:
         """Sends a line and reads the answer's; waits for this many seconds at most for each of its parts."""
@@ -104,11 +131,12 @@ class Wire(threading.local):
         return read
 
     def _exchange(self, path: str, line: bytes, timeout: float) -> bytes:
+        perhaps = False
         for again in (True, False):
             held = self._held(path)
             kept = held is not None
             if held is None:
-                held = Connection(path, timeout)
+                held = Connection(path, timeout, perhaps)
                 self.open.setdefault(path, held)
             held.busy = True
             try:
@@ -123,15 +151,16 @@ class Wire(threading.local):
                     ) from None
                 if not isinstance(error, OSError):
                     raise
+                perhaps = perhaps or not unheard(error)
                 # One that was kept open may have been closed while nobody looked, as by a restart of the agent.
                 if not (again and kept and isinstance(error, (BrokenPipeError, ConnectionResetError))):
-                    raise AgentUnavailable(f"the agent went away: {error.strerror or error}") from None
+                    raise lost(error, perhaps) from None
                 continue
             held.busy = False
             if self.open.get(path) is not held:
                 held.socket.close()
             return answer
-        raise AgentUnavailable("the agent went away")
+        raise AssertionError("unreachable")
 
     def _held(self, path: str) -> "Connection | None":
         """The connection that is open and free."""
