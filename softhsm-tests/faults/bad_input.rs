@@ -125,6 +125,22 @@ fn requests_that_cannot_be_signed() {
         (&["backup", "/nowhere/b"], 1, "cannot be written"),
         (&["restore", "/nowhere"], 5, "/nowhere cannot be read"),
         (&["restore", "/etc/passwd"], 5, "not a backup of hsmsign"),
+        (&["restore", "/dev/zero"], 5, "the backup is longer than"),
+        (
+            &["exchanges", "check", "/dev/zero"],
+            5,
+            "the scheme is longer than",
+        ),
+        (
+            &["policy", "set", "--all", "--file", "/dev/zero"],
+            5,
+            "the policy is longer than",
+        ),
+        (
+            &["sign", "kraken", "POST", path, "--data", "@/dev/zero"],
+            5,
+            "the body is longer than",
+        ),
         (&["sign", "KRAKEN", "POST", path], 2, "cannot be a key's name"),
         (&["man", "nope"], 2, "no command \"nope\""),
     ];
@@ -483,6 +499,27 @@ fn lines_of_an_import_are_answered_one_by_one() {
     }
     place.ok(&["test", "one"]);
     place.ok(&["test", "two"]);
+}
+
+#[test]
+fn a_backup_takes_the_place_of_an_earlier_one_and_of_no_other_file() {
+    let Some(place) = Place::with_kraken() else { return };
+    let file = place.path().join("file");
+    // As one that was encrypted, which is no text.
+    for other in [&b"notes\n"[..], b"\xff\xfe\x00age", b""] {
+        fs::write(&file, other).unwrap();
+        refused(
+            &place.run(&["backup", file.to_str().unwrap()], ""),
+            5,
+            "no backup of hsmsign",
+        );
+        assert_eq!(fs::read(&file).unwrap(), other);
+    }
+    fs::remove_file(&file).unwrap();
+    for _ in 0..2 {
+        place.ok(&["backup", file.to_str().unwrap()]);
+        assert!(fs::read_to_string(&file).unwrap().contains("kraken"));
+    }
 }
 
 #[test]

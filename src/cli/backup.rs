@@ -1,5 +1,5 @@
 use std::{
-    io::{self, IsTerminal as _, Read as _},
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -7,11 +7,11 @@ use std::{
 use hsmsign::{
     audit::What,
     backup::{self, Snapshot},
-    error::{Result, bad_input, failed},
+    error::{Result, bad_input},
     home::write_private,
 };
 
-use super::{Around, output};
+use super::{Around, given::Given, output};
 
 /// Write everything but secrets to a file: keys' records, API keys, tokens' settings, own schemes, policies, nonces.
 ///
@@ -34,7 +34,13 @@ pub fn backup(args: &BackupArgs) -> Result<ExitCode> {
         return output::line(&snapshot);
     }
     let file = target(&args.file)?;
-    if std::fs::read_to_string(&file).is_ok_and(|text| Snapshot::parse(&text).is_err()) || file.is_dir() {
+    let is_backup = || {
+        BACKUP
+            .text(Some(&file))
+            .and_then(|text| Snapshot::parse(&text))
+            .is_ok()
+    };
+    if file.exists() && !is_backup() {
         return Err(bad_input(format!(
             "{} is there already, and is no backup of hsmsign",
             args.file.display()
@@ -71,17 +77,15 @@ pub struct RestoreArgs {
     file: PathBuf,
 }
 
+const BACKUP: Given = Given {
+    what: "the backup",
+    most: 256 << 20,
+    fix: "see that it is a file of `hsmsign backup`",
+};
+
 pub fn restore(args: &RestoreArgs) -> Result<ExitCode> {
-    let text = if args.file == Path::new("-") {
-        let mut text = String::new();
-        io::stdin()
-            .read_to_string(&mut text)
-            .map(|_| text)
-            .map_err(|error| failed(format!("standard input cannot be read: {error}")))?
-    } else {
-        std::fs::read_to_string(&args.file)
-            .map_err(|error| bad_input(format!("{} cannot be read: {error}", args.file.display())))?
-    };
+    let file = (args.file != Path::new("-")).then_some(args.file.as_path());
+    let text = BACKUP.text(file)?;
     let around = Around::find()?;
     let restored = Snapshot::parse(&text)?.restore(&around.home)?;
     for whose in &restored.policies {

@@ -10,7 +10,7 @@ use hsmsign::{
 };
 use serde_json::{Value, json};
 
-use super::{Around, fits, output};
+use super::{Around, fits, given::Given, output};
 
 /// List the exchanges, show one's scheme, or check and add a scheme file of your own.
 #[derive(Debug, clap::Args)]
@@ -206,9 +206,14 @@ fn add(file: &Path) -> Result<ExitCode> {
     ))
 }
 
+const SCHEME: Given = Given {
+    what: "the scheme",
+    most: 1 << 20,
+    fix: "see that it is a scheme file: docs/adding-an-exchange.md",
+};
+
 fn read(file: &Path) -> Result<(Scheme, String)> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| bad_input(format!("{} cannot be read: {error}", file.display())))?;
+    let text = SCHEME.text(Some(file))?;
     let scheme = Scheme::parse(&text, &file.display().to_string())?;
     Ok((scheme, text))
 }

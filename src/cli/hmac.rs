@@ -1,16 +1,10 @@
-use std::{
-    io::{self, Read as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use base64ct::Encoding as _;
 use clap::ValueEnum;
-use hsmsign::{
-    error::{Code, Error, Result, failed},
-    keyring::KeyName,
-};
+use hsmsign::{error::Result, keyring::KeyName};
 
-use super::{output, reach};
+use super::{given::Given, output, reach};
 
 /// MAC standard input with a key's own algorithm; only where the key's owner allowed `raw`.
 #[derive(Debug, clap::Args)]
@@ -36,23 +30,14 @@ enum Form {
     Raw,
 }
 
-/// The longest message that is read, in bytes.
-const LIMIT: u64 = 16 << 20;
+const MESSAGE: Given = Given {
+    what: "the message",
+    most: 16 << 20,
+    fix: "give a shorter one, or its hash where the service takes that",
+};
 
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let mut message = Vec::new();
-    io::stdin()
-        .lock()
-        .take(LIMIT + 1)
-        .read_to_end(&mut message)
-        .map_err(|error| failed(format!("standard input cannot be read: {error}")))?;
-    if message.len() as u64 > LIMIT {
-        return Err(Error::new(
-            Code::TooLarge,
-            format!("the message is longer than {LIMIT} bytes"),
-        )
-        .fix("give a shorter one, or its hash where the service takes that"));
-    }
+    let message = MESSAGE.bytes(None)?;
     let mac = reach::hmac(&args.key, &message)?;
     match args.output {
         Form::Hex => output::line(&base16ct::lower::encode_string(&mac)),

@@ -10,6 +10,7 @@ mod errand;
 mod exchanges;
 mod fits;
 mod generate;
+mod given;
 mod hmac;
 mod import;
 mod init;

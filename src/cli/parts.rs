@@ -1,17 +1,16 @@
 //! The parts of a request as flags, which `sign` and `send` share.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-};
+use std::path::Path;
 
 use hsmsign::{
     clock::Offset,
-    error::{Code, Error, Result, bad_input, failed},
+    error::{Result, bad_input},
     json::Json,
     keyring::KeyName,
     request::{Body, Fields, Nonce, Request},
 };
+
+use super::given::Given;
 
 #[derive(Debug, clap::Args)]
 pub struct Parts {
@@ -124,30 +123,16 @@ fn pairs(given: &[String], flag: &str) -> Result<Vec<(String, Json)>> {
         .collect()
 }
 
-/// The longest body that is read, in bytes.
-const LIMIT: u64 = 16 << 20;
+const BODY: Given = Given {
+    what: "the body",
+    most: 16 << 20,
+    fix: "give a smaller one",
+};
 
 fn read_data(data: String) -> Result<Vec<u8>> {
-    let Some(source) = data.strip_prefix('@') else {
-        return Ok(data.into_bytes());
-    };
-    let read = |input: &mut dyn Read| {
-        let mut bytes = Vec::new();
-        input.take(LIMIT + 1).read_to_end(&mut bytes).map(|_| bytes)
-    };
-    let bytes = if source == "-" {
-        read(&mut io::stdin().lock())
-            .map_err(|error| failed(format!("standard input cannot be read: {error}")))?
-    } else {
-        File::open(source)
-            .and_then(|mut file| read(&mut file))
-            .map_err(|error| bad_input(format!("the body's file {source} cannot be read: {error}")))?
-    };
-    if bytes.len() as u64 > LIMIT {
-        return Err(
-            Error::new(Code::TooLarge, format!("the body is longer than {LIMIT} bytes"))
-                .fix("give a smaller one"),
-        );
+    match data.strip_prefix('@') {
+        None => Ok(data.into_bytes()),
+        Some("-") => BODY.bytes(None),
+        Some(file) => BODY.bytes(Some(Path::new(file))),
     }
-    Ok(bytes)
 }

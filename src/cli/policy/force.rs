@@ -1,16 +1,16 @@
 //! Putting a policy into force, and taking it out.
 
-use std::{io::Read as _, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use hsmsign::{
     audit::What,
-    error::{Code, Error, Result, bad_input},
+    error::Result,
     keyring::{KeyName, Keyring as _},
     nonce,
     policy::{Policies, Whose},
 };
 
-use crate::cli::{Around, output};
+use crate::cli::{Around, given::Given, output};
 
 /// Put a policy into force, whole, after it was checked
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub struct SetArgs {
     whose: WhoseArgs,
     /// The file; standard input where none is named
     #[arg(long)]
-    file: Option<String>,
+    file: Option<PathBuf>,
 }
 
 /// Take a policy out of force
@@ -39,33 +39,15 @@ impl WhoseArgs {
     }
 }
 
-/// The longest policy that is read, in bytes.
-const LIMIT: u64 = 1 << 20;
+const POLICY: Given = Given {
+    what: "the policy",
+    most: 1 << 20,
+    fix: "one pattern covers many paths: docs/policy.md",
+};
 
 pub fn set(args: SetArgs) -> Result<ExitCode> {
     let around = Around::find()?;
-    let read = |mut input: Box<dyn std::io::Read>| {
-        let mut text = String::new();
-        input
-            .by_ref()
-            .take(LIMIT + 1)
-            .read_to_string(&mut text)
-            .map(|_| text)
-    };
-    let input: std::io::Result<Box<dyn std::io::Read>> = match &args.file {
-        None => Ok(Box::new(std::io::stdin())),
-        Some(file) => std::fs::File::open(file).map(|file| Box::new(file) as _),
-    };
-    let text = input.and_then(read).map_err(|error| {
-        let name = args.file.as_deref().unwrap_or("standard input");
-        bad_input(format!("{name} cannot be read: {error}"))
-    })?;
-    if text.len() as u64 > LIMIT {
-        return Err(Error::new(
-            Code::TooLarge,
-            format!("the policy is longer than {LIMIT} bytes"),
-        ));
-    }
+    let text = POLICY.text(args.file.as_deref())?;
     around.home.create()?;
     let whose = args.whose.whose();
     if let Whose::Key(key) = &whose {
