@@ -90,5 +90,6 @@ pub fn harden() -> Result<()> {
     let _first = UMASK.set(before);
     strangers::mind();
     inherited::hear_of_children();
+    inherited::hear_of_large_files();
     Ok(())
 }

@@ -234,6 +234,39 @@ each sign true true
 }
 
 #[test]
+fn where_files_may_not_grow_nothing_is_signed_and_the_limit_is_named() {
+    let Some(place) = crate::bench::Place::with_kraken() else {
+        return;
+    };
+    for args in [
+        &["sign", "kraken", "POST", "/0/private/Balance"][..],
+        &["backup", "b"],
+    ] {
+        let mut limited = Command::new("sh");
+        limited
+            .args([
+                "-c",
+                r#"ulimit -f 0; exec "$@""#,
+                "sh",
+                env!("CARGO_BIN_EXE_hsmsign"),
+            ])
+            .args(args)
+            .env("HSMSIGN_HOME", place.home())
+            .current_dir(place.path());
+        let output = limited.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        assert!(
+            told.contains("File too large") && told.contains("ulimit -f"),
+            "{args:?}: {told}"
+        );
+        assert_eq!(output.stdout, b"", "{args:?}");
+    }
+    assert!(!place.path().join("b").exists());
+    place.sign_balances(1);
+}
+
+#[test]
 fn a_backup_and_a_second_token_stop_at_each_of_their_writes() {
     each(
         "backup",

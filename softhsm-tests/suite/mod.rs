@@ -104,6 +104,10 @@ impl PinProvider for Pin {
         self.refused.fetch_add(1, Ordering::SeqCst);
     }
 
+    fn forget(&self) {
+        unreachable!("no person gave it");
+    }
+
     fn describe(&self) -> String {
         "the test".to_owned()
     }

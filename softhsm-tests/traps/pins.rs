@@ -67,6 +67,9 @@ impl PinProvider for Remembered {
         }
     }
     fn refused(&self, _: Option<u32>) {
+        self.forget();
+    }
+    fn forget(&self) {
         self.has_it.store(false, Ordering::SeqCst);
     }
     fn describe(&self) -> String {

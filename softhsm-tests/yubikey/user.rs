@@ -177,6 +177,9 @@ impl PinProvider for Pin {
         Secret::take(&mut b"123456".to_vec())
     }
     fn refused(&self, _: Option<u32>) {}
+    fn forget(&self) {
+        unreachable!("no person gave it");
+    }
     fn describe(&self) -> String {
         "the test".to_owned()
     }

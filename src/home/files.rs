@@ -313,6 +313,9 @@ pub fn io_error(what: &str, path: &Path, deed: &str, error: &io::Error) -> Error
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             told.fix("make room on that file system; nothing was changed")
         }
+        io::ErrorKind::FileTooLarge => told.fix(
+            "files may not grow further here: raise the limit of their size (ulimit -f, LimitFSIZE= of a unit); nothing was changed",
+        ),
         io::ErrorKind::ReadOnlyFilesystem => {
             told.fix("the file system is mounted read-only; mount it for writing")
         }

@@ -1,4 +1,4 @@
-//! What whoever started this process left to it: descriptors that are open, signals that are blocked or ignored.
+//! What whoever started this process left to it: descriptors that are open, signals that are blocked or ignored, limits.
 
 use std::{fs, mem::MaybeUninit, os::fd::BorrowedFd, ptr};
 
@@ -25,6 +25,20 @@ pub fn hand_down_only(kept: &[i32]) {
 pub fn hear_of_children() {
     // SAFETY: no handler is set, and nothing of the program has one for this signal.
     let _before = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+/// Has a write fail that goes beyond how large files may be (`ulimit -f`), where it would end this process without a word. What is
+/// ignored would be so in the programs that are started, too; a handler is not.
+#[allow(unsafe_code)]
+pub fn hear_of_large_files() {
+    extern "C" fn go_on(_signal: libc::c_int) {}
+    // SAFETY: the handler does nothing.
+    let _before = unsafe {
+        libc::signal(
+            libc::SIGXFSZ,
+            go_on as extern "C" fn(libc::c_int) as libc::sighandler_t,
+        )
+    };
 }
 
 /// Lets every signal through to this process and those that it starts.

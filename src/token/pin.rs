@@ -91,7 +91,7 @@ pub trait PinProvider: Send + Sync {
     fn refused(&self, tries_left: Option<u32>);
 
     /// A PIN that a person gave is not to be given again for a last try: they give it anew.
-    fn forget(&self) {}
+    fn forget(&self);
 
     /// Where it comes from, in words, as `file:/etc/hsmsign/pin`.
     fn describe(&self) -> String;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     flag, low_level,
 };
 
@@ -47,8 +47,6 @@ impl Signals {
             flag::register(signal, Arc::clone(flag)).map_err(cannot)?;
             low_level::pipe::register(signal, theirs.try_clone().map_err(cannot)?).map_err(cannot)?;
         }
-        // Beyond the largest size that a file may have, a write then fails like one to a full disk.
-        flag::register(SIGXFSZ, Arc::default()).map_err(cannot)?;
         Ok(Self {
             socket: ours.into(),
             stop,

@@ -89,6 +89,10 @@ impl PinProvider for Given {
 
     fn refused(&self, _: Option<u32>) {}
 
+    fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn describe(&self) -> String {
         "the process that started the extraction suite".to_owned()
     }
