@@ -50,16 +50,10 @@ fn run(arguments: &[&str]) -> Result<()> {
     match *arguments {
         ["tokens", module] => tokens(module),
         ["keys", module, label, pin_file] => keys(module, label, pin_file),
-        ["sign", module, label, pin_file, id, message] => sign(module, label, pin_file, id, message),
-        ["loop", module, label, pin_file, id, message, count] => {
-            rate(module, label, pin_file, id, message, count.parse()?)
-        }
-        ["laps", module, label, pin_file, id, message, count] => {
-            laps(module, label, pin_file, id, message, count.parse()?)
-        }
-        ["paced", module, label, pin_file, id, message, count] => {
-            paced(module, label, pin_file, id, message, count.parse()?)
-        }
+        ["sign", ref with @ ..] => sign(Signing::begin(with)?),
+        ["loop", ref with @ .., count] => rate(Signing::begin(with)?, count.parse()?),
+        ["laps", ref with @ .., count] => laps(Signing::begin(with)?, count.parse()?),
+        ["paced", ref with @ .., count] => paced(Signing::begin(with)?, count.parse()?),
         _ => Err("usage: tokens | keys | sign | loop | laps | paced, see benches/bare_sign.rs".into()),
     }
 }
@@ -87,45 +81,60 @@ fn keys(module: &str, label: &str, pin_file: &str) -> Result<()> {
     Ok(())
 }
 
-fn sign(module: &str, label: &str, pin_file: &str, id: &str, message: &str) -> Result<()> {
-    let (id, mut message) = (bytes(id)?, bytes(message)?);
-    let module = Module::load(module)?;
-    module.initialize()?;
-    let session = module.open(module.slot(label)?)?;
-    module.login(session, &pin(pin_file)?)?;
-    let key = module.find(session, &id)?;
-    let mac = module.mac(session, key, &mut message)?;
+/// A key that was found in a session, and what it signs.
+struct Signing {
+    module: Module,
+    session: CK_SESSION_HANDLE,
+    key: CK_OBJECT_HANDLE,
+    message: Vec<u8>,
+}
+
+impl Signing {
+    /// `MODULE LABEL PIN-FILE ID MESSAGE-HEX`.
+    fn begin(with: &[&str]) -> Result<Self> {
+        let [module, label, pin_file, id, message] = *with else {
+            return Err("what signs wants MODULE LABEL PIN-FILE ID MESSAGE-HEX".into());
+        };
+        let (id, message) = (bytes(id)?, bytes(message)?);
+        let module = Module::load(module)?;
+        module.initialize()?;
+        let session = module.open(module.slot(label)?)?;
+        module.login(session, &pin(pin_file)?)?;
+        let key = module.find(session, &id)?;
+        Ok(Self {
+            module,
+            session,
+            key,
+            message,
+        })
+    }
+
+    fn mac(&mut self) -> Result<[u8; 64]> {
+        self.module.mac(self.session, self.key, &mut self.message)
+    }
+}
+
+fn sign(mut signing: Signing) -> Result<()> {
+    let mac = signing.mac()?;
     println!("{}", base16ct::lower::encode_string(&mac));
     Ok(())
 }
 
-fn rate(module: &str, label: &str, pin_file: &str, id: &str, message: &str, count: u32) -> Result<()> {
-    let (id, mut message) = (bytes(id)?, bytes(message)?);
-    let module = Module::load(module)?;
-    module.initialize()?;
-    let session = module.open(module.slot(label)?)?;
-    module.login(session, &pin(pin_file)?)?;
-    let key = module.find(session, &id)?;
+fn rate(mut signing: Signing, count: u32) -> Result<()> {
     let start = Instant::now();
     for _ in 0..count {
-        module.mac(session, key, &mut message)?;
+        signing.mac()?;
     }
     println!("{:.1}", f64::from(count) / start.elapsed().as_secs_f64());
     Ok(())
 }
 
-fn laps(module: &str, label: &str, pin_file: &str, id: &str, message: &str, count: usize) -> Result<()> {
-    let (id, mut message) = (bytes(id)?, bytes(message)?);
-    let module = Module::load(module)?;
-    module.initialize()?;
-    let session = module.open(module.slot(label)?)?;
-    module.login(session, &pin(pin_file)?)?;
-    let key = module.find(session, &id)?;
+fn laps(mut signing: Signing, count: usize) -> Result<()> {
     let mut laps = Vec::with_capacity(count);
     let start = Instant::now();
     for _ in 0..count {
         let begun = Instant::now();
-        module.mac(session, key, &mut message)?;
+        signing.mac()?;
         laps.push(begun.elapsed().as_secs_f64() * 1e6);
     }
     let rate = laps.len() as f64 / start.elapsed().as_secs_f64();
@@ -141,13 +150,7 @@ fn laps(module: &str, label: &str, pin_file: &str, id: &str, message: &str, coun
 /// How long one sleeps that waits for its next request, where several serve a client in turn, in µs.
 const SLEEP: u128 = 60;
 
-fn paced(module: &str, label: &str, pin_file: &str, id: &str, message: &str, count: usize) -> Result<()> {
-    let (id, mut message) = (bytes(id)?, bytes(message)?);
-    let module = Module::load(module)?;
-    module.initialize()?;
-    let session = module.open(module.slot(label)?)?;
-    module.login(session, &pin(pin_file)?)?;
-    let key = module.find(session, &id)?;
+fn paced(mut signing: Signing, count: usize) -> Result<()> {
     let (mut here, mut there) = UnixStream::pair()?;
     // Who is busy meanwhile has a core of its own, and this one's falls asleep.
     std::thread::spawn(move || {
@@ -162,7 +165,7 @@ fn paced(module: &str, label: &str, pin_file: &str, id: &str, message: &str, cou
         here.write_all(&[0])?;
         here.read_exact(&mut [0])?;
         let begun = Instant::now();
-        module.mac(session, key, &mut message)?;
+        signing.mac()?;
         laps.push(begun.elapsed().as_secs_f64() * 1e6);
     }
     laps.sort_by(f64::total_cmp);

@@ -61,8 +61,8 @@ pub fn set_allocator_up() {
     rustix::process::umask(PRIVATE);
 }
 
-/// Forbids core dumps, tracing and `/proc/PID/mem` to other processes of the same user, makes new files private, and has the
-/// processes that this one starts waited for.
+/// Forbids core dumps, tracing and `/proc/PID/mem` to other processes of the same user, makes new files private, has the
+/// processes that this one starts waited for, and a file that may not grow further be an error.
 ///
 /// What remains: root, and a preloaded library that hides; [`refuse_strangers`] finds the others.
 ///

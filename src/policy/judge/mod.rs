@@ -230,9 +230,7 @@ impl<'p> Case<'p, '_> {
             Some(rule) if !self.policy.websocket && asked.logs_in() => rule,
             _ => return Ok(()),
         };
-        let names = |path: &String| !path.contains('*') && asked.fits(path);
-        let mut allow = self.policy.allow.as_deref().into_iter().flatten();
-        if allow.any(|rule| rule.paths.iter().any(names)) {
+        if self.allows_by(asked, |path| !path.contains('*')) {
             return Ok(());
         }
         Err(self
@@ -249,6 +247,12 @@ impl<'p> Case<'p, '_> {
             )))
     }
 
+    /// Whether the owner allowed the endpoint by a path that names it so.
+    fn allows_by(&self, asked: &Asked<'_>, names: fn(&str) -> bool) -> bool {
+        let mut allow = self.policy.allow.as_deref().into_iter().flatten();
+        allow.any(|rule| rule.paths.iter().any(|path| names(path) && asked.fits(path)))
+    }
+
     /// What a token for a socket opens is as a login, unless the owner allowed just this endpoint.
     fn session(&self, asked: &Asked<'_>) -> Result<()> {
         let policy = self.policy;
@@ -262,9 +266,7 @@ impl<'p> Case<'p, '_> {
         if !asked.opens_session() {
             return Ok(());
         }
-        let names = |pattern: &String| pattern != "*" && asked.fits(pattern);
-        let mut allow = policy.allow.as_deref().into_iter().flatten();
-        if allow.any(|rule| rule.paths.iter().any(names)) {
+        if self.allows_by(asked, |path| path != "*") {
             return Ok(());
         }
         Err(self
