@@ -74,10 +74,11 @@ fn slot(line: &[u8]) -> Slot {
             .split_ascii_whitespace()
             .collect();
         if let ["1", at, last, reserved, _] = words[..] {
+            // The last number there is has no successor: a slot that says it is none.
             said = reserved
                 .parse::<u64>()
                 .ok()
-                .and(at.parse().ok().zip(last.parse().ok()));
+                .and(at.parse().ok().filter(|at| *at < u64::MAX).zip(last.parse().ok()));
         }
         bytes.push(b' ');
         bytes.extend(&sum.as_bytes()[..16]);
