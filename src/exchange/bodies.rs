@@ -96,19 +96,7 @@ pub(crate) fn read(request: &Request, plan: &Plan, method: &str, path: &str) -> 
             }
         }
     } else {
-        check_text("body", &payload.text)?;
-        if let Some((name, _)) = payload
-            .text
-            .split('&')
-            .map(|piece| (piece, piece.find('=')))
-            .find(|(piece, at)| !piece.is_empty() && at.is_none_or(|at| at == 0))
-        {
-            let shown: String = name.chars().take(40).collect();
-            return Err(bad_input(format!(
-                "the body is neither JSON nor a form: {shown:?} is no name=value"
-            ))
-            .fix("give the body as `form` or `json`"));
-        }
+        check_form(&payload.text)?;
     }
     let (takes, other) = if payload.json {
         (plan.takes_json, "a form")
@@ -177,6 +165,20 @@ fn is_json_type(kind: &str) -> Result<bool> {
         _ => Err(bad_input(format!("`content_type` cannot be {kind:?}"))
             .fix("use application/json or application/x-www-form-urlencoded")),
     }
+}
+
+/// Finished text of a body that is a form: as [`check_text`], and every field has a name.
+pub(crate) fn check_form(text: &str) -> Result<()> {
+    check_text("body", text)?;
+    let nameless = |piece: &&str| !piece.is_empty() && piece.find('=').is_none_or(|at| at == 0);
+    let Some(piece) = text.split('&').find(nameless) else {
+        return Ok(());
+    };
+    let shown: String = piece.chars().take(40).collect();
+    Err(bad_input(format!(
+        "the body is neither JSON nor a form: {shown:?} is no name=value"
+    ))
+    .fix("give the body as `form` or `json`"))
 }
 
 /// Finished text of a query or form: printable ASCII without blanks, every `%` a whole escape.

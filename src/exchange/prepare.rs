@@ -299,6 +299,9 @@ impl Parts {
                 .fix("give all of them in one way"));
             }
             let text = place::params(params, *place, rules)?;
+            if *place == Place::Form {
+                bodies::check_form(&text)?;
+            }
             if *place == Place::Query {
                 self.query = text;
             } else if let (Place::Json, Some(_)) = (place, &rules.under) {

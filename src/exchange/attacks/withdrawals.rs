@@ -175,6 +175,16 @@ fn a_name_that_a_server_ends_or_mends_is_seen() {
         r#"{"method":"POST","path":"/tapi","form":{"method":"getInfo","method\u0000":"withdrawCoin"}}"#,
         "a name with a control character",
     );
+    refused(
+        "indodax",
+        r#"{"method":"POST","path":"/tapi","params":{"method":"getInfo","method\u0000":"withdrawCoin"}}"#,
+        "a name with a control character",
+    );
+    refused(
+        "indodax",
+        r#"{"method":"POST","path":"/tapi","params":{"method":"getInfo","":"withdrawCoin"}}"#,
+        "is no name=value",
+    );
     for name in [
         "withdraw.address",
         "withdraw%20address",
