@@ -5,6 +5,7 @@
 pub mod card;
 pub mod config;
 pub mod import;
+mod judging;
 pub mod keyring;
 pub mod nonce;
 pub mod policy;

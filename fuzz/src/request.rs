@@ -4,6 +4,7 @@
 //! URL), `api_key` and the like; the request line follows.
 
 use hsmsign::{
+    error::Error,
     json::Json,
     request::{Nonce, Request, SignedRequest},
 };
@@ -86,7 +87,21 @@ fn again(key: &Key<'_>, line: &str, signed: &Signed) -> Outcome {
     assert_eq!(signed.messages, twice.messages, "{line}");
     assert_eq!(signed.answer.to_line(None), twice.answer.to_line(None), "{line}");
     assert_eq!(signed.moves_money, twice.moves_money, "{line}");
+    if key.is_plain() {
+        for (asked, sent) in signed.denials.iter().zip(&twice.denials) {
+            let found = sent
+                .as_ref()
+                .filter(|error| asked.is_none() && !is_careful(error));
+            assert!(found.is_none(), "{found:?} of {line}, which was permitted");
+        }
+    }
     Outcome::SignedTwice
+}
+
+/// Whether it is a denial by what only the finished body has: the path's own name in a member, where names and values run
+/// together in what is signed.
+fn is_careful(error: &Error) -> bool {
+    error.message().contains("nothing keeps names and values apart")
 }
 
 /// The line that asks for what is sent: the two answers, which differ in their signatures alone, without these.

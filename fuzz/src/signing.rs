@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
-use super::told::PASSPHRASE;
+use super::{judging::denials, told::PASSPHRASE};
 use hsmsign::{
     algorithm::{Algorithm, MacAlgorithm, SignatureAlgorithm},
     error::Error,
@@ -22,6 +22,8 @@ pub struct Signed {
     pub messages: Vec<Part>,
     pub answer: SignedRequest,
     pub moves_money: Option<String>,
+    /// What each of some policies says against it.
+    pub denials: Vec<Option<Error>>,
 }
 
 /// A scheme, and whether it makes a body of the request, so that the request cannot be read off what is sent.
@@ -101,6 +103,13 @@ impl<'s> Key<'s> {
             }
         }
     }
+
+    /// Whether nothing of it could be read as fields, where it stands among those of a request.
+    pub fn is_plain(&self) -> bool {
+        let Credentials { api_key, extra, .. } = &self.credentials;
+        let mut values = api_key.iter().chain(extra.iter().map(|(_, value)| value));
+        values.all(|value| value.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    }
 }
 
 /// A signature of the size that the kind of key has; the same for the same `mark`.
@@ -121,6 +130,7 @@ fn signature(kind: &KeyKind, mark: u8) -> Vec<u8> {
 pub fn sign(key: &Key<'_>, request: &Request, mark: u8) -> Result<Signed, Error> {
     let prepared = key.scheme.prepare(request, key.kind, key.base.as_deref())?;
     let moves_money = prepared.moves_money();
+    let denials = denials(&prepared, key.scheme);
     if let NonceNeed::Fresh { .. } = prepared.nonce() {
         prepared.check_nonce(STAMPS.nonce.unwrap())?;
     }
@@ -134,6 +144,7 @@ pub fn sign(key: &Key<'_>, request: &Request, mark: u8) -> Result<Signed, Error>
         messages,
         answer: composed.attach()?,
         moves_money,
+        denials,
     })
 }
 
