@@ -71,7 +71,7 @@ pub fn read(line: &[u8]) -> Result<Asked, Refused> {
     if !text.contains("\"op\"") && !text.contains("\"hmac\"") {
         return Request::parse_line(text).map(|request| Asked::Sign(Box::new(request)));
     }
-    let members = Piece::of(text.trim_ascii())
+    let members = Piece::of(text)
         .and_then(Piece::members)
         .map_err(|error| (None, error.within("the request line")))?;
     let find = |wanted: &str| {

@@ -19,7 +19,7 @@ impl Request {
     /// When it is not one JSON object of the known fields; the line's `id` comes along where it could be read, so that
     /// the answer can carry it.
     pub fn parse_line(line: &str) -> Result<Self, (Option<Json>, Error)> {
-        let members = Piece::of(line.trim_ascii())
+        let members = Piece::of(line)
             .and_then(Piece::members)
             .map_err(|error| (None, error.within("the request line")))?;
         Self::of_members(members)
