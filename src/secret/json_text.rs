@@ -45,20 +45,49 @@ fn unescape(rest: &mut &[u8], out: &mut Secret) -> Option<()> {
     Some(())
 }
 
-/// Reads the digits behind `\u`, of both halves where there are two.
+/// Reads the digits behind `\u`, of both halves where there are two (RFC 8259, section 7).
 fn code_point(rest: &mut &[u8]) -> Option<char> {
-    let mut unit = || {
-        let (digits, after) = rest.split_at_checked(4)?;
-        *rest = after;
-        u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-    };
-    let high = unit()?;
-    if !(0xd800..0xdc00).contains(&high) {
-        return char::from_u32(high);
+    let first = unit(rest)?;
+    if !(0xd800..0xdc00).contains(&first) {
+        return char::from_u32(first);
     }
     *rest = rest.strip_prefix(b"\\u")?;
+    let second = unit(rest).filter(|unit| (0xdc00..0xe000).contains(unit))?;
+    char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))
+}
+
+/// Four hexadecimal digits.
+fn unit(rest: &mut &[u8]) -> Option<u32> {
     let (digits, after) = rest.split_at_checked(4)?;
     *rest = after;
-    let low = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    char::from_u32(0x10000 + ((high - 0xd800) << 10) + low.checked_sub(0xdc00)?)
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    digits
+        .iter()
+        .try_fold(0, |number, byte| Some(number << 4 | digit(byte)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_escape_of_json_is_none() {
+        let read = |inner: &str| Secret::from_json_string(inner.as_bytes()).unwrap();
+        let text = read(r"a\/\u002b\u00E9\ud83d\ude00\n").unwrap();
+        assert_eq!(text.expose(), "a/+é😀\n".as_bytes());
+        for odd in [
+            r"\ud83d",
+            r"\ud83d\ufe00",
+            r"\ud83d\u0041",
+            r"\ud83dx",
+            r"\ude00",
+            r"\u+041",
+            r"\u 41",
+            r"\u41",
+            r"\x41",
+            "\\",
+        ] {
+            assert!(read(odd).is_none(), "{odd}");
+        }
+    }
 }
