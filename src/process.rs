@@ -7,7 +7,7 @@ mod output;
 mod own_time;
 mod strangers;
 
-pub use code::let_go_of_code;
+pub use code::{let_go_of_code, let_go_of_heap};
 pub use fork::fork;
 pub use inherited::{block_no_signal, hand_down_only};
 pub use output::{has_output, look_for_output, tell};

@@ -1,4 +1,4 @@
-//! Memory that programs and libraries take for what they only needed at their start.
+//! Memory that a process needs no longer: of code that was for its start alone, and of the heap behind a time of much work.
 
 use std::{fs, os::raw::c_void};
 
@@ -17,6 +17,18 @@ pub fn let_go_of_code() {
         let_go(start, end);
     }
 }
+
+/// Gives back what is free of the heap, which the allocator keeps for later. It takes some milliseconds for a great heap.
+#[cfg(target_env = "gnu")]
+#[allow(unsafe_code)]
+pub fn let_go_of_heap() {
+    // SAFETY: it has no preconditions, and touches no memory that is in use (malloc_trim(3)).
+    let _gave_back = unsafe { libc::malloc_trim(0) };
+}
+
+/// Other allocators give it back by themselves.
+#[cfg(not(target_env = "gnu"))]
+pub const fn let_go_of_heap() {}
 
 #[allow(unsafe_code)]
 fn let_go(start: usize, end: usize) {

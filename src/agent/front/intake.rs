@@ -19,6 +19,7 @@ use crate::{
     agent::{asked, peer::Peer},
     error::{Code, Error},
     policy::Caller,
+    process,
     request::error_line,
 };
 
@@ -28,6 +29,8 @@ const TURN: usize = 32;
 const NEWCOMERS: usize = 32;
 /// How many connections are kept for those who may lock and stop the agent, where others take all they can.
 const FOR_ADMINS: usize = 8;
+/// What is in hand of more than so many bytes leaves memory behind that is worth giving back.
+const MUCH: usize = 8 << 20;
 /// How often it is looked whether it is crowded.
 const LOOKED: Duration = Duration::from_millis(10);
 /// How many descriptors that came with lines that are not whole may be open, over all clients.
@@ -38,12 +41,19 @@ const MOST_FDS: usize = 64;
 pub struct Crowd {
     is: bool,
     looked: Option<Instant>,
+    /// The most that was in hand since memory was given back, in bytes.
+    most: usize,
 }
 
 impl Crowd {
     /// Whether that was so when it was looked last.
     pub const fn is_there(&self) -> bool {
         self.is
+    }
+
+    /// Whether so much was in hand that its memory is worth giving back; once.
+    const fn left_memory(&mut self) -> bool {
+        std::mem::replace(&mut self.most, 0) > MUCH
     }
 }
 
@@ -212,11 +222,20 @@ impl Front {
         if self.crowd.looked.is_some_and(|looked| self.now < looked + LOOKED) {
             return;
         }
-        let is = self.in_hand() > MOST_IN_HAND;
+        let in_hand = self.in_hand();
+        let is = in_hand > MOST_IN_HAND;
         self.crowd.looked = Some(self.now);
+        self.crowd.most = self.crowd.most.max(in_hand);
         if std::mem::replace(&mut self.crowd.is, is) && !is {
             let all = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
             self.touched.extend(0..all);
+        }
+    }
+
+    /// Gives back what a crowd took, where there is nothing to do.
+    pub(super) fn give_back_memory(&mut self) {
+        if self.in_hand() <= MUCH && self.crowd.left_memory() {
+            process::let_go_of_heap();
         }
     }
 

@@ -64,6 +64,9 @@ impl Front {
             if idle && std::mem::take(&mut self.unsettled) {
                 self.road.nonces().settle();
             }
+            if idle {
+                self.give_back_memory();
+            }
             if self.stopping.is_some() && self.is_done() {
                 // Requests on their way are answered.
                 self.close_log();
