@@ -2,12 +2,14 @@
 //!
 //! They know nothing of libFuzzer, so that `softhsm-tests/corpus.rs` runs them over the committed corpus as well.
 
+pub mod audit;
 pub mod card;
 pub mod config;
 pub mod import;
 mod judging;
 pub mod keyring;
 pub mod nonce;
+mod place;
 pub mod policy;
 pub mod protocol;
 pub mod request;
@@ -22,7 +24,8 @@ pub mod uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
+    ("audit", audit::run),
     ("card", card::run),
     ("config", config::run),
     ("import", import::run),

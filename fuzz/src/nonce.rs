@@ -3,12 +3,7 @@
 //! An input is lines, a slot each: what follows `+` gets its right checksum, what follows `-` is taken as it is. The rest
 //! of the input is ignored behind two.
 
-use std::{
-    fs::{DirBuilder, Permissions},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
-    path::Path,
-    time::Duration,
-};
+use std::time::Duration;
 
 use hsmsign::{
     home::{Home, write_private},
@@ -16,9 +11,8 @@ use hsmsign::{
     nonce::Nonces,
 };
 use sha2::{Digest as _, Sha256};
-use tempfile::TempDir;
 
-use super::told::told;
+use super::{place::folder_with, told::told};
 
 const SLOT: usize = 128;
 const CLOCK: u64 = 1_700_000_000_000;
@@ -30,7 +24,7 @@ type Slot = (Vec<u8>, Option<(u64, u64)>);
 pub fn run(data: &[u8]) {
     let slots: Vec<Slot> = data.split(|byte| *byte == b'\n').take(2).map(slot).collect();
     let bytes: Vec<u8> = slots.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
-    let folder = folder();
+    let folder = folder_with("nonces");
     let home = Home::at(folder.path());
     write_private(&home.state("nonces/k"), &bytes).unwrap();
     let key: KeyName = "k".parse().unwrap();
@@ -86,17 +80,4 @@ fn slot(line: &[u8]) -> Slot {
     bytes.resize(SLOT - 1, b' ');
     bytes.push(b'\n');
     (bytes, said)
-}
-
-/// A folder with a folder for nonces, in memory where there is such a place.
-fn folder() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let mut private = tempfile::Builder::new();
-    private.permissions(Permissions::from_mode(0o700));
-    let folder = private.tempdir_in(memory).or_else(|_| private.tempdir()).unwrap();
-    DirBuilder::new()
-        .mode(0o700)
-        .create(folder.path().join("nonces"))
-        .unwrap();
-    folder
 }
