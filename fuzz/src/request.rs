@@ -66,6 +66,7 @@ pub fn outcome(data: &[u8]) -> Outcome {
         }
     };
     sound(&key, &signed);
+    shows(&key, &signed);
     let other = sign(&key, &request, 113).expect("what was signed once is signed again");
     let same = signed.messages == other.messages || signed.messages.len() > 1;
     if !same || *makes_body || signed.answer.method == "WS" {
@@ -74,6 +75,32 @@ pub fn outcome(data: &[u8]) -> Outcome {
     match unsigned(&request, &signed.answer, &other.answer) {
         Some(sent) => again(&key, &sent, &signed),
         None => Outcome::Signed,
+    }
+}
+
+/// Where a message has the path of a withdrawal, it may not be signed raw either.
+fn shows(key: &Key<'_>, signed: &Signed) {
+    let moves = signed.moves_money.as_deref();
+    let (Some(rule), Some(url)) = (
+        moves.filter(|rule| rule.starts_with("the path ")),
+        &signed.answer.url,
+    ) else {
+        return;
+    };
+    let path = url
+        .split(['?', '#'])
+        .next()
+        .unwrap()
+        .splitn(4, '/')
+        .nth(3)
+        .unwrap_or_default();
+    for part in &signed.messages {
+        let text = String::from_utf8_lossy(&part.message);
+        assert!(
+            path.is_empty() || !text.contains(path) || key.scheme.raw_moves_money(&part.message).is_some(),
+            "{rule} of {}: {text:?}",
+            key.scheme.id()
+        );
     }
 }
 
