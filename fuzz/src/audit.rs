@@ -104,7 +104,7 @@ fn written(data: &[u8]) -> Written {
                     .finalize()
                     .into();
                 let end = format!(",\"h\":\"{}\"}}", base16ct::lower::encode_string(&log.hash));
-                log.whole &= is_line(&body, &end);
+                log.whole &= is_line(log.lines, &body, &end);
                 bytes.extend([&body, end.as_bytes(), b"\n"].concat());
                 begins = false;
             }
@@ -119,7 +119,11 @@ fn written(data: &[u8]) -> Written {
 }
 
 /// Whether it is one that hsmsign could have written, and no seal.
-fn is_line(body: &[u8], end: &str) -> bool {
+fn is_line(number: u64, body: &[u8], end: &str) -> bool {
+    let begins = format!("{{\"n\":{number},");
+    if ![body, end.as_bytes()].concat().starts_with(begins.as_bytes()) {
+        return false;
+    }
     let text = std::str::from_utf8(body).map(|body| [body, end].concat());
     let read = text.ok().and_then(|text| Json::parse(&text).ok());
     read.is_some_and(|line| line.get("what").and_then(Json::as_str) != Some("seal"))
