@@ -8,8 +8,6 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::{
     line::{self, Hash, NONE},
     mark,
@@ -19,7 +17,7 @@ use crate::{
     clock,
     error::{Result, bad_input, failed},
     home::{Home, check_folder, create_folder, io_error, list_folder, open_own, own_flags},
-    shared_file::make_whole,
+    shared_file::{exclusive, make_whole},
 };
 
 /// How large a file may become, in bytes, before the next is begun.
@@ -135,8 +133,7 @@ impl Files {
     pub fn append(&mut self, render: &mut dyn FnMut(Tail, &mut String) -> Tail) -> Result<Arc<File>> {
         create_folder(&self.folder)?;
         let lock = open_lock(&self.lock)?;
-        flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|error| failed(format!("{} could not be locked: {error}", self.lock.display())))?;
+        exclusive(&lock, &self.lock)?;
         let mut known = match self.known.take() {
             Some(known) if still(&known) => known,
             before => {
