@@ -188,16 +188,15 @@ impl Log {
         Seals::new(&self.home).next(tail)
     }
 
-    /// What is to be sealed where nothing says that it is due: all lines there are.
+    /// What is to be sealed where nothing says that it is due: all lines there are; none where there is no log.
     ///
     /// # Errors
-    /// When the end of the log cannot be read.
+    /// When the end of the log cannot be read, or another process takes too long to seal it.
     pub fn seal_all(&self) -> Result<Option<Due>> {
-        let tail = Files::new(&self.home).tail()?;
-        if tail.number == 0 {
+        if Files::new(&self.home).tail()?.number == 0 {
             return Ok(None);
         }
-        Ok(Seals::new(&self.home).next(tail))
+        Seals::new(&self.home).next_in_turn().map(Some)
     }
 
     /// The folders that it is in.
