@@ -19,7 +19,7 @@ pub use mark::{Mark, Marked, raise, went_back};
 pub use report::Report;
 pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, Sealer, has_sealed};
 pub use show::{Filter, Reader, moment};
-pub use verify::{FindToken, Finding, Sealed, Verified, verify};
+pub use verify::{FindToken, Finding, NotAsked, Verified, verify};
 pub use writer::Log;
 
 use crate::{caller::Caller, clock, error::Error};
