@@ -11,6 +11,7 @@ use std::{
 use super::{
     line::{self, Hash, NONE},
     mark,
+    room::{self, UNWRITTEN},
     seal::Seals,
 };
 use crate::{
@@ -48,6 +49,8 @@ struct Known {
     path: PathBuf,
     /// Its size when this process last wrote to it.
     size: u64,
+    /// Up to where the file system keeps room for it.
+    room: u64,
     tail: Tail,
 }
 
@@ -146,6 +149,8 @@ impl Files {
             }
         };
         if known.size >= self.large {
+            // The room that is kept behind it is not needed any more.
+            let _ = known.file.set_len(known.size);
             // Whoever syncs what is appended syncs the file that is answered, and that is the next.
             known
                 .file
@@ -160,6 +165,17 @@ impl Files {
         let file = Arc::clone(&known.file);
         self.known = Some(known);
         Ok(file)
+    }
+
+    /// Has the file system keep room for the lines of what is signed before it is known that the disk is full.
+    ///
+    /// # Errors
+    /// Where there is none; what was appended is there all the same.
+    pub fn keep_room(&mut self) -> Result<()> {
+        match &mut self.known {
+            Some(known) => room::keep(&known.file, &known.path, known.size, &mut known.room),
+            None => Ok(()),
+        }
     }
 
     /// The end of the log.
@@ -233,6 +249,7 @@ fn open_end(path: PathBuf, size: u64, tail: Tail) -> Result<Known> {
         file: Arc::new(file),
         path,
         size,
+        room: 0,
         tail,
     })
 }
@@ -278,12 +295,7 @@ fn write(known: &mut Known, bytes: &[u8]) -> Result<()> {
     if let Err(error) = written {
         // A line that is there in part is no line.
         let _ = known.file.set_len(known.size);
-        return Err(io_error(
-            "the audit log",
-            &known.path,
-            "be written, so nothing is signed",
-            &error,
-        ));
+        return Err(io_error("the audit log", &known.path, UNWRITTEN, &error));
     }
     known.size += bytes.len() as u64;
     Ok(())

@@ -4,6 +4,7 @@ mod file;
 mod line;
 mod mark;
 mod report;
+mod room;
 mod seal;
 mod show;
 mod threads;
