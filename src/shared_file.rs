@@ -5,19 +5,67 @@ use std::{
     io::ErrorKind,
     os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::Path,
+    sync::mpsc::{RecvTimeoutError, channel},
+    time::Duration,
 };
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat};
+use rustix::{
+    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat},
+    io::{Errno, retry_on_intr},
+};
 
 use crate::{
-    error::{Result, failed},
+    error::{Code, Error, Result, failed},
     home::{beside, io_error, sync_folder, write_private},
 };
 
+/// How long another process may have a file locked: its turn, and a slow disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The stack of a thread that waits, in bytes: it makes one call.
+const STACK: usize = 64 << 10;
+
 /// Waits until no other process has the file locked, and locks it.
+///
+/// # Errors
+/// `token-busy` where another process that stands still has it: what it was stopped with, it keeps. Then the file is to be
+/// closed.
 pub(crate) fn exclusive(file: &File, path: &Path) -> Result<()> {
-    flock(file, FlockOperation::LockExclusive)
-        .map_err(|error| failed(format!("{} could not be locked: {error}", path.display())))
+    let wrong =
+        |error: &dyn std::fmt::Display| failed(format!("{} could not be locked: {error}", path.display()));
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK | Errno::INTR) => {}
+        locked => return locked.map_err(|error| wrong(&error)),
+    }
+    // Who asked again and again would come behind all who wait in the kernel.
+    let twin = file.try_clone().map_err(|error| wrong(&error))?;
+    let (tell, told) = channel();
+    let wait = move || {
+        let _nobody_waits = tell.send(retry_on_intr(|| flock(&twin, FlockOperation::LockExclusive)));
+    };
+    let waits = std::thread::Builder::new()
+        .name("lock".into())
+        .stack_size(STACK)
+        .spawn(wait);
+    if waits.is_err() {
+        return flock(file, FlockOperation::LockExclusive).map_err(|error| wrong(&error));
+    }
+    match told.recv_timeout(PATIENCE) {
+        Ok(locked) => locked.map_err(|error| wrong(&error)),
+        Err(RecvTimeoutError::Timeout) => Err(held(path)),
+        Err(RecvTimeoutError::Disconnected) => Err(wrong(&"nobody waits for it")),
+    }
+}
+
+fn held(path: &Path) -> Error {
+    Error::new(
+        Code::TokenBusy,
+        format!(
+            "{} has been locked by another process for {} seconds",
+            path.display(),
+            PATIENCE.as_secs()
+        ),
+    )
+    .fix("an hsmsign that stands still has it, as a stopped agent: have it go on with kill -CONT, or end it")
 }
 
 /// Makes a file with these bytes that is there whole or not at all; `what` names it in errors. Another process may do

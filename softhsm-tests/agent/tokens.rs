@@ -347,21 +347,19 @@ fn sync_says_what_is_missing_where() {
 
 #[test]
 fn the_log_is_sealed_by_the_next_token_where_the_first_makes_no_seals() {
-    let Some((place, _, second)) = both() else { return };
-    let agent = Running::start(&place);
-    until("both tokens are open", || {
-        ["softhsm", "second"]
-            .iter()
-            .all(|name| agent.token(name)["state"] == "open")
-    });
-    // CKR_MECHANISM_INVALID.
-    second.fail("C_SignInit answer 0x70");
-    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
-    place.ok(&["agent", "stop"]);
-    let found = place.json(&["audit", "verify", "--no-token", "--json"]);
-    assert_eq!(
-        (&found["seals"], &found["sealed_by"]),
-        (&1.into(), &serde_json::json!(["softhsm"])),
-        "{found}"
-    );
+    // CKR_MECHANISM_INVALID, and a module that dies of it.
+    for fault in ["C_SignInit answer 0x70", "C_SignInit crash"] {
+        let Some((place, _, second)) = both() else { return };
+        let agent = Running::start(&place);
+        until("both tokens are open", || both_open(&agent));
+        assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+        second.fail(fault);
+        place.ok(&["agent", "stop"]);
+        let found = place.json(&["audit", "verify", "--no-token", "--json"]);
+        assert_eq!(
+            (&found["seals"], &found["sealed_by"]),
+            (&1.into(), &serde_json::json!(["softhsm"])),
+            "{fault}: {found}"
+        );
+    }
 }

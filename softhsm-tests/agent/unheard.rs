@@ -1,9 +1,13 @@
-//! Requests that come to an agent while it ends.
+//! Requests that come to an agent while it ends, and lines of clients that are gone before they are answered.
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
-    os::{fd::AsFd as _, unix::fs::PermissionsExt as _, unix::net::UnixListener},
+    io::{BufRead as _, BufReader, Write as _},
+    os::{
+        fd::AsFd as _,
+        unix::fs::PermissionsExt as _,
+        unix::net::{UnixListener, UnixStream},
+    },
     thread,
 };
 
@@ -11,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::{
     bench::{Done, Place},
-    running::BALANCE,
+    running::{BALANCE, Running, until},
 };
 
 /// Runs a command while something listens in the agent's place that takes as many connections as `ends`, one after the
@@ -77,4 +81,19 @@ fn a_request_that_an_agent_took_is_not_signed_twice() {
         "",
     );
     assert_eq!(told.code, 4, "{told:?}");
+}
+
+#[test]
+fn what_a_client_said_before_it_hung_up_is_done() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    for _ in 0..10 {
+        until("the token is open", || agent.token("softhsm")["state"] == "open");
+        let mut client = UnixStream::connect(agent.socket()).unwrap();
+        client.write_all(b"{\"op\":\"lock\"}\n").unwrap();
+        drop(client);
+        until("it is locked", || agent.token("softhsm")["state"] == "locked");
+        assert_eq!(agent.connect().ask(r#"{"op":"unlock"}"#)["ok"], true);
+    }
+    until("nobody is left", || agent.status()["connections"] == 1);
 }

@@ -162,6 +162,40 @@ fn a_kill_in_a_write_leaves_a_log_that_can_be_gone_on_from() {
     }
 }
 
+#[test]
+fn where_the_system_has_no_thread_to_give_no_line_and_no_seal_is_lost() {
+    if !traces() {
+        return;
+    }
+    let Some(place) = Place::with_kraken() else { return };
+    let lines = format!("{BALANCE}\n").repeat(3);
+    let (mut signed, mut seals) = (0, 0);
+    // Of the log's two threads the one or the other or both, then those that sign, then all.
+    for which in ["1", "2", "1..2", "3", "4", "1+"] {
+        let strace = || {
+            let mut strace = Command::new(STRACE);
+            strace.args(["-f", "-qq", "-o"]).arg(place.path().join("strace"));
+            let fault = format!("inject=clone3,clone:error=EAGAIN:when={which}");
+            strace.args(["-e", "trace=clone3,clone", "-e", &fault]);
+            strace
+        };
+        let done = under(strace(), &place, &["sign", "--json"], &lines);
+        assert!(done.code == 0 && injected(&place) > 0, "{which}: {done:?}");
+        signed += done.stdout.matches("API-Sign").count();
+        let logged = place.log(&["--what", "sign", "--outcome", "signed"]).len();
+        assert_eq!(logged, signed, "{which}: {done:?}");
+        let done = under(strace(), &place, &["audit", "seal"], "");
+        assert_eq!(done.code, 0, "{which}: {done:?}");
+        seals += 2;
+        let found = verified(&place);
+        assert_eq!(
+            (&found["ok"], &found["seals"], &found["unsealed"], kept(&place)),
+            (&true.into(), &seals.into(), &1.into(), seals),
+            "{which}: {found}"
+        );
+    }
+}
+
 /// strace on a process that runs already, until it is dropped.
 struct Attached(Child);
 

@@ -357,6 +357,35 @@ grep -q '6 signed' out || fail "it was the agent that signed"
 }
 
 #[test]
+fn what_an_agent_signed_before_it_knew_that_the_disk_is_full_is_in_the_log() {
+    well(on_a_disk(
+        4096,
+        &format!(
+            r#"{SET_UP}
+"$H" agent >agent.out 2>agent.err &
+agent=$!
+trap 'kill $agent' EXIT
+for try in $(seq 200); do "$H" agent status >out 2>err && break; sleep 0.1; done
+line='{{"key":"kraken","method":"POST","path":"/0/private/Balance"}}'
+yes "$line" | head -n 20 | "$H" sign --json >out 2>err || fail "sign with room"
+fill 0
+yes "$line" | head -n 6000 | "$H" sign --json >answers 2>err && fail "nothing was refused"
+grep -q 'so nothing is signed: No space left' answers || fail "the disk is not named"
+kill $agent; wait $agent
+trap - EXIT
+given=$(grep -c API-Sign answers)
+logged=$("$H" audit show --json --what sign --outcome signed | wc -l)
+# One came before the agent.
+[ "$logged" = $((given + 21)) ] || fail "$given more signatures were given out, and $logged are in the log"
+"$H" audit verify --no-token >out 2>err || fail "the log"
+room
+"$H" sign kraken POST /0/private/Balance >out 2>err || fail "sign with room again"
+"#
+        ),
+    ));
+}
+
+#[test]
 fn setting_up_stops_and_can_be_done_again() {
     for free in [0, 4096, 8192, 16384, 32768] {
         well(on_a_disk(

@@ -156,6 +156,7 @@ const NEEDED: &[libc::c_long] = &[
     libc::SYS_fsync,
     libc::SYS_fdatasync,
     libc::SYS_ftruncate,
+    libc::SYS_fallocate,
     libc::SYS_lseek,
     libc::SYS_openat,
     libc::SYS_statx,

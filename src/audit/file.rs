@@ -8,18 +8,17 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::{
     line::{self, Hash, NONE},
     mark,
+    room::{self, UNWRITTEN},
     seal::Seals,
 };
 use crate::{
     clock,
     error::{Result, bad_input, failed},
     home::{Home, check_folder, create_folder, io_error, list_folder, open_own, own_flags},
-    shared_file::make_whole,
+    shared_file::{exclusive, make_whole},
 };
 
 /// How large a file may become, in bytes, before the next is begun.
@@ -50,6 +49,8 @@ struct Known {
     path: PathBuf,
     /// Its size when this process last wrote to it.
     size: u64,
+    /// Up to where the file system keeps room for it.
+    room: u64,
     tail: Tail,
 }
 
@@ -135,8 +136,7 @@ impl Files {
     pub fn append(&mut self, render: &mut dyn FnMut(Tail, &mut String) -> Tail) -> Result<Arc<File>> {
         create_folder(&self.folder)?;
         let lock = open_lock(&self.lock)?;
-        flock(&lock, FlockOperation::LockExclusive)
-            .map_err(|error| failed(format!("{} could not be locked: {error}", self.lock.display())))?;
+        exclusive(&lock, &self.lock)?;
         let mut known = match self.known.take() {
             Some(known) if still(&known) => known,
             before => {
@@ -149,6 +149,8 @@ impl Files {
             }
         };
         if known.size >= self.large {
+            // The room that is kept behind it is not needed any more.
+            let _ = known.file.set_len(known.size);
             // Whoever syncs what is appended syncs the file that is answered, and that is the next.
             known
                 .file
@@ -163,6 +165,17 @@ impl Files {
         let file = Arc::clone(&known.file);
         self.known = Some(known);
         Ok(file)
+    }
+
+    /// Has the file system keep room for the lines of what is signed before it is known that the disk is full.
+    ///
+    /// # Errors
+    /// Where there is none; what was appended is there all the same.
+    pub fn keep_room(&mut self) -> Result<()> {
+        match &mut self.known {
+            Some(known) => room::keep(&known.file, &known.path, known.size, &mut known.room),
+            None => Ok(()),
+        }
     }
 
     /// The end of the log.
@@ -236,6 +249,7 @@ fn open_end(path: PathBuf, size: u64, tail: Tail) -> Result<Known> {
         file: Arc::new(file),
         path,
         size,
+        room: 0,
         tail,
     })
 }
@@ -281,12 +295,7 @@ fn write(known: &mut Known, bytes: &[u8]) -> Result<()> {
     if let Err(error) = written {
         // A line that is there in part is no line.
         let _ = known.file.set_len(known.size);
-        return Err(io_error(
-            "the audit log",
-            &known.path,
-            "be written, so nothing is signed",
-            &error,
-        ));
+        return Err(io_error("the audit log", &known.path, UNWRITTEN, &error));
     }
     known.size += bytes.len() as u64;
     Ok(())

@@ -4,6 +4,7 @@ mod file;
 mod line;
 mod mark;
 mod report;
+mod room;
 mod seal;
 mod show;
 mod threads;
@@ -19,7 +20,7 @@ pub use mark::{Mark, Marked, raise, went_back};
 pub use report::Report;
 pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, Sealer, has_sealed};
 pub use show::{Filter, Reader, moment};
-pub use verify::{FindToken, Finding, Sealed, Verified, verify};
+pub use verify::{FindToken, Finding, NotAsked, Verified, verify};
 pub use writer::Log;
 
 use crate::{caller::Caller, clock, error::Error};

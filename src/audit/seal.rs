@@ -29,6 +29,9 @@ pub const SEAL_EVERY: u64 = 1_000;
 /// After what time it is due, where there are fewer.
 pub(super) const SOON: Duration = Duration::from_secs(60);
 
+/// How long another process may take to seal.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 const ALGORITHM: MacAlgorithm = MacAlgorithm::HmacSha256;
 
 /// The last seal, kept beside the log, so that a log of an earlier day in its place is found.
@@ -105,16 +108,29 @@ impl Seals {
     /// seal before it, and one that was copied to another place does not.
     pub(super) fn next(&self, known: Tail) -> Option<Due> {
         let lock = FileLock::try_acquire(&self.lock).ok()??;
+        Some(self.behind(known, lock))
+    }
+
+    /// The next, over all lines there are when whoever else is at it is done.
+    ///
+    /// # Errors
+    /// `token-busy` when that takes too long; or when the end of the log cannot be read.
+    pub(super) fn next_in_turn(&self) -> Result<Due> {
+        let lock = FileLock::acquire(&self.lock, PATIENCE, "another process has been sealing the log")?;
+        Ok(self.behind(end_of(&self.folder)?, lock))
+    }
+
+    fn behind(&self, known: Tail, lock: FileLock) -> Due {
         let there = end_of(&self.folder).ok().filter(|end| end.number > known.number);
         let tail = there.unwrap_or(known);
         // A log begins with its file. Where that is gone the numbers leap, so that it is not as if it had never been.
         let last = self.last().ok().flatten().map_or(tail.number, |last| last.seal);
-        Some(Due {
+        Due {
             seal: last + 1,
             tail,
             path: self.path.clone(),
             _lock: lock,
-        })
+        }
     }
 }
 

@@ -168,12 +168,15 @@ impl Shared {
             drop(queue);
 
             let done = append(&mut files, &held);
+            let room = files.keep_room();
             let mut queue = lock(&self.queue);
             match done {
                 Ok((file, end)) => {
                     queue.unsynced = Some(file);
                     queue.wrote(&mut held, end);
-                    queue.probe = false;
+                    // These lines are there, and further ones need not find room: it is looked for until there is some.
+                    queue.failed = room.err();
+                    queue.probe = queue.failed.is_some() && !over;
                 }
                 Err(error) => {
                     queue.failed = Some(error);

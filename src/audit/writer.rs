@@ -4,7 +4,7 @@
 
 use std::{
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -28,6 +28,9 @@ use crate::{
 const MOST: usize = 100_000;
 /// How long [`Log::flush`] waits at most.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The threads of a log, in the order in which they are started, and which of them writes.
+const THREADS: [(&str, bool); 2] = [("audit-sync", false), ("audit", true)];
 
 /// The log that this process writes to.
 pub struct Log {
@@ -70,13 +73,10 @@ impl Log {
     /// Starts the threads that write, for a process that may start none later.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// When the system has no thread to give. Then whoever flushes writes, and it is tried again.
     pub fn start(&self) -> Result<()> {
         let mut threads = lock(&self.threads);
-        if !threads.is_empty() {
-            return Ok(());
-        }
-        for (name, writes) in [("audit", true), ("audit-sync", false)] {
+        for (name, writes) in THREADS.into_iter().skip(threads.len()) {
             let shared = Arc::clone(&self.shared);
             let started = std::thread::Builder::new()
                 .name(name.into())
@@ -87,6 +87,11 @@ impl Log {
         Ok(())
     }
 
+    /// Whether a thread writes. The other one is there then, too.
+    fn has_writer(&self) -> bool {
+        lock(&self.threads).len() == THREADS.len()
+    }
+
     /// Looks whether the log can be written, before there is something to write: for a process that signs much, and writes
     /// after it signed. Where it cannot, [`Log::check`] says so until it can.
     pub fn prepare(&self) {
@@ -94,9 +99,7 @@ impl Log {
             lock(&self.shared.queue).failed = Some(error);
             return;
         }
-        let mut queue = lock(&self.shared.queue);
-        (queue.probe, queue.hurry) = (true, true);
-        self.shared.wake.notify_one();
+        let queue = self.probe();
         let _looked = self
             .shared
             .done
@@ -108,15 +111,29 @@ impl Log {
     /// # Errors
     /// The error of the last try to write, as with a full disk; it is tried again meanwhile.
     pub fn check(&self) -> Result<()> {
-        let queue = lock(&self.shared.queue);
-        match &queue.failed {
-            Some(error) => Err(error.clone()),
-            None if queue.waiting.len() > MOST => Err(failed(
-                "the audit log is not written as fast as requests come, so nothing is signed",
-            )
-            .fix("see what keeps the disk busy")),
-            None => Ok(()),
+        let refused = match &*lock(&self.shared.queue) {
+            Queue {
+                failed: Some(error), ..
+            } => error.clone(),
+            queue if queue.waiting.len() > MOST => {
+                failed("the audit log is not written as fast as requests come, so nothing is signed")
+                    .fix("see what keeps the disk busy")
+            }
+            _ => return Ok(()),
+        };
+        // The system may have a thread to give by now.
+        if !self.flushed_here.load(Ordering::Relaxed) && !self.has_writer() && self.start().is_ok() {
+            drop(self.probe());
         }
+        Err(refused)
+    }
+
+    /// Has the thread find out whether the log can be written.
+    fn probe(&self) -> MutexGuard<'_, Queue> {
+        let mut queue = lock(&self.shared.queue);
+        (queue.probe, queue.hurry) = (true, true);
+        self.shared.wake.notify_one();
+        queue
     }
 
     /// Hands an entry over. Within 50 ms it is where a kill does not reach it, or [`Log::check`] says why not.
@@ -125,13 +142,15 @@ impl Log {
     }
 
     fn push(&self, waiting: Waiting) {
-        if !self.flushed_here.load(Ordering::Relaxed)
-            && let Err(error) = self.start()
-        {
-            lock(&self.shared.queue).failed = Some(error);
-            return;
-        }
+        let started = match self.flushed_here.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => self.start(),
+        };
         let mut queue = lock(&self.shared.queue);
+        if let Err(error) = started {
+            // It waits for a thread, or for whoever flushes.
+            queue.failed = Some(error);
+        }
         queue.recorded += 1;
         let first = queue.waiting.is_empty();
         queue.waiting.push(waiting);
@@ -146,7 +165,7 @@ impl Log {
     /// # Errors
     /// When it cannot be written.
     pub fn flush(&self) -> Result<()> {
-        if self.flushed_here.load(Ordering::Relaxed) {
+        if self.flushed_here.load(Ordering::Relaxed) || !self.has_writer() {
             return self.shared.write_here();
         }
         let mut queue = lock(&self.shared.queue);
@@ -188,16 +207,15 @@ impl Log {
         Seals::new(&self.home).next(tail)
     }
 
-    /// What is to be sealed where nothing says that it is due: all lines there are.
+    /// What is to be sealed where nothing says that it is due: all lines there are; none where there is no log.
     ///
     /// # Errors
-    /// When the end of the log cannot be read.
+    /// When the end of the log cannot be read, or another process takes too long to seal it.
     pub fn seal_all(&self) -> Result<Option<Due>> {
-        let tail = Files::new(&self.home).tail()?;
-        if tail.number == 0 {
+        if Files::new(&self.home).tail()?.number == 0 {
             return Ok(None);
         }
-        Ok(Seals::new(&self.home).next(tail))
+        Seals::new(&self.home).next_in_turn().map(Some)
     }
 
     /// The folders that it is in.
@@ -228,12 +246,14 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if self.flushed_here.load(Ordering::Relaxed) {
+        let written_here = self.flushed_here.load(Ordering::Relaxed) || !self.has_writer();
+        if written_here {
             // Who needs to know has flushed.
             let _ = self.shared.write_here();
-            return;
         }
-        lock(&self.shared.queue).over = true;
+        let mut queue = lock(&self.shared.queue);
+        (queue.over, queue.ended) = (true, queue.ended || written_here);
+        drop(queue);
         self.shared.wake.notify_one();
         self.shared.done.notify_all();
         for thread in lock(&self.threads).drain(..) {

@@ -173,14 +173,23 @@ impl Nonces {
         remove_file(&path)
     }
 
-    /// The greatest nonce that may have been given out, even over a power cut; 0 for none.
+    /// The greatest nonce that may have been given out, even over a power cut; 0 for none. It waits for no process that has
+    /// the file locked: what one gives out stands in the file before.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn high_water(&self, key: &KeyName) -> Result<u64> {
-        if !self.path(key).exists() {
+        let path = self.path(key);
+        if !path.exists() {
             return Ok(0);
         }
+        if let Some(file) = open_private(&path)?
+            && !lock(&self.open).contains_key(key)
+            && let Ok(state) = State::read(self, key, file, path, Disk::default())
+        {
+            return Ok(state.into_last());
+        }
+        // Read in the middle of a write.
         Ok(self.open(key)?.last())
     }
 

@@ -5,6 +5,7 @@ use super::{
     slot::SLOT,
     *,
 };
+use crate::error::Code;
 
 const NOW: Duration = Duration::from_secs(1_790_000_000);
 
@@ -186,6 +187,25 @@ fn who_holds_the_file_gives_others_their_turn() {
     given.sort_unstable();
     given.dedup();
     assert_eq!(given.len(), count, "none twice");
+}
+
+#[test]
+fn nobody_waits_without_end_for_a_process_that_stands_still_with_the_file_locked() {
+    let (folder, others, key) = nonces();
+    let held = Nonces::held(&Home::at(folder.path()));
+    let first = next(&held, &key, 1_000_000, NOW).unwrap();
+    let begun = Instant::now();
+    assert!(others.high_water(&key).unwrap() >= first);
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "it is read all the same"
+    );
+    let error = others.raise(&key, first + 1, NOW).unwrap_err();
+    assert_eq!(error.code(), Code::TokenBusy, "{error:?}");
+    // Who gave up holds nothing.
+    held.settle();
+    let after = next(&others, &key, 1_000_000, NOW).unwrap();
+    assert_eq!(next(&held, &key, 1_000_000, NOW).unwrap(), after + 1);
 }
 
 #[test]

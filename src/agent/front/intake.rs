@@ -170,7 +170,12 @@ impl Front {
             }
         } else if event.read && !client.interest.write {
             // Nothing is wanted of it, and yet it is ready: it is gone.
-            client.broken = true;
+            if client.unknown_since.is_some() {
+                client.receive_last(&mut self.room);
+                self.poll.remove(&client.socket);
+            } else {
+                client.broken = true;
+            }
         }
         self.touched.push(index);
         // Whose turn comes again this round anyway has no second one.
@@ -244,7 +249,7 @@ impl Front {
         for _ in 0..TURN {
             let (stopping, crowded) = (self.stopping.is_some(), self.crowd.is_there());
             let Some(client) = self.client(index) else { return };
-            if client.broken || stopping || !client.has_room(crowded) {
+            if client.broken || client.unknown_since.is_some() || stopping || !client.has_room(crowded) {
                 return;
             }
             let Some(mut line) = client.line() else { return };

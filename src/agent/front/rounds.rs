@@ -141,6 +141,7 @@ impl Front {
             client.flush(self.now);
             if client.has_room(crowded)
                 && client.has_lines()
+                && client.unknown_since.is_none()
                 && !stopping
                 && !std::mem::replace(&mut client.waits, true)
             {

@@ -239,7 +239,8 @@ impl Front {
             )
             .fix("send the request again; its nonce is not used twice");
             match flight.work {
-                Work::Probe | Work::Seal(_) | Work::Mark => {}
+                Work::Seal(_) => self.not_sealed(number),
+                Work::Probe | Work::Mark => {}
                 _ => {
                     flight.refused(&token, refusal);
                     self.dispatch(flight);

@@ -1,18 +1,17 @@
 //! The log beside what is kept of it elsewhere: by tokens, and in the file of the last seal.
 
-use std::path::PathBuf;
-
 use super::{FindToken, Walk};
 use crate::{
-    audit::{line::Hash, mark, seal::Last},
+    audit::{file::list, line::Hash, mark, seal::Last},
     error::Result,
+    home::Home,
 };
 
 impl Walk {
     /// Compares the log with what a token keeps of it.
     pub(super) fn marked(
         &mut self,
-        files: &[PathBuf],
+        home: &Home,
         name: &str,
         token: &FindToken<'_>,
         log: Option<&str>,
@@ -29,7 +28,7 @@ impl Walk {
         let Some(mark) = mark else { return Ok(()) };
         let (seal, upto) = (mark.seal, mark.upto);
         // What is told already is told once.
-        if !mark.back && (!self.found.findings.is_empty() || mark.holds(files)?) {
+        if !mark.back && (!self.found.findings.is_empty() || mark.holds(&list(home)?)?) {
             return Ok(());
         }
         self.file = None;
@@ -44,8 +43,8 @@ impl Walk {
         Ok(())
     }
 
-    /// Compares the last seal of the log with the one that is kept beside it.
-    pub(super) fn kept(&mut self, before: u64, latest: &[(u64, Hash)], last: Option<Last>) {
+    /// Compares the last seal of the log with the one that was kept beside it before the log was read, and after.
+    pub(super) fn kept(&mut self, before: u64, latest: &[(u64, Hash)], [first, last]: [Option<Last>; 2]) {
         let Some(last) = last else {
             if self.number > 0 {
                 let what = "the file audit.seal, which keeps the last seal's number, is gone: whether the log was cut behind this cannot be told";
@@ -53,20 +52,25 @@ impl Walk {
             }
             return;
         };
-        if last.seal > before {
+        // What was made since need not have been read.
+        let first = first.unwrap_or_else(|| last.clone());
+        if first.seal > before {
             return self.wrong(
                 self.number + 1,
                 format!(
                     "the log ends with seal {before}, and seal {} up to line {} was made: it was cut, or is an older one",
-                    last.seal, last.upto
+                    first.seal, first.upto
                 ),
             );
         }
-        let same = latest
-            .iter()
-            .any(|(upto, head)| *upto == last.upto && base16ct::lower::encode_string(head) == last.head);
+        let is_other = |kept: &Last| {
+            let same = |(upto, head): &(u64, Hash)| {
+                *upto == kept.upto && base16ct::lower::encode_string(head) == kept.head
+            };
+            kept.seal == before && before > 0 && !latest.iter().any(same)
+        };
         // A seal's line is written first, and then its number.
-        if last.seal + 1 < before || last.seal == before && before > 0 && !same {
+        if last.seal + 1 < before || is_other(&last) || is_other(&first) {
             self.wrong(
                 self.number,
                 format!(

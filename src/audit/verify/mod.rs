@@ -1,6 +1,7 @@
 //! Whether the log is as it was written: every line behind the one before it, every seal of the token's.
 
 mod kept;
+mod seals;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -10,16 +11,17 @@ use std::{
     sync::Arc,
 };
 
+use self::seals::Sealed;
+
 use super::{
     file::{first_line, list, open},
-    line::{self, Hash, NONE},
+    line::{self, Hash},
     mark::name_of_log,
-    seal::{Last, Seals, is_of, message},
+    seal::Seals,
 };
 use crate::{
-    error::{Result, failed},
+    error::{Error, Result, failed},
     home::{Home, io_error},
-    json::Json,
     token::Token,
 };
 
@@ -64,33 +66,37 @@ pub struct Verified {
     pub other_logs: Vec<(String, String, u64, u64)>,
     /// All that hold, as number and the beginning of the hash, `3:0123456789abcdef`.
     pub sealed: Vec<String>,
+    /// The tokens that could not be asked about the seals that name them, and why not.
+    pub not_asked: BTreeMap<String, NotAsked>,
 }
 
-/// A seal that a line of the log claims.
+/// That a token could not be asked about its seals.
 #[derive(Debug, Clone)]
-pub struct Sealed {
-    seal: u64,
-    upto: u64,
-    head: Hash,
-    mac: Vec<u8>,
-    token: String,
-    number: u64,
+pub struct NotAsked {
+    /// The line of the first seal that names it.
+    pub number: u64,
+    /// Why.
+    pub error: Error,
 }
 
 /// Goes through the log; `token` finds a token by its name, where seals are to be looked at too. What the tokens keep of the
 /// log is asked of those that made its seals, and of the `others` that can be asked.
 ///
 /// # Errors
-/// When files cannot be read, or a token cannot be asked.
+/// When files cannot be read.
 pub fn verify(home: &Home, token: Option<&FindToken<'_>>, others: &[String]) -> Result<Verified> {
     let mut walk = Walk::default();
+    // Others may write meanwhile: what was kept before the log was read must be in it, and what it has is kept by the end.
+    let seals = Seals::new(home);
+    let before = seals.last()?;
     let files = list(home)?;
     for (at, path) in files.iter().enumerate() {
         walk.file(path, at + 1 == files.len())?;
     }
-    let last = Seals::new(home).last()?;
+    walk.find_heads(&files)?;
+    let last = seals.last()?;
     let kept_by = last.as_ref().map(|last| last.token.clone());
-    walk.seals(last, token)?;
+    walk.seals([before, last], token);
     if let Some(token) = token {
         let name = name_of_log(home)?;
         let own = walk.found.tokens.clone();
@@ -99,12 +105,14 @@ pub fn verify(home: &Home, token: Option<&FindToken<'_>>, others: &[String]) -> 
             .iter()
             .chain(kept_by.iter().filter(|name| !name.is_empty()))
         {
-            if !own.contains(other) {
-                let _ = walk.marked(&files, other, token, name.as_deref());
+            if !own.contains(other) && !walk.found.not_asked.contains_key(other) {
+                let _ = walk.marked(home, other, token, name.as_deref());
             }
         }
-        for own in &own {
-            walk.marked(&files, own, token, name.as_deref())?;
+        for own in own {
+            if let Err(error) = walk.marked(home, &own, token, name.as_deref()) {
+                walk.not_asked(own, walk.number, error);
+            }
         }
     }
     Ok(walk.found)
@@ -237,99 +245,10 @@ impl Walk {
             self.seal(number, line);
         }
     }
-
-    fn seal(&mut self, number: u64, line: &[u8]) {
-        match read_seal(line, number) {
-            Some(sealed) => {
-                let head = self.recent.iter().rev().find(|(at, _)| *at == sealed.upto);
-                if let Some((at, hash)) = head {
-                    self.heads.insert(*at, *hash);
-                }
-                self.seals.push(sealed);
-            }
-            None => self.wrong(number, "it is no seal that can be read"),
-        }
-    }
-
-    fn seals(&mut self, last: Option<Last>, token: Option<&FindToken<'_>>) -> Result<()> {
-        let mut before = 0;
-        // Where the last seal stands.
-        let mut line = 0;
-        // What the seals of the last number are about.
-        let mut latest = Vec::new();
-        self.file = None;
-        for sealed in std::mem::take(&mut self.seals) {
-            // Cut off between a seal's line and the file that keeps its number, hsmsign gives the next the same.
-            if sealed.seal != before || latest.is_empty() {
-                latest.clear();
-                if sealed.seal != before + 1 {
-                    self.wrong(
-                        sealed.number,
-                        format!("it is seal {} where {} is due", sealed.seal, before + 1),
-                    );
-                }
-            }
-            before = sealed.seal;
-            latest.push((sealed.upto, sealed.head));
-            // Each covers the one before it, so that a copy counts nowhere.
-            let covered = std::mem::replace(&mut line, sealed.number);
-            if sealed.upto < covered {
-                self.wrong(
-                    sealed.number,
-                    format!(
-                        "seal {} is up to line {} and stands behind that in line {covered}: it was copied here",
-                        sealed.seal, sealed.upto
-                    ),
-                );
-                continue;
-            }
-            if self.heads.get(&sealed.upto) != Some(&sealed.head) {
-                self.wrong(
-                    sealed.upto,
-                    format!("seal {} is about another line than this", sealed.seal),
-                );
-                continue;
-            }
-            if let Some(token) = token {
-                let message = message(sealed.seal, sealed.upto, &sealed.head);
-                if !is_of(&*token(&sealed.token)?, &message, &sealed.mac)? {
-                    self.wrong(
-                        sealed.number,
-                        format!("seal {} was not made by token {}", sealed.seal, sealed.token),
-                    );
-                    continue;
-                }
-            }
-            self.found.seals += 1;
-            self.found.tokens.insert(sealed.token.clone());
-            let head = base16ct::lower::encode_string(&sealed.head);
-            self.found.sealed.push(format!("{}:{}", sealed.seal, &head[..16]));
-            self.found.last = Some((sealed.seal, sealed.upto, head));
-        }
-        self.kept(before, &latest, last);
-        let upto = self.found.last.as_ref().map_or(0, |(_, upto, _)| *upto);
-        self.found.unsealed = self.number.saturating_sub(upto);
-        Ok(())
-    }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
-}
-
-fn read_seal(line: &[u8], number: u64) -> Option<Sealed> {
-    let json = Json::parse_bytes(line).ok()?;
-    let text = |name: &str| json.get(name)?.scalar();
-    let mut head = NONE;
-    base16ct::lower::decode(text("head")?, &mut head).ok()?;
-    Some(Sealed {
-        seal: text("seal")?.parse().ok().filter(|seal| *seal <= line::LAST)?,
-        upto: text("upto")?.parse().ok()?,
-        head,
-        mac: base16ct::lower::decode_vec(text("mac")?).ok()?,
-        token: text("token")?.to_owned(),
-        number,
-    })
 }
 
 impl fmt::Display for Finding {
@@ -341,14 +260,23 @@ impl fmt::Display for Finding {
     }
 }
 
+impl NotAsked {
+    /// That the seals were not looked at, as an error.
+    pub fn told(&self) -> Error {
+        let seals = format!("the seals from line {} on were not looked at", self.number);
+        self.error.clone().within(seals)
+    }
+}
+
 impl Verified {
-    /// Refuses a log that is not as it was written.
+    /// Refuses a log that is not as it was written, and one of which that cannot be told.
     ///
     /// # Errors
-    /// The first finding, and how many there are.
+    /// The first finding, and how many there are; or why a token was not asked about its seals.
     pub fn whole(&self) -> Result<()> {
         let Some(first) = self.findings.first() else {
-            return Ok(());
+            let first = self.not_asked.values().min_by_key(|not| not.number);
+            return first.map_or(Ok(()), |not| Err(not.told()));
         };
         let more = match self.findings.len() {
             1 => String::new(),

@@ -12,12 +12,15 @@ use super::{Around, output};
 pub fn run() -> Result<ExitCode> {
     let around = Around::find()?;
     let log = Log::new(&around.home);
-    let Some(due) = log.seal_all()? else {
-        return Err(failed("there is no log yet").fix("it begins with the first request"));
-    };
+    let none = || failed("there is no log yet").fix("it begins with the first request");
+    if audit::list(&around.home)?.is_empty() {
+        return Err(none());
+    }
     let tokens = around.tokens()?;
     let name = around.config()?.usual_token()?.to_owned();
+    // Before the end of the log is looked for: its PIN may take a person minutes, and nobody else seals meanwhile.
     let token = tokens.get(&name)?;
+    let due = log.seal_all()?.ok_or_else(none)?;
     let mac = audit::Sealer::default().seal(&name, token.as_ref(), &due.message())?;
     log.sealed(due, &name, &mac);
     log.flush()?;

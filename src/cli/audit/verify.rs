@@ -37,10 +37,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let find = tokens
         .as_ref()
         .map(|tokens| move |name: &str| -> Result<std::sync::Arc<dyn Token>> { tokens.get(name) });
-    let found = match &find {
+    let mut found = match &find {
         Some(find) => audit::verify(&around.home, Some(find), &silent(&around)?)?,
         None => audit::verify(&around.home, None, &[])?,
     };
+    unknown_tokens(&around, &mut found)?;
     let before = match &tokens {
         Some(tokens) if found.seals == 0 => sealed_before(&around, tokens)?,
         _ => Vec::new(),
@@ -55,10 +56,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .map(|(seal, _, head)| format!("{seal}:{}", &head[..16]));
     if args.json {
         output::json(&json!({
-            "ok": found.findings.is_empty() && missed.is_none(),
+            "ok": found.whole().is_ok() && missed.is_none(),
             "lines": found.lines, "seals": found.seals, "unsealed": found.unsealed, "torn_bytes": found.torn,
             "seals_checked": !args.no_token, "last_seal": last, "sealed_by": found.tokens, "sealed_before": before,
             "kept_by": found.kept_by,
+            "not_asked": found.not_asked.iter().map(|(token, not)| json!({"token": token, "line": not.number, "code": not.error.code().name(), "message": not.error.message()})).collect::<Vec<_>>(),
             "other_logs": found.other_logs.iter().map(|(token, log, seal, upto)| json!({"token": token, "log": log, "seal": seal, "upto": upto})).collect::<Vec<_>>(),
             "findings": found.findings.iter().map(|finding| json!({"line": finding.number, "file": finding.file, "what": finding.what})).collect::<Vec<_>>(),
         }))?;
@@ -75,6 +77,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     for finding in found.findings.iter().skip(1) {
         output::warn(&finding.to_string());
+    }
+    if !found.findings.is_empty() {
+        for not in found.not_asked.values() {
+            output::warn(not.told().message());
+        }
     }
     whole?;
     warn(&found, &before, !args.no_token);
@@ -94,6 +101,21 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         "{} lines as they were written; {seals}; {} lines behind it",
         found.lines, found.unsealed
     ))
+}
+
+/// What to do about seals of tokens that `config.toml` does not have: nobody makes them anew.
+fn unknown_tokens(around: &Around, found: &mut Verified) -> Result<()> {
+    let tokens = &around.config()?.tokens;
+    for (_, not) in found
+        .not_asked
+        .iter_mut()
+        .filter(|(token, _)| !tokens.contains_key(*token))
+    {
+        not.error = not.error.clone().fix(
+            "a token that you never had made none: see docs/incident.md. Of one that you took out of config.toml, `--no-token` looks at the chain alone",
+        );
+    }
+    Ok(())
 }
 
 /// Warns of what is no change of the log, and may stand for one; `before` are the tokens that sealed one before.

@@ -15,7 +15,7 @@ use std::{
 
 use hsmsign::{
     agent::patience::Patient,
-    error::{Code, Error, Result},
+    error::{Code, Error, Result, failed},
 };
 
 use super::stdio::{Output, read};
@@ -34,10 +34,13 @@ pub fn relay((agent, path): (UnixStream, PathBuf)) -> Result<ExitCode> {
     let waits = Arc::clone(&owed);
     let agent = Patient::new(agent, path, move || waits.load(Ordering::Relaxed) > 0).map_err(gone)?;
     // Not waited for: it may wait for input that nobody needs any more.
-    let lines = thread::spawn({
+    let passes = {
         let owed = Arc::clone(&owed);
         move || pass(to, &owed)
-    });
+    };
+    let lines = thread::Builder::new()
+        .spawn(passes)
+        .map_err(|error| failed(format!("the system has no thread to give: {error}")))?;
     let mut from = BufReader::with_capacity(64 << 10, agent);
     let mut output = Output::new();
     let mut answer = String::new();

@@ -76,9 +76,14 @@ pub fn sign(signer: &Signer) -> Result<ExitCode> {
             Ok(())
         };
         thread::scope(|scope| {
-            let workers = [lane.clone(), lane.clone(), lane].map(|lane| scope.spawn(|| worker(lane)));
+            // As many as the system gives.
+            let spawn = |lane| thread::Builder::new().spawn_scoped(scope, || worker(lane));
+            let workers = [lane.clone(), lane.clone(), lane].map(spawn);
+            if workers.iter().all(Result::is_err) {
+                while turn(None)? {}
+            }
             signer.serve(work);
-            workers.into_iter().try_for_each(|worker| {
+            workers.into_iter().flatten().try_for_each(|worker| {
                 worker
                     .join()
                     .unwrap_or_else(|_| Err(failed("a worker ended in the middle")))

@@ -1,0 +1,172 @@
+//! The seals of the log: what they are about, and whether their tokens made them.
+
+use std::{collections::BTreeSet, io::BufReader, path::PathBuf};
+
+use super::{FindToken, NotAsked, Walk};
+use crate::{
+    audit::{
+        file::{first_line, open},
+        line::{self, Hash, NONE},
+        seal::{Last, is_of, message},
+    },
+    error::{Error, Result},
+    home::io_error,
+    json::Json,
+};
+
+/// A seal that a line of the log claims.
+#[derive(Debug, Clone)]
+pub(super) struct Sealed {
+    seal: u64,
+    upto: u64,
+    head: Hash,
+    mac: Vec<u8>,
+    token: String,
+    number: u64,
+}
+
+impl Walk {
+    /// Takes note of a line that is one.
+    pub(super) fn seal(&mut self, number: u64, line: &[u8]) {
+        match read_seal(line, number) {
+            Some(sealed) => {
+                let head = self.recent.iter().rev().find(|(at, _)| *at == sealed.upto);
+                if let Some((at, hash)) = head {
+                    self.heads.insert(*at, *hash);
+                }
+                self.seals.push(sealed);
+            }
+            None => self.wrong(number, "it is no seal that can be read"),
+        }
+    }
+
+    /// Looks up the lines that stand further in front of their seals than is remembered: many were written while the token
+    /// made one, as where it waited for a PIN.
+    pub(super) fn find_heads(&mut self, files: &[PathBuf]) -> Result<()> {
+        let mut wanted: BTreeSet<u64> = self
+            .seals
+            .iter()
+            .filter(|sealed| sealed.upto < sealed.number && !self.heads.contains_key(&sealed.upto))
+            .map(|sealed| sealed.upto)
+            .collect();
+        let begins = |path: &PathBuf| first_line(path.file_name()?.to_str()?);
+        for (at, path) in files.iter().enumerate() {
+            let from = begins(path).unwrap_or_default();
+            let to = files.get(at + 1).and_then(begins).unwrap_or(u64::MAX);
+            let mut here: BTreeSet<u64> = wanted
+                .iter()
+                .copied()
+                .filter(|at| (from..to).contains(at))
+                .collect();
+            if here.is_empty() {
+                continue;
+            }
+            let read = |error| io_error("the audit log", path, "be read", &error);
+            let mut reader = BufReader::with_capacity(1 << 20, open(path)?);
+            let mut text = Vec::new();
+            while !here.is_empty() && line::read(&mut reader, &mut text).map_err(read)? > 0 {
+                if let Some(number) = line::number(&text).filter(|number| here.remove(number))
+                    && let Some((_, hash)) = line::open(text.trim_ascii_end())
+                {
+                    wanted.remove(&number);
+                    self.heads.insert(number, hash);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note that a token could not be asked about the seals that name it.
+    pub(super) fn not_asked(&mut self, token: String, number: u64, error: Error) {
+        self.found
+            .not_asked
+            .entry(token)
+            .or_insert(NotAsked { number, error });
+    }
+
+    /// Goes through the seals, with what was kept of the last one before and after the log was read.
+    pub(super) fn seals(&mut self, last: [Option<Last>; 2], token: Option<&FindToken<'_>>) {
+        let mut before = 0;
+        // Where the last seal stands.
+        let mut line = 0;
+        // What the seals of the last number are about.
+        let mut latest = Vec::new();
+        self.file = None;
+        for sealed in std::mem::take(&mut self.seals) {
+            // Cut off between a seal's line and the file that keeps its number, hsmsign gives the next the same.
+            if sealed.seal != before || latest.is_empty() {
+                latest.clear();
+                if sealed.seal != before + 1 {
+                    self.wrong(
+                        sealed.number,
+                        format!("it is seal {} where {} is due", sealed.seal, before + 1),
+                    );
+                }
+            }
+            before = sealed.seal;
+            latest.push((sealed.upto, sealed.head));
+            // Each covers the one before it, so that a copy counts nowhere.
+            let covered = std::mem::replace(&mut line, sealed.number);
+            if sealed.upto < covered {
+                self.wrong(
+                    sealed.number,
+                    format!(
+                        "seal {} is up to line {} and stands behind that in line {covered}: it was copied here",
+                        sealed.seal, sealed.upto
+                    ),
+                );
+                continue;
+            }
+            if self.heads.get(&sealed.upto) != Some(&sealed.head) {
+                self.wrong(
+                    sealed.upto,
+                    format!("seal {} is about another line than this", sealed.seal),
+                );
+                continue;
+            }
+            if let Some(token) = token {
+                if self.found.not_asked.contains_key(&sealed.token) {
+                    continue;
+                }
+                let message = message(sealed.seal, sealed.upto, &sealed.head);
+                match token(&sealed.token).and_then(|token| is_of(&*token, &message, &sealed.mac)) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        self.wrong(
+                            sealed.number,
+                            format!("seal {} was not made by token {}", sealed.seal, sealed.token),
+                        );
+                        continue;
+                    }
+                    Err(error) => {
+                        self.not_asked(sealed.token, sealed.number, error);
+                        continue;
+                    }
+                }
+            }
+            self.found.seals += 1;
+            self.found.tokens.insert(sealed.token.clone());
+            let head = base16ct::lower::encode_string(&sealed.head);
+            self.found.sealed.push(format!("{}:{}", sealed.seal, &head[..16]));
+            self.found.last = Some((sealed.seal, sealed.upto, head));
+        }
+        self.kept(before, &latest, last);
+        let upto = self.found.last.as_ref().map_or(0, |(_, upto, _)| *upto);
+        self.found.unsealed = self.number.saturating_sub(upto);
+    }
+}
+
+fn read_seal(line: &[u8], number: u64) -> Option<Sealed> {
+    let json = Json::parse_bytes(line).ok()?;
+    let text = |name: &str| json.get(name)?.scalar();
+    let mut head = NONE;
+    base16ct::lower::decode(text("head")?, &mut head).ok()?;
+    Some(Sealed {
+        seal: text("seal")?.parse().ok().filter(|seal| *seal <= line::LAST)?,
+        upto: text("upto")?.parse().ok()?,
+        head,
+        mac: base16ct::lower::decode_vec(text("mac")?).ok()?,
+        token: text("token")?.to_owned(),
+        number,
+    })
+}
