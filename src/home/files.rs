@@ -182,6 +182,26 @@ fn open_checked(path: &Path, flags: OFlags) -> Result<Option<File>> {
 /// # Errors
 /// When it cannot be written, as on a full disk; what was there before is then still there.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_beside(path, bytes, |beside| fs::rename(beside, path))
+}
+
+/// As [`write_private`], where nothing is in the place yet; says whether that was so.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_first(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let mut first = true;
+    write_beside(path, bytes, |beside| {
+        match fs::hard_link(beside, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => first = false,
+            linked => linked?,
+        }
+        fs::remove_file(beside)
+    })?;
+    Ok(first)
+}
+
+fn write_beside(path: &Path, bytes: &[u8], put: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     let folder = path
         .parent()
         .ok_or_else(|| failed(format!("{} is no file's name", path.display())))?;
@@ -196,7 +216,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
             .open(&beside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&beside, path)?;
+        put(&beside)?;
         sync_folder(folder)
     })();
     written.map_err(|error| {

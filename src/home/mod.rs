@@ -9,7 +9,8 @@ use self::files::{is_gone, remove_unfinished};
 pub use self::{
     files::{
         beside, check_folder, create_folder, io_error, is_empty, is_everybodys, list_folder, open_own,
-        open_private, own_flags, read_own, read_private, remove_file, sync_folder, write_private,
+        open_private, own_flags, read_own, read_private, remove_file, sync_folder, write_first,
+        write_private,
     },
     lock::FileLock,
 };

@@ -1,5 +1,6 @@
 //! May this request be signed? Asked once for every signature, on every path, before a nonce is given out.
 
+mod begin;
 mod counts;
 mod decimal;
 mod file;

@@ -63,11 +63,11 @@ pub enum Whose {
 
 /// What is in force of one file.
 #[derive(Debug, Clone)]
-struct Known {
+pub(super) struct Known {
     mark: Option<Mark>,
     /// Without the file: whether its copy is there, which is in force then.
     kept: bool,
-    policy: Option<Arc<Policy>>,
+    pub(super) policy: Option<Arc<Policy>>,
     trouble: Option<Error>,
 }
 
@@ -189,7 +189,7 @@ impl Policies {
         Ok(standing)
     }
 
-    fn current(&self, whose: &Whose) -> Result<Known> {
+    pub(super) fn current(&self, whose: &Whose) -> Result<Known> {
         let (path, accepted) = (self.path(whose), self.accepted(whose));
         let mut mark = self::mark(&path)?;
         let mut kept = mark.is_none() && self::mark(&accepted)?.is_some();
@@ -299,13 +299,21 @@ impl Policies {
         Ok(policy.warnings(now))
     }
 
+    /// Whether there is a policy, in force or broken.
+    ///
+    /// # Errors
+    /// When its place cannot be looked at.
+    pub fn is_there(&self, whose: &Whose) -> Result<bool> {
+        Ok(mark(&self.path(whose))?.is_some() || mark(&self.accepted(whose))?.is_some())
+    }
+
     /// Takes a policy out of force.
     ///
     /// # Errors
     /// When there is none, or a file cannot be removed.
     pub fn remove(&self, whose: &Whose) -> Result<()> {
         let (path, accepted) = (self.path(whose), self.accepted(whose));
-        if mark(&path)?.is_none() && mark(&accepted)?.is_none() {
+        if !self.is_there(whose)? {
             return Err(bad_input(format!("there is no {}", name(whose)))
                 .fix("hsmsign policy show KEY shows what holds"));
         }
