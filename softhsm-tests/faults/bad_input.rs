@@ -477,6 +477,11 @@ fn lines_of_an_import_are_answered_one_by_one() {
         ),
         (format!("{{\"exchange\":\"nope\"{secret}}}"), "unknown-exchange"),
         ("not json".to_owned(), "bad-input"),
+        (
+            "{\"exchange\":\"okx\",\"api_key\":\"a\",\"secret\":\"0123456789ABCDEF0123456789ABCDEF\"}"
+                .to_owned(),
+            "bad-input",
+        ),
         (line(&format!("{secret},\"key\":\"two\"")), ""),
     ];
     let input: Vec<_> = lines.iter().map(|(line, _)| line.as_str()).collect();
@@ -497,6 +502,10 @@ fn lines_of_an_import_are_answered_one_by_one() {
             assert_eq!(answer["key"] == key, named, "{line}: {answer}");
         }
     }
+    // What to do is said for who writes lines.
+    let fix = |at: usize| answers[at]["error"]["fix"].as_str().unwrap();
+    assert_eq!(fix(7), "leave the passphrase out");
+    assert_eq!(fix(11), "give it as `passphrase`, beside the secret");
     place.ok(&["test", "one"]);
     place.ok(&["test", "two"]);
 }
