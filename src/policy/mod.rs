@@ -1,6 +1,5 @@
 //! May this request be signed? Asked once for every signature, on every path, before a nonce is given out.
 
-mod begin;
 mod counts;
 mod decimal;
 mod file;
@@ -8,6 +7,7 @@ mod hours;
 mod judge;
 mod known;
 mod learn;
+mod put;
 mod rules;
 mod store;
 mod subject;
