@@ -26,6 +26,11 @@ fn a_token_that_is_set_up_beside_a_running_agent_is_its_own_after_a_reload() {
     let done = place.run(&["init", "--softhsm", "--token", "new"], "");
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.stderr.contains("hsmsign agent reload"), "{done:?}");
+    let next = "next: hsmsign import --exchange EXCHANGE --token new";
+    assert!(
+        done.stdout.contains(next),
+        "with two tokens one is named: {done:?}"
+    );
     let import = [
         "import",
         "--exchange",

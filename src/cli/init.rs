@@ -114,8 +114,14 @@ fn tell(around: &Around, ready: &Ready) -> Result<ExitCode> {
     if Serving::in_folders(&around.home).is_some() {
         output::warn("the agent that runs does not know it yet: hsmsign agent reload");
     }
+    let usual = around.config()?.usual_token().is_ok_and(|usual| usual == name);
+    let with = if usual {
+        String::new()
+    } else {
+        format!(" --token {name}")
+    };
     output::line(&format!(
-        "token {name} is set up: {} (serial {}), {}\nnext: hsmsign import --exchange EXCHANGE",
+        "token {name} is set up: {} (serial {}), {}\nnext: hsmsign import --exchange EXCHANGE{with}",
         identity.label, identity.serial, identity.module
     ))
 }
