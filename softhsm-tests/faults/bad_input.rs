@@ -455,6 +455,29 @@ fn lines_that_are_no_requests_are_answered_one_by_one() {
 }
 
 #[test]
+fn a_generic_key_that_may_make_no_mac_is_told_of() {
+    let Some(place) = Place::with_token() else { return };
+    let import = [
+        "import",
+        "--exchange",
+        "generic",
+        "--algorithm",
+        "hmac-sha256",
+        "--key",
+        "service",
+    ];
+    let secret = "0123456789abcdef0123456789abcdef\n";
+    let done = place.run(&import, secret);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stderr.contains("import it with --allow raw"), "{done:?}");
+    place.refused(&["hmac", "service"], "", 3, "signs no raw bytes");
+    place.ok(&["remove", "service"]);
+    let done = place.run(&[&import[..], &["--allow", "raw"]].concat(), secret);
+    assert!(!done.stderr.contains("import it with"), "{done:?}");
+    place.ok(&["hmac", "service"]);
+}
+
+#[test]
 fn lines_of_an_import_are_answered_one_by_one() {
     let Some(place) = Place::with_kraken() else { return };
     let line = |fields: &str| format!("{{\"exchange\":\"kraken\",\"api_key\":\"a\"{fields}}}");
