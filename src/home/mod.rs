@@ -116,6 +116,7 @@ impl Home {
     pub fn user_schemes(&self) -> ReadScheme {
         let folder = self.config("schemes");
         Box::new(move |id| {
+            check_folder(&folder)?;
             let path = folder.join(format!("{id}.toml"));
             let Some(bytes) = read_private(&path, 1 << 20)? else {
                 return Ok(None);

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::{counts::Counts, rules::Policy, switch::Switch};
 use crate::{
     error::{Code, Error, Result, bad_input},
-    home::{Home, create_folder, io_error, list_folder, read_private, write_private},
+    home::{Home, check_folder, create_folder, io_error, list_folder, read_private, write_private},
     keyring::KeyName,
     watch::Epoch,
 };
@@ -327,6 +327,9 @@ fn argument(whose: &Whose) -> String {
 }
 
 pub(super) fn text(path: &Path) -> Result<Option<String>> {
+    if let Some(folder) = path.parent() {
+        check_folder(folder)?;
+    }
     let Some(bytes) = read_private(path, LIMIT)? else {
         return Ok(None);
     };
