@@ -4,6 +4,7 @@ use hsmsign::{
     enrol::{Enrol, Enrolled, Plan},
     error::Result,
     exchange::Template,
+    keyring::Keyring as _,
     policy::{Policies, Whose},
 };
 
@@ -34,20 +35,25 @@ impl Beginning {
 
     /// Puts it into force for an import, and takes it away where that fails.
     pub fn with(self, around: &Around, import: impl FnOnce() -> Result<Enrolled>) -> Result<Enrolled> {
+        let key_is_there = || match &self.whose {
+            Whose::Key(key) => around.keyring().get(key).is_ok(),
+            Whose::Everyone => true,
+        };
         let Self {
             policies,
             whose,
             text,
-        } = self;
-        let first = policies.begin(&whose, &text)?;
+        } = &self;
+        let first = policies.begin(whose, text)?;
         let enrolled = import().inspect_err(|_| {
-            if first {
-                // Without its key it is of no use; left behind, it would hold for the next of that name.
-                let _ = policies.remove(&whose);
+            // Without its key it is of no use; left behind, it would hold for the next of that name. Another import of the
+            // same name may have been faster, and needs it.
+            if first && !key_is_there() {
+                let _ = policies.remove(whose);
             }
         })?;
-        output::aside(&format!("its policy: {}", policies.path(&whose).display()));
-        tell_changes(around, &policies, &whose);
+        output::aside(&format!("its policy: {}", policies.path(whose).display()));
+        tell_changes(around, policies, whose);
         Ok(enrolled)
     }
 }
