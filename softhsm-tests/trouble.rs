@@ -206,6 +206,11 @@ fn what_is_missing_is_told() {
         .unwrap();
         assert!(told("/nowhere/x.so", "suite").contains("there is no PKCS#11 module at /nowhere/x.so"));
         assert!(told(odd.to_str().unwrap(), "suite").contains("is not a library for this machine"));
+        // A folder, or the driver's own tool, in place of its library.
+        for no_module in [folder, Path::new(env!("CARGO_BIN_EXE_hsmsign"))] {
+            let said = told(no_module.to_str().unwrap(), "suite");
+            assert!(said.contains("is not a PKCS#11 module"), "{said}");
+        }
         let other = told(bench.settings.module.to_str().unwrap(), "other");
         assert!(
             other.contains("no token with the label \"other\"; there is \"suite\" (serial "),

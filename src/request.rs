@@ -7,6 +7,7 @@ mod write;
 use std::fmt::Write as _;
 
 pub use answer::Answer;
+pub(crate) use line::id_in;
 
 use crate::{
     clock::Offset,

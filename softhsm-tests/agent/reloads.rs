@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use crate::{
-    bench::Place,
+    bench::{KRAKEN_SECRET, Place},
     faulty::{self, Faulty, change},
     running::{BALANCE, Running, until},
 };
@@ -17,6 +17,42 @@ fn move_pin(place: &Place, token: &str) {
         fs::rename(&old, &new).unwrap();
         *source = format!("file:{}", new.display()).into();
     });
+}
+
+#[test]
+fn a_token_that_is_set_up_beside_a_running_agent_is_its_own_after_a_reload() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    let done = place.run(&["init", "--softhsm", "--token", "new"], "");
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stderr.contains("hsmsign agent reload"), "{done:?}");
+    let next = "next: hsmsign import --exchange EXCHANGE --token new";
+    assert!(
+        done.stdout.contains(next),
+        "with two tokens one is named: {done:?}"
+    );
+    let import = [
+        "import",
+        "--exchange",
+        "kraken",
+        "--api-key",
+        "k",
+        "--key",
+        "other",
+        "--token",
+        "new",
+    ];
+    assert_eq!(place.run(&import, &format!("{KRAKEN_SECRET}\n")).code, 0);
+    let sign = ["sign", "other", "POST", "/0/private/Balance"];
+    place.refused(
+        &sign,
+        "",
+        4,
+        "the agent knows no token named \"new\"\n  have it read config.toml again: hsmsign agent reload",
+    );
+    place.ok(&["agent", "reload"]);
+    place.ok(&sign);
+    drop(agent);
 }
 
 #[test]

@@ -455,6 +455,29 @@ fn lines_that_are_no_requests_are_answered_one_by_one() {
 }
 
 #[test]
+fn a_generic_key_that_may_make_no_mac_is_told_of() {
+    let Some(place) = Place::with_token() else { return };
+    let import = [
+        "import",
+        "--exchange",
+        "generic",
+        "--algorithm",
+        "hmac-sha256",
+        "--key",
+        "service",
+    ];
+    let secret = "0123456789abcdef0123456789abcdef\n";
+    let done = place.run(&import, secret);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stderr.contains("import it with --allow raw"), "{done:?}");
+    place.refused(&["hmac", "service"], "", 3, "signs no raw bytes");
+    place.ok(&["remove", "service"]);
+    let done = place.run(&[&import[..], &["--allow", "raw"]].concat(), secret);
+    assert!(!done.stderr.contains("import it with"), "{done:?}");
+    place.ok(&["hmac", "service"]);
+}
+
+#[test]
 fn lines_of_an_import_are_answered_one_by_one() {
     let Some(place) = Place::with_kraken() else { return };
     let line = |fields: &str| format!("{{\"exchange\":\"kraken\",\"api_key\":\"a\"{fields}}}");
@@ -477,6 +500,11 @@ fn lines_of_an_import_are_answered_one_by_one() {
         ),
         (format!("{{\"exchange\":\"nope\"{secret}}}"), "unknown-exchange"),
         ("not json".to_owned(), "bad-input"),
+        (
+            "{\"exchange\":\"okx\",\"api_key\":\"a\",\"secret\":\"0123456789ABCDEF0123456789ABCDEF\"}"
+                .to_owned(),
+            "bad-input",
+        ),
         (line(&format!("{secret},\"key\":\"two\"")), ""),
     ];
     let input: Vec<_> = lines.iter().map(|(line, _)| line.as_str()).collect();
@@ -497,6 +525,10 @@ fn lines_of_an_import_are_answered_one_by_one() {
             assert_eq!(answer["key"] == key, named, "{line}: {answer}");
         }
     }
+    // What to do is said for who writes lines.
+    let fix = |at: usize| answers[at]["error"]["fix"].as_str().unwrap();
+    assert_eq!(fix(7), "leave the passphrase out");
+    assert_eq!(fix(11), "give it as `passphrase`, beside the secret");
     place.ok(&["test", "one"]);
     place.ok(&["test", "two"]);
 }

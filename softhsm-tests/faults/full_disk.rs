@@ -234,6 +234,26 @@ each sign true true
 }
 
 #[test]
+fn a_policy_that_finds_no_room_leaves_the_one_before_in_force() {
+    each(
+        "policy",
+        r#"
+printf 'policy = 1\n[[allow]]\npath = ["/0/private/*"]\n' > lax
+(printf 'policy = 1\n[[allow]]\npath = ["/0/private/Balance"]\n'; head -c 9000 /dev/zero | tr '\0' '#') > strict
+prepare() { "$H" policy set kraken --file lax >/dev/null; }
+policy() {
+  "$H" policy set kraken --file strict; code=$?
+  [ $code = 0 ] || cmp -s lax "$HSMSIGN_HOME/policy/kraken.toml" || code=77
+  return $code
+}
+in_force() { "$H" policy check kraken POST /0/private/AddOrder; [ $? = 3 ] && "$H" policy check kraken POST /0/private/Balance; }
+each policy in_force true
+"#,
+        [2, 2],
+    );
+}
+
+#[test]
 fn where_files_may_not_grow_nothing_is_signed_and_the_limit_is_named() {
     let Some(place) = crate::bench::Place::with_kraken() else {
         return;

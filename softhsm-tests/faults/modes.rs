@@ -24,6 +24,7 @@ fn every_loose_mode_is_refused_with_its_chmod() {
         ("", 0o711),
         ("keys", 0o750),
         ("nonces", 0o705),
+        ("softhsm", 0o711),
         ("softhsm/tokens", 0o770),
     ];
     for (name, mode, tight) in files
@@ -56,6 +57,44 @@ fn every_loose_mode_is_refused_with_its_chmod() {
             .success()
     );
     place.ok(&["list"]);
+}
+
+/// Whoever can write where the owner's rules and scheme files lie can put others into their place. What a policy said before
+/// holds.
+#[test]
+fn loose_folders_of_policies_and_schemes_are_refused() {
+    let Some(place) = Place::with_kraken() else { return };
+    fs::write(place.home().join("policy.toml"), "policy = 1\n").unwrap();
+    chmod(&place.home().join("policy.toml"), 0o600);
+    let policy = "policy = 1\n[[allow]]\npath = [\"/0/private/*\"]\n";
+    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    let schemes = place.home().join("schemes");
+    fs::create_dir(&schemes).unwrap();
+    let own =
+        include_str!("../../src/exchange/schemes/kraken.toml").replacen("id = \"kraken\"", "id = \"own\"", 1);
+    fs::write(schemes.join("own.toml"), own).unwrap();
+    chmod(&schemes.join("own.toml"), 0o600);
+    chmod(&schemes, 0o700);
+    let show = ["exchanges", "show", "own"];
+    place.ok(&BALANCE);
+    place.ok(&show);
+    for (name, args, code) in [
+        ("policy/accepted", &BALANCE[..], 5),
+        (
+            "policy",
+            &["policy", "check", "kraken", "POST", "/0/private/Balance"],
+            0,
+        ),
+        ("schemes", &show, 5),
+    ] {
+        let path = place.home().join(name);
+        chmod(&path, 0o777);
+        let done = place.run(args, policy);
+        let said = format!("{} has mode 777, which lets others in", path.display());
+        assert!(done.code == code && done.stderr.contains(&said), "{done:?}");
+        chmod(&path, 0o700);
+    }
+    place.ok(&BALANCE);
 }
 
 #[test]

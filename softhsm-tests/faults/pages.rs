@@ -1,6 +1,7 @@
 //! Commands that tell: their output for people and programs, with nobody reading, and their pages.
 
 use std::{
+    fs,
     io::{BufRead as _, Write as _},
     os::fd::AsFd as _,
     process::{Command, Stdio},
@@ -92,6 +93,35 @@ fn every_command_has_help_with_examples_and_a_page() {
     if man {
         formats(&place.ok(&["man"]), "hsmsign");
     }
+}
+
+/// What `whatis` shows of each, and which version a page is of.
+#[test]
+fn every_page_says_what_its_command_does_and_whose_it_is() {
+    let place = Place::new();
+    let folder = place.path().join("pages");
+    place.ok(&["man", "--all", folder.to_str().unwrap()]);
+    let mut count = 0;
+    for file in fs::read_dir(&folder).unwrap() {
+        let path = file.unwrap().path();
+        let page = fs::read_to_string(&path).unwrap();
+        let name = page.split(".SH NAME\n").nth(1).unwrap().lines().next().unwrap();
+        assert!(name.contains(" \\- "), "{name} says what it does");
+        let foot = concat!("\"hsmsign ", env!("CARGO_PKG_VERSION"), "\"");
+        assert!(page.contains(foot), "{}: {page}", path.display());
+        count += 1;
+    }
+    assert!(count > COMMANDS.len());
+    assert_eq!(
+        place.ok(&["man", "audit", "seal"]),
+        fs::read_to_string(folder.join("hsmsign-audit-seal.1")).unwrap()
+    );
+    place.refused(
+        &["man", "audit", "sael"],
+        "",
+        2,
+        "there is no command \"audit sael\"",
+    );
 }
 
 fn formats(page: &str, name: &str) {

@@ -7,6 +7,44 @@ use crate::{
     running::Running,
 };
 
+/// An owner's policy is neither replaced nor taken away by an import of that name, whether it fails or not.
+#[test]
+fn a_template_takes_no_policys_place() {
+    let Some(place) = Place::with_token() else { return };
+    let import = [
+        "import",
+        "--exchange",
+        "kraken",
+        "--api-key",
+        "k",
+        "--policy",
+        "full",
+    ];
+    let secret = format!("{KRAKEN_SECRET}\n");
+    let own = "policy = 1\n[[allow]]\npath = [\"/0/private/Balance\"]\n";
+    let path = place.home().join("policy/kraken.toml");
+    assert_eq!(place.run(&import[..5], &secret).code, 0);
+    assert_eq!(place.run(&["policy", "set", "kraken"], own).code, 0);
+    let removed = place.run(&["remove", "kraken"], "");
+    assert_eq!(removed.code, 0);
+    assert!(
+        removed.stderr.contains("hsmsign policy remove kraken"),
+        "{removed:?}"
+    );
+    for given in ["not base64 at all !\n", &secret] {
+        place.refused(&import, given, 5, "there is a policy/kraken.toml already");
+        assert_eq!(fs::read_to_string(&path).unwrap(), own);
+    }
+    // The file alone is gone, as between an editor's two steps: its policy holds on.
+    fs::remove_file(&path).unwrap();
+    place.refused(&import, &secret, 5, "leave --policy out");
+    place.ok(&["policy", "remove", "kraken"]);
+    // What an import that was killed left behind is no hindrance.
+    assert_eq!(place.run(&import, &secret).code, 0);
+    place.ok(&["remove", "kraken"]);
+    assert_eq!(place.run(&import, &secret).code, 0);
+}
+
 #[test]
 fn a_template_holds_from_the_import_on() {
     let Some(place) = Place::with_token() else { return };

@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result, bad_input},
     json::{Json, Piece},
     keyring::KeyName,
-    request::Request,
+    request::{Request, id_in},
 };
 
 /// What a line asks for.
@@ -73,7 +73,7 @@ pub fn read(line: &[u8]) -> Result<Asked, Refused> {
     }
     let members = Piece::of(text)
         .and_then(Piece::members)
-        .map_err(|error| (None, error.within("the request line")))?;
+        .map_err(|error| (id_in(text), error.within("the request line")))?;
     let find = |wanted: &str| {
         members
             .iter()
@@ -272,6 +272,10 @@ mod tests {
         assert!(matches!(
             read(br#"{"id":[1],"op":7}"#),
             Err((Some(Json::List(_)), _))
+        ));
+        assert!(matches!(
+            read(br#"{"op":"ping","op":"stop","id":3}"#),
+            Err((Some(Json::Number(_)), _))
         ));
     }
 }

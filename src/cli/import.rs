@@ -15,13 +15,12 @@ use hsmsign::{
     error::{Code, Error, Result, bad_input},
     exchange::Template,
     keyring::{Allow, KeyName},
-    policy::{Policies, Whose},
     secret::Secret,
     token::Wishes,
 };
 use serde_json::json;
 
-use super::{Around, lines, output};
+use super::{Around, lines, output, policy::Beginning};
 
 /// Bring an exchange's secret onto a token, once.
 ///
@@ -136,20 +135,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
             plan.set_api_key(typed.trim())?;
         }
     }
-    // In force before the key is there, so that nothing is signed without it.
-    let policy = match args.policy {
-        None => None,
-        Some(template) => {
-            let text = enrol
-                .catalogue()
-                .get(plan.exchange_id())?
-                .policy_template(template)?;
-            let policies = Policies::new(&around.home);
-            let whose = Whose::Key(plan.name().clone());
-            policies.put(&whose, &text, clock::now())?;
-            Some((policies, whose))
-        }
-    };
+    let policy = args
+        .policy
+        .map(|template| Beginning::new(&around, &enrol, &plan, template))
+        .transpose()?;
     let hint = plan.stronger().map(|algorithm| {
         format!(
             "this exchange also takes a key that the token makes, which never was anywhere else: hsmsign generate --exchange {} --algorithm {algorithm}",
@@ -159,18 +148,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let asked = io::stdin().is_terminal();
     // A person can still change their mind; a program reads it beside the result.
     hint.iter().filter(|_| asked).for_each(|hint| output::warn(hint));
-    let enrolled = read_secrets(&plan, around.ask.as_ref())
-        .and_then(|secrets| enrol.import(plan, secrets))
-        .inspect_err(|_| {
-            if let Some((policies, whose)) = &policy {
-                // Without its key it is of no use; left behind, it would hold for the next of that name.
-                let _ = policies.remove(whose);
-            }
-        })?;
-    if let Some((policies, whose)) = &policy {
-        output::aside(&format!("its policy: {}", policies.path(whose).display()));
-        super::policy::tell_changes(&around, policies, whose);
-    }
+    let secrets = read_secrets(&plan, around.ask.as_ref())?;
+    let import = || enrol.import(plan, secrets);
+    let enrolled = match policy {
+        Some(policy) => policy.with(&around, import)?,
+        None => import()?,
+    };
     around.note(
         What::Import,
         enrolled.record.name.as_str(),

@@ -1,6 +1,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use hsmsign::{
+    agent::alone::Serving,
     error::{Code, Error, Result, bad_input},
     setup::{self, Ready, Wanted},
     token::{discover, leaky, pkcs11, yubikey::device},
@@ -64,16 +65,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
         output::warn(
             "SoftHSM keeps its keys in files and in the memory of the process that signs: for development and tests, not for money",
         );
-        return tell(&ready);
+        return tell(&around, &ready);
     }
     if let Some(wanted) = &args.yubikey {
-        return tell(&setup::yubikey(
-            &around.home,
-            wanted,
-            args.token.as_deref(),
-            args.pin_source.as_deref(),
-            &around.ask,
-        )?);
+        return tell(
+            &around,
+            &setup::yubikey(
+                &around.home,
+                wanted,
+                args.token.as_deref(),
+                args.pin_source.as_deref(),
+                &around.ask,
+            )?,
+        );
     }
     let mut wanted = Wanted {
         module: args.pkcs11.clone().unwrap_or_default(),
@@ -88,12 +92,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
         && let Some(serial) = choose(&around, &mut wanted)?
     {
         let (name, source) = (wanted.name.as_deref(), wanted.pin_source.as_deref());
-        return tell(&setup::yubikey(&around.home, &serial, name, source, &around.ask)?);
+        return tell(
+            &around,
+            &setup::yubikey(&around.home, &serial, name, source, &around.ask)?,
+        );
     }
-    tell(&setup::pkcs11(&around.home, &wanted, &around.ask)?)
+    tell(&around, &setup::pkcs11(&around.home, &wanted, &around.ask)?)
 }
 
-fn tell(ready: &Ready) -> Result<ExitCode> {
+fn tell(around: &Around, ready: &Ready) -> Result<ExitCode> {
     let (name, identity) = (&ready.name, ready.token.identity());
     if !ready.leaks.is_empty() {
         output::warn(&format!(
@@ -104,8 +111,17 @@ fn tell(ready: &Ready) -> Result<ExitCode> {
     if let Some(short) = &ready.short_pin {
         output::warn(&format!("the PIN of token {name} {short}"));
     }
+    if Serving::in_folders(&around.home).is_some() {
+        output::warn("the agent that runs does not know it yet: hsmsign agent reload");
+    }
+    let usual = around.config()?.usual_token().is_ok_and(|usual| usual == name);
+    let with = if usual {
+        String::new()
+    } else {
+        format!(" --token {name}")
+    };
     output::line(&format!(
-        "token {name} is set up: {} (serial {}), {}\nnext: hsmsign import --exchange EXCHANGE",
+        "token {name} is set up: {} (serial {}), {}\nnext: hsmsign import --exchange EXCHANGE{with}",
         identity.label, identity.serial, identity.module
     ))
 }

@@ -8,6 +8,7 @@ use hsmsign::{
     enrol::Left,
     error::{Code, Error, Result},
     keyring::{KeyName, Keyring as _},
+    policy::{Policies, Whose},
 };
 
 use super::{Around, output};
@@ -54,15 +55,27 @@ pub fn remove(args: &RemoveArgs) -> Result<ExitCode> {
     if !args.forget {
         enrol.remove(&args.key)?;
         around.note(What::Remove, args.key.as_str(), "");
+        tell_policy(&around, &args.key);
         return output::line(&format!("removed {}", args.key));
     }
     let left = enrol.forget(&args.key)?;
     around.note(What::Remove, args.key.as_str(), "forgotten");
+    tell_policy(&around, &args.key);
     output::line(&format!("removed {}", args.key))?;
     for left in &left {
         tell(&args.key, left)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The owner's file is not deleted with the key.
+fn tell_policy(around: &Around, key: &KeyName) {
+    let policies = Policies::new(&around.home).only_looking();
+    if policies.is_there(&Whose::Key(key.clone())).unwrap_or_default() {
+        output::warn(&format!(
+            "its policy is kept, and holds for the next key of that name; to take it away: hsmsign policy remove {key}"
+        ));
+    }
 }
 
 fn tell(key: &KeyName, left: &Left) -> Result<ExitCode> {

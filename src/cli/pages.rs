@@ -1,8 +1,12 @@
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::CommandFactory;
 use hsmsign::{
-    error::{Result, failed},
+    error::{Code, Error, Result, failed},
     home::io_error,
 };
 
@@ -33,36 +37,41 @@ pub struct ManArgs {
     /// Write the pages of all commands into this folder
     #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
     all: Option<PathBuf>,
-    /// The command; the program itself where none is given
-    command: Option<String>,
+    /// The command, as `audit verify`; the program itself where none is given
+    command: Vec<String>,
 }
 
 pub fn man<C: CommandFactory>(args: &ManArgs) -> Result<ExitCode> {
-    let mut command = C::command();
+    let mut command = C::command().disable_help_subcommand(true);
+    command.build();
     if let Some(folder) = &args.all {
         return std::fs::create_dir_all(folder)
-            .and_then(|()| clap_mangen::generate_to(command, folder))
+            .and_then(|()| write_pages(&command, folder))
             .map(|()| ExitCode::SUCCESS)
             .map_err(|error| io_error("the pages", folder, "be written", &error));
     }
-    command.build();
-    let page = match &args.command {
-        None => command,
-        Some(name) => command
-            .get_subcommands()
-            .find(|sub| sub.get_name() == name)
-            .cloned()
-            .ok_or_else(|| {
-                hsmsign::error::Error::new(
-                    hsmsign::error::Code::Usage,
-                    format!("there is no command {name:?}"),
-                )
-            })?
-            .name(format!("hsmsign-{name}")),
-    };
+    let mut wanted = &command;
+    for name in &args.command {
+        wanted = wanted.find_subcommand(name).ok_or_else(|| {
+            let words = format!("there is no command {:?}", args.command.join(" "));
+            Error::new(Code::Usage, words).fix("`hsmsign --help` lists the commands")
+        })?;
+    }
     let mut text = Vec::new();
-    clap_mangen::Man::new(page)
+    page(wanted)
         .render(&mut text)
         .map_err(|error| failed(format!("the page cannot be made: {error}")))?;
     output::write(&text)
+}
+
+fn write_pages(command: &clap::Command, folder: &Path) -> io::Result<()> {
+    for command in command.get_subcommands() {
+        write_pages(command, folder)?;
+    }
+    page(command).generate_to(folder).map(drop)
+}
+
+/// The page of a command, which has the program's version at its foot.
+fn page(command: &clap::Command) -> clap_mangen::Man {
+    clap_mangen::Man::new(command.clone()).source(concat!("hsmsign ", env!("CARGO_PKG_VERSION")))
 }

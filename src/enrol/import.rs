@@ -96,6 +96,11 @@ impl Enrol {
         }));
         if plan.new.allow.contains(&Allow::Raw) {
             warnings.push(RAW_CONSENT.to_owned());
+        } else if plan.scheme().is_none() {
+            warnings.push(format!(
+                "a generic key makes raw MACs alone, and they are not allowed for this one: hsmsign remove {}, and import it with --allow raw",
+                plan.name
+            ));
         }
         let NewKey {
             api_key, on_token, ..

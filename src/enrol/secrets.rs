@@ -62,11 +62,15 @@ fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
         (Some(partner), true) => {
             objects.insert("partner_secret", read_key(plan, Some(partner), &mut warnings)?);
         }
-        (None, true) => return Err(bad_input("a partner was named, and its secret is missing")),
+        (None, true) => {
+            return Err(bad_input("a partner was named, and its secret is missing")
+                .fix("give it as `partner_secret`, beside the secret"));
+        }
         (Some(_), false) => {
-            return Err(bad_input(
-                "a partner's secret was given without the partner's name",
-            ));
+            return Err(
+                bad_input("a partner's secret was given without the partner's name")
+                    .fix("give the name as `partner`, or leave the partner's secret out"),
+            );
         }
         (None, false) => {}
     }
@@ -86,14 +90,14 @@ fn read_all(plan: &Plan, secrets: Secrets) -> Result<AllRead> {
                 "{} wants a passphrase beside the secret",
                 plan.exchange()
             ))
-            .fix("give it on the line after the secret"));
+            .fix("give it as `passphrase`, beside the secret"));
         }
         (Some(_), false) => {
             return Err(bad_input(format!(
                 "{} has no passphrase, and one was given",
                 plan.exchange()
             ))
-            .fix("give the secret alone, on one line"));
+            .fix("leave the passphrase out"));
         }
         (None, false) => {}
     }

@@ -103,6 +103,17 @@ mod tests {
     use crate::exchange::{Scheme, builtin};
 
     #[test]
+    fn where_there_is_no_login_it_is_said_what_there_is() {
+        let advice = |name: &str| {
+            let scheme = Scheme::parse(builtin(name).unwrap(), name).unwrap();
+            scheme.websocket().map(drop).unwrap_err().advice().to_owned()
+        };
+        assert!(advice("kraken").contains("GetWebSocketsToken"));
+        assert!(advice("bittrex").contains("closed in December 2023"));
+        assert!(advice("bit2c").contains("its file has requests alone"));
+    }
+
+    #[test]
     fn the_paths_of_logins_are_found_in_their_messages() {
         let logins = |name: &str| Scheme::parse(builtin(name).unwrap(), name).unwrap().logins;
         assert_eq!(logins("bitvavo"), ["*/v2/websocket"]);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Result, bad_input},
-    json::{Json, Piece, quote},
+    json::{Json, Members, Piece, quote},
 };
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
@@ -219,8 +219,7 @@ fn name_of(piece: &str) -> &str {
     piece.split('=').next().unwrap_or_default()
 }
 
-/// Puts members, their values already JSON, into an object. The object's other characters stay as they are, except
-/// where one is put beside a named member or sorted: then the space between the members goes.
+/// Puts members, their values already JSON, into an object, whose own characters stay as they are.
 pub(crate) fn insert_json(text: &str, added: &[(String, String)], at: &AddAt) -> Result<String> {
     if added.is_empty() {
         return Ok(text.to_owned());
@@ -243,30 +242,37 @@ pub(crate) fn insert_json(text: &str, added: &[(String, String)], at: &AddAt) ->
     if inner.trim_matches([' ', '\t', '\r', '\n']).is_empty() {
         return Ok(format!("{{{new}}}"));
     }
-    let all: Vec<(String, String)> = match at {
-        AddAt::First => return Ok(format!("{{{new},{inner}}}")),
-        AddAt::Last | AddAt::Behind => return Ok(format!("{{{inner},{new}}}")),
-        AddAt::Before(_) | AddAt::After(_) | AddAt::Sorted => Piece::of(text)?
-            .members()?
-            .into_iter()
-            .map(|(name, value)| (name.into_owned(), value.get().to_owned()))
-            .collect(),
-    };
-    let named = |wanted: &str| all.iter().position(|(name, _)| name == wanted);
-    let mut texts: Vec<String> = all.iter().map(member).collect();
+    let named = |members: &Members<'_>, wanted: &str| members.iter().position(|(name, _)| name == wanted);
     match at {
-        AddAt::Before(name) => texts.insert(named(name).unwrap_or(all.len()), new),
-        AddAt::After(name) => texts.insert(named(name).map_or(all.len(), |at| at + 1), new),
-        _ => {
-            let mut all = all;
-            for (name, value) in added {
-                let behind = all.iter().position(|(have, _)| have > name);
-                all.insert(behind.unwrap_or(all.len()), (name.clone(), value.clone()));
-            }
-            texts = all.iter().map(member).collect();
+        AddAt::First => Ok(format!("{{{new},{inner}}}")),
+        AddAt::Last | AddAt::Behind => Ok(format!("{{{inner},{new}}}")),
+        AddAt::Before(name) => {
+            let members = Piece::of(text)?.members()?;
+            let at = named(&members, name).unwrap_or(members.len());
+            Ok(insert_member(text, &members, at, &new))
         }
+        AddAt::After(name) => {
+            let members = Piece::of(text)?.members()?;
+            let at = named(&members, name).map_or(members.len(), |at| at + 1);
+            Ok(insert_member(text, &members, at, &new))
+        }
+        AddAt::Sorted => added.iter().try_fold(text.to_owned(), |text, pair| {
+            let members = Piece::of(&text)?.members()?;
+            let behind = members.iter().position(|(name, _)| **name > *pair.0);
+            let at = behind.unwrap_or(members.len());
+            Ok(insert_member(&text, &members, at, &member(pair)))
+        }),
     }
-    Ok(format!("{{{}}}", texts.join(",")))
+}
+
+/// Puts text in front of the member of that number, or behind the last; the object has one at least.
+fn insert_member(text: &str, members: &Members<'_>, at: usize, new: &str) -> String {
+    let Some((_, value)) = at.checked_sub(1).and_then(|before| members.get(before)) else {
+        return format!("{{{new},{}", &text[1..]);
+    };
+    let value = value.get();
+    let end = value.as_ptr().addr() - text.as_ptr().addr() + value.len();
+    format!("{},{new}{}", &text[..end], &text[end..])
 }
 
 #[cfg(test)]
@@ -304,15 +310,21 @@ mod tests {
         assert_eq!(json("{}", &AddAt::First), r#"{"n":"1"}"#);
         assert_eq!(json(" {\"a\": 1.0 }", &AddAt::First), r#"{"n":"1","a": 1.0 }"#);
         assert_eq!(json("{\"a\": 1.0 }", &AddAt::Last), r#"{"a": 1.0 ,"n":"1"}"#);
-        assert_eq!(json(r#"{"a":1, "b":2}"#, &before), r#"{"a":1,"n":"1","b":2}"#);
+        assert_eq!(json(r#"{"a":1, "b":2}"#, &before), r#"{"a":1,"n":"1", "b":2}"#);
         assert_eq!(
-            json(r#"{"a":1, "b":2, "c":3}"#, &after),
-            r#"{"a":1,"b":2,"n":"1","c":3}"#
+            json(r#"{ "\u0062" : 2 }"#, &before),
+            r#"{"n":"1", "\u0062" : 2 }"#
+        );
+        assert_eq!(json(r#"{"a":1 }"#, &before), r#"{"a":1,"n":"1" }"#);
+        assert_eq!(
+            json(r#"{"a":1, "b" : 2.0 , "\u00fc":3}"#, &after),
+            r#"{"a":1, "b" : 2.0,"n":"1" , "\u00fc":3}"#
         );
         assert_eq!(
-            json(r#"{"a":1, "z":2}"#, &AddAt::Sorted),
-            r#"{"a":1,"n":"1","z":2}"#
+            json(r#"{"\u0061":[ 1 ], "z":2}"#, &AddAt::Sorted),
+            r#"{"\u0061":[ 1 ],"n":"1", "z":2}"#
         );
+        assert_eq!(json(r#"{ "z":2 }"#, &AddAt::Sorted), r#"{"n":"1", "z":2 }"#);
         assert_eq!(json(r#"{"a":1}"#, &after), r#"{"a":1,"n":"1"}"#);
         assert!(insert_json("[]", &new, &AddAt::First).is_err());
         assert!(insert_json("[]", &new, &AddAt::Sorted).is_err());

@@ -2,10 +2,9 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    path::Path,
 };
 
 use rustix::fs::OFlags;
@@ -175,69 +174,6 @@ fn open_checked(path: &Path, flags: OFlags) -> Result<Option<File>> {
     }
     check_metadata(path, &metadata)?;
     Ok(Some(file))
-}
-
-/// Writes a file, mode 0600, whole or not at all: beside it first, to the disk, then in its place.
-///
-/// # Errors
-/// When it cannot be written, as on a full disk; what was there before is then still there.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path
-        .parent()
-        .ok_or_else(|| failed(format!("{} is no file's name", path.display())))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = beside(folder, &name);
-    let written = (|| {
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        sync_folder(folder)
-    })();
-    written.map_err(|error| {
-        let _ = fs::remove_file(&beside);
-        io_error("", path, "be written", &error)
-    })
-}
-
-/// A name in the same folder that no other process or thread uses, left out by [`list_folder`].
-pub fn beside(folder: &Path, name: &str) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    folder.join(format!(".{name}.{}.{count}.new", std::process::id()))
-}
-
-/// The process that made a name of [`beside`]; none for other names.
-fn maker(name: &str) -> Option<i32> {
-    let mut parts = name.strip_prefix('.')?.strip_suffix(".new")?.rsplit('.');
-    parts.next()?.parse::<u64>().ok()?;
-    parts.next()?.parse().ok()
-}
-
-/// Whether a process is there no more. Its number may be a thread's by now.
-pub(super) fn is_gone(process: i32) -> bool {
-    let gone = rustix::process::Pid::from_raw(process)
-        .is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
-    let is_thread = |status: String| {
-        let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-        group.is_some_and(|group| group.trim() != process.to_string())
-    };
-    gone || fs::read_to_string(format!("/proc/{process}/status")).is_ok_and(is_thread)
-}
-
-/// Removes the names of [`beside`] in a folder, by what is said of the process that made them.
-pub(super) fn remove_unfinished(folder: &Path, wanted: impl Fn(i32) -> bool) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().and_then(maker).is_some_and(&wanted) {
-            // What cannot be removed now is tried again at the next change of keys.
-            let _later = fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// Removes a file, and has the removal on the disk; one that is not there is no error.

@@ -1,16 +1,18 @@
 //! The folders and files of hsmsign: where they are, that they are private, and that a write is whole or not at all.
 
 mod files;
+mod fresh;
 mod lock;
 
 use std::path::{Path, PathBuf};
 
-use self::files::{is_gone, remove_unfinished};
+use self::fresh::{is_gone, remove_unfinished};
 pub use self::{
     files::{
-        beside, check_folder, create_folder, io_error, is_empty, is_everybodys, list_folder, open_own,
-        open_private, own_flags, read_own, read_private, remove_file, sync_folder, write_private,
+        check_folder, create_folder, io_error, is_empty, is_everybodys, list_folder, open_own, open_private,
+        own_flags, read_own, read_private, remove_file, sync_folder,
     },
+    fresh::{Fresh, beside, write_private},
     lock::FileLock,
 };
 use crate::error::{Result, bad_input};
@@ -114,6 +116,7 @@ impl Home {
     pub fn user_schemes(&self) -> ReadScheme {
         let folder = self.config("schemes");
         Box::new(move |id| {
+            check_folder(&folder)?;
             let path = folder.join(format!("{id}.toml"));
             let Some(bytes) = read_private(&path, 1 << 20)? else {
                 return Ok(None);

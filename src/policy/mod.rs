@@ -7,6 +7,7 @@ mod hours;
 mod judge;
 mod known;
 mod learn;
+mod put;
 mod rules;
 mod store;
 mod subject;

@@ -10,7 +10,6 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -18,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::{counts::Counts, rules::Policy, switch::Switch};
 use crate::{
     error::{Code, Error, Result, bad_input},
-    home::{Home, create_folder, io_error, list_folder, read_private, remove_file, write_private},
+    home::{Home, check_folder, create_folder, io_error, list_folder, read_private, write_private},
     keyring::KeyName,
     watch::Epoch,
 };
@@ -63,12 +62,12 @@ pub enum Whose {
 
 /// What is in force of one file.
 #[derive(Debug, Clone)]
-struct Known {
+pub(super) struct Known {
     mark: Option<Mark>,
     /// Without the file: whether its copy is there, which is in force then.
     kept: bool,
-    policy: Option<Arc<Policy>>,
-    trouble: Option<Error>,
+    pub(super) policy: Option<Arc<Policy>>,
+    pub(super) trouble: Option<Error>,
 }
 
 /// The policies, their counts, and the switch.
@@ -132,7 +131,7 @@ impl Policies {
         std::mem::take(&mut self.changes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn note(&self, change: String) {
+    pub(super) fn note(&self, change: String) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         changes.push(change);
         self.changed.store(true, Ordering::Relaxed);
@@ -152,7 +151,7 @@ impl Policies {
     }
 
     /// A copy of what was last in force, from which a process starts that finds the file broken.
-    fn accepted(&self, whose: &Whose) -> PathBuf {
+    pub(super) fn accepted(&self, whose: &Whose) -> PathBuf {
         match whose {
             Whose::Everyone => self.accepted.join("ALL.toml"),
             Whose::Key(key) => self.accepted.join(format!("{key}.toml")),
@@ -189,7 +188,7 @@ impl Policies {
         Ok(standing)
     }
 
-    fn current(&self, whose: &Whose) -> Result<Known> {
+    pub(super) fn current(&self, whose: &Whose) -> Result<Known> {
         let (path, accepted) = (self.path(whose), self.accepted(whose));
         let mut mark = self::mark(&path)?;
         let mut kept = mark.is_none() && self::mark(&accepted)?.is_some();
@@ -250,10 +249,14 @@ impl Policies {
         if !self.looks_only && self::text(&accepted)?.as_ref() != Some(&text) {
             create_folder(&self.accepted)?;
             write_private(&accepted, text.as_bytes())?;
-            let digest = base16ct::lower::encode_string(&Sha256::digest(text.as_bytes())[..16]);
-            self.note(format!("{} is in force, with the hash {digest}", name(whose)));
+            self.note_in_force(whose, &text);
         }
         Ok(Some(policy))
+    }
+
+    pub(super) fn note_in_force(&self, whose: &Whose, text: &str) {
+        let digest = base16ct::lower::encode_string(&Sha256::digest(text.as_bytes())[..16]);
+        self.note(format!("{} is in force, with the hash {digest}", name(whose)));
     }
 
     fn earlier(&self, whose: &Whose) -> Result<Option<Arc<Policy>>> {
@@ -282,37 +285,6 @@ impl Policies {
             texts.extend(text.map(|text| (whose, text)));
         }
         Ok(texts)
-    }
-
-    /// Puts a policy into force, whole, with what the owner should know of it.
-    ///
-    /// # Errors
-    /// When the text is no policy, or cannot be written.
-    pub fn put(&self, whose: &Whose, text: &str, now: Duration) -> Result<Vec<String>> {
-        let policy = Policy::parse(text, name(whose))?;
-        let path = self.path(whose);
-        if let Some(folder) = path.parent() {
-            create_folder(folder)?;
-        }
-        write_private(&path, text.as_bytes())?;
-        self.current(whose)?;
-        Ok(policy.warnings(now))
-    }
-
-    /// Takes a policy out of force.
-    ///
-    /// # Errors
-    /// When there is none, or a file cannot be removed.
-    pub fn remove(&self, whose: &Whose) -> Result<()> {
-        let (path, accepted) = (self.path(whose), self.accepted(whose));
-        if mark(&path)?.is_none() && mark(&accepted)?.is_none() {
-            return Err(bad_input(format!("there is no {}", name(whose)))
-                .fix("hsmsign policy show KEY shows what holds"));
-        }
-        remove_file(&path)?;
-        remove_file(&accepted)?;
-        self.note(format!("{} is no longer in force", name(whose)));
-        Ok(())
     }
 }
 
@@ -354,7 +326,10 @@ fn argument(whose: &Whose) -> String {
     }
 }
 
-fn text(path: &Path) -> Result<Option<String>> {
+pub(super) fn text(path: &Path) -> Result<Option<String>> {
+    if let Some(folder) = path.parent() {
+        check_folder(folder)?;
+    }
     let Some(bytes) = read_private(path, LIMIT)? else {
         return Ok(None);
     };

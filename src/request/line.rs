@@ -1,6 +1,8 @@
 //! Reading a request line: one JSON object, every field known, none twice.
 
 use base64ct::Encoding as _;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Body, Fields, Nonce, Request};
 use crate::{
@@ -21,7 +23,7 @@ impl Request {
     pub fn parse_line(line: &str) -> Result<Self, (Option<Json>, Error)> {
         let members = Piece::of(line)
             .and_then(Piece::members)
-            .map_err(|error| (None, error.within("the request line")))?;
+            .map_err(|error| (id_in(line), error.within("the request line")))?;
         Self::of_members(members)
     }
 
@@ -109,6 +111,20 @@ impl Request {
         self.body = Some(body);
         Ok(())
     }
+}
+
+/// The `id` of a line that is wrong elsewhere, as where another field stands twice.
+pub(crate) fn id_in(line: &str) -> Option<Json> {
+    #[derive(Deserialize)]
+    struct Called<'l> {
+        #[serde(borrow)]
+        id: &'l RawValue,
+    }
+    let line = line.trim_ascii();
+    let called: Called<'_> = serde_json::from_str(line)
+        .ok()
+        .filter(|_| line.starts_with('{'))?;
+    Json::parse(called.id.get()).ok()
 }
 
 fn unknown(name: &str) -> Error {
@@ -211,7 +227,12 @@ mod tests {
         let (id, error) = Request::parse_line(r#"{"id":7,"key":"k","passphrase":"x"}"#).unwrap_err();
         assert_eq!(id, Some(Json::Number("7".into())));
         assert!(error.message().contains("passphrase"));
-        assert!(refused(r#"{"key":"a","key":"b"}"#).contains("twice"));
+        let (id, error) = Request::parse_line(r#"{"id":[7.0],"key":"a","key":"b"}"#).unwrap_err();
+        assert_eq!(id, Some(Json::List(vec![Json::Number("7.0".into())])));
+        assert!(error.message().contains("twice"));
+        for unknown in [r#"{"id":1,"id":2,"key":"a"}"#, r#"{"id":1,"key""#, "[1]"] {
+            assert_eq!(Request::parse_line(unknown).unwrap_err().0, None, "{unknown}");
+        }
         assert!(refused(r#"{"key":"a","body":"x","form":"y"}"#).contains("more than one body"));
         assert!(refused(r#"{"signature":null}"#).contains("signature"));
     }

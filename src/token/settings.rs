@@ -147,7 +147,9 @@ fn softhsm_conf(home: &Home) -> Result<PathBuf> {
         )
         .fix("put it back, its keys are in it; or make a new token: hsmsign init --softhsm --token NAME"));
     }
-    check_folder(&tokens)?;
+    for folder in [&folder, &tokens] {
+        check_folder(folder)?;
+    }
     let path = folder.join("softhsm2.conf");
     let text = format!(
         "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",

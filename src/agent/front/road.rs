@@ -289,9 +289,9 @@ impl Front {
             let Some(worker) = worker else {
                 let error = Error::new(
                     Code::TokenMissing,
-                    format!("there is no token named {token:?} in config.toml"),
+                    format!("the agent knows no token named {token:?}"),
                 )
-                .fix("set it up again: hsmsign init; then: hsmsign agent reload");
+                .fix("have it read config.toml again: hsmsign agent reload; where the token is not in there: hsmsign init");
                 flight.refused(token, error);
                 continue;
             };

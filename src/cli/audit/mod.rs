@@ -33,6 +33,7 @@ pub struct Args {
 enum Command {
     Show(show::Args),
     Verify(verify::Args),
+    /// Have the token seal the log at once, so that what stands in it cannot be written anew
     Seal,
     Report(report::Args),
 }

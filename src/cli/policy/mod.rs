@@ -1,5 +1,6 @@
 //! The command `policy`.
 
+mod begin;
 mod force;
 mod learn;
 mod look;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 
 use hsmsign::error::Result;
 
-pub use self::{force::tell_changes, switch::switch_all};
+pub use self::{begin::Beginning, force::tell_changes, switch::switch_all};
 use self::{
     force::{SetArgs, WhoseArgs},
     learn::LearnArgs,

@@ -301,10 +301,10 @@ impl Scheme {
                 Code::Unsupported,
                 format!("{} has no WebSocket login to sign", self.name),
             );
-            match &self.no_websocket {
-                Some(instead) => error.fix(instead.clone()),
-                None => error,
-            }
+            let instead = self.no_websocket.as_deref().or_else(|| self.closed());
+            error.fix(instead.unwrap_or(
+                "its file has requests alone; docs/adding-an-exchange.md says how a file of your own has a login too",
+            ))
         })
     }
 }

@@ -154,7 +154,7 @@ fn missing(path: &Path, why: &str) -> TokenError {
             "install the token's driver, or name another; `hsmsign init` lists the modules that are here"
                 .to_owned(),
         )
-    } else if why.contains("C_GetFunctionList") {
+    } else if path.is_dir() || why.contains("C_GetFunctionList") || why.contains("executable") {
         (
             format!("{shown} is not a PKCS#11 module: {why}"),
             "name the driver's PKCS#11 library".to_owned(),
