@@ -39,6 +39,26 @@ const CALLS: &[Calls<'_>] = &[
                 "",
             ),
             ("GET", "/api/v3/myTrades?symbol=BTCUSDT&fromId=1", ""),
+            (
+                "POST",
+                "/fapi/v1/batchOrders",
+                "batchOrders=%5B%7B%22symbol%22%3A%22BTCUSDT%22%2C%22side%22%3A%22BUY%22%2C%22type%22%3A%22LIMIT%22%2C%22quantity%22%3A%221%22%2C%22price%22%3A%222%22%7D%5D",
+            ),
+            (
+                "POST",
+                "/fapi/v1/order",
+                "symbol=BTCUSDT&side=SELL&type=STOP_MARKET&stopPrice=1&closePosition=true&priceProtect=TRUE",
+            ),
+            (
+                "POST",
+                "/api/v3/orderList/oco",
+                "symbol=BTCUSDT&side=SELL&quantity=1&aboveType=LIMIT_MAKER&abovePrice=3&belowType=STOP_LOSS_LIMIT&belowStopPrice=2&belowPrice=1&belowTimeInForce=GTC",
+            ),
+            (
+                "GET",
+                "/dapi/v1/income?symbol=BTCUSD_PERP&incomeType=FUNDING_FEE",
+                "",
+            ),
         ],
     ),
     (
@@ -64,11 +84,28 @@ const CALLS: &[Calls<'_>] = &[
             ),
             ("GET", "/v5/asset/deposit/query-record?coin=BTC", ""),
         ],
-        &[(
-            "POST",
-            "/v5/order/create",
-            r#"{"category":"spot","symbol":"BTCUSDT","side":"Buy","orderType":"Limit","qty":"1","price":"2"}"#,
-        )],
+        &[
+            (
+                "POST",
+                "/v5/order/create",
+                r#"{"category":"spot","symbol":"BTCUSDT","side":"Buy","orderType":"Limit","qty":"1","price":"2"}"#,
+            ),
+            (
+                "POST",
+                "/v5/order/create",
+                r#"{"category":"linear","symbol":"BTCUSDT","side":"Sell","orderType":"Market","qty":"1","triggerDirection":2,"triggerPrice":"2","reduceOnly":true,"positionIdx":0}"#,
+            ),
+            (
+                "POST",
+                "/v5/order/cancel-all",
+                r#"{"category":"linear","settleCoin":"USDT","stop":true}"#,
+            ),
+            (
+                "POST",
+                "/v5/position/trading-stop",
+                r#"{"category":"linear","symbol":"BTCUSDT","trailingStop":"100"}"#,
+            ),
+        ],
     ),
     (
         "coinbase",
@@ -85,8 +122,24 @@ const CALLS: &[Calls<'_>] = &[
     ),
     (
         "htx",
-        &[("GET", "/v1/account/accounts", "")],
-        &[("POST", "/v5/algo/order", "{}")],
+        &[
+            ("GET", "/v1/account/accounts", ""),
+            (
+                "POST",
+                "/swap-api/v1/swap_openorders",
+                r#"{"contract_code":"BTC-USD"}"#,
+            ),
+            ("POST", "/swap-api/v3/swap_hisorders", "{}"),
+            ("POST", "/api/v1/contract_account_info", "{}"),
+        ],
+        &[
+            ("POST", "/v5/algo/order", "{}"),
+            ("POST", "/swap-api/v1/swap_order", "{}"),
+            ("POST", "/swap-api/v1/swap_trigger_cancelall", "{}"),
+            ("POST", "/api/v1/contract_batchorder", "{}"),
+            ("POST", "/v2/algo-orders/cancel-all-after", "{}"),
+            ("POST", "/v5/trade/position", "{}"),
+        ],
     ),
     (
         "kraken",
@@ -102,7 +155,19 @@ const CALLS: &[Calls<'_>] = &[
             ("DELETE", "/api/v1/order/client-order/1", ""),
         ],
     ),
-    ("okx", &[("GET", "/api/v5/asset/deposit-history", "")], &[]),
+    (
+        "okx",
+        &[("GET", "/api/v5/asset/deposit-history", "")],
+        &[("POST", "/api/v5/trade/close-position", "{}")],
+    ),
+    (
+        "poloniex",
+        &[("GET", "/v3/trade/order/opens", "")],
+        &[
+            ("POST", "/v3/trade/order", "{}"),
+            ("DELETE", "/v3/trade/allOrders", "{}"),
+        ],
+    ),
     (
         "weex",
         &[("POST", "/capi/v3/account/income", "{}")],

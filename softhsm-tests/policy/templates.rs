@@ -94,6 +94,10 @@ const ROWS: &[Row<'_>] = &[
             ("POST", "/v1/dw/withdraw/api/create"),
             ("POST", "/v1/margin/orders"),
             ("POST", "/linear-swap-api/v1/swap_switch_lever_rate"),
+            ("POST", "/swap-api/v1/swap_switch_lever_rate"),
+            ("POST", "/swap-api/v1/swap_master_sub_transfer"),
+            ("POST", "/swap-api/v1/swap_sub_auth"),
+            ("POST", "/v5/position/lever"),
         ],
     ),
     (
@@ -103,6 +107,8 @@ const ROWS: &[Row<'_>] = &[
             ("POST", "/v2/wallets/withdraw"),
             ("POST", "/accounts/transfer"),
             ("POST", "/margin/borrow"),
+            ("POST", "/v3/trade/position/margin"),
+            ("POST", "/v3/position/leverage"),
         ],
     ),
     (
