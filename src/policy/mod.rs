@@ -195,7 +195,8 @@ fn learned(fields: &Fields<'_>) -> Vec<(String, String)> {
                 .filter_map(|symbol| symbol.value.as_deref())
                 .any(|traded| known::is_side(traded, &field.name));
         let value = field.value.as_deref();
-        let value = value.filter(|value| told || known::spends(&field.name, value));
+        let value = value
+            .filter(|value| told || known::spends(&field.name, value) || known::closes(&field.name, value));
         (field.given.to_string(), value.unwrap_or_default().to_owned())
     };
     fields.all().map(shown).collect()

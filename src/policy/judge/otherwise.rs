@@ -115,7 +115,7 @@ impl Case<'_, '_> {
     }
 
     /// Whether the owner names the path in `uncapped`.
-    fn names_path(&self, asked: &Asked<'_>) -> bool {
+    pub(super) fn names_path(&self, asked: &Asked<'_>) -> bool {
         self.policy.uncapped_paths.iter().any(|free| asked.fits(free))
     }
 

@@ -94,7 +94,8 @@ impl Seen {
             }
             let calm_field = |name: &&String| known::is_calm_field(&folded(name));
             free.extend(names.iter().filter(|name| !calm_field(name)).cloned());
-            if method != "GET" && !calm && known::TRADES_OTHERWISE.stand_in(&lower) {
+            let otherwise = method != "GET" && !calm && known::TRADES_OTHERWISE.stand_in(&lower);
+            if otherwise || known::closes_by_path(&lower) {
                 free.insert(path.clone());
             }
         }
