@@ -14,6 +14,7 @@ mod bypass;
 mod calls;
 mod closing;
 mod counted;
+mod denied;
 mod elsewhere;
 mod files;
 mod generated;
