@@ -25,7 +25,22 @@ fn a_template_holds_from_the_import_on() {
         5,
         "",
     );
-    assert!(!place.home().join("policy/kraken.toml").exists());
+    let file = place.home().join("policy/kraken.toml");
+    assert!(!file.exists());
+    // One that held for an earlier key of the name holds on.
+    let own = "policy = 1\ndeny-all = true\n";
+    let done = place.run(&["import", "--exchange", "kraken"], &secret);
+    assert_eq!(done.code, 0, "{done:?}");
+    let done = place.run(&["policy", "set", "kraken"], own);
+    assert_eq!(done.code, 0, "{done:?}");
+    place.ok(&["remove", "kraken", "--yes"]);
+    place.refused(
+        &[&import[..], &["read-only"]].concat(),
+        "not base64 at all !\n",
+        5,
+        "",
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), own);
     let done = place.run(&[&import[..], &["read-only"]].concat(), &secret);
     assert_eq!(done.code, 0, "{done:?}");
     place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);

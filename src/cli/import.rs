@@ -146,8 +146,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 .policy_template(template)?;
             let policies = Policies::new(&around.home);
             let whose = Whose::Key(plan.name().clone());
+            // That of an earlier key of the name, which was removed, still holds.
+            let earlier = policies.texts()?.remove(&whose);
             policies.put(&whose, &text, clock::now())?;
-            Some((policies, whose))
+            Some((policies, whose, earlier))
         }
     };
     let hint = plan.stronger().map(|algorithm| {
@@ -162,12 +164,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let enrolled = read_secrets(&plan, around.ask.as_ref())
         .and_then(|secrets| enrol.import(plan, secrets))
         .inspect_err(|_| {
-            if let Some((policies, whose)) = &policy {
+            if let Some((policies, whose, earlier)) = &policy {
                 // Without its key it is of no use; left behind, it would hold for the next of that name.
-                let _ = policies.remove(whose);
+                let _ = match earlier {
+                    Some(text) => policies.put(whose, text, clock::now()).map(drop),
+                    None => policies.remove(whose),
+                };
             }
         })?;
-    if let Some((policies, whose)) = &policy {
+    if let Some((policies, whose, _)) = &policy {
         output::aside(&format!("its policy: {}", policies.path(whose).display()));
         super::policy::tell_changes(&around, policies, whose);
     }
