@@ -245,3 +245,92 @@ fn a_look_has_no_amount() {
         "may have 0.1",
     );
 }
+
+/// What looks, or takes orders back, as ccxt 4.5.90 asks for it.
+#[test]
+fn what_bots_look_at_and_take_back_passes_caps() {
+    for (exchange, field, permitted, refused) in [
+        (
+            "lbank",
+            "amount",
+            (
+                "POST",
+                "/v2/supplement/orders_info_no_deal.do",
+                "current_page=1&page_length=100&symbol=btc_usdt",
+            ),
+            (
+                "POST",
+                "/v2/supplement/orders_info_no_deal.do",
+                "page_length=100&amount=5",
+            ),
+        ),
+        (
+            "binance",
+            "quantity",
+            ("GET", "/fapi/v1/income?incomeType=FUNDING_FEE&symbol=BTCUSDT", ""),
+            ("GET", "/fapi/v1/income?incomeType=FUNDING_FEE&quoteId=1", ""),
+        ),
+        (
+            "bydfi",
+            "quantity",
+            (
+                "POST",
+                "/v1/fapi/trade/cancel_all_order",
+                r#"{"symbol":"BTC-USDT","wallet":"W001"}"#,
+            ),
+            (
+                "POST",
+                "/v1/fapi/trade/cancel_all_order",
+                r#"{"wallet":"W001","leverage":5}"#,
+            ),
+        ),
+        (
+            "bitvavo",
+            "amount",
+            (
+                "POST",
+                "/v2/order",
+                r#"{"market":"BTC-EUR","side":"sell","orderType":"stopLossLimit","amount":"0.1","price":"1","triggerAmount":"2"}"#,
+            ),
+            (
+                "POST",
+                "/v2/order",
+                r#"{"market":"BTC-EUR","side":"sell","orderType":"stopLoss","triggerAmount":"2"}"#,
+            ),
+        ),
+        (
+            "weex",
+            "quantity",
+            ("POST", "/api/v3/account/bills", "{}"),
+            ("POST", "/api/v3/account/bill", "{}"),
+        ),
+        (
+            "bitbank",
+            "amount",
+            ("GET", "/v1/user/assets", ""),
+            ("GET", "/v1/user/asset", ""),
+        ),
+        // Without a body it is no order under another method either, and a POST of the path may be one.
+        (
+            "coincheck",
+            "amount",
+            ("DELETE", "/api/exchange/orders/17", ""),
+            ("POST", "/api/exchange/orders/17", ""),
+        ),
+        (
+            "coincheck",
+            "amount",
+            ("DELETE", "/api/exchange/orders/17", ""),
+            ("DELETE", "/api/exchange/positions/17", ""),
+        ),
+        // The query is not signed.
+        (
+            "btse",
+            "size",
+            ("GET", "/spot/api/v4/user/open_orders", ""),
+            ("DELETE", "/spot/api/v4/trade/orders?orderId=17", ""),
+        ),
+    ] {
+        Judge::new(exchange, &cap(field)).holds(&[permitted], &[refused]);
+    }
+}

@@ -123,7 +123,8 @@ impl Case<'_, '_> {
     fn leaves_the_amount(&self, asked: &Asked<'_>, amends: bool) -> bool {
         let bound = asked.bound;
         match asked.method() {
-            "DELETE" if bound.method => !asked.could_be("*position*"),
+            // Bare, it is no order under another method either.
+            "DELETE" if bound.method || bound.bare => !asked.could_be("*position*"),
             // Where the method is not signed, it may be another; but an order has fields.
             "GET" => bound.bare,
             method => {

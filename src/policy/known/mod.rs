@@ -163,9 +163,19 @@ const ENDINGS: &[&str] = &[
     "ordersize",
     "coinsize",
 ];
-/// How names begin that end so and say what is seen of an order, or the least of it, and nothing beyond its amount.
+/// How names begin that end so and say what is seen of an order, or the least of it, and nothing beyond its amount; or, at
+/// Bitvavo, at which price it is placed.
 const BEGINNINGS: &[&str] = &[
-    "iceberg", "visible", "display", "show", "hidden", "min", "filled", "executed", "origin",
+    "iceberg",
+    "visible",
+    "display",
+    "show",
+    "hidden",
+    "min",
+    "filled",
+    "executed",
+    "origin",
+    "triggeramount",
 ];
 
 /// The longer of their names, which stand in a text by no accident.
