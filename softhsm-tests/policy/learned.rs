@@ -57,7 +57,8 @@ fn learned_by(watching: &Judge, exchange: &str, seen: &[(String, &str)]) -> Stri
 
 const TIME: &str = "2026-09-21T14:13:20.000000Z";
 
-fn holds(exchange: &str, seen: &[Ask<'_>], denied: &[Ask<'_>]) {
+/// What must pass under what is proposed for it, and what must not.
+pub fn holds(exchange: &str, seen: &[Ask<'_>], denied: &[Ask<'_>]) {
     let line = |(method, path, body): &Ask<'_>| (ask(method, path, body), TIME);
     let judge = Judge::new(
         exchange,
@@ -275,83 +276,4 @@ fn an_amount_named_after_a_side_of_what_is_traded_is_capped() {
     judge.permits(&trade("type=sell&btc=0.02"));
     judge.denies(&trade("type=buy&idr=601"), "a request may have 600");
     judge.denies(&trade("type=sell&btc=0.03"), "a request may have 0.02");
-}
-
-/// Closing all there is has no amount: freed is what was seen, and nothing else that closes.
-#[test]
-fn what_closed_all_passes_again() {
-    holds(
-        "zebpay",
-        &[
-            (
-                "POST",
-                "/api/v2/ex/orders",
-                r#"{"symbol":"BTC-INR","side":"BUY","amount":"1","price":"2","type":"LIMIT"}"#,
-            ),
-            (
-                "POST",
-                "/api/v1/trade/position/close",
-                r#"{"symbol":"BTCUSDT","positionId":"1"}"#,
-            ),
-        ],
-        &[(
-            "POST",
-            "/api/v2/ex/orders",
-            r#"{"symbol":"BTC-INR","side":"BUY","amount":"2","price":"2","type":"LIMIT"}"#,
-        )],
-    );
-    holds(
-        "kucoin",
-        &[
-            (
-                "POST",
-                "/api/v1/orders",
-                r#"{"symbol":"XBTUSDTM","side":"buy","type":"limit","size":"1","price":"2"}"#,
-            ),
-            (
-                "POST",
-                "/api/v1/orders",
-                r#"{"symbol":"XBTUSDTM","type":"market","closeOrder":true}"#,
-            ),
-        ],
-        &[(
-            "POST",
-            "/api/v1/orders",
-            r#"{"symbol":"ETHUSDTM","type":"market","closeOrder":true}"#,
-        )],
-    );
-    holds(
-        "coinbase",
-        &[(
-            "POST",
-            "/api/v3/brokerage/orders/close_position",
-            r#"{"client_order_id":"x","product_id":"BIT-28JUL23-CDE","size":"1"}"#,
-        )],
-        &[],
-    );
-}
-
-/// A field in brackets may be read as the one in front of them.
-#[test]
-fn what_was_seen_in_brackets_passes_again() {
-    holds(
-        "kraken",
-        &[
-            (
-                "POST",
-                "/0/private/AddOrder",
-                "pair=XBTUSD&type=buy&ordertype=limit&volume=1&price=2&close[ordertype]=stop-loss&close[price]=1",
-            ),
-            (
-                "POST",
-                "/0/private/AddOrderBatch",
-                "pair=XBTUSD&orders[0][volume]=1&orders[0][type]=buy&orders[1][volume]=1&orders[1][type]=sell",
-            ),
-        ],
-        &[(
-            "POST",
-            "/0/private/AddOrder",
-            "pair=XBTUSD&type=buy&ordertype=limit&volume=1&price=2&close[ordertype]=stop-loss&close[price2]=1",
-        )],
-    );
 }

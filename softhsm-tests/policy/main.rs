@@ -21,6 +21,7 @@ mod generated;
 mod judge;
 mod kept;
 mod learned;
+mod learned_again;
 mod money;
 mod named;
 mod orders;

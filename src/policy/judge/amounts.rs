@@ -134,10 +134,13 @@ impl<'p> Case<'p, '_> {
         for (at, group) in orders.iter().enumerate() {
             let amount = group.fields.iter().find(|field| field.marks.has(Marks::AMOUNT));
             let Some(amount) = amount else { continue };
-            if self.traded(fields, at).is_none() {
+            if self.traded(fields, at).is_none() && !self.is_free(asked) {
                 return Err(self
                     .deny("symbols", &format!("the request has {} and no field that names what is traded", told(amount)))
-                    .fix("name the exchange's own in `symbol-fields`; where the path has it, allow that path in place of `symbols`"));
+                    .fix(format!(
+                        "name the exchange's own in `symbol-fields`; where the path has it, allow that path in place of `symbols`; where it changes an order: uncapped = [{:?}]",
+                        asked.plain_path()
+                    )));
             }
         }
         // Caps ask more of the same.

@@ -26,6 +26,8 @@ pub struct Seen {
     units: BTreeMap<String, BTreeSet<String>>,
     /// Fields that say that an order's amount is in another place, or all that there is.
     spending: BTreeSet<String>,
+    /// Endpoints of requests with an amount of something that no field named.
+    unnamed: BTreeSet<(String, String)>,
     /// Endpoints of requests without an amount.
     without: BTreeMap<(String, String), Without>,
     amounts: BTreeMap<String, Amounts>,
@@ -158,6 +160,10 @@ impl Seen {
                 let names = fields.iter().map(|(name, _)| last_part(name).to_owned());
                 without.names.extend(names);
             }
+        }
+        if symbols.is_empty() && !request.is_empty() {
+            self.unnamed
+                .insert((text("method").to_owned(), general(text("path"))));
         }
         for (name, amount) in request {
             let amounts = self.amounts.entry(name.to_owned()).or_default();

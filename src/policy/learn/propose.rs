@@ -55,8 +55,12 @@ impl Seen {
 
     /// Symbols, units, and what caps let through.
     fn limits(&self, text: &mut String, told: &dyn Told) {
-        // A list of them denies an amount that has none beside it.
-        let named = !self.symbols.is_empty() && !self.amounts.values().any(|amounts| amounts.unnamed);
+        // A list of them denies an amount that has none beside it, but for changes of orders that are let through.
+        let named = !self.symbols.is_empty()
+            && self
+                .unnamed
+                .iter()
+                .all(|(method, path)| changes_an_order(method, path, told));
         if named {
             text.push_str(&format!("symbols = {}\n", list(&self.symbols)));
         }
@@ -99,6 +103,9 @@ impl Seen {
                 free.insert(path.clone());
             }
         }
+        let changes = self.unnamed.iter();
+        let changes = changes.filter(|(method, path)| changes_an_order(method, path, told));
+        free.extend(changes.map(|(method, path)| pattern(told, method, path)));
         for ((method, path), names) in &self.endpoints {
             let has = |name: &str| names.iter().any(|given| folded(given) == name);
             let closings = told.closings(method, path, &has);
@@ -134,6 +141,14 @@ impl Seen {
             }
         }
     }
+}
+
+/// Whether it changes an order, which names what it trades, and is told by its path.
+fn changes_an_order(method: &str, path: &str, told: &dyn Told) -> bool {
+    let lower = path.to_lowercase();
+    let signs = told.signs(method, path);
+    let changes = known::AMENDS.stand_in(&lower) || signs.method && matches!(method, "PUT" | "PATCH");
+    changes && signs.path && lower.contains("order")
 }
 
 /// Whether caps let it through as one that takes orders back, or leaves their amounts.
