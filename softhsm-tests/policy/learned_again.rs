@@ -127,3 +127,31 @@ fn a_change_of_an_order_takes_no_symbol_of_the_others_away() {
         )],
     );
 }
+
+/// Where there is one path for all, a field is the endpoint.
+#[test]
+fn what_was_asked_by_a_field_is_all_that_may_be_asked() {
+    let trade = "method=trade&pair=btc_idr&type=buy&price=2&idr=600";
+    holds(
+        "indodax",
+        &[
+            ("POST", "/tapi", "method=getInfo"),
+            ("POST", "/tapi", "method=openOrders&pair=btc_idr"),
+            ("POST", "/tapi", trade),
+        ],
+        &[
+            ("POST", "/tapi", "method=transHistory"),
+            ("POST", "/tapi", "method=orderHistory&pair=btc_idr"),
+            (
+                "POST",
+                "/tapi",
+                "method=tradeNew&pair=btc_idr&type=buy&price=2&idr=600",
+            ),
+            (
+                "POST",
+                "/tapi",
+                "pair=btc_idr&type=buy&price=2&idr=601&method=trade",
+            ),
+        ],
+    );
+}

@@ -22,8 +22,8 @@ pub struct Seen {
     /// Names of fields, by method and path.
     endpoints: BTreeMap<(String, String), BTreeSet<String>>,
     symbols: BTreeSet<String>,
-    /// By field: the units that amounts were in.
-    units: BTreeMap<String, BTreeSet<String>>,
+    /// By field: the units that amounts were in, and what was asked where a field says that.
+    values: BTreeMap<String, BTreeSet<String>>,
     /// Fields that say that an order's amount is in another place, or all that there is.
     spending: BTreeSet<String>,
     /// Endpoints of requests with an amount of something that no field named.
@@ -130,11 +130,6 @@ impl Seen {
                 if known::SYMBOLS.contains(&folded.as_str()) {
                     self.symbols.insert(value.to_owned());
                     symbols.push((name, value));
-                } else if known::is_unit(&folded) {
-                    self.units
-                        .entry(name.to_owned())
-                        .or_default()
-                        .insert(value.to_owned());
                 } else if known::spends(&folded, value) || known::closes(&folded, value) {
                     self.spending.insert(name.to_owned());
                 } else if known::is_amount(&folded) || is_side(&folded) {
@@ -143,6 +138,12 @@ impl Seen {
                         .unwrap_or_default();
                     let sum = request.entry(name).or_default();
                     *sum = sum.plus(amount);
+                } else if known::is_unit(&folded) || !value.is_empty() {
+                    // Of what says what is asked the log has the value, and of no others.
+                    self.values
+                        .entry(name.to_owned())
+                        .or_default()
+                        .insert(value.to_owned());
                 } else if known::ORDERS.contains(&folded.as_str()) {
                     orders.insert(name.to_owned());
                 }

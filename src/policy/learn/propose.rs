@@ -64,14 +64,14 @@ impl Seen {
         if named {
             text.push_str(&format!("symbols = {}\n", list(&self.symbols)));
         }
-        if !self.units.is_empty() {
-            let units = self
-                .units
+        if !self.values.is_empty() {
+            let values = self
+                .values
                 .iter()
                 .map(|(name, values)| format!("{} = {}", quoted(name), list(values)));
             text.push_str(&format!(
                 "values = {{ {} }}\n",
-                units.collect::<Vec<_>>().join(", ")
+                values.collect::<Vec<_>>().join(", ")
             ));
         }
         let free = self.uncapped(told);
