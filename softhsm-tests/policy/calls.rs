@@ -39,6 +39,7 @@ const CALLS: &[Calls<'_>] = &[
                 "",
             ),
             ("GET", "/api/v3/myTrades?symbol=BTCUSDT&fromId=1", ""),
+            ("GET", "/sapi/v1/asset/tradeFee?symbol=BTCUSDT", ""),
             (
                 "POST",
                 "/fapi/v1/batchOrders",
@@ -60,6 +61,15 @@ const CALLS: &[Calls<'_>] = &[
                 "",
             ),
         ],
+    ),
+    (
+        "bittrade",
+        &[],
+        &[(
+            "POST",
+            "/v2/algo-orders/cancellation",
+            r#"{"clientOrderIds":["a1"]}"#,
+        )],
     ),
     (
         "bitget",
@@ -158,7 +168,10 @@ const CALLS: &[Calls<'_>] = &[
     (
         "okx",
         &[("GET", "/api/v5/asset/deposit-history", "")],
-        &[("POST", "/api/v5/trade/close-position", "{}")],
+        &[
+            ("POST", "/api/v5/trade/close-position", "{}"),
+            ("POST", "/api/v5/trade/mass-cancel", "{}"),
+        ],
     ),
     (
         "poloniex",
