@@ -189,7 +189,8 @@ impl<'p> Case<'p, '_> {
             let before = counted.0.len();
             let amount = self.sum(rule, cap, asked, fields, &mut counted)?;
             let found = counted.0.len() > before;
-            if !found && is_asked && fields.of(&cap.field).next().is_none() {
+            let missing = !found && is_asked && fields.of(&cap.field).next().is_none();
+            if missing && !self.needs_no_amount(asked, fields) {
                 return Err(self
                     .deny(rule, "the request does not have the field")
                     .fix("send the field, or narrow the cap's `path`"));
