@@ -1,6 +1,9 @@
 //! What is learned of requests that are no plain orders: it lets them pass again, and no others.
 
-use crate::learned::holds;
+use crate::{
+    judge::{Judge, ask},
+    learned::holds,
+};
 
 /// Closing all there is has no amount: freed is what was seen, and nothing else that closes.
 #[test]
@@ -125,6 +128,25 @@ fn a_change_of_an_order_takes_no_symbol_of_the_others_away() {
             "/orders",
             r#"{"symbol":"ETH_USDT","side":"BUY","quantity":"1","price":"2"}"#,
         )],
+    );
+}
+
+/// Freed is the path, which must be signed; a field of the name of its last part frees nothing.
+#[test]
+fn an_amount_without_a_symbol_passes_by_a_whole_path_alone() {
+    let amend = ask("POST", "/0/private/AmendOrder", "txid=x&order_qty=1");
+    let kraken = |free: &str| {
+        Judge::new(
+            "kraken",
+            &format!("symbols = [\"XBTUSD\"]\nuncapped = [{free:?}]"),
+        )
+    };
+    kraken("/0/private/AmendOrder").permits(&amend);
+    kraken("amendorder").denies(&amend, "no field that names what is traded");
+    let text = "symbols = [\"BTCUSDT\"]\nuncapped = [\"/fapi/v1/order\"]";
+    Judge::new("binance", text).denies(
+        &ask("PUT", "/fapi/v1/order?orderId=1&quantity=5", ""),
+        "no field that names what is traded",
     );
 }
 

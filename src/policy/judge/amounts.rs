@@ -134,7 +134,7 @@ impl<'p> Case<'p, '_> {
         for (at, group) in orders.iter().enumerate() {
             let amount = group.fields.iter().find(|field| field.marks.has(Marks::AMOUNT));
             let Some(amount) = amount else { continue };
-            if self.traded(fields, at).is_none() && !self.is_free(asked) {
+            if self.traded(fields, at).is_none() && !(asked.bound.path && self.names_path(asked)) {
                 return Err(self
                     .deny("symbols", &format!("the request has {} and no field that names what is traded", told(amount)))
                     .fix(format!(
