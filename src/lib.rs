@@ -21,6 +21,7 @@ pub mod doctor;
 pub mod enrol;
 pub mod error;
 pub mod exchange;
+mod glob;
 pub mod home;
 pub mod json;
 pub mod keyring;

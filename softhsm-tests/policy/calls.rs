@@ -39,7 +39,37 @@ const CALLS: &[Calls<'_>] = &[
                 "",
             ),
             ("GET", "/api/v3/myTrades?symbol=BTCUSDT&fromId=1", ""),
+            ("GET", "/sapi/v1/asset/tradeFee?symbol=BTCUSDT", ""),
+            (
+                "POST",
+                "/fapi/v1/batchOrders",
+                "batchOrders=%5B%7B%22symbol%22%3A%22BTCUSDT%22%2C%22side%22%3A%22BUY%22%2C%22type%22%3A%22LIMIT%22%2C%22quantity%22%3A%221%22%2C%22price%22%3A%222%22%7D%5D",
+            ),
+            (
+                "POST",
+                "/fapi/v1/order",
+                "symbol=BTCUSDT&side=SELL&type=STOP_MARKET&stopPrice=1&closePosition=true&priceProtect=TRUE",
+            ),
+            (
+                "POST",
+                "/api/v3/orderList/oco",
+                "symbol=BTCUSDT&side=SELL&quantity=1&aboveType=LIMIT_MAKER&abovePrice=3&belowType=STOP_LOSS_LIMIT&belowStopPrice=2&belowPrice=1&belowTimeInForce=GTC",
+            ),
+            (
+                "GET",
+                "/dapi/v1/income?symbol=BTCUSD_PERP&incomeType=FUNDING_FEE",
+                "",
+            ),
         ],
+    ),
+    (
+        "bittrade",
+        &[],
+        &[(
+            "POST",
+            "/v2/algo-orders/cancellation",
+            r#"{"clientOrderIds":["a1"]}"#,
+        )],
     ),
     (
         "bitget",
@@ -64,11 +94,28 @@ const CALLS: &[Calls<'_>] = &[
             ),
             ("GET", "/v5/asset/deposit/query-record?coin=BTC", ""),
         ],
-        &[(
-            "POST",
-            "/v5/order/create",
-            r#"{"category":"spot","symbol":"BTCUSDT","side":"Buy","orderType":"Limit","qty":"1","price":"2"}"#,
-        )],
+        &[
+            (
+                "POST",
+                "/v5/order/create",
+                r#"{"category":"spot","symbol":"BTCUSDT","side":"Buy","orderType":"Limit","qty":"1","price":"2"}"#,
+            ),
+            (
+                "POST",
+                "/v5/order/create",
+                r#"{"category":"linear","symbol":"BTCUSDT","side":"Sell","orderType":"Market","qty":"1","triggerDirection":2,"triggerPrice":"2","reduceOnly":true,"positionIdx":0}"#,
+            ),
+            (
+                "POST",
+                "/v5/order/cancel-all",
+                r#"{"category":"linear","settleCoin":"USDT","stop":true}"#,
+            ),
+            (
+                "POST",
+                "/v5/position/trading-stop",
+                r#"{"category":"linear","symbol":"BTCUSDT","trailingStop":"100"}"#,
+            ),
+        ],
     ),
     (
         "coinbase",
@@ -85,8 +132,24 @@ const CALLS: &[Calls<'_>] = &[
     ),
     (
         "htx",
-        &[("GET", "/v1/account/accounts", "")],
-        &[("POST", "/v5/algo/order", "{}")],
+        &[
+            ("GET", "/v1/account/accounts", ""),
+            (
+                "POST",
+                "/swap-api/v1/swap_openorders",
+                r#"{"contract_code":"BTC-USD"}"#,
+            ),
+            ("POST", "/swap-api/v3/swap_hisorders", "{}"),
+            ("POST", "/api/v1/contract_account_info", "{}"),
+        ],
+        &[
+            ("POST", "/v5/algo/order", "{}"),
+            ("POST", "/swap-api/v1/swap_order", "{}"),
+            ("POST", "/swap-api/v1/swap_trigger_cancelall", "{}"),
+            ("POST", "/api/v1/contract_batchorder", "{}"),
+            ("POST", "/v2/algo-orders/cancel-all-after", "{}"),
+            ("POST", "/v5/trade/position", "{}"),
+        ],
     ),
     (
         "kraken",
@@ -102,7 +165,22 @@ const CALLS: &[Calls<'_>] = &[
             ("DELETE", "/api/v1/order/client-order/1", ""),
         ],
     ),
-    ("okx", &[("GET", "/api/v5/asset/deposit-history", "")], &[]),
+    (
+        "okx",
+        &[("GET", "/api/v5/asset/deposit-history", "")],
+        &[
+            ("POST", "/api/v5/trade/close-position", "{}"),
+            ("POST", "/api/v5/trade/mass-cancel", "{}"),
+        ],
+    ),
+    (
+        "poloniex",
+        &[("GET", "/v3/trade/order/opens", "")],
+        &[
+            ("POST", "/v3/trade/order", "{}"),
+            ("DELETE", "/v3/trade/allOrders", "{}"),
+        ],
+    ),
     (
         "weex",
         &[("POST", "/capi/v3/account/income", "{}")],
@@ -179,4 +257,93 @@ fn a_look_has_no_amount() {
         &ask("GET", "/v5/order/realtime?symbol=BTCUSDT&qty=5", ""),
         "may have 0.1",
     );
+}
+
+/// What looks, or takes orders back, as ccxt 4.5.90 asks for it.
+#[test]
+fn what_bots_look_at_and_take_back_passes_caps() {
+    for (exchange, field, permitted, refused) in [
+        (
+            "lbank",
+            "amount",
+            (
+                "POST",
+                "/v2/supplement/orders_info_no_deal.do",
+                "current_page=1&page_length=100&symbol=btc_usdt",
+            ),
+            (
+                "POST",
+                "/v2/supplement/orders_info_no_deal.do",
+                "page_length=100&amount=5",
+            ),
+        ),
+        (
+            "binance",
+            "quantity",
+            ("GET", "/fapi/v1/income?incomeType=FUNDING_FEE&symbol=BTCUSDT", ""),
+            ("GET", "/fapi/v1/income?incomeType=FUNDING_FEE&quoteId=1", ""),
+        ),
+        (
+            "bydfi",
+            "quantity",
+            (
+                "POST",
+                "/v1/fapi/trade/cancel_all_order",
+                r#"{"symbol":"BTC-USDT","wallet":"W001"}"#,
+            ),
+            (
+                "POST",
+                "/v1/fapi/trade/cancel_all_order",
+                r#"{"wallet":"W001","leverage":5}"#,
+            ),
+        ),
+        (
+            "bitvavo",
+            "amount",
+            (
+                "POST",
+                "/v2/order",
+                r#"{"market":"BTC-EUR","side":"sell","orderType":"stopLossLimit","amount":"0.1","price":"1","triggerAmount":"2"}"#,
+            ),
+            (
+                "POST",
+                "/v2/order",
+                r#"{"market":"BTC-EUR","side":"sell","orderType":"stopLoss","triggerAmount":"2"}"#,
+            ),
+        ),
+        (
+            "weex",
+            "quantity",
+            ("POST", "/api/v3/account/bills", "{}"),
+            ("POST", "/api/v3/account/bill", "{}"),
+        ),
+        (
+            "bitbank",
+            "amount",
+            ("GET", "/v1/user/assets", ""),
+            ("GET", "/v1/user/asset", ""),
+        ),
+        // Without a body it is no order under another method either, and a POST of the path may be one.
+        (
+            "coincheck",
+            "amount",
+            ("DELETE", "/api/exchange/orders/17", ""),
+            ("POST", "/api/exchange/orders/17", ""),
+        ),
+        (
+            "coincheck",
+            "amount",
+            ("DELETE", "/api/exchange/orders/17", ""),
+            ("DELETE", "/api/exchange/positions/17", ""),
+        ),
+        // The query is not signed.
+        (
+            "btse",
+            "size",
+            ("GET", "/spot/api/v4/user/open_orders", ""),
+            ("DELETE", "/spot/api/v4/trade/orders?orderId=17", ""),
+        ),
+    ] {
+        Judge::new(exchange, &cap(field)).holds(&[permitted], &[refused]);
+    }
 }

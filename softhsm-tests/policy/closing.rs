@@ -1,7 +1,7 @@
 //! What gets by caps and hours without a number or a clock: endpoints and flags that close all there is, prices that do not
 //! hold, and requests that are signed now for later.
 
-use crate::judge::{Judge, NOW, ask};
+use crate::judge::{Judge, NOW, ask, cap};
 
 #[test]
 fn an_endpoint_that_closes_all_there_is_gets_by_no_cap() {
@@ -279,4 +279,34 @@ fn a_bot_of_the_exchange_is_started_by_an_amount_too() {
     ] {
         assert!(okx.ask(&ask("POST", path, body)).is_err(), "{path}");
     }
+}
+
+/// What was closed is told by a look.
+#[test]
+fn what_tells_of_closed_positions_closes_none() {
+    Judge::new("bybit", &cap("qty")).permits(&ask(
+        "GET",
+        "/v5/position/closed-pnl?category=linear&symbol=BTCUSDT",
+        "",
+    ));
+    let mexc = format!(
+        "uncapped = [\"/api/v1/private/position/close_all\"]\n{}",
+        cap("vol")
+    );
+    let mexc = Judge::new("mexc", &mexc);
+    mexc.permits(&ask(
+        "GET",
+        "/api/v1/private/order/list/close_orders?symbol=BTC_USDT",
+        "",
+    ));
+    // The body may name what is asked.
+    let deribit = Judge::new("deribit", &cap("amount"));
+    deribit.denies(
+        &ask(
+            "POST",
+            "/api/v2/private/get_settlement_history",
+            r#"{"jsonrpc":"2.0","id":1,"method":"private/close_position","params":{"instrument_name":"BTC-PERPETUAL","type":"market","amount":"0.1"}}"#,
+        ),
+        "closes what there is",
+    );
 }

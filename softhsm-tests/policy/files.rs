@@ -37,6 +37,14 @@ fn what_is_wrong_in_a_file_is_told() {
             "`fields` is empty",
         ),
         (
+            "policy = 1\n[[deny]]\nvalues = { side = [] }",
+            "`values.side` is an empty list",
+        ),
+        (
+            "policy = 1\n[[allow]]\npath = \"/x\"\nvalues = { side = [\"buy\"] }",
+            "is for a [[deny]]",
+        ),
+        (
             "policy = 1\n[[cap]]\nfield = \"volume\"",
             "neither `request` nor `day`",
         ),

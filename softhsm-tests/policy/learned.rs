@@ -57,7 +57,8 @@ fn learned_by(watching: &Judge, exchange: &str, seen: &[(String, &str)]) -> Stri
 
 const TIME: &str = "2026-09-21T14:13:20.000000Z";
 
-fn holds(exchange: &str, seen: &[Ask<'_>], denied: &[Ask<'_>]) {
+/// What must pass under what is proposed for it, and what must not.
+pub fn holds(exchange: &str, seen: &[Ask<'_>], denied: &[Ask<'_>]) {
     let line = |(method, path, body): &Ask<'_>| (ask(method, path, body), TIME);
     let judge = Judge::new(
         exchange,

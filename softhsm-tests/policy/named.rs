@@ -246,3 +246,74 @@ fn what_an_order_spends_by_its_price_or_by_a_currencys_name_gets_by_no_cap() {
     judge.denies(&trade("type=buy&idr=100000000"), "no cap is for idr");
     judge.denies(&trade("type=buy"), "no amount that a cap is for");
 }
+
+/// At many exchanges an order is placed, looked at and taken back at one path.
+#[test]
+fn a_cap_for_a_path_lets_orders_be_looked_at_and_taken_back_there() {
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a [Ask<'a>], &'a [Ask<'a>]);
+    let rows: [Row<'_>; 4] = [
+        (
+            "binance",
+            "quantity",
+            "/api/v3/order",
+            &[
+                ("DELETE", "/api/v3/order?symbol=BTCUSDT&orderId=1", ""),
+                ("GET", "/api/v3/order?symbol=BTCUSDT&origClientOrderId=x", ""),
+            ],
+            &[
+                ("POST", "/api/v3/order?symbol=BTCUSDT&side=BUY&type=MARKET", ""),
+                ("POST", "/api/v3/order?symbol=BTCUSDT&leverage=5", ""),
+            ],
+        ),
+        (
+            "bitvavo",
+            "amount",
+            "/v2/order",
+            &[
+                ("DELETE", "/v2/order?market=BTC-EUR&orderId=x", ""),
+                (
+                    "PUT",
+                    "/v2/order",
+                    r#"{"market":"BTC-EUR","orderId":"x","price":"5"}"#,
+                ),
+            ],
+            &[
+                ("POST", "/v2/order", r#"{"market":"BTC-EUR","orderId":"x"}"#),
+                (
+                    "PUT",
+                    "/v2/order",
+                    r#"{"market":"BTC-EUR","orderId":"x","amount":"5"}"#,
+                ),
+            ],
+        ),
+        (
+            "gate",
+            "amount",
+            "/api/v4/spot/orders*",
+            &[("DELETE", "/api/v4/spot/orders?currency_pair=BTC_USDT", "")],
+            &[("POST", "/api/v4/spot/orders", r#"{"currency_pair":"BTC_USDT"}"#)],
+        ),
+        (
+            "okx",
+            "sz",
+            "/api/v5/trade/*",
+            &[
+                (
+                    "POST",
+                    "/api/v5/trade/amend-order",
+                    r#"{"instId":"A","ordId":"1","newPx":"2"}"#,
+                ),
+                (
+                    "POST",
+                    "/api/v5/trade/cancel-order",
+                    r#"{"instId":"A","ordId":"1"}"#,
+                ),
+            ],
+            &[("POST", "/api/v5/trade/order", r#"{"instId":"A"}"#)],
+        ),
+    ];
+    for (exchange, field, path, permitted, refused) in rows {
+        let policy = format!("{}\npath = {path:?}", cap(field));
+        Judge::new(exchange, &policy).holds(permitted, refused);
+    }
+}

@@ -222,6 +222,17 @@ fn what_no_usual_field_names_is_named_by_no_other() {
             &[("POST", path, other)],
         );
     }
+    // `market` is the account.
+    let order = |body| ("POST", "/v3/spot/order/new", body);
+    holds(
+        "digifinex",
+        "symbols = [\"btc_usdt\"]",
+        &[order("market=spot&symbol=btc_usdt&type=buy&amount=1&price=1")],
+        &[
+            order("market=spot&symbol=doge_usdt&type=buy&amount=1&price=1"),
+            order("market=btc_usdt&type=buy&amount=1&price=1"),
+        ],
+    );
     // The path has it.
     let caps = "[[cap]]\nfield = \"amount\"\nsymbol = \"dogeusd\"\nrequest = \"1000\"\n\
                 [[cap]]\nfield = \"amount\"\nsymbol = \"btcusd\"\nrequest = \"0.1\"";

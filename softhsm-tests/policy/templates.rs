@@ -94,6 +94,10 @@ const ROWS: &[Row<'_>] = &[
             ("POST", "/v1/dw/withdraw/api/create"),
             ("POST", "/v1/margin/orders"),
             ("POST", "/linear-swap-api/v1/swap_switch_lever_rate"),
+            ("POST", "/swap-api/v1/swap_switch_lever_rate"),
+            ("POST", "/swap-api/v1/swap_master_sub_transfer"),
+            ("POST", "/swap-api/v1/swap_sub_auth"),
+            ("POST", "/v5/position/lever"),
         ],
     ),
     (
@@ -103,6 +107,8 @@ const ROWS: &[Row<'_>] = &[
             ("POST", "/v2/wallets/withdraw"),
             ("POST", "/accounts/transfer"),
             ("POST", "/margin/borrow"),
+            ("POST", "/v3/trade/position/margin"),
+            ("POST", "/v3/position/leverage"),
         ],
     ),
     (
@@ -200,6 +206,26 @@ fn trading_without_leverage_leaves_no_credit() {
     ] {
         bitfinex.refuses(&order(fields));
     }
+    let spot = |rest: &str| {
+        ask(
+            "POST",
+            "/v5/order/create",
+            &format!(r#"{{"side":"Buy","orderType":"Limit","qty":"1","price":"1",{rest}}}"#),
+        )
+    };
+    let bybit = with("bybit", Template::TradeNoLeverage);
+    bybit.permits(&spot(r#""category":"spot","symbol":"BTCUSDT","isLeverage":0"#));
+    for rest in [
+        r#""category":"spot","symbol":"BTCUSDT","isLeverage":1"#,
+        r#""category":"linear","symbol":"BTCUSDT""#,
+        // The signature fits an order for a spread, at another path.
+        r#""symbol":"SOLUSDT_SOL/USDT""#,
+        r#""category":"spot","symbol":"BTCUSDT_BTCUSDT-26DEC25""#,
+    ] {
+        bybit.refuses(&spot(rest));
+    }
+    let batch = r#"{"category":"spot","request":[{"symbol":"SOLUSDT_SOL/USDT","qty":"1"}]}"#;
+    bybit.refuses(&ask("POST", "/v5/order/create-batch", batch));
     // An order for spot fits futures at another host.
     for exchange in ["kucoin", "binance", "gate", "htx"] {
         assert!(

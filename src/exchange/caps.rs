@@ -69,8 +69,8 @@ impl Told for Scheme {
     /// A GET whose method is signed and that does not act, or what `send.read-only` or `classes.read` names.
     fn looks(&self, method: &str, path: &str) -> bool {
         let facts = &self.plan_for(method, path).facts;
-        let get = method == "GET" && (facts.signs_method || facts.tells_endpoint);
-        self.looks_as(if get { "GET" } else { "POST" }, path)
+        let told = facts.signs_method || facts.tells_endpoint;
+        self.looks_as(if told { method } else { "POST" }, path)
     }
 
     fn closings(&self, method: &str, path: &str, has: &dyn Fn(&str) -> bool) -> Vec<&str> {
@@ -100,7 +100,7 @@ impl Scheme {
     fn looks_as(&self, method: &str, path: &str) -> bool {
         let listed = self.classes.iter().flat_map(|classes| &classes.read).any(|read| {
             let (wanted, pattern) = read.split_once(' ').unwrap_or(("", read));
-            (wanted.is_empty() || method == "GET" && wanted == method) && fits(pattern, path)
+            (wanted.is_empty() || wanted == method) && fits(pattern, path)
         });
         listed || self.sending().only_reads(method, path)
     }

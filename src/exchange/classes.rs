@@ -1,6 +1,6 @@
 //! Policies to begin with, by what an exchange's file says of its endpoints.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use super::{file::ClassesFile, scheme::Scheme};
 use crate::error::{Code, Error, Result, bad_input};
@@ -79,17 +79,16 @@ impl Scheme {
                 .fix("take the rights to margin and futures from the API key at the exchange, and use --policy trade"));
             };
             if !without.values.is_empty() {
-                let values = without
-                    .values
-                    .iter()
-                    .map(|(name, values)| format!("{name} = {}", list(values)));
-                text.push_str(&format!(
-                    "values = {{ {} }}\n",
-                    values.collect::<Vec<_>>().join(", ")
-                ));
+                text.push_str(&format!("values = {}\n", values(&without.values)));
             }
             for field in &without.deny {
                 text.push_str(&format!("\n[[deny]]\nfields = [{field:?}]\n"));
+            }
+            if !without.deny_values.is_empty() {
+                text.push_str(&format!(
+                    "\n[[deny]]\nvalues = {}\n",
+                    values(&without.deny_values)
+                ));
             }
         }
         allow(&mut text, &classes.read, &classes.read_fields);
@@ -145,6 +144,13 @@ fn allow(text: &mut String, endpoints: &[String], fields: &[String]) {
             text.push_str(&format!("fields = {}\n", list(fields)));
         }
     }
+}
+
+fn values(by_name: &BTreeMap<String, Vec<String>>) -> String {
+    let each = by_name
+        .iter()
+        .map(|(name, values)| format!("{name} = {}", list(values)));
+    format!("{{ {} }}", each.collect::<Vec<_>>().join(", "))
 }
 
 fn list(texts: &[String]) -> String {

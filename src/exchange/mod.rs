@@ -24,7 +24,6 @@ mod endpoint;
 mod example;
 mod file;
 mod functions;
-mod glob;
 mod impossible;
 mod key;
 mod like;
@@ -68,3 +67,5 @@ pub use scheme::Scheme;
 pub use sending::{Field, Sending, TimeSource, TimeUnit};
 pub use size::{Fit, Size};
 pub use stamps::Unit;
+
+use crate::glob;

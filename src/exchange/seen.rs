@@ -61,7 +61,7 @@ impl Subject for Prepared<'_> {
                     && self.told_like().all(|(method, _)| method == self.endpoint.method))
                 && !self.named().another_method,
             path: facts.signs_path,
-            bare: self.endpoint.method == "GET"
+            bare: (self.endpoint.method == "GET" || self.endpoint.method == "DELETE" && facts.signs_query)
                 && self.body.is_none()
                 && facts.signs_body
                 && !self.scheme.sending().acts(&self.endpoint.path),

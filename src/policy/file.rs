@@ -86,6 +86,8 @@ pub(super) struct EndpointFile {
     pub method: Option<Texts>,
     pub path: Option<Texts>,
     pub fields: Option<Vec<String>>,
+    #[serde(default)]
+    pub values: BTreeMap<String, Texts>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

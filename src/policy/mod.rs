@@ -153,7 +153,7 @@ impl Policies {
         verdict.confirm = judged.confirm;
         if let Some(asked) = &asked {
             if learning {
-                verdict.fields = learned(asked.fields());
+                verdict.fields = learned(asked.fields(), asked.asked_by());
             } else if let Some(fields) = asked.looked_into() {
                 let named = fields
                     .all()
@@ -184,19 +184,21 @@ impl Policies {
     }
 }
 
-/// All fields, with the values of those that name what is traded and how much.
-fn learned(fields: &Fields<'_>) -> Vec<(String, String)> {
+/// All fields, with the values of those that name what is traded and how much, and of the one that says what is asked.
+fn learned(fields: &Fields<'_>, asked_by: Option<&str>) -> Vec<(String, String)> {
     let symbols = || fields.all().filter(|field| field.marks.has(Marks::SYMBOL));
     let shown = |field: &Field<'_>| {
         let told = [Marks::SYMBOL, Marks::AMOUNT, Marks::UNIT]
             .iter()
             .any(|mark| field.marks.has(*mark));
         let told = told
+            || asked_by == Some(&*field.name)
             || symbols()
                 .filter_map(|symbol| symbol.value.as_deref())
                 .any(|traded| known::is_side(traded, &field.name));
         let value = field.value.as_deref();
-        let value = value.filter(|value| told || known::spends(&field.name, value));
+        let value = value
+            .filter(|value| told || known::spends(&field.name, value) || known::closes(&field.name, value));
         (field.given.to_string(), value.unwrap_or_default().to_owned())
     };
     fields.all().map(shown).collect()

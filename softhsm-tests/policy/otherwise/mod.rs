@@ -75,6 +75,20 @@ fn the_owner_may_free_such_an_endpoint_by_its_path() {
         "/openApi/swap/v2/trade/leverage?symbol=BTC-USDT&side=LONG&leverage=100",
         "",
     ));
+    // Where the path is not signed, closing is asked for as it was freed.
+    bingx.permits(&ask(
+        "POST",
+        "/openApi/swap/v2/trade/closeAllPositions?symbol=BTC-USDT",
+        "",
+    ));
+    let zebpay = |free: &str| Judge::new("zebpay", &format!("uncapped = [{free}]\n{}", cap("amount")));
+    let close = ask(
+        "POST",
+        "/api/v1/trade/position/close",
+        r#"{"symbol":"BTCUSDT","positionId":"1"}"#,
+    );
+    zebpay(r#""/api/v1/trade/position/close", "positionId""#).permits(&close);
+    zebpay(r#""positionId""#).denies(&close, "closes what there is");
     let field = format!("uncapped = [\"leverage\"]\n{}", cap("quantity"));
     Judge::new("binance", &field).permits(&ask("POST", "/fapi/v1/leverage?symbol=BTCUSDT&leverage=5", ""));
 }

@@ -92,11 +92,14 @@ pub(crate) struct ClassesFile {
 
 /// By what an order without credit is known.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct NoLeverageFile {
     /// Fields that must not be there.
     #[serde(default)]
     pub deny: Vec<String>,
+    /// Fields and the values that they must not have, `*` for any characters.
+    #[serde(default)]
+    pub deny_values: BTreeMap<String, Vec<String>>,
     /// Fields and the values that they may have.
     #[serde(default)]
     pub values: BTreeMap<String, Vec<String>>,

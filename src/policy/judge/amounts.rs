@@ -134,10 +134,13 @@ impl<'p> Case<'p, '_> {
         for (at, group) in orders.iter().enumerate() {
             let amount = group.fields.iter().find(|field| field.marks.has(Marks::AMOUNT));
             let Some(amount) = amount else { continue };
-            if self.traded(fields, at).is_none() {
+            if self.traded(fields, at).is_none() && !(asked.bound.path && self.names_path(asked)) {
                 return Err(self
                     .deny("symbols", &format!("the request has {} and no field that names what is traded", told(amount)))
-                    .fix("name the exchange's own in `symbol-fields`; where the path has it, allow that path in place of `symbols`"));
+                    .fix(format!(
+                        "name the exchange's own in `symbol-fields`; where the path has it, allow that path in place of `symbols`; where it changes an order: uncapped = [{:?}]",
+                        asked.plain_path()
+                    )));
             }
         }
         // Caps ask more of the same.
@@ -186,7 +189,8 @@ impl<'p> Case<'p, '_> {
             let before = counted.0.len();
             let amount = self.sum(rule, cap, asked, fields, &mut counted)?;
             let found = counted.0.len() > before;
-            if !found && is_asked && fields.of(&cap.field).next().is_none() {
+            let missing = !found && is_asked && fields.of(&cap.field).next().is_none();
+            if missing && !self.needs_no_amount(asked, fields) {
                 return Err(self
                     .deny(rule, "the request does not have the field")
                     .fix("send the field, or narrow the cap's `path`"));

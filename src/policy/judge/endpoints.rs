@@ -1,7 +1,7 @@
 //! Which endpoints are denied, and which are allowed.
 
 use super::{Asked, Case};
-use crate::{error::Result, policy::rules::Endpoint};
+use crate::{error::Result, glob, policy::rules::Endpoint};
 
 impl Case<'_, '_> {
     pub(super) fn denied(&self, asked: &Asked<'_>) -> Result<()> {
@@ -9,18 +9,15 @@ impl Case<'_, '_> {
         let told = bound.path || bound.login;
         for (at, rule) in self.policy.deny.about(asked.sole_path().filter(|_| told)) {
             let name = format_args!("deny {}", at + 1);
-            let has_fields = |names: &Vec<String>| -> Result<bool> {
-                let fields = self.relied_on(name, asked)?;
-                Ok(names.iter().all(|name| fields.has(name)))
-            };
+            let looks = rule.fields.is_some() || !rule.values.is_empty();
             let hit = if told {
                 let method = rule.methods.is_empty()
                     || !bound.method
                     || rule.methods.iter().any(|method| method == asked.method());
                 let path = || rule.paths.is_empty() || rule.paths.iter().any(|path| asked.could_be(path));
-                method && path() && rule.fields.as_ref().map_or(Ok(true), has_fields)?
-            } else if let Some(names) = &rule.fields {
-                has_fields(names)?
+                method && path() && (!looks || self.has_denied(&name.to_string(), rule, asked)?)
+            } else if looks {
+                self.has_denied(&name.to_string(), rule, asked)?
             } else {
                 return Err(self
                     .deny(
@@ -39,6 +36,27 @@ impl Case<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a request has the fields and values by which a rule that denies knows it.
+    fn has_denied(&self, name: &str, rule: &Endpoint, asked: &Asked<'_>) -> Result<bool> {
+        self.covered(name, asked)?;
+        let fields = self.relied_on(name, asked)?;
+        if !rule.fields.iter().flatten().all(|name| fields.has(name)) {
+            return Ok(false);
+        }
+        for (field, patterns) in &rule.values {
+            self.certain(name, field, fields)?;
+            let mut values = fields.of(field).filter_map(|(_, field)| field.value.as_deref());
+            let fits = |value: &str| {
+                let value = value.to_lowercase();
+                patterns.iter().any(|pattern| glob::fits(pattern, &value))
+            };
+            if !values.any(fits) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     pub(super) fn allowed(&self, asked: &Asked<'_>) -> Result<Option<String>> {

@@ -308,7 +308,9 @@ impl<'p> Case<'p, '_> {
         let (_, hit) = rules.find(|(_, rule)| {
             let fields = rule.fields.as_ref().is_none_or(|names| {
                 let fields = asked.fields();
-                fields.odd.is_some() || names.iter().all(|name| fields.has(name))
+                // What is not signed may be added later.
+                let free = !bound.fields && !bound.login;
+                free || fields.odd.is_some() || names.iter().all(|name| fields.has(name))
             });
             let method = rule.methods.is_empty()
                 || !bound.method

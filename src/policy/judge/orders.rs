@@ -22,12 +22,16 @@ impl Case<'_, '_> {
     ) -> Result<()> {
         let free = |name: &str| self.policy.uncapped.iter().any(|free| free == name);
         let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
-        if closes_by_its_path(asked) && !self.is_free(asked) {
+        if closes_by_its_path(asked) && !self.is_free(asked) && !self.names_path(asked) {
+            // A name's last part alone frees where the path is signed.
+            let free = match asked.bound.path {
+                true => last_part(asked.plain_path()),
+                false => asked.plain_path(),
+            };
             return Err(self
                 .deny("cap", &format!("{} closes what there is, and no number says how much", asked.endpoint()))
                 .fix(format!(
-                    "close with an order that has the amount; where closing all is meant to be allowed: uncapped = [\"{}\"]",
-                    last_part(asked.plain_path())
+                    "close with an order that has the amount; where closing all is meant to be allowed: uncapped = [{free:?}]"
                 )));
         }
         let unit = |name: &str, value: &str| known::sets_unit(name, value) && !free(name) && !pinned(name);
@@ -78,9 +82,12 @@ impl Case<'_, '_> {
 
 /// Whether the request goes to an endpoint that closes positions; what tells of closed ones does not.
 fn closes_by_its_path(asked: &Asked<'_>) -> bool {
-    asked.could_be("*close*")
-        && !asked.plain_path().ends_with("history")
-        && known::CLOSING.iter().any(|pattern| asked.could_be(pattern))
+    let tells = || {
+        known::tells_of_closed(asked.plain_path())
+            && !asked.bound.path_goes_on
+            && asked.other_paths().is_empty()
+    };
+    asked.could_be("*close*") && known::CLOSING.iter().any(|pattern| asked.could_be(pattern)) && !tells()
 }
 
 pub(super) fn last_part(path: &str) -> &str {

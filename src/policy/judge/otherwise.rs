@@ -115,15 +115,28 @@ impl Case<'_, '_> {
     }
 
     /// Whether the owner names the path in `uncapped`.
-    fn names_path(&self, asked: &Asked<'_>) -> bool {
+    pub(super) fn names_path(&self, asked: &Asked<'_>) -> bool {
         self.policy.uncapped_paths.iter().any(|free| asked.fits(free))
+    }
+
+    /// Whether it takes orders back, or leaves their amounts, or may look by its fields where these tell alone: at many
+    /// exchanges an order is placed and taken back at one path.
+    pub(super) fn needs_no_amount(&self, asked: &Asked<'_>, fields: &Fields<'_>) -> bool {
+        let (bound, path) = (asked.bound, asked.plain_path());
+        if !bound.path {
+            return self.told_by_its_fields("cap", "", fields).is_ok();
+        }
+        let calm = || bound.path_ends && !bound.path_goes_on && known::is_calm_path(path);
+        self.leaves_the_amount(asked, known::AMENDS.stand_in(path))
+            || asked.other_paths().is_empty() && calm()
     }
 
     /// Whether an order keeps its amount: it is taken back, or changed otherwise where no cap looks at that.
     fn leaves_the_amount(&self, asked: &Asked<'_>, amends: bool) -> bool {
         let bound = asked.bound;
         match asked.method() {
-            "DELETE" if bound.method => !asked.could_be("*position*"),
+            // Bare, it is no order under another method either.
+            "DELETE" if bound.method || bound.bare => !asked.could_be("*position*"),
             // Where the method is not signed, it may be another; but an order has fields.
             "GET" => bound.bare,
             method => {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use super::{AMOUNTS, CLOSES, ORDERS, SPENDING, SYMBOLS, UNITS, ends_as_amount};
+use super::{AMOUNTS, ORDERS, SPENDING, SYMBOLS, UNITS, closing::CLOSES, ends_as_amount};
 
 /// What a field may be to rules by its name: a bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

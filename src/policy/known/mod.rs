@@ -1,15 +1,17 @@
 //! Names of fields, folded, that exchanges use for what rules are about.
 
 mod calm;
+mod closing;
 mod marks;
 pub(super) mod prices;
 mod words;
 
 pub(super) use self::{
     calm::{AMENDS, TRADES_OTHERWISE, is_calm, is_calm_field, is_calm_path},
+    closing::{CLOSING, closes, closes_by_path, tells_of_closed},
     marks::Marks,
 };
-use super::{decimal::Decimal, subject::Field};
+use super::subject::Field;
 
 /// Fields that name what is traded.
 pub(super) const SYMBOLS: &[&str] = &[
@@ -161,9 +163,19 @@ const ENDINGS: &[&str] = &[
     "ordersize",
     "coinsize",
 ];
-/// How names begin that end so and say what is seen of an order, or the least of it, and nothing beyond its amount.
+/// How names begin that end so and say what is seen of an order, or the least of it, and nothing beyond its amount; or, at
+/// Bitvavo, at which price it is placed.
 const BEGINNINGS: &[&str] = &[
-    "iceberg", "visible", "display", "show", "hidden", "min", "filled", "executed", "origin",
+    "iceberg",
+    "visible",
+    "display",
+    "show",
+    "hidden",
+    "min",
+    "filled",
+    "executed",
+    "origin",
+    "triggeramount",
 ];
 
 /// The longer of their names, which stand in a text by no accident.
@@ -249,60 +261,6 @@ pub(super) fn spends(name: &str, value: &str) -> bool {
     let of_type = |(known, kind): &(&str, &str)| *known == name && value.trim().eq_ignore_ascii_case(kind);
     SPENDING.iter().any(of_type)
 }
-
-/// Fields by which all that there is, or a part of it, is closed, sold or lent, whatever amount is named.
-const CLOSES: &[&str] = &[
-    "closeposition",
-    "closeorder",
-    "closefraction",
-    "closeall",
-    "closepct",
-    "autosize",
-    "borrowall",
-    "repaidall",
-    "repayall",
-    "redeemall",
-    "sellall",
-];
-
-/// Whether a field of this folded name closes what there is.
-pub(super) fn closes(name: &str, value: &str) -> bool {
-    let lower = || value.to_lowercase();
-    CLOSES.contains(&name) && !matches!(lower().as_str(), "" | "false" | "0")
-        // Kraken has orders that close another one below this name.
-        || name == "close" && matches!(lower().as_str(), "true" | "1")
-        // Bitfinex says so by one bit of a number, and BitMEX among other flags.
-        || name == "flags" && has_close_bit(&lower())
-        || name == "execinst" && lower().split(',').any(|flag| flag.trim() == "close")
-}
-
-/// Whether a number has the bit 512, or is written so that it cannot be told.
-fn has_close_bit(value: &str) -> bool {
-    match value.parse::<u64>() {
-        Ok(flags) => flags & 512 != 0,
-        Err(_) => Decimal::parse(value).is_some(),
-    }
-}
-
-/// Endpoints that close what there is, whatever the request says. What was closed is another word.
-pub(super) const CLOSING: &[&str] = &[
-    "*close_position*",
-    "*close-position*",
-    "*closeposition*",
-    "*close_all*",
-    "*close-all*",
-    "*closeall*",
-    "*position/close*",
-    "*positions/close*",
-    "*/close",
-    "*close_order*",
-    "*closeorder*",
-    "*close-order*",
-    "*closetrack*",
-    "*followerclose*",
-    "*flashclose*",
-    "*close-subposition*",
-];
 
 /// Fields that an order has, and little else.
 pub(super) const ORDERS: &[&str] = &[

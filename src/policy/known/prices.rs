@@ -75,7 +75,9 @@ pub(in crate::policy) fn sets_price(name: &str, value: &str) -> bool {
 /// Whether a field of this folded name is a price.
 pub(in crate::policy) fn is_price(name: &str) -> bool {
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    name.contains("price") || ends(&["px", "pxep", "pxrp"]) || matches!(name, "rate" | "limit" | "pxusd")
+    name.contains("price")
+        || ends(&["px", "pxep", "pxrp"])
+        || matches!(name, "rate" | "limit" | "pxusd" | "triggeramount")
 }
 
 #[cfg(test)]

@@ -22,10 +22,12 @@ pub struct Seen {
     /// Names of fields, by method and path.
     endpoints: BTreeMap<(String, String), BTreeSet<String>>,
     symbols: BTreeSet<String>,
-    /// By field: the units that amounts were in.
-    units: BTreeMap<String, BTreeSet<String>>,
-    /// Fields that say that an order's amount is in another place.
+    /// By field: the units that amounts were in, and what was asked where a field says that.
+    values: BTreeMap<String, BTreeSet<String>>,
+    /// Fields that say that an order's amount is in another place, or all that there is.
     spending: BTreeSet<String>,
+    /// Endpoints of requests with an amount of something that no field named.
+    unnamed: BTreeSet<(String, String)>,
     /// Endpoints of requests without an amount.
     without: BTreeMap<(String, String), Without>,
     amounts: BTreeMap<String, Amounts>,
@@ -122,18 +124,13 @@ impl Seen {
                 .collect();
             let is_side = |name: &str| traded.iter().any(|traded| known::is_side(traded, name));
             for (name, value) in fields.iter().flat_map(each_value) {
-                let name = last_part(name);
-                names.insert(name.to_owned());
+                let (first, name) = (first_part(name), last_part(name));
+                names.extend(first.into_iter().chain([name]).map(str::to_owned));
                 let (folded, value) = (folded(name), value.scalar().unwrap_or_default());
                 if known::SYMBOLS.contains(&folded.as_str()) {
                     self.symbols.insert(value.to_owned());
                     symbols.push((name, value));
-                } else if known::is_unit(&folded) {
-                    self.units
-                        .entry(name.to_owned())
-                        .or_default()
-                        .insert(value.to_owned());
-                } else if known::spends(&folded, value) {
+                } else if known::spends(&folded, value) || known::closes(&folded, value) {
                     self.spending.insert(name.to_owned());
                 } else if known::is_amount(&folded) || is_side(&folded) {
                     let amount = Decimal::parse(value)
@@ -141,21 +138,33 @@ impl Seen {
                         .unwrap_or_default();
                     let sum = request.entry(name).or_default();
                     *sum = sum.plus(amount);
+                } else if known::is_unit(&folded) || !value.is_empty() {
+                    // Of what says what is asked the log has the value, and of no others.
+                    self.values
+                        .entry(name.to_owned())
+                        .or_default()
+                        .insert(value.to_owned());
                 } else if known::ORDERS.contains(&folded.as_str()) {
                     orders.insert(name.to_owned());
                 }
             }
         }
         let path = text("path").to_lowercase();
-        let otherwise = known::TRADES_OTHERWISE.stand_in(&path);
+        let otherwise = known::TRADES_OTHERWISE.stand_in(&path) || known::closes_by_path(&path);
         if request.is_empty() || otherwise {
             let endpoint = (text("method").to_owned(), general(text("path")));
             let without = self.without.entry(endpoint).or_default();
-            without.orders.extend(orders);
+            if request.is_empty() {
+                without.orders.extend(orders);
+            }
             if let Some(Json::Object(fields)) = line.get("fields") {
                 let names = fields.iter().map(|(name, _)| last_part(name).to_owned());
                 without.names.extend(names);
             }
+        }
+        if symbols.is_empty() && !request.is_empty() {
+            self.unnamed
+                .insert((text("method").to_owned(), general(text("path"))));
         }
         for (name, amount) in request {
             let amounts = self.amounts.entry(name.to_owned()).or_default();
@@ -184,6 +193,12 @@ impl Seen {
     pub fn is_empty(&self) -> bool {
         self.endpoints.is_empty() && !self.websocket
     }
+}
+
+/// The part in front of a name such as `close[price]`, which may be read as a field of its own.
+fn first_part(name: &str) -> Option<&str> {
+    let (first, rest) = name.split_once(['[', '.'])?;
+    (!first.is_empty() && rest.bytes().any(|byte| byte.is_ascii_alphabetic())).then_some(first)
 }
 
 /// A field with each of its values: one that is there more than once has a list.

@@ -55,19 +55,23 @@ impl Seen {
 
     /// Symbols, units, and what caps let through.
     fn limits(&self, text: &mut String, told: &dyn Told) {
-        // A list of them denies an amount that has none beside it.
-        let named = !self.symbols.is_empty() && !self.amounts.values().any(|amounts| amounts.unnamed);
+        // A list of them denies an amount that has none beside it, but for changes of orders that are let through.
+        let named = !self.symbols.is_empty()
+            && self
+                .unnamed
+                .iter()
+                .all(|(method, path)| changes_an_order(method, path, told));
         if named {
             text.push_str(&format!("symbols = {}\n", list(&self.symbols)));
         }
-        if !self.units.is_empty() {
-            let units = self
-                .units
+        if !self.values.is_empty() {
+            let values = self
+                .values
                 .iter()
                 .map(|(name, values)| format!("{} = {}", quoted(name), list(values)));
             text.push_str(&format!(
                 "values = {{ {} }}\n",
-                units.collect::<Vec<_>>().join(", ")
+                values.collect::<Vec<_>>().join(", ")
             ));
         }
         let free = self.uncapped(told);
@@ -94,10 +98,14 @@ impl Seen {
             }
             let calm_field = |name: &&String| known::is_calm_field(&folded(name));
             free.extend(names.iter().filter(|name| !calm_field(name)).cloned());
-            if method != "GET" && !calm && known::TRADES_OTHERWISE.stand_in(&lower) {
+            let otherwise = method != "GET" && !calm && known::TRADES_OTHERWISE.stand_in(&lower);
+            if otherwise || known::closes_by_path(&lower) {
                 free.insert(path.clone());
             }
         }
+        let changes = self.unnamed.iter();
+        let changes = changes.filter(|(method, path)| changes_an_order(method, path, told));
+        free.extend(changes.map(|(method, path)| pattern(told, method, path)));
         for ((method, path), names) in &self.endpoints {
             let has = |name: &str| names.iter().any(|given| folded(given) == name);
             let closings = told.closings(method, path, &has);
@@ -133,6 +141,14 @@ impl Seen {
             }
         }
     }
+}
+
+/// Whether it changes an order, which names what it trades, and is told by its path.
+fn changes_an_order(method: &str, path: &str, told: &dyn Told) -> bool {
+    let lower = path.to_lowercase();
+    let signs = told.signs(method, path);
+    let changes = known::AMENDS.stand_in(&lower) || signs.method && matches!(method, "PUT" | "PATCH");
+    changes && signs.path && lower.contains("order")
 }
 
 /// Whether caps let it through as one that takes orders back, or leaves their amounts.

@@ -89,6 +89,8 @@ pub(super) struct Endpoint {
     pub paths: Vec<String>,
     /// Folded names: the only ones there may be where the rule allows, those that must all be there where it denies.
     pub fields: Option<Vec<String>>,
+    /// Where it denies: folded names, each with the patterns of which its value must fit one.
+    pub values: Vec<(String, Vec<String>)>,
     /// As the file has it, in few words.
     pub shown: String,
     /// The rule, with its file.
@@ -218,8 +220,7 @@ impl Policy {
         let endpoints = |what: &'static str, list: Vec<EndpointFile>| {
             let read = |(at, endpoint): (usize, EndpointFile)| {
                 let name = format!("{what} {}", at + 1);
-                let mut rule =
-                    Endpoint::read(endpoint, what == "allow").map_err(|error| error.within(&name))?;
+                let mut rule = Endpoint::read(endpoint, what).map_err(|error| error.within(&name))?;
                 rule.name = format!("{name} ({}) of {origin}", rule.shown);
                 Ok(rule)
             };

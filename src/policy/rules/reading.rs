@@ -17,7 +17,9 @@ use crate::{
 };
 
 impl Endpoint {
-    pub(super) fn read(file: EndpointFile, allows: bool) -> Result<Self> {
+    /// `what` it is: `allow`, `deny` or `confirm`.
+    pub(super) fn read(file: EndpointFile, what: &str) -> Result<Self> {
+        let allows = what == "allow";
         let methods = listed("method", file.method)?;
         if let Some(odd) = methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
             return Err(bad_input(format!("there is no method {odd:?}")).fix(format!(
@@ -30,7 +32,12 @@ impl Endpoint {
             .iter()
             .map(|path| pattern(path))
             .collect::<Result<Vec<_>>>()?;
-        if methods.is_empty() && paths.is_empty() && file.fields.is_none() {
+        if what != "deny" && !file.values.is_empty() {
+            return Err(bad_input("`values` is for a [[deny]]").fix(
+                "values = { side = [\"buy\"] } in front of every [[table]] says which alone a field may have",
+            ));
+        }
+        if methods.is_empty() && paths.is_empty() && file.fields.is_none() && file.values.is_empty() {
             return Err(bad_input("it names neither `method` nor `path` nor `fields`")
                 .fix("write path = \"*\" where every path is meant"));
         }
@@ -57,10 +64,19 @@ impl Endpoint {
         if let (Some(names), true) = (&file.fields, shown.is_empty()) {
             shown = format!("fields {}", names.join(", "));
         }
+        if shown.is_empty() {
+            let names: Vec<_> = file.values.keys().map(String::as_str).collect();
+            shown = format!("values of {}", names.join(", "));
+        }
+        let values = file.values.into_iter().map(|(name, values)| {
+            let values = listed(&format!("values.{name}"), Some(values))?;
+            Ok((field_name(&name)?, lowered(values)))
+        });
         Ok(Self {
             methods,
             paths,
             fields,
+            values: values.collect::<Result<_>>()?,
             shown,
             name: String::new(),
         })
@@ -69,6 +85,7 @@ impl Endpoint {
     /// Whether it is for everything that another rule is for, as far as that can be told from the files.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.fields.is_none()
+            && self.values.is_empty()
             && (self.methods.is_empty()
                 || !other.methods.is_empty() && other.methods.iter().all(|one| self.methods.contains(one)))
             && (self.paths.is_empty()

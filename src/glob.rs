@@ -1,4 +1,4 @@
-//! Patterns for paths: `*` stands for any characters, everything else for itself.
+//! Patterns for paths and values: `*` stands for any characters, everything else for itself.
 
 /// Whether the whole text fits the pattern.
 pub(crate) fn fits(pattern: &str, text: &str) -> bool {
