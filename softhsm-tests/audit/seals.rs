@@ -124,13 +124,14 @@ fn a_seal_holds_however_many_lines_were_written_while_the_token_made_it() {
     assert!(found.findings.is_empty(), "{:?}", found.findings);
     let files = written.files();
     assert!(files.len() > 30, "{}", files.len());
-    assert_eq!((found.seals, found.unsealed), (1, found.lines - 701));
+    // Each file begins with a line more, and how many there are by then is as the lines came together.
+    let far = found.last.unwrap().1;
+    assert!((701..800).contains(&far), "{far}");
+    assert_eq!((found.seals, found.unsealed), (1, found.lines - far));
     // What it is about is compared all the same.
     let first = fs::read_to_string(&files[0]).unwrap();
     let lines: Vec<&str> = first.lines().collect();
     let (_, hash) = lines[300].rsplit_once(",\"h\":").unwrap();
-    let far = found.last.unwrap().1;
-    assert_eq!(far, 701);
     let text = fs::read_to_string(files.last().unwrap()).unwrap();
     let (head, rest) = text.split_once("\"head\":\"").unwrap();
     let forged = format!("{head}\"head\":{}{}", &hash[..65], &rest[64..]);
