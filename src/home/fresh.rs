@@ -94,7 +94,7 @@ fn folder_of(path: &Path) -> Result<&Path> {
         .ok_or_else(|| failed(format!("{} is no file's name", path.display())))
 }
 
-/// A name in the same folder that no other process or thread uses, left out by [`list_folder`].
+/// A name in the same folder that no other process or thread uses, left out by [`super::list_folder`].
 pub fn beside(folder: &Path, name: &str) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
