@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     rules::Policy,
-    store::{Policies, Whose, mark, name, text},
+    store::{Policies, Whose, argument, mark, name, text},
 };
 use crate::{
     error::{Error, Result, bad_input},
@@ -94,15 +94,12 @@ impl Policies {
 }
 
 fn taken(whose: &Whose) -> Error {
-    let key = match whose {
-        Whose::Everyone => "--all",
-        Whose::Key(key) => key.as_str(),
-    };
     bad_input(format!(
         "there is a {} already, and it says something else",
         name(whose)
     ))
     .fix(format!(
-        "leave --policy out to begin with what is there, or take it away first: hsmsign policy remove {key}"
+        "leave --policy out to begin with what is there, or take it away first: hsmsign policy remove {}",
+        argument(whose)
     ))
 }

@@ -319,7 +319,7 @@ impl FromStr for Whose {
 }
 
 /// How a person says it on the command line.
-fn argument(whose: &Whose) -> String {
+pub(super) fn argument(whose: &Whose) -> String {
     match whose {
         Whose::Everyone => "--all".into(),
         Whose::Key(key) => key.to_string(),
