@@ -13,7 +13,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    bench::{Done, Place, Stream, finish},
+    bench::{Done, Place, Stream, finish, remove_under_an_agent},
     faulty,
     running::{BALANCE, Running, kill, until},
 };
@@ -291,7 +291,7 @@ fn an_agent_whose_folders_were_replaced_says_so_and_what_to_do() {
         }
         until("the log has it", || agent.log().contains(verb));
         if home.exists() {
-            fs::remove_dir_all(&home).unwrap();
+            remove_under_an_agent(&home);
         }
         fs::rename(&aside, &home).unwrap();
         until("it was put back", || connection.ask(BALANCE)["ok"] == true);

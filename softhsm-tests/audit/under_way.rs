@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    bench::Place,
+    bench::{Place, remove_under_an_agent},
     running::{BALANCE, Connection, Running, until},
     written::{copy, first, rechained, verified},
 };
@@ -114,7 +114,7 @@ fn a_log_that_goes_away_under_an_agent_is_missed() {
         let mut way = Way::of(&place);
         let last = way.lines().len();
         if folder {
-            fs::remove_dir_all(place.home().join("audit")).unwrap();
+            remove_under_an_agent(&place.home().join("audit"));
         } else {
             fs::remove_file(&way.file).unwrap();
         }
@@ -159,7 +159,7 @@ fn an_older_log_that_is_put_under_an_agent_is_found() {
             .count() as u64;
         place.sign_balances(2);
         let mut way = Way::of(&place);
-        fs::remove_dir_all(&log).unwrap();
+        remove_under_an_agent(&log);
         copy(&older, &log);
         if with_seal {
             copy(&older_seal, &seal);

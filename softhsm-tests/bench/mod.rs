@@ -220,6 +220,16 @@ impl Stream {
     }
 }
 
+/// Removes a folder that an agent may still write in: what it makes while the folder goes is removed as well.
+pub fn remove_under_an_agent(folder: &Path) {
+    for _ in 0..100 {
+        if fs::remove_dir_all(folder).is_ok() {
+            break;
+        }
+    }
+    assert!(!folder.exists(), "{} stays", folder.display());
+}
+
 /// Feeds a child its input, and waits for its end.
 pub fn finish(mut child: Child, input: &[u8]) -> Done {
     let mut stdin = child.stdin.take().unwrap();

@@ -9,7 +9,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Agent, RAW_SECRET, agent_ends, have, place, run_python, script, stand_in, started};
+use crate::{
+    Agent, RAW_SECRET, agent_ends, bench::remove_under_an_agent, have, place, run_python, script, stand_in,
+    started,
+};
 
 #[test]
 fn the_commands_exit_code_output_and_mask_are_its_own() {
@@ -390,7 +393,7 @@ fn the_agent_of_a_run_ends_with_it_though_its_folders_or_its_watcher_are_gone() 
             .unwrap();
         let agent = i32::try_from(agent).unwrap();
         if what == "folders" {
-            fs::remove_dir_all(place.home()).unwrap();
+            remove_under_an_agent(&place.home());
         } else {
             let watcher = Pid::from_raw(watcher_of(run.id()).unwrap()).unwrap();
             kill_process(watcher, Signal::KILL).unwrap();
