@@ -189,8 +189,17 @@ impl Client {
         self.open + self.output.len() - self.sent
     }
 
-    /// The next whole line; an error in the place of one that is too long.
+    /// The next whole line; an error in the place of one that is too long. Behind the last of those that came, no memory is
+    /// kept for them: it may be long until another comes.
     pub fn line(&mut self) -> Option<Result<Vec<u8>, Error>> {
+        let line = self.next_line();
+        if line.is_none() || self.held() == 0 {
+            self.shrink();
+        }
+        line
+    }
+
+    fn next_line(&mut self) -> Option<Result<Vec<u8>, Error>> {
         loop {
             let Some(at) = memchr(&self.input[self.scanned..]) else {
                 self.scanned = self.input.len();
@@ -208,7 +217,6 @@ impl Client {
                     self.taken = self.input.len();
                     return Some(Err(too_long()));
                 }
-                self.shrink();
                 return None;
             };
             let end = self.scanned + at;
@@ -334,4 +342,25 @@ fn too_long() -> Error {
         format!("the line is longer than {LONGEST} bytes, or than the agent has room for"),
     )
     .fix("send less in one line, and end each with a line feed")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, os::unix::net::UnixStream};
+
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_taken_leaves_no_memory_behind() {
+        let (mut theirs, ours) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut client = Client::new(ours.into(), Caller::this_process(), 0);
+        let long = [&[b'x'; 100_000][..], b"\n"].concat();
+        theirs.write_all(&long).unwrap();
+        while client.received < long.len() as u64 {
+            client.receive(&mut [0; 65536]);
+        }
+        assert_eq!(client.line().unwrap().unwrap().len(), 100_000);
+        assert!(client.input.capacity() <= KEPT, "{}", client.input.capacity());
+    }
 }

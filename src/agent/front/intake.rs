@@ -31,6 +31,8 @@ const NEWCOMERS: usize = 32;
 const FOR_ADMINS: usize = 8;
 /// What is in hand of more than so many bytes leaves memory behind that is worth giving back.
 const MUCH: usize = 8 << 20;
+/// What was still in hand when memory was given back is worth it as well, if it was more than so many bytes.
+const LITTLE: usize = 1 << 20;
 /// How often it is looked whether it is crowded.
 const LOOKED: Duration = Duration::from_millis(10);
 /// How many descriptors that came with lines that are not whole may be open, over all clients.
@@ -43,6 +45,8 @@ pub struct Crowd {
     looked: Option<Instant>,
     /// The most that was in hand since memory was given back, in bytes.
     most: usize,
+    /// What was still in hand then, in bytes.
+    still: usize,
 }
 
 impl Crowd {
@@ -51,9 +55,14 @@ impl Crowd {
         self.is
     }
 
-    /// Whether so much was in hand that its memory is worth giving back; once.
-    const fn left_memory(&mut self) -> bool {
-        std::mem::replace(&mut self.most, 0) > MUCH
+    /// Whether so much went that its memory is worth giving back; once for the same.
+    fn left_memory(&mut self, in_hand: usize) -> bool {
+        let worth = self.most > MUCH || self.still > LITTLE;
+        let left = worth && in_hand <= self.most.max(self.still) / 2;
+        if left {
+            (self.most, self.still) = (0, in_hand);
+        }
+        left
     }
 }
 
@@ -239,7 +248,8 @@ impl Front {
 
     /// Gives back what a crowd took, where there is nothing to do.
     pub(super) fn give_back_memory(&mut self) {
-        if self.in_hand() <= MUCH && self.crowd.left_memory() {
+        let in_hand = self.in_hand();
+        if self.crowd.left_memory(in_hand) {
             process::let_go_of_heap();
         }
     }
