@@ -60,6 +60,22 @@ fn caps_by_symbol_count_apart_and_leave_no_symbol_out() {
 }
 
 #[test]
+fn caps_that_count_alike_count_a_request_once() {
+    let twice = "[[cap]]\nfield = \"volume\"\nrequest = \"0.4\"\nday = \"2\"\n[[cap]]\nfield = \"volume\"\nday = \"1\"";
+    let judge = Judge::new("kraken", twice);
+    judge.ask_at(ORDER, NOW, Mode::Sign).unwrap();
+    judge.ask_at(ORDER, NOW, Mode::Sign).unwrap();
+    judge.denies(
+        ORDER,
+        "cap 2 (volume).day of policy/k.toml: 0.8 of 1 in a day are used up",
+    );
+    judge
+        .ask_at(&ORDER.replace("0.4", "0.2"), NOW, Mode::Sign)
+        .unwrap();
+    judge.denies(&ORDER.replace("0.4", "0.01"), "1 of 1 in a day");
+}
+
+#[test]
 fn rates_count_every_request_that_is_permitted() {
     let judge = Judge::new("kraken", "rate = { second = 2, minute = 5, day = 8 }");
     let mut permitted = Vec::new();
