@@ -143,6 +143,22 @@ fn clients_are_known_by_what_the_kernel_says_of_them() {
         judge.caller.cgroup = Some("/system.slice/bot.service".into());
         assert_eq!(judge.ask(BALANCE).is_ok(), permitted, "{client}");
     }
+    // A user names the units of their own manager as they like, and a service the groups within its own.
+    let own = rustix::process::getuid().as_raw();
+    let of_user = |uid: u32| format!("/user.slice/user-{uid}.slice/user@{uid}.service/app.slice/bot.service");
+    for (client, cgroup, permitted) in [
+        ("", of_user(own), true),
+        ("", of_user(1234), false),
+        ("uid = 1234\n", of_user(1234), true),
+        ("uid = 1234\n", of_user(1235), false),
+        ("", "/system.slice/other.service/bot.service".to_owned(), false),
+        ("", "/system.slice/bot.service/worker".to_owned(), true),
+    ] {
+        let mut judge = Judge::new("kraken", &format!("[[client]]\n{client}unit = \"bot.service\""));
+        judge.caller.uid = 1234;
+        judge.caller.cgroup = Some(cgroup.as_str().into());
+        assert_eq!(judge.ask(BALANCE).is_ok(), permitted, "{client}{cgroup}");
+    }
     let mut unknown = Judge::new("kraken", "[[client]]\nexecutable = \"/usr/bin/bot\"");
     unknown.caller.executable = None;
     unknown.denies(BALANCE, "is none of them");
