@@ -1,11 +1,26 @@
 //! Which endpoints are denied, and which are allowed.
 
+use std::borrow::Cow;
+
 use super::{Asked, Case, shortened};
 use crate::{
     error::Result,
     glob,
-    policy::rules::{Endpoint, Listed},
+    policy::{
+        decimal::Decimal,
+        rules::{Endpoint, Listed},
+    },
 };
+
+/// A value as a reader of numbers takes it, whichever of their spellings it has, and without blanks around it.
+fn plain(value: &str) -> Cow<'_, str> {
+    let value = value.trim();
+    match Decimal::parse(value).and_then(Decimal::amount) {
+        Some(amount) if value.starts_with('-') => format!("-{amount}").into(),
+        Some(amount) => amount.to_string().into(),
+        None => value.into(),
+    }
+}
 
 impl Case<'_, '_> {
     pub(super) fn denied(&self, asked: &Asked<'_>) -> Result<()> {
@@ -54,7 +69,9 @@ impl Case<'_, '_> {
             let mut values = fields.of(field).filter_map(|(_, field)| field.value.as_deref());
             let fits = |value: &str| {
                 let value = value.to_lowercase();
-                patterns.iter().any(|pattern| glob::fits(pattern, &value))
+                patterns
+                    .iter()
+                    .any(|pattern| glob::fits(pattern, &value) || glob::fits(&plain(pattern), &plain(&value)))
             };
             if !values.any(fits) {
                 return Ok(false);
