@@ -63,7 +63,10 @@ impl<'p> Case<'p, '_> {
         self.moment()?;
         self.client()?;
         match self.asked {
-            None => self.raw()?,
+            None => {
+                self.raw()?;
+                self.money()?;
+            }
             Some(asked) => {
                 self.money()?;
                 self.login(asked)?;
