@@ -93,11 +93,44 @@ impl Caller {
         asks.or_else(|| executable(parent(pid)?))
     }
 
-    /// The systemd unit: the control group's last part, where that is a service, scope or slice.
-    pub fn unit(&self) -> Option<&str> {
-        let last = self.cgroup.as_deref()?.rsplit('/').next()?;
-        is_unit(last).then_some(last)
+    /// The systemd unit.
+    pub fn unit(&self) -> Option<Unit<'_>> {
+        let cgroup = self.cgroup.as_deref()?;
+        let mut parts = cgroup.split('/').filter(|part| !part.is_empty());
+        let Some(name) = outmost(&mut parts)? else {
+            // In a slice itself.
+            let name = cgroup.rsplit('/').next().filter(|last| is_unit(last))?;
+            return Some(Unit { name, of_user: None });
+        };
+        let manager = name
+            .strip_prefix("user@")
+            .and_then(|rest| rest.strip_suffix(".service")?.parse().ok());
+        Some(match (manager, outmost(&mut parts)) {
+            (Some(uid), Some(Some(name))) => Unit {
+                name,
+                of_user: Some(uid),
+            },
+            _ => Unit { name, of_user: None },
+        })
     }
+}
+
+/// The outmost service or scope, in which a process can make control groups of any name where it was let; `Some(None)` where
+/// there are slices alone, and none where it is no systemd that made them.
+fn outmost<'c>(parts: &mut impl Iterator<Item = &'c str>) -> Option<Option<&'c str>> {
+    match parts.find(|part| !part.ends_with(".slice")) {
+        Some(part) => is_unit(part).then_some(Some(part)),
+        None => Some(None),
+    }
+}
+
+/// A systemd unit that a process runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unit<'c> {
+    /// Its name.
+    pub name: &'c str,
+    /// The user whose own manager runs it, and who names such units as they like.
+    pub of_user: Option<u32>,
 }
 
 /// Whether a name is that of a systemd unit whose processes have a control group.
@@ -194,20 +227,43 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_is_the_last_part_of_its_control_group() {
+    fn a_unit_is_the_outmost_one_that_is_no_slice() {
         let mut caller = Caller::this_process();
+        let user = "/user.slice/user-1000.slice/user@1000.service";
         for (cgroup, unit) in [
-            (Some("/system.slice/bot.service"), Some("bot.service")),
+            ("/system.slice/bot.service", Some(("bot.service", None))),
+            ("/system.slice/bot.service/sub", Some(("bot.service", None))),
             (
-                Some("/user.slice/user-1000.slice/session-2.scope"),
-                Some("session-2.scope"),
+                "/user.slice/user-1000.slice/session-2.scope",
+                Some(("session-2.scope", None)),
             ),
-            (Some("/"), None),
-            (None, None),
+            ("/user.slice/user-1000.slice", Some(("user-1000.slice", None))),
+            (
+                &format!("{user}/app.slice/bot.service"),
+                Some(("bot.service", Some(1000))),
+            ),
+            (
+                &format!("{user}/app.slice/x.scope/bot.service"),
+                Some(("x.scope", Some(1000))),
+            ),
+            (user, Some(("user@1000.service", None))),
+            (
+                "/system.slice/other.service/bot.service",
+                Some(("other.service", None)),
+            ),
+            (
+                "/system.slice/docker-17.scope/bot.service",
+                Some(("docker-17.scope", None)),
+            ),
+            ("/docker/17/bot.service", None),
+            ("/", None),
         ] {
-            caller.cgroup = cgroup.map(Arc::from);
-            assert_eq!(caller.unit(), unit);
+            caller.cgroup = Some(cgroup.into());
+            let found = caller.unit().map(|unit| (unit.name, unit.of_user));
+            assert_eq!(found, unit, "{cgroup}");
         }
+        caller.cgroup = None;
+        assert_eq!(caller.unit(), None);
     }
 
     #[test]

@@ -223,6 +223,11 @@ fn no_other_way_to_say_how_much_gets_by_a_cap() {
                 "/api/v1/hf/orders/multi",
                 r#"{"orderList":[{"size":"0.06"},{"size":"0.06"}]}"#,
             ),
+            (
+                "POST",
+                "/api/ua/v1/unified/order/place",
+                r#"{"symbol":"XBTUSDTM","side":"BUY","size":"0.1","sizeUnit":"BASECCY"}"#,
+            ),
         ],
     );
     for (exchange, field, path, body) in [

@@ -608,6 +608,14 @@ fn withdrawals_are_denied_where_the_policy_says_so_though_they_were_allowed_at_i
     let mut tight = Judge::new("kraken", "withdrawals = false");
     tight.allow.push(Allow::Withdrawals);
     tight.denies(&line, "withdrawals of policy/k.toml");
+    // So are the bytes of one, where they show it.
+    tight.allow.push(Allow::Raw);
+    assert!(tight.ask_raw(b"/0/private/Balance").is_ok());
+    let error = tight.ask_raw(b"/0/private/Withdraw\x00\x01").unwrap_err();
+    assert!(
+        error.message().contains("withdrawals of policy/k.toml"),
+        "{error}"
+    );
     let mut listed = Judge::new("kraken", "[[allow]]\npath = \"/0/private/Balance\"");
     listed.allow.push(Allow::Withdrawals);
     listed.denies(&line, "no rule fits");

@@ -60,6 +60,22 @@ fn caps_by_symbol_count_apart_and_leave_no_symbol_out() {
 }
 
 #[test]
+fn caps_that_count_alike_count_a_request_once() {
+    let twice = "[[cap]]\nfield = \"volume\"\nrequest = \"0.4\"\nday = \"2\"\n[[cap]]\nfield = \"volume\"\nday = \"1\"";
+    let judge = Judge::new("kraken", twice);
+    judge.ask_at(ORDER, NOW, Mode::Sign).unwrap();
+    judge.ask_at(ORDER, NOW, Mode::Sign).unwrap();
+    judge.denies(
+        ORDER,
+        "cap 2 (volume).day of policy/k.toml: 0.8 of 1 in a day are used up",
+    );
+    judge
+        .ask_at(&ORDER.replace("0.4", "0.2"), NOW, Mode::Sign)
+        .unwrap();
+    judge.denies(&ORDER.replace("0.4", "0.01"), "1 of 1 in a day");
+}
+
+#[test]
 fn rates_count_every_request_that_is_permitted() {
     let judge = Judge::new("kraken", "rate = { second = 2, minute = 5, day = 8 }");
     let mut permitted = Vec::new();
@@ -126,6 +142,22 @@ fn clients_are_known_by_what_the_kernel_says_of_them() {
         judge.caller.executable = std::env::current_exe().ok().map(Arc::from);
         judge.caller.cgroup = Some("/system.slice/bot.service".into());
         assert_eq!(judge.ask(BALANCE).is_ok(), permitted, "{client}");
+    }
+    // A user names the units of their own manager as they like, and a service the groups within its own.
+    let own = rustix::process::getuid().as_raw();
+    let of_user = |uid: u32| format!("/user.slice/user-{uid}.slice/user@{uid}.service/app.slice/bot.service");
+    for (client, cgroup, permitted) in [
+        ("", of_user(own), true),
+        ("", of_user(1234), false),
+        ("uid = 1234\n", of_user(1234), true),
+        ("uid = 1234\n", of_user(1235), false),
+        ("", "/system.slice/other.service/bot.service".to_owned(), false),
+        ("", "/system.slice/bot.service/worker".to_owned(), true),
+    ] {
+        let mut judge = Judge::new("kraken", &format!("[[client]]\n{client}unit = \"bot.service\""));
+        judge.caller.uid = 1234;
+        judge.caller.cgroup = Some(cgroup.as_str().into());
+        assert_eq!(judge.ask(BALANCE).is_ok(), permitted, "{client}{cgroup}");
     }
     let mut unknown = Judge::new("kraken", "[[client]]\nexecutable = \"/usr/bin/bot\"");
     unknown.caller.executable = None;

@@ -38,6 +38,34 @@ fn a_value_is_denied_in_every_reading() {
         let line = format!("{path}?symbol=BTCUSDT&side=sell&stopPrice=1");
         binance.denies(&ask("POST", &line, ""), "deny 1");
     }
+    // A number is the same in every spelling.
+    let set = |leverage: &str| {
+        let body = format!(r#"{{"instId":"A","lever":{leverage}}}"#);
+        ask("POST", "/api/v5/account/set-leverage", &body)
+    };
+    for (policy, denied, permitted) in [
+        (
+            "\"100\"",
+            ["100", "\"100.0\"", "1e2", "\"+100\"", "\" 0100 \""],
+            ["10", "-100"],
+        ),
+        (
+            "[\"50.0\", \"-1\"]",
+            ["50", "\"5E1\"", "-1.0", "\"-1\"", "50.000"],
+            ["1", "5"],
+        ),
+        (
+            "\"10*\"",
+            ["10", "\"1e1\"", "1e2", "1.0e3", "\"10x\""],
+            ["2e1", "1.01"],
+        ),
+    ] {
+        let judge = Judge::new("okx", &format!("[[deny]]\nvalues = {{ lever = {policy} }}"));
+        denied
+            .iter()
+            .for_each(|value| judge.denies(&set(value), "deny 1"));
+        permitted.iter().for_each(|value| judge.permits(&set(value)));
+    }
     // Nothing keeps names and values apart.
     Judge::new(
         "cryptocom",

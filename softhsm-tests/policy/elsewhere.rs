@@ -2,7 +2,7 @@
 
 use crate::{
     bench::Place,
-    judge::{Judge, holds},
+    judge::{Judge, ask, cap, holds},
 };
 
 #[test]
@@ -71,6 +71,45 @@ fn a_method_in_the_body_is_no_way_to_another_endpoint() {
     };
     assert_eq!(sign("private/get-account-summary"), 0);
     assert_eq!(sign("private/create-withdrawal"), 5);
+}
+
+#[test]
+fn endpoints_with_one_word_are_allowed_each_by_its_path() {
+    // One word is signed for an order and for a list of them.
+    let order = ask(
+        "POST",
+        "/api/v1/order",
+        r#"{"symbol":"A","side":"Bid","quantity":"1"}"#,
+    );
+    let judge = Judge::new("backpack", "[[allow]]\npath = \"/api/v1/order\"");
+    judge.denies(&order, "may go to /api/v1/orders as well, and no rule fits that");
+    let error = judge.ask(&order).unwrap_err();
+    assert!(error.advice().contains("path = \"/api/v1/orders\""), "{error:?}");
+    for rules in [
+        "[[allow]]\npath = [\"/api/v1/order\", \"/api/v1/orders\"]",
+        "[[allow]]\npath = \"/api/v1/orders\"\n[[allow]]\nmethod = \"POST\"\npath = \"/api/v1/order\"",
+        "[[allow]]\npath = \"/api/v1/order*\"",
+    ] {
+        Judge::new("backpack", rules).permits(&order);
+    }
+    for rules in [
+        "[[allow]]\npath = \"/api/v1/orders\"",
+        "[[allow]]\npath = \"/api/v1/order\"\n[[allow]]\nmethod = \"DELETE\"\npath = \"/api/v1/orders\"",
+        "[[allow]]\npath = [\"/api/v1/order\", \"/api/v1/orders\"]\n[[deny]]\npath = \"/api/v1/orders\"",
+    ] {
+        Judge::new("backpack", rules).refuses(&order);
+    }
+    // The last part of a path names the only endpoint of its word.
+    let free = format!("uncapped = [\"convertDust\"]\n{}", cap("quantity"));
+    let dust = ask("POST", "/api/v1/account/convertDust", r#"{"symbol":"BTC"}"#);
+    Judge::new("backpack", &free).permits(&dust);
+    Judge::new("backpack", &cap("quantity")).denies(&dust, "may trade");
+    // What the body of JSON-RPC names must be allowed as well, and may be.
+    let summary = "/api/v2/private/get_account_summary";
+    let buy = r#"{"jsonrpc":"2.0","id":1,"method":"private/buy","params":{"amount":5}}"#;
+    let both =
+        format!("[[allow]]\npath = [\"{summary}\", \"{summary}/private/buy\", \"/api/v2/private/buy\"]");
+    Judge::new("deribit", &both).permits(&ask("POST", summary, buy));
 }
 
 #[test]

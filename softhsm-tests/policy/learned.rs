@@ -277,3 +277,14 @@ fn an_amount_named_after_a_side_of_what_is_traded_is_capped() {
     judge.denies(&trade("type=buy&idr=601"), "a request may have 600");
     judge.denies(&trade("type=sell&btc=0.03"), "a request may have 0.02");
 }
+
+#[test]
+fn endpoints_with_one_word_are_named_and_no_others() {
+    let order = ask("POST", "/api/v1/order", r#"{"symbol":"A","quantity":"1"}"#);
+    let proposed = learned("backpack", &[(order.clone(), TIME)]);
+    assert!(
+        proposed.contains(r#"path = ["/api/v1/order", "/api/v1/orders"]"#),
+        "{proposed}"
+    );
+    Judge::new("backpack", &proposed).permits(&order);
+}

@@ -119,13 +119,20 @@ const ROWS: &[Row<'_>] = &[
         &[(
             "POST",
             "/v5/order/create",
-            r#"{"symbol":"A","orderType":"Limit","qty":"1","price":"50","tpOrderType":"Market"}"#,
+            r#"{"symbol":"A","orderType":"Limit","qty":"1","price":"50","tpOrderType":"Market","orderIv":""}"#,
         )],
-        &[(
-            "POST",
-            "/v5/order/create",
-            r#"{"symbol":"A","orderType":"Limit","qty":"100","price":"0.01","bboSideType":"Queue","bboLevel":"1"}"#,
-        )],
+        &[
+            (
+                "POST",
+                "/v5/order/create",
+                r#"{"symbol":"A","orderType":"Limit","qty":"100","price":"0.01","bboSideType":"Queue","bboLevel":"1"}"#,
+            ),
+            (
+                "POST",
+                "/v5/order/create",
+                r#"{"category":"option","symbol":"A","orderType":"Limit","qty":"100","price":"0.01","orderIv":"5"}"#,
+            ),
+        ],
     ),
     (
         "okx",

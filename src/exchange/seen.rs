@@ -74,13 +74,6 @@ impl Subject for Prepared<'_> {
         }
     }
 
-    fn fits(&self, pattern: &str) -> bool {
-        // A word that stands for the endpoint holds for every endpoint that has the same.
-        fits(pattern, &self.endpoint.plain_path)
-            && self.told_like().all(|(_, path)| fits(pattern, &path))
-            && self.named().paths.iter().all(|path| fits(pattern, path))
-    }
-
     fn could_be(&self, pattern: &str) -> bool {
         // Every rule asks, and hardly an exchange has words for endpoints.
         could_be(self, pattern)
@@ -128,8 +121,10 @@ impl Subject for Prepared<'_> {
     }
 
     fn other_paths(&self) -> Vec<String> {
+        // A word that stands for the endpoint holds for every endpoint that has the same.
         let told = self.told_like().map(|(_, path)| path);
-        told.chain(self.named().paths.iter().cloned()).collect()
+        let all = told.chain(self.named().paths.iter().cloned());
+        all.filter(|path| *path != self.endpoint.plain_path).collect()
     }
 
     fn only_looks(&self) -> bool {

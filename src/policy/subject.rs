@@ -15,9 +15,8 @@ pub trait Subject {
     fn plain_path(&self) -> &str;
     /// What the signature binds.
     fn bound(&self) -> Bound;
-    /// Whether the path fits the pattern, which is in lower case; `*` stands for any characters.
-    fn fits(&self, pattern: &str) -> bool;
-    /// Whether the path could be read as one that fits: without an ending, or cut apart from its neighbours elsewhere.
+    /// Whether the path could be read as one that fits the pattern, which is in lower case; `*` stands for any characters:
+    /// without an ending, or cut apart from its neighbours elsewhere.
     fn could_be(&self, pattern: &str) -> bool;
     /// The path of [`Subject::plain_path`], where it could be read as no other that begins otherwise: what parts from it before
     /// its first star is a pattern that it could not be. None where that cannot be said.

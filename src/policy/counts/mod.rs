@@ -90,7 +90,8 @@ impl Counts {
         take: bool,
     ) -> Result<()> {
         let mut records = read(file, size, path)?;
-        let mut changed: Vec<usize> = Vec::new();
+        // Each with what was added: what two rules of a file count alike is counted once.
+        let mut changed: Vec<(usize, u128)> = Vec::new();
         let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         for one in wanted {
             let id = one.limit.identity;
@@ -100,7 +101,8 @@ impl Counts {
                 None => {
                     let fresh = Record::new(id, span, millis);
                     // In the place of one that nothing is counted in any more, where there is one.
-                    let over = |at: &usize| !changed.contains(at) && records[*at].is_over(millis);
+                    let kept = |at: usize| changed.iter().any(|(place, _)| *place == at);
+                    let over = |at: &usize| !kept(*at) && records[*at].is_over(millis);
                     match (0..records.len()).find(over) {
                         Some(at) => records[at] = fresh,
                         None => records.push(fresh),
@@ -116,23 +118,28 @@ impl Counts {
             let used = record.sums[..spans]
                 .iter()
                 .fold(Amount::default(), |sum, one| sum.plus(Amount(*one)));
-            if used.plus(one.amount) > one.limit.most {
-                return Err(over(one, used, record.latest > millis / span));
+            let added = changed.iter().filter(|(place, _)| *place == at);
+            let added: u128 = added.map(|(_, added)| *added).sum();
+            let more = one.amount.0.saturating_sub(added);
+            if used.plus(Amount(more)) > one.limit.most {
+                let before = Amount(used.0.saturating_sub(added));
+                return Err(over(one, before, record.latest > millis / span));
             }
-            record.sums[0] = Amount(record.sums[0]).plus(one.amount).0;
-            changed.push(at);
+            record.sums[0] = record.sums[0].saturating_add(more);
+            changed.push((at, more));
         }
         if records.len() > MOST {
             return Err(failed(format!("{} has too many counts", path.display()))
                 .fix("take rules with counts out of the policy"));
         }
-        let (Some(first), Some(last)) = (changed.iter().min(), changed.iter().max()) else {
+        let places = || changed.iter().map(|(place, _)| *place);
+        let (Some(first), Some(last)) = (places().min(), places().max()) else {
             return Ok(());
         };
         if !take {
             return Ok(());
         }
-        let bytes: Vec<u8> = records[*first..=*last].iter().flat_map(Record::render).collect();
+        let bytes: Vec<u8> = records[first..=last].iter().flat_map(Record::render).collect();
         file.write_all_at(&bytes, ((first + 1) * RECORD) as u64)
             .map_err(|error| io_error("the counts", path, "be written", &error))
     }

@@ -3,7 +3,10 @@
 use std::{cell::OnceCell, ops::Deref};
 
 use super::{endpoint, shown_path};
-use crate::policy::subject::{Bound, Fields, Subject};
+use crate::{
+    glob::fits,
+    policy::subject::{Bound, Fields, Subject},
+};
 
 /// A request that is asked about.
 pub(in crate::policy) struct Asked<'r> {
@@ -25,6 +28,12 @@ impl<'r> Asked<'r> {
     /// The fields.
     pub fn fields(&self) -> &Fields<'r> {
         self.fields.get_or_init(|| self.subject.fields())
+    }
+
+    /// Whether each path that it may go to fits one of the patterns.
+    pub fn is_among<'p>(&self, patterns: impl Iterator<Item = &'p String> + Clone) -> bool {
+        let each = |path: &str| patterns.clone().any(|pattern| fits(pattern, path));
+        each(self.plain_path()) && self.other_paths().iter().all(|path| each(path))
     }
 
     /// Method and path, for a person.

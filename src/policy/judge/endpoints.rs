@@ -1,7 +1,26 @@
 //! Which endpoints are denied, and which are allowed.
 
-use super::{Asked, Case};
-use crate::{error::Result, glob, policy::rules::Endpoint};
+use std::borrow::Cow;
+
+use super::{Asked, Case, shortened};
+use crate::{
+    error::Result,
+    glob,
+    policy::{
+        decimal::Decimal,
+        rules::{Endpoint, Listed},
+    },
+};
+
+/// A value as a reader of numbers takes it, whichever of their spellings it has, and without blanks around it.
+fn plain(value: &str) -> Cow<'_, str> {
+    let value = value.trim();
+    match Decimal::parse(value).and_then(Decimal::amount) {
+        Some(amount) if value.starts_with('-') => format!("-{amount}").into(),
+        Some(amount) => amount.to_string().into(),
+        None => value.into(),
+    }
+}
 
 impl Case<'_, '_> {
     pub(super) fn denied(&self, asked: &Asked<'_>) -> Result<()> {
@@ -50,7 +69,9 @@ impl Case<'_, '_> {
             let mut values = fields.of(field).filter_map(|(_, field)| field.value.as_deref());
             let fits = |value: &str| {
                 let value = value.to_lowercase();
-                patterns.iter().any(|pattern| glob::fits(pattern, &value))
+                patterns
+                    .iter()
+                    .any(|pattern| glob::fits(pattern, &value) || glob::fits(&plain(pattern), &plain(&value)))
             };
             if !values.any(fits) {
                 return Ok(false);
@@ -66,27 +87,47 @@ impl Case<'_, '_> {
         if asked.bound.login {
             return Ok(Some(format!("websocket of {}", self.policy.origin)));
         }
+        let by = self.allowed_at(allow, asked, asked.plain_path())?;
+        for other in asked.other_paths() {
+            self.allowed_at(allow, asked, &other)?;
+        }
+        Ok(Some(by))
+    }
+
+    /// The first rule that allows the request to go to one of the paths that it may go to.
+    fn allowed_at(&self, allow: &Listed<Endpoint>, asked: &Asked<'_>, path: &str) -> Result<String> {
         let method = asked.method();
         let mut why_not = None;
-        for (at, rule) in allow.about(Some(asked.plain_path())) {
+        for (at, rule) in allow.about(Some(path)) {
             let fits = if rule.methods.is_empty() {
                 method != "WS"
             } else {
                 rule.methods.iter().any(|one| one == method)
             };
-            if !fits || !(rule.paths.is_empty() || rule.paths.iter().any(|path| asked.fits(path))) {
+            if !fits || !(rule.paths.is_empty() || rule.paths.iter().any(|wanted| glob::fits(wanted, path))) {
                 continue;
             }
             match self.reaches(at, rule, asked)? {
-                None => return Ok(Some(rule.name.clone())),
+                None => return Ok(rule.name.clone()),
                 Some(reason) => why_not = why_not.or(Some((at, reason))),
             }
         }
+        let own = path == asked.plain_path();
+        let shown = shortened(path);
         Err(match why_not {
             Some((at, (saw, fix))) => self.deny(format_args!("allow {}", at + 1), &saw).fix(fix),
-            None => self
+            None if own => self
                 .deny("allow", &format!("no rule fits {}", asked.endpoint()))
-                .fix(format!("add it: [[allow]] with path = {:?}", asked.shown_path())),
+                .fix(format!("add it: [[allow]] with path = {shown:?}")),
+            None => self
+                .deny(
+                    "allow",
+                    &format!(
+                        "{} may go to {shown} as well, and no rule fits that",
+                        asked.endpoint()
+                    ),
+                )
+                .fix(format!("add it, too: [[allow]] with path = {shown:?}")),
         })
     }
 

@@ -63,7 +63,10 @@ impl<'p> Case<'p, '_> {
         self.moment()?;
         self.client()?;
         match self.asked {
-            None => self.raw()?,
+            None => {
+                self.raw()?;
+                self.money()?;
+            }
             Some(asked) => {
                 self.money()?;
                 self.login(asked)?;
@@ -249,8 +252,8 @@ impl<'p> Case<'p, '_> {
 
     /// Whether the owner allowed the endpoint by a path that names it so.
     fn allows_by(&self, asked: &Asked<'_>, names: fn(&str) -> bool) -> bool {
-        let mut allow = self.policy.allow.as_deref().into_iter().flatten();
-        allow.any(|rule| rule.paths.iter().any(|path| names(path) && asked.fits(path)))
+        let allow = self.policy.allow.as_deref().into_iter().flatten();
+        asked.is_among(allow.flat_map(|rule| &rule.paths).filter(|path| names(path)))
     }
 
     /// What a token for a socket opens is as a login, unless the owner allowed just this endpoint.
@@ -345,7 +348,12 @@ pub(super) fn endpoint(subject: &dyn Subject) -> String {
 }
 
 fn shown_path(subject: &dyn Subject) -> String {
-    subject.plain_path().chars().take(200).collect()
+    shortened(subject.plain_path())
+}
+
+/// A path for a person.
+fn shortened(path: &str) -> String {
+    path.chars().take(200).collect()
 }
 
 /// A time for a person, in UTC.

@@ -96,11 +96,12 @@ impl Case<'_, '_> {
         if !otherwise && self.leaves_the_amount(asked, amends) {
             return Ok(());
         }
+        let mut free = vec![asked.plain_path()];
+        free.extend(others.iter().map(String::as_str));
         Err(self
             .deny(rule, &format!("{} may trade, and has {lacks}", asked.endpoint()))
             .fix(format!(
-                "trade by orders; where this endpoint is meant to be allowed: uncapped = [{:?}]",
-                asked.plain_path()
+                "trade by orders; where this endpoint is meant to be allowed: uncapped = {free:?}"
             )))
     }
 
@@ -116,7 +117,7 @@ impl Case<'_, '_> {
 
     /// Whether the owner names the path in `uncapped`.
     pub(super) fn names_path(&self, asked: &Asked<'_>) -> bool {
-        self.policy.uncapped_paths.iter().any(|free| asked.fits(free))
+        asked.is_among(self.policy.uncapped_paths.iter())
     }
 
     /// Whether it takes orders back, or leaves their amounts, or may look by its fields where these tell alone: at many

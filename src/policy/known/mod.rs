@@ -228,6 +228,7 @@ const UNITS: &[(&str, &str)] = &[
     ("amountincounter", ""),
     ("quantitytype", ""),
     ("sizetype", ""),
+    ("sizeunit", ""),
     ("volumecurrencytype", ""),
     ("amounttype", ""),
     // Among other flags: the volume is in the quote currency.

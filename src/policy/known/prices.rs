@@ -65,7 +65,8 @@ pub(in crate::policy) fn sets_price(name: &str, value: &str) -> bool {
     let value = value.trim().to_lowercase();
     match name {
         "advanced" => value == "implv",
-        "pxvol" | "pricematch" | "matchprice" | "pricetype" | "deviation" => {
+        // Volatilities of options, by which OKX and Bybit work out the price.
+        "pxvol" | "newpxvol" | "orderiv" | "iv" | "pricematch" | "matchprice" | "pricetype" | "deviation" => {
             !matches!(value.as_str(), "" | "0" | "none" | "false" | "input" | "limit")
         }
         _ => (name.starts_with("peg") || name.starts_with("bbo")) && !matches!(value.as_str(), "" | "none"),
@@ -76,8 +77,8 @@ pub(in crate::policy) fn sets_price(name: &str, value: &str) -> bool {
 pub(in crate::policy) fn is_price(name: &str) -> bool {
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     name.contains("price")
-        || ends(&["px", "pxep", "pxrp"])
-        || matches!(name, "rate" | "limit" | "pxusd" | "triggeramount")
+        || ends(&["px", "pxep", "pxrp", "pxusd"])
+        || matches!(name, "rate" | "limit" | "triggeramount")
 }
 
 #[cfg(test)]

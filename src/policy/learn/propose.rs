@@ -92,7 +92,7 @@ impl Seen {
             if signs.path {
                 let needs_none = told.looks(method, path) || leaves_the_amount(method, &lower, signs.method);
                 if !needs_none && (!calm || signs.path_goes_on) {
-                    free.insert(pattern(told, method, path));
+                    free.extend(paths(told, method, path));
                 }
                 continue;
             }
@@ -105,7 +105,7 @@ impl Seen {
         }
         let changes = self.unnamed.iter();
         let changes = changes.filter(|(method, path)| changes_an_order(method, path, told));
-        free.extend(changes.map(|(method, path)| pattern(told, method, path)));
+        free.extend(changes.flat_map(|(method, path)| paths(told, method, path)));
         for ((method, path), names) in &self.endpoints {
             let has = |name: &str| names.iter().any(|given| folded(given) == name);
             let closings = told.closings(method, path, &has);
@@ -120,15 +120,12 @@ impl Seen {
         let mut rules: BTreeMap<Rule<'_>, BTreeSet<String>> = BTreeMap::new();
         for ((method, path), names) in &self.endpoints {
             let signs = told.signs(method, path);
-            let path = match (signs.path, signs.fields) {
-                (false, false) => "*".to_owned(),
-                _ => pattern(told, method, path),
-            };
-            let method = if signs.method { method } else { "" };
-            rules
-                .entry((method, signs.fields.then_some(names)))
-                .or_default()
-                .insert(path);
+            let named = if signs.method { method } else { "" };
+            let rule = rules.entry((named, signs.fields.then_some(names))).or_default();
+            match (signs.path, signs.fields) {
+                (false, false) => _ = rule.insert("*".to_owned()),
+                _ => rule.extend(paths(told, method, path)),
+            }
         }
         for ((method, names), paths) in rules {
             text.push_str("\n[[allow]]\n");
@@ -163,23 +160,10 @@ fn leaves_the_amount(method: &str, lower: &str, signed: bool) -> bool {
 }
 
 /// The path, and those that what is signed does not tell from it.
-fn pattern(told: &dyn Told, method: &str, path: &str) -> String {
-    let mut common = path;
-    for other in told
-        .alike(method, path)
-        .into_iter()
-        .filter(|other| *other != path)
-    {
-        let same = common
-            .bytes()
-            .zip(other.bytes())
-            .take_while(|(one, other)| one == other);
-        common = &common[..same.count()];
-    }
-    match common.len() == path.len() && told.alike(method, path).iter().all(|other| *other == path) {
-        true => path.to_owned(),
-        false => format!("{common}*"),
-    }
+fn paths<'p>(told: &'p dyn Told, method: &str, path: &'p str) -> impl Iterator<Item = String> + use<'p> {
+    let alike = told.alike(method, path).into_iter();
+    let others = alike.filter(move |other| !other.eq_ignore_ascii_case(path));
+    std::iter::once(path).chain(others).map(str::to_owned)
 }
 
 fn cap(text: &mut String, field: &str, symbol: &str, taken: &Taken) {

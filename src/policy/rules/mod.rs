@@ -124,11 +124,22 @@ impl Client {
         self.uid.is_none_or(|uid| uid == caller.uid)
             && self.gid.is_none_or(|gid| gid == caller.gid)
             && (self.executable.is_none() || self.executable.as_deref() == caller.executable.as_deref())
-            && (self.unit.is_none() || self.unit.as_deref() == caller.unit())
+            && self.unit.as_deref().is_none_or(|unit| self.is_in(unit, caller))
             && self.cgroup.as_deref().is_none_or(|cgroup| {
                 let whole = caller.cgroup.as_deref().unwrap_or_default();
                 whole == cgroup || whole.starts_with(&format!("{}/", cgroup.trim_end_matches('/')))
             })
+    }
+}
+
+impl Client {
+    /// Whether the caller is in the unit: of the system, or of the manager of a user who is to be trusted with its name.
+    fn is_in(&self, unit: &str, caller: &Caller) -> bool {
+        let own = rustix::process::getuid().as_raw();
+        let trusted = |user| self.uid == Some(user) || user == own;
+        caller
+            .unit()
+            .is_some_and(|its| its.name == unit && its.of_user.is_none_or(trusted))
     }
 }
 
