@@ -1,6 +1,7 @@
 //! What was signed and what was refused: a log of JSON lines, each chained to the one before, sealed by the token.
 
 mod file;
+mod hours;
 mod line;
 mod mark;
 mod report;
