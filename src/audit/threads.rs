@@ -294,7 +294,8 @@ mod tests {
 
     #[test]
     fn a_thread_that_ends_by_a_fault_has_nothing_signed() {
-        let log = Log::new(&Home::at(std::path::Path::new("/nonexistent")));
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::new(&Home::at(folder.path()));
         log.check().unwrap();
         let shared = Arc::clone(&log.shared);
         let ended = std::thread::spawn(move || {
