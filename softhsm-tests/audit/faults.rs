@@ -9,8 +9,11 @@ use std::{
 
 use hsmsign::audit::{Files, Log};
 
+use rustix::process::Signal;
+
 use crate::{
     bench::{Place, Stream},
+    running::kill,
     written::{Written, entry},
 };
 
@@ -154,6 +157,34 @@ fn where_lines_wait_for_a_second_nothing_more_is_signed() {
     child.wait().unwrap();
     let log = place.log(&["--outcome", "signed"]);
     assert_eq!(log.len(), signed, "and no line is lost");
+}
+
+/// Its own lines waited no longer than it stood still itself.
+#[test]
+fn a_stream_that_was_stopped_goes_on_without_a_refusal() {
+    let Some(place) = Place::with_kraken() else { return };
+    let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}";
+    let mut child = place.start(&["sign", "--json"]);
+    let pid = i32::try_from(child.id()).unwrap();
+    let mut stream = Stream::of(&mut child);
+    for round in 0..4 {
+        let answer = stream.answer(line);
+        assert!(answer.contains("\"ok\":true"), "{answer}");
+        // While lines are gathered.
+        std::thread::sleep(Duration::from_millis(3 * round));
+        kill(pid, Signal::STOP);
+        std::thread::sleep(Duration::from_millis(1200));
+        for _ in 0..20 {
+            stream.send(line);
+        }
+        kill(pid, Signal::CONT);
+        for _ in 0..20 {
+            let answer = stream.read();
+            assert!(answer.contains("\"ok\":true"), "round {round}: {answer}");
+        }
+    }
+    drop(stream.end());
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
