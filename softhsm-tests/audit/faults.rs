@@ -9,8 +9,11 @@ use std::{
 
 use hsmsign::audit::{Files, Log};
 
+use rustix::process::Signal;
+
 use crate::{
-    bench::Place,
+    bench::{Place, Stream},
+    running::kill,
     written::{Written, entry},
 };
 
@@ -114,6 +117,74 @@ fn a_kill_loses_at_most_the_last_50_ms() {
         true
     );
     eprintln!("{answered_in_all} answers, {lost_in_all} lines lost, all of the last 50 ms");
+}
+
+/// A process that was stopped while it wrote keeps the log locked: what is signed meanwhile waits, and a kill would take it.
+#[test]
+fn where_lines_wait_for_a_second_nothing_more_is_signed() {
+    let Some(place) = Place::with_kraken() else { return };
+    let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}";
+    let mut child = place.start(&["sign", "--json"]);
+    let mut stream = Stream::of(&mut child);
+    let mut signed = 0;
+    let mut ask = || {
+        std::thread::sleep(Duration::from_millis(10));
+        let answer = stream.answer(line);
+        signed += usize::from(answer.contains("\"ok\":true"));
+        answer
+    };
+    assert!(ask().contains("\"ok\":true"));
+    for _ in 0..2 {
+        let lock = fs::File::open(place.home().join("audit/.lock")).unwrap();
+        lock.lock().unwrap();
+        let begun = Instant::now();
+        let refused = loop {
+            let answer = ask();
+            if !answer.contains("\"ok\":true") {
+                break answer;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(5), "{answer}");
+        };
+        assert!(refused.contains("has not been written for a second"), "{refused}");
+        assert!(begun.elapsed() > Duration::from_millis(900));
+        drop(lock);
+        let begun = Instant::now();
+        while !ask().contains("\"ok\":true") {
+            assert!(begun.elapsed() < Duration::from_secs(5), "it goes on by itself");
+        }
+    }
+    drop(stream.end());
+    child.wait().unwrap();
+    let log = place.log(&["--outcome", "signed"]);
+    assert_eq!(log.len(), signed, "and no line is lost");
+}
+
+/// Its own lines waited no longer than it stood still itself.
+#[test]
+fn a_stream_that_was_stopped_goes_on_without_a_refusal() {
+    let Some(place) = Place::with_kraken() else { return };
+    let line = "{\"key\":\"kraken\",\"method\":\"POST\",\"path\":\"/0/private/Balance\"}";
+    let mut child = place.start(&["sign", "--json"]);
+    let pid = i32::try_from(child.id()).unwrap();
+    let mut stream = Stream::of(&mut child);
+    for round in 0..4 {
+        let answer = stream.answer(line);
+        assert!(answer.contains("\"ok\":true"), "{answer}");
+        // While lines are gathered.
+        std::thread::sleep(Duration::from_millis(3 * round));
+        kill(pid, Signal::STOP);
+        std::thread::sleep(Duration::from_millis(1200));
+        for _ in 0..20 {
+            stream.send(line);
+        }
+        kill(pid, Signal::CONT);
+        for _ in 0..20 {
+            let answer = stream.read();
+            assert!(answer.contains("\"ok\":true"), "round {round}: {answer}");
+        }
+    }
+    drop(stream.end());
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

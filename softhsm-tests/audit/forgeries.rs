@@ -139,6 +139,15 @@ fn a_sealed_log_cannot_be_cut_written_anew_or_replaced_by_an_older_one() {
     let verify = ["audit", "verify"];
     place.ok(&verify);
     place.ok(&["audit", "verify", "--expect", &noted]);
+    // What was noted in part is no alarm.
+    for odd in [
+        "3",
+        &noted[..noted.len() - 1],
+        "x:0123456789abcdef",
+        "1:0123456789abcdeg",
+    ] {
+        place.refused(&["audit", "verify", "--expect", odd], "", 2, "is no seal");
+    }
     let put = |from: &Path| {
         fs::remove_dir_all(&folder).unwrap();
         copy(from, &folder);

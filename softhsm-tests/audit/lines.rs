@@ -163,6 +163,15 @@ fn lines_are_shown_by_key_outcome_time_and_program() {
     );
     assert_eq!(count(&["--uid", "4242"]), 0);
     place.refused(&["audit", "show", "--since", "yesterday"], "", 5, "is no time");
+    // What no line has would show none, as if nothing had been refused.
+    for by in [["--outcome", "refused"], ["--what", "signature"]] {
+        let done = place.run(&[&["audit", "show"], &by[..]].concat(), "");
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(done.stderr.contains("possible values"), "{done:?}");
+    }
+    for by in ["begin", "seal", "import"] {
+        place.ok(&["audit", "show", "--what", by]);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
 };
 
 use base64ct::Encoding as _;
+use hsmsign::{audit::Report, json::Json};
 
 use crate::bench::Place;
 
@@ -175,6 +176,40 @@ fn hours(place: &Place) -> Vec<[u32; 3]> {
         hours.entry(hour).or_default()[at.unwrap()] += 1;
     }
     hours.into_values().collect()
+}
+
+/// Fourteen days, of which the last hour alone has a denial.
+#[test]
+fn the_newest_hour_is_seen_behind_two_weeks_of_others() {
+    let place = Place::new();
+    let Some(browser) = Browser::find(&place) else {
+        return;
+    };
+    let mut report = Report::default();
+    for hour in 0..14 * 24 {
+        let (day, of_day) = (hour / 24 + 1, hour % 24);
+        let outcome = if hour == 14 * 24 - 1 { "denied" } else { "signed" };
+        let line = format!(
+            r#"{{"n":1,"t":"2026-01-{day:02}T{of_day:02}:00:00.000000Z","what":"sign","key":"k","outcome":"{outcome}"}}"#
+        );
+        report.take(&Json::parse(&line).unwrap());
+    }
+    let (page, shot) = (place.path().join("report.html"), place.path().join("shot.png"));
+    fs::write(&page, report.page()).unwrap();
+    browser.show(&page, &shot);
+    let picture = browser.look(&shot);
+    let whole = |class: &str| {
+        let feet = picture
+            .runs
+            .keys()
+            .filter(|(x, y)| !picture.runs.contains_key(&(*x, y + 1)));
+        feet.filter(|(x, y)| {
+            let bar = picture.bar(*x, *y);
+            bar.len().abs_diff(TALL as usize) <= 2 && bar.iter().all(|line| *line == class)
+        })
+        .count()
+    };
+    assert_eq!((whole("signed"), whole("denied")), (14 * 24 - 1, 1));
 }
 
 #[test]

@@ -147,6 +147,20 @@ fn a_seal_holds_however_many_lines_were_written_while_the_token_made_it() {
 }
 
 #[test]
+fn of_several_tokens_one_is_named_to_seal() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.ok(&["init", "--softhsm", "--token", "two"]);
+    place.refused(&["audit", "seal"], "", 5, "name one with --token");
+    for token in ["two", "softhsm"] {
+        place.ok(&["audit", "seal", "--token", token]);
+    }
+    let found = verified(&place);
+    assert_eq!(found["ok"], true, "{found}");
+    assert_eq!(found["sealed_by"], serde_json::json!(["softhsm", "two"]));
+    assert_eq!(found["kept_by"], serde_json::json!({"softhsm": 2, "two": 1}));
+}
+
+#[test]
 fn who_asks_for_a_seal_waits_for_the_one_that_is_made() {
     let written = Written::with(3, 1 << 20);
     let log = || Log::over(&written.home(), Files::new(&written.home()));

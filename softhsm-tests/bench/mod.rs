@@ -214,6 +214,11 @@ impl Stream {
     /// The answer to a line.
     pub fn answer(&mut self, line: &str) -> String {
         self.send(line);
+        self.read()
+    }
+
+    /// The next answer.
+    pub fn read(&mut self) -> String {
         let mut answer = String::new();
         self.stdout.read_line(&mut answer).unwrap();
         answer

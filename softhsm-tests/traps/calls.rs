@@ -79,8 +79,8 @@ pub fn the_time_is_none(case: &Case<'_>) {
     user.ok(&user.init(&["--accept-leaky-token"]));
 }
 
-/// A search looks at every object of the token: of many keys one is looked for once, and its handle kept. To seal the log, too,
-/// the others are not read.
+/// A search looks at every object of the token: of many keys one is looked for once, and its handle kept. To seal the log, and
+/// to verify its seals, too, the others are not read.
 pub fn a_key_is_found_once(case: &Case<'_>) {
     let Some(spy) = SPIES.iter().find(|path| fs::exists(path).unwrap_or(false)) else {
         eprintln!("SKIPPED: pkcs11-spy.so is not installed (Debian: opensc-pkcs11)");
@@ -122,4 +122,12 @@ pub fn a_key_is_found_once(case: &Case<'_>) {
         "{}",
         count("C_GetAttributeValue")
     );
+    // For the seals of a log the key is looked for once, however many there are.
+    let before = spied(&["audit", "verify"]);
+    for _ in 0..3 {
+        let _calls = spied(&["audit", "seal"]);
+    }
+    let behind = spied(&["audit", "verify"]);
+    assert_eq!(behind("C_Sign"), before("C_Sign") + 3);
+    assert_eq!(behind("C_FindObjectsInit"), before("C_FindObjectsInit"));
 }

@@ -1,6 +1,7 @@
 //! What was signed and what was refused: a log of JSON lines, each chained to the one before, sealed by the token.
 
 mod file;
+mod hours;
 mod line;
 mod mark;
 mod report;
@@ -51,6 +52,20 @@ pub enum What {
 }
 
 impl What {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Sign,
+        Self::Raw,
+        Self::Import,
+        Self::Rotate,
+        Self::Remove,
+        Self::Set,
+        Self::Lock,
+        Self::Unlock,
+        Self::Policy,
+        Self::Op,
+    ];
+
     /// Its name in the log.
     pub const fn name(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::line::misleads;
+use super::{hours::over_time, line::misleads};
 use crate::json::Json;
 
 /// What the page shows, gathered line by line.
@@ -23,18 +23,16 @@ pub struct Report {
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Counted {
-    signed: u64,
-    denied: u64,
-    failed: u64,
+pub(super) struct Counted {
+    pub signed: u64,
+    pub denied: u64,
+    pub failed: u64,
 }
 
 /// How many rows a table has at most.
 const ROWS: usize = 50;
 /// How many changes are shown, the last ones.
 const CHANGES: usize = 200;
-/// How many hours are, likewise.
-const HOURS: usize = 24 * 14;
 
 impl Report {
     /// Takes a line in.
@@ -42,10 +40,13 @@ impl Report {
         let text = |name: &str| line.get(name).and_then(Json::scalar).unwrap_or_default();
         let time = text("t");
         self.lines += 1;
-        if self.first.is_empty() {
+        // Lines stand in the order in which they were written, and a clock may be set back.
+        if self.first.is_empty() || time < self.first.as_str() {
             time.clone_into(&mut self.first);
         }
-        time.clone_into(&mut self.last);
+        if time > self.last.as_str() {
+            time.clone_into(&mut self.last);
+        }
         match text("what") {
             "sign" | "raw" => {
                 let program = if text("exe").is_empty() {
@@ -123,7 +124,7 @@ impl Report {
              <p class=totals><b id=signed>{}</b> signed <b id=denied class=denied>{}</b> denied <b id=failed class=failed>{}</b> failed</p>",
             total.signed, total.denied, total.failed
         );
-        self.over_time(&mut page);
+        over_time(&mut page, &self.hours);
         for (id, title, counted) in [
             ("keys", "By key", &self.keys),
             ("endpoints", "By endpoint", &self.endpoints),
@@ -156,56 +157,6 @@ impl Report {
         left_out(&mut page, self.changes.len().saturating_sub(CHANGES), "earlier");
         page.push_str("</table></main></body></html>\n");
         page
-    }
-
-    /// Signatures and refusals an hour, as bars.
-    fn over_time(&self, page: &mut String) {
-        const HEIGHT: u64 = 120;
-        let shown: Vec<_> = self.hours.iter().rev().take(HOURS).collect();
-        let most = shown
-            .iter()
-            .map(|(_, one)| one.signed + one.denied + one.failed)
-            .max()
-            .unwrap_or(1)
-            .max(1);
-        let _ = write!(
-            page,
-            "<h2>By hour (UTC)</h2><svg id=hours width={} height={} role=img>",
-            (shown.len() * 8).max(8),
-            HEIGHT + 2
-        );
-        for (at, (hour, one)) in shown.iter().rev().enumerate() {
-            let mut y = HEIGHT;
-            let _ = write!(
-                page,
-                "<g><title>{}: {} signed, {} denied, {} failed</title>",
-                escaped(hour),
-                one.signed,
-                one.denied,
-                one.failed
-            );
-            for (class, count) in [
-                ("signed", one.signed),
-                ("denied", one.denied),
-                ("failed", one.failed),
-            ] {
-                let tall = (count * HEIGHT).div_ceil(most).min(y);
-                y -= tall;
-                if tall > 0 {
-                    let _ = write!(
-                        page,
-                        "<rect class={class} x={} y={y} width=7 height={tall} />",
-                        at * 8
-                    );
-                }
-            }
-            page.push_str("</g>");
-        }
-        page.push_str("</svg>");
-        let earlier = self.hours.len().saturating_sub(HOURS);
-        if earlier > 0 {
-            let _ = write!(page, "<p class=span>and {earlier} earlier hours</p>");
-        }
     }
 
     fn latency(&self, page: &mut String) {
@@ -267,7 +218,7 @@ fn left_out(page: &mut String, count: usize, which: &str) {
 }
 
 /// Text of the log in a page: what a bot wrote there is shown, and is no markup.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
@@ -290,7 +241,7 @@ h1{font-size:1.5rem}h2{font-size:1.05rem;margin:2rem 0 .4rem}table{border-collap
 td,th{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #8884;overflow-wrap:anywhere;vertical-align:top}\
 th{font-weight:600}.span{color:#777}.totals b{font-size:1.6rem;margin-left:1.2rem}.totals b:first-child{margin:0}\
 rect.signed{fill:#3a7d44}rect.denied{fill:#c0392b}rect.failed{fill:#d68910}b.denied,td.denied{color:#c0392b}\
-b.failed,td.failed{color:#b9770e}svg{max-width:100%}</style></head><body><main>";
+b.failed,td.failed{color:#b9770e}#hours{line-height:0}text{fill:currentColor;font-size:11px}rect.foot{fill:#8884}</style></head><body><main>";
 
 #[cfg(test)]
 mod tests {
@@ -315,7 +266,7 @@ mod tests {
         let page = report.page();
         for told in [
             "<tr><td>and 2 earlier<",
-            "<p class=span>and 64 earlier hours<",
+            "<p class=span>and 72 earlier hours<",
             "<tr><td>and 350 more<",
         ] {
             assert!(page.contains(told), "{told}");

@@ -182,7 +182,10 @@ impl Last {
 }
 
 /// The keys on a token that seal.
-fn keys(token: &dyn Token) -> Result<Vec<KeyRef>> {
+///
+/// # Errors
+/// When the token cannot be asked.
+pub(super) fn keys(token: &dyn Token) -> Result<Vec<KeyRef>> {
     let named = token.labelled(SEAL_LABEL)?;
     Ok(named.into_iter().filter_map(|info| info.key).collect())
 }
@@ -230,13 +233,13 @@ impl Sealer {
     }
 }
 
-/// Whether a key on this token that seals made the MAC.
+/// Whether one of these keys on this token, which seal, made the MAC.
 ///
 /// # Errors
 /// When the token cannot be asked.
-pub(super) fn is_of(token: &dyn Token, message: &[u8], mac: &[u8]) -> Result<bool> {
-    for key in keys(token)? {
-        if token.mac(&key, ALGORITHM, message)?.as_bytes() == mac {
+pub(super) fn is_of(token: &dyn Token, keys: &[KeyRef], message: &[u8], mac: &[u8]) -> Result<bool> {
+    for key in keys {
+        if token.mac(key, ALGORITHM, message)?.as_bytes() == mac {
             return Ok(true);
         }
     }

@@ -17,6 +17,11 @@ const GATHER: Duration = Duration::from_millis(15);
 /// How long after a failure it is tried again.
 pub(super) const AGAIN: Duration = Duration::from_millis(200);
 
+/// How long entries may wait to be written before nothing more is signed: a kill takes them.
+const LATE: Duration = Duration::from_secs(1);
+/// How long the thread has to write them where it may have stood still with its process.
+const CHANCE: Duration = Duration::from_millis(100);
+
 /// What the log and its threads share.
 pub(super) struct Shared {
     pub queue: Mutex<Queue>,
@@ -30,6 +35,11 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct Queue {
     pub waiting: Vec<Waiting>,
+    /// Since when the first of these waits, and the first of those that are being written.
+    pub since: Option<Instant>,
+    pub held_since: Option<Instant>,
+    /// Whether the thread had its chance to write what is late.
+    pub had_chance: bool,
     /// How many were handed over, how many of them are written, and how many the disk keeps.
     pub recorded: u64,
     pub written: u64,
@@ -110,6 +120,18 @@ impl Shared {
         }
     }
 
+    /// Whether the thread does not come to write, as where the disk stands still or a process that was stopped has the log
+    /// locked.
+    pub fn is_late(&self, mut queue: MutexGuard<'_, Queue>) -> bool {
+        if queue.is_late() && !std::mem::replace(&mut queue.had_chance, true) {
+            let waited = self
+                .done
+                .wait_timeout_while(queue, CHANCE, |queue| queue.is_late());
+            (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.is_late()
+    }
+
     /// Writes what waits, and has the disk keep it.
     pub fn write_here(&self) -> Result<()> {
         let mut queue = lock(&self.queue);
@@ -164,6 +186,8 @@ impl Shared {
             }
             queue.hurry = false;
             held.append(&mut queue.waiting);
+            let since = queue.since.take();
+            queue.held_since = queue.held_since.or(since);
             let over = queue.over;
             drop(queue);
 
@@ -195,10 +219,17 @@ impl Shared {
 }
 
 impl Queue {
+    fn is_late(&self) -> bool {
+        let since = self.held_since.or(self.since);
+        since.is_some_and(|since| since.elapsed() > LATE)
+    }
+
     /// Takes note of what was written, and where the log ends with it.
     fn wrote(&mut self, held: &mut Vec<Waiting>, end: Option<Tail>) {
         self.written += held.len() as u64;
         self.failed = None;
+        (self.held_since, self.had_chance) = (None, false);
+        self.since = self.since.filter(|_| !self.waiting.is_empty());
         self.tail = end;
         let seals = held.iter().any(|waiting| matches!(waiting, Waiting::Seal { .. }));
         let (since, lines) = match self.unsealed {
@@ -263,7 +294,8 @@ mod tests {
 
     #[test]
     fn a_thread_that_ends_by_a_fault_has_nothing_signed() {
-        let log = Log::new(&Home::at(std::path::Path::new("/nonexistent")));
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::new(&Home::at(folder.path()));
         log.check().unwrap();
         let shared = Arc::clone(&log.shared);
         let ended = std::thread::spawn(move || {

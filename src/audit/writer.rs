@@ -111,21 +111,30 @@ impl Log {
     /// # Errors
     /// The error of the last try to write, as with a full disk; it is tried again meanwhile.
     pub fn check(&self) -> Result<()> {
-        let refused = match &*lock(&self.shared.queue) {
-            Queue {
-                failed: Some(error), ..
-            } => error.clone(),
-            queue if queue.waiting.len() > MOST => {
-                failed("the audit log is not written as fast as requests come, so nothing is signed")
-                    .fix("see what keeps the disk busy")
-            }
-            _ => return Ok(()),
-        };
+        let Err(refused) = self.look() else { return Ok(()) };
         // The system may have a thread to give by now.
         if !self.flushed_here.load(Ordering::Relaxed) && !self.has_writer() && self.start().is_ok() {
             drop(self.probe());
         }
         Err(refused)
+    }
+
+    fn look(&self) -> Result<()> {
+        let queue = lock(&self.shared.queue);
+        if let Some(error) = &queue.failed {
+            return Err(error.clone());
+        }
+        if queue.waiting.len() > MOST {
+            let slow = failed("the audit log is not written as fast as requests come, so nothing is signed");
+            return Err(slow.fix("see what keeps the disk busy"));
+        }
+        if self.shared.is_late(queue) {
+            let late = failed("the audit log has not been written for a second, so nothing is signed");
+            return Err(late.fix(
+                "see what keeps the disk busy, and whether an hsmsign was stopped while it wrote: have it go on with kill -CONT",
+            ));
+        }
+        Ok(())
     }
 
     /// Has the thread find out whether the log can be written.
@@ -142,7 +151,8 @@ impl Log {
     }
 
     fn push(&self, waiting: Waiting) {
-        let started = match self.flushed_here.load(Ordering::Relaxed) {
+        let written_here = self.flushed_here.load(Ordering::Relaxed);
+        let started = match written_here {
             true => Ok(()),
             false => self.start(),
         };
@@ -153,6 +163,9 @@ impl Log {
         }
         queue.recorded += 1;
         let first = queue.waiting.is_empty();
+        if first && !written_here {
+            queue.since = Some(Instant::now());
+        }
         queue.waiting.push(waiting);
         drop(queue);
         if first {

@@ -1,17 +1,23 @@
 //! The seals of the log: what they are about, and whether their tokens made them.
 
-use std::{collections::BTreeSet, io::BufReader, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    io::BufReader,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{FindToken, NotAsked, Walk};
 use crate::{
     audit::{
         file::{first_line, open},
         line::{self, Hash, NONE},
-        seal::{Last, is_of, message},
+        seal::{Last, is_of, keys, message},
     },
     error::{Error, Result},
     home::io_error,
     json::Json,
+    token::{KeyRef, Token},
 };
 
 /// A seal that a line of the log claims.
@@ -23,6 +29,29 @@ pub(super) struct Sealed {
     mac: Vec<u8>,
     token: String,
     number: u64,
+}
+
+/// The tokens that were asked, with the keys on them that seal: a token with many keys takes long to find those, and there is
+/// a seal a minute.
+struct Asked<'a> {
+    find: &'a FindToken<'a>,
+    tokens: BTreeMap<String, (Arc<dyn Token>, Vec<KeyRef>)>,
+}
+
+impl Asked<'_> {
+    /// Whether the token that a seal names made it.
+    fn made(&mut self, sealed: &Sealed) -> Result<bool> {
+        let (token, keys) = match self.tokens.entry(sealed.token.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let token = (self.find)(&sealed.token)?;
+                let keys = keys(&*token)?;
+                new.insert((token, keys))
+            }
+        };
+        let message = message(sealed.seal, sealed.upto, &sealed.head);
+        is_of(&**token, keys, &message, &sealed.mac)
+    }
 }
 
 impl Walk {
@@ -86,6 +115,10 @@ impl Walk {
 
     /// Goes through the seals, with what was kept of the last one before and after the log was read.
     pub(super) fn seals(&mut self, last: [Option<Last>; 2], token: Option<&FindToken<'_>>) {
+        let mut asked = token.map(|find| Asked {
+            find,
+            tokens: BTreeMap::new(),
+        });
         let mut before = 0;
         // Where the last seal stands.
         let mut line = 0;
@@ -124,12 +157,11 @@ impl Walk {
                 );
                 continue;
             }
-            if let Some(token) = token {
+            if let Some(asked) = &mut asked {
                 if self.found.not_asked.contains_key(&sealed.token) {
                     continue;
                 }
-                let message = message(sealed.seal, sealed.upto, &sealed.head);
-                match token(&sealed.token).and_then(|token| is_of(&*token, &message, &sealed.mac)) {
+                match asked.made(&sealed) {
                     Ok(true) => {}
                     Ok(false) => {
                         self.wrong(

@@ -5,8 +5,9 @@ mod verify;
 
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
 use hsmsign::{
-    audit::{self, Filter, Reader},
+    audit::{self, Filter, Reader, What},
     clock,
     error::Result,
 };
@@ -33,21 +34,29 @@ pub struct Args {
 enum Command {
     Show(show::Args),
     Verify(verify::Args),
-    /// Have the token seal the log at once, so that what stands in it cannot be written anew
-    Seal,
+    Seal(seal::Args),
     Report(report::Args),
 }
+
+/// What lines can be of. A word that stands in none would show none, as if nothing had happened.
+fn kinds() -> PossibleValuesParser {
+    let told = What::ALL.iter().map(|what| what.name());
+    PossibleValuesParser::new(told.chain(["begin", "seal"]))
+}
+
+/// How what they tell of came out.
+const OUTCOMES: [&str; 4] = ["signed", "denied", "failed", "done"];
 
 #[derive(Debug, clap::Args)]
 struct FilterArgs {
     /// Of this key
     #[arg(long)]
     key: Option<String>,
-    /// Of this kind: sign, raw, import, rotate, remove, set, lock, unlock, policy, op, seal
-    #[arg(long)]
+    /// Of this kind
+    #[arg(long, value_parser = kinds())]
     what: Option<String>,
-    /// With this outcome: signed, denied, failed, done
-    #[arg(long)]
+    /// With this outcome
+    #[arg(long, value_parser = OUTCOMES)]
     outcome: Option<String>,
     /// With a path that begins so
     #[arg(long)]
@@ -86,7 +95,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Show(args) => show::run(args),
         Command::Verify(args) => verify::run(&args),
-        Command::Seal => seal::run(),
+        Command::Seal(args) => seal::run(args),
         Command::Report(args) => report::run(args),
     }
 }

@@ -35,7 +35,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let Some(path) = args.output else {
         return output::write(page.as_bytes());
     };
-    std::fs::write(&path, page)
-        .map_err(|error| -> Error { failed(format!("{} cannot be written: {error}", path.display())) })?;
+    std::fs::write(&path, page).map_err(|error| -> Error {
+        failed(format!("{} cannot be written: {error}", path.display()))
+            .fix("name a file in a folder that is there, where you may write and there is room")
+    })?;
     output::line(&format!("written: {}", path.display()))
 }

@@ -9,7 +9,15 @@ use hsmsign::{
 
 use super::{Around, output};
 
-pub fn run() -> Result<ExitCode> {
+/// Have the token seal the log at once, so that what stands in it cannot be written anew
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The token, where there are several and none is the default
+    #[arg(long)]
+    token: Option<String>,
+}
+
+pub fn run(args: Args) -> Result<ExitCode> {
     let around = Around::find()?;
     let log = Log::new(&around.home);
     let none = || failed("there is no log yet").fix("it begins with the first request");
@@ -17,7 +25,10 @@ pub fn run() -> Result<ExitCode> {
         return Err(none());
     }
     let tokens = around.tokens()?;
-    let name = around.config()?.usual_token()?.to_owned();
+    let name = match args.token {
+        Some(name) => name,
+        None => around.config()?.usual_token()?.to_owned(),
+    };
     // Before the end of the log is looked for: its PIN may take a person minutes, and nobody else seals meanwhile.
     let token = tokens.get(&name)?;
     let due = log.seal_all()?.ok_or_else(none)?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use hsmsign::{
     audit::{self, Verified},
-    error::{Result, failed},
+    error::{Result, bad_input, failed},
     token::{Token, Tokens, pin_source},
 };
 use serde_json::json;
@@ -20,11 +20,28 @@ pub struct Args {
     #[arg(long)]
     no_token: bool,
     /// A seal that was noted down elsewhere must be in it, as it was printed: NUMBER:HASH
-    #[arg(long, value_name = "SEAL")]
+    #[arg(long, value_name = "SEAL", value_parser = noted)]
     expect: Option<String>,
     /// As one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// A seal as `verify` prints it. What is none would be missed in every log.
+fn noted(text: &str) -> Result<String> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let seal = text.trim().to_ascii_lowercase();
+    match seal.split_once(':') {
+        Some((number, hash))
+            if number.parse::<u64>().is_ok() && hash.len() == 16 && hash.bytes().all(is_digit) =>
+        {
+            Ok(seal)
+        }
+        _ => Err(
+            bad_input(format!("{text:?} is no seal as `hsmsign audit verify` prints it"))
+                .fix("give its number, `:` and 16 digits, as in 3:0123456789abcdef"),
+        ),
+    }
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
