@@ -1,4 +1,9 @@
-//! Long lines, many at once.
+//! Long lines, and many at once.
+
+use std::{
+    io::{Read as _, Write as _},
+    time::Duration,
+};
 
 use rustix::process::Signal;
 
@@ -115,4 +120,50 @@ fn of_one_client_a_long_line_is_read_when_the_one_before_it_is_answered() {
         assert_eq!(connection.answer()["ok"], true);
     }
     sent.join().unwrap();
+}
+
+/// Lines that are sent for as long as their answers are taken.
+fn pour(connection: &mut Connection, line: &[u8]) {
+    let mut stream = connection.stream().try_clone().unwrap();
+    let lines = line.repeat(64);
+    std::thread::spawn(move || while stream.write_all(&lines).is_ok() {});
+}
+
+#[test]
+fn what_went_out_is_not_held_for_a_client_that_is_always_behind() {
+    let Some(place) = Place::with_kraken() else { return };
+    let agent = Running::start(&place);
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    let before = memory(agent.pid());
+    let mut connection = agent.connect();
+    pour(&mut connection, b"{\"op\":\"status\"}\n");
+    let (mut taken, mut room) = (0, vec![0; 20_000]);
+    while taken < 24 << 20 {
+        std::thread::sleep(Duration::from_millis(2));
+        taken += connection.stream().read(&mut room).unwrap();
+    }
+    let now = memory(agent.pid());
+    assert!(now < before + 8, "{before} MiB, then {now}");
+}
+
+#[test]
+fn what_a_worker_took_is_not_held_while_more_is_asked_of_it_than_it_can_do() {
+    let Some(place) = Place::with_kraken() else { return };
+    import_raw(&place);
+    let agent = Running::start(&place);
+    let message = "QUJD".repeat(1000);
+    let line = format!("{{\"hmac\":{{\"key\":\"raw\",\"message_base64\":\"{message}\"}}}}\n");
+    assert_eq!(agent.connect().ask(line.trim_end())["ok"], true);
+    let before = memory(agent.pid());
+    let mut asking: Vec<_> = (0..8).map(|_| agent.connect()).collect();
+    for connection in &mut asking {
+        pour(connection, line.as_bytes());
+    }
+    for _ in 0..1000 {
+        for connection in &mut asking {
+            assert_eq!(connection.answer()["ok"], true);
+        }
+    }
+    let now = memory(agent.pid());
+    assert!(now < before + 12, "{before} MiB, then {now}");
 }

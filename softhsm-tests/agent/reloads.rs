@@ -123,6 +123,38 @@ fn what_a_token_has_in_hand_goes_to_another_by_the_new_configuration() {
 }
 
 #[test]
+fn what_goes_from_one_changed_token_to_another_stays_there() {
+    let Some(place) = faulty::two() else { return };
+    let Some(faulty) = Faulty::before(&place, "second") else {
+        return;
+    };
+    change(&place, |config| {
+        let agent = toml::Table::from_iter([("parallel".to_owned(), true.into())]);
+        config.insert("agent".into(), agent.into());
+    });
+    let agent = Running::start(&place);
+    until("the other is open", || agent.token("softhsm")["state"] == "open");
+    let mut connection = agent.connect();
+    let held = faulty.hold("C_FindObjects");
+    connection.send(format!("{BALANCE}\n").as_bytes());
+    until("it looks for its key", || faulty.has_failed());
+    // The other has its turn, so that it has none when all is done.
+    assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
+    move_pin(&place, "second");
+    move_pin(&place, "softhsm");
+    place.ok(&["agent", "reload"]);
+    let answer = connection.answer();
+    assert_eq!(answer["ok"], true, "{answer}");
+    drop(held);
+    // Nothing else is asked of it.
+    until("both are open", || {
+        ["softhsm", "second"]
+            .iter()
+            .all(|name| agent.token(name)["state"] == "open")
+    });
+}
+
+#[test]
 fn what_a_changed_token_had_in_hand_may_have_been_signed() {
     let Some((place, faulty)) = faulty::one() else {
         return;

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, os::fd::OwnedFd, time::Instant};
 
 use rustix::{io::Errno, net::SendFlags};
 
-use super::poll::Interest;
+use super::{outgoing::Outgoing, poll::Interest};
 use crate::{
     agent::wire,
     error::{Code, Error},
@@ -63,8 +63,7 @@ pub struct Client {
     answers: VecDeque<Answer>,
     /// How long these lines and answers are together.
     open: usize,
-    output: Vec<u8>,
-    sent: usize,
+    output: Outgoing,
     /// Since when it takes no answers.
     pub stuck_since: Option<Instant>,
     /// Whether its turn comes again: it had more lines than are worked on in one.
@@ -108,8 +107,7 @@ impl Client {
             first: 0,
             answers: VecDeque::new(),
             open: 0,
-            output: Vec::new(),
-            sent: 0,
+            output: Outgoing::default(),
             stuck_since: None,
             waits: false,
         }
@@ -186,7 +184,7 @@ impl Client {
 
     /// How much is held of lines that are worked on and of answers that wait, in bytes.
     pub fn in_hand(&self) -> usize {
-        self.open + self.output.len() - self.sent
+        self.open + self.output.left().len()
     }
 
     /// The next whole line; an error in the place of one that is too long. Behind the last of those that came, no memory is
@@ -273,8 +271,8 @@ impl Client {
         }
         while let Some(Answer::Ready(line)) = self.answers.front() {
             self.open -= line.len();
-            self.output.extend_from_slice(line.as_bytes());
-            self.output.push(b'\n');
+            self.output.behind().extend_from_slice(line.as_bytes());
+            self.output.behind().push(b'\n');
             self.answers.pop_front();
             self.first += 1;
         }
@@ -285,10 +283,10 @@ impl Client {
 
     /// Writes what is to go out, as far as the client takes it.
     pub fn flush(&mut self, now: Instant) {
-        while self.sent < self.output.len() {
-            match rustix::net::send(&self.socket, &self.output[self.sent..], SendFlags::NOSIGNAL) {
+        while self.has_unsent() {
+            match rustix::net::send(&self.socket, self.output.left(), SendFlags::NOSIGNAL) {
                 Ok(sent) => {
-                    self.sent += sent;
+                    self.output.gone(sent, KEPT);
                     self.stuck_since = None;
                 }
                 Err(Errno::INTR) => {}
@@ -302,9 +300,6 @@ impl Client {
                 }
             }
         }
-        self.output.clear();
-        self.output.shrink_to(KEPT);
-        self.sent = 0;
     }
 
     /// Whether something is still to go out, now or later.
@@ -314,7 +309,7 @@ impl Client {
 
     /// Whether answers wait for the client to take them.
     pub fn has_unsent(&self) -> bool {
-        self.sent < self.output.len()
+        !self.output.left().is_empty()
     }
 }
 

@@ -11,6 +11,7 @@ mod link;
 mod looks;
 mod metrics;
 mod ops;
+mod outgoing;
 mod parked;
 mod pauses;
 mod poll;

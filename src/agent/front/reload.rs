@@ -54,7 +54,8 @@ impl Front {
         for (number, worker) in self.workers.iter_mut().enumerate() {
             if worker.is_of_token() && self.config.tokens.get(&worker.token) != old.tokens.get(&worker.token)
             {
-                closed.push((number, worker.set_up_anew(&mut self.launcher)));
+                let had = self.flights.of_worker(number);
+                closed.push((number, had, worker.set_up_anew(&mut self.launcher)));
             }
             if worker.is_of_token() {
                 worker.configured = self.config.tokens.contains_key(&worker.token);
@@ -65,9 +66,9 @@ impl Front {
                 self.workers.push(Worker::new(name.clone()));
             }
         }
-        // What they had goes to another token by the new configuration.
-        for (number, told) in closed {
-            self.lost(number, &failed("its token was set up anew"), told);
+        // What they had goes to another token by the new configuration, also to one that was closed as well.
+        for (number, had, told) in closed {
+            self.lost_these(had, number, &failed("its token was set up anew"), told);
         }
         self.open_tokens();
         Ok(())

@@ -205,8 +205,14 @@ impl Front {
 
     /// Requests that a worker had and will not answer.
     pub(super) fn lost(&mut self, number: usize, error: &Error, told: bool) {
+        let all = self.flights.of_worker(number);
+        self.lost_these(all, number, error, told);
+    }
+
+    /// Those of them that a worker had by the time when it was closed.
+    pub(super) fn lost_these(&mut self, all: Vec<u64>, number: usize, error: &Error, told: bool) {
         let token = self.workers[number].token.clone();
-        for id in self.flights.of_worker(number) {
+        for id in all {
             let Some(mut flight) = self.flights.take(id) else {
                 continue;
             };

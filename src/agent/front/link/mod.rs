@@ -14,7 +14,10 @@ use rustix::{
 };
 use zeroize::Zeroize as _;
 
-use super::poll::{Interest, Poll, Source};
+use super::{
+    outgoing::Outgoing,
+    poll::{Interest, Poll, Source},
+};
 use crate::{
     agent::{
         frame::{self, Told},
@@ -23,16 +26,17 @@ use crate::{
     error::{Error, Result, failed},
 };
 
+/// How much room is kept between two frames, in bytes.
+const KEPT: usize = 64 << 10;
+
 /// The connection to one worker. What is written before the worker runs waits for it.
 pub struct Link {
     ends: Option<Ends>,
     /// The beginning of a frame that is not here whole.
     input: Vec<u8>,
-    output: Vec<u8>,
-    /// How much of the output is gone.
-    sent: usize,
+    output: Outgoing,
     /// Descriptors that go with the output, each with the place of its frame's first byte.
-    fds: VecDeque<(usize, OwnedFd)>,
+    fds: VecDeque<(u64, OwnedFd)>,
     /// Whether it is waited for that the worker takes more.
     waits: bool,
 }
@@ -57,8 +61,7 @@ impl Link {
         Self {
             ends: None,
             input: Vec::new(),
-            output,
-            sent: 0,
+            output: Outgoing::new(output),
             fds: VecDeque::new(),
             waits: false,
         }
@@ -78,9 +81,9 @@ impl Link {
 
     /// Puts a frame behind the others, by what writes it, and the descriptors that go with it.
     pub fn put(&mut self, fds: Vec<OwnedFd>, write: impl FnOnce(&mut Vec<u8>)) {
-        let at = self.output.len();
+        let at = self.output.end();
         self.fds.extend(fds.into_iter().map(|fd| (at, fd)));
-        write(&mut self.output);
+        write(self.output.behind());
     }
 
     /// Writes what is to go out, as far as the worker takes it; where it takes no more now, that is waited for.
@@ -89,26 +92,26 @@ impl Link {
     /// When it is gone.
     pub fn flush(&mut self, poll: &Poll) -> Result<()> {
         let Some(ends) = &self.ends else { return Ok(()) };
-        while self.sent < self.output.len() {
+        while !self.output.left().is_empty() {
             // A write with descriptors ends before the next frame that has some, and begins at the first's.
-            let due = self.fds.partition_point(|(at, _)| *at <= self.sent);
+            let place = self.output.place();
+            let due = self.fds.partition_point(|(at, _)| *at <= place);
             let with: Vec<_> = self.fds.range(..due).map(|(_, fd)| fd.as_fd()).collect();
-            let end = self.fds.get(due).map_or(self.output.len(), |(at, _)| *at);
-            match ends.send(&self.output[self.sent..end], &with) {
+            let left = self.output.left();
+            let end = self
+                .fds
+                .get(due)
+                .and_then(|(at, _)| usize::try_from(at - place).ok());
+            match ends.send(&left[..end.unwrap_or(left.len())], &with) {
                 Ok(sent) => {
                     self.fds.drain(..due);
-                    self.sent += sent;
+                    self.output.gone(sent, KEPT);
                 }
                 Err(Errno::AGAIN) => break,
                 Err(error) => return Err(gone(error)),
             }
         }
-        let waits = self.sent < self.output.len();
-        if !waits {
-            self.output.clear();
-            self.output.shrink_to(64 << 10);
-            self.sent = 0;
-        }
+        let waits = !self.output.left().is_empty();
         if waits != self.waits {
             ends.wait(waits, poll).map_err(gone)?;
             self.waits = waits;
