@@ -136,6 +136,35 @@ fn a_request_that_brings_a_later_time_must_be_permitted_then_too() {
 }
 
 #[test]
+fn a_time_that_an_offset_moves_is_one_that_the_request_brings() {
+    // The clock stands at 14:13:20.
+    let ask = |exchange: &str, policy: &str, offset: i64| {
+        let line = serde_json::json!({"method": "GET", "path": "/api/v3/account", "offset_ms": offset});
+        Judge::new(exchange, policy).ask(&line.to_string())
+    };
+    let hour = 3_600_000;
+    for policy in ["hours = [\"mon 14:00-15:00\"]", "expires = 2026-09-21T15:00:00Z"] {
+        for exchange in ["binance", "okx", "bitmex"] {
+            for offset in [0, 45_000, -hour] {
+                ask(exchange, policy, offset).unwrap();
+            }
+            for offset in [hour, 6 * hour, 24 * hour - 1] {
+                ask(exchange, policy, offset).unwrap_err();
+            }
+        }
+    }
+    let error = ask("okx", "hours = [\"mon 14:00-15:00\"]", 6 * hour).unwrap_err();
+    assert!(
+        error
+            .message()
+            .contains("the request brings the time 2026-09-21T20:13:20Z"),
+        "{error}"
+    );
+    // It is within the hours again, and those between are no matter: the exchange takes it then alone.
+    ask("okx", "hours = [\"14:00-15:00\", \"20:00-21:00\"]", 6 * hour).unwrap();
+}
+
+#[test]
 fn what_holds_for_long_must_be_permitted_all_the_while() {
     let day = 86_400;
     let at = |seconds: u64| (NOW.as_secs() + seconds).to_string();

@@ -17,6 +17,7 @@ mod counted;
 mod denied;
 mod elsewhere;
 mod files;
+mod follows;
 mod generated;
 mod judge;
 mod kept;

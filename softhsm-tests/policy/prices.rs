@@ -3,7 +3,7 @@
 use crate::judge::{Ask, Judge, ask};
 
 /// A cap of 100 on the product.
-fn product(exchange: &str, field: &str, price: &str, more: &str) -> Judge {
+pub fn product(exchange: &str, field: &str, price: &str, more: &str) -> Judge {
     let cap = format!("{more}\n[[cap]]\nfield = \"{field}\"\ntimes = \"{price}\"\nrequest = \"100\"");
     Judge::new(exchange, &cap)
 }
@@ -291,11 +291,18 @@ const ROWS: &[Row<'_>] = &[
         "xt",
         ["origQty", "price"],
         &[],
-        &[(
-            "POST",
-            "/future/trade/v1/entrust/create-plan",
-            r#"{"symbol":"a","orderType":"LIMIT","entrustType":"STOP_MARKET","price":"0.01","origQty":"100"}"#,
-        )],
+        &[
+            (
+                "POST",
+                "/future/trade/v1/entrust/create-plan",
+                r#"{"symbol":"a","orderType":"LIMIT","entrustType":"STOP_MARKET","price":"0.01","origQty":"100"}"#,
+            ),
+            (
+                "POST",
+                "/future/trade/v1/entrust/create-track",
+                r#"{"symbol":"a","orderSide":"BUY","callback":"FIXED","callbackVal":"1","price":"0.01","origQty":"100"}"#,
+            ),
+        ],
     ),
     (
         "woo",

@@ -20,6 +20,7 @@ use super::{
     template::Name,
 };
 use crate::{
+    clock::Offset,
     error::{Code, Error, Result, bad_input},
     json::Json,
     request::{Fields, Request},
@@ -49,6 +50,8 @@ pub struct Prepared<'s> {
     pub(crate) under: Option<Payload>,
     /// Whether it goes to the exchange's testnet.
     pub(crate) testnet: bool,
+    /// How far ahead of the clock that the key's owner chose a timestamp is made.
+    pub(crate) ahead: Offset,
     /// What [`Prepared::named`] found.
     pub(crate) named: OnceLock<Named>,
 }
@@ -61,6 +64,8 @@ pub struct Chosen<'k> {
     /// The receive window, digits in the exchange's unit, in place of the file's; passed over where the request is of a
     /// kind that knows none.
     pub window: Option<&'k str>,
+    /// How far the exchange's clock is ahead of this machine's.
+    pub offset: Offset,
 }
 
 /// The nonce of a prepared request.
@@ -117,7 +122,7 @@ impl Scheme {
     ) -> Result<Prepared<'s>> {
         let chosen = Chosen {
             base_url,
-            window: None,
+            ..Chosen::default()
         };
         self.prepare_for(request, kind, chosen)
     }
@@ -190,7 +195,7 @@ impl Scheme {
                 host,
                 path,
                 testnet,
-                window: chosen.window,
+                chosen,
             },
             parts,
         )
@@ -241,11 +246,12 @@ impl Scheme {
             expected: Vec::new(),
             under,
             testnet: at.testnet,
+            ahead: request.offset.unwrap_or(at.chosen.offset).less(at.chosen.offset),
             named: OnceLock::new(),
         };
         prepared.take_content_type(request.content_type.as_deref())?;
         prepared.take_challenge(request.challenge.as_deref())?;
-        prepared.set_window(at.window);
+        prepared.set_window(at.chosen.window);
         let window = prepared.take_window(request.window.as_deref())?;
         let carried = prepared.take_carried(at.method, window)?;
         prepared.take_timestamp(request.timestamp.as_deref(), carried.timestamp)?;
@@ -260,7 +266,7 @@ struct Where<'k> {
     host: String,
     path: String,
     testnet: bool,
-    window: Option<&'k str>,
+    chosen: Chosen<'k>,
 }
 
 struct Parts {

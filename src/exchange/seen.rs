@@ -24,10 +24,11 @@ impl Subject for Prepared<'_> {
 
     fn holds(&self, now: Duration) -> (Duration, Duration) {
         let clock = self.plan.clock;
-        let brought = clock.zip(self.timestamp.as_deref());
-        let time = brought
-            .and_then(|(clock, stamp)| clock.read(stamp))
-            .unwrap_or(now);
+        let time = match (clock, self.timestamp.as_deref()) {
+            (Some(clock), Some(stamp)) => clock.read(stamp).unwrap_or(now),
+            (Some(_), None) => self.ahead.apply(now),
+            (None, _) => now,
+        };
         if clock.is_some_and(|clock| !clock.ahead.is_zero()) {
             return (now, time);
         }

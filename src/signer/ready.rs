@@ -78,6 +78,7 @@ pub(super) fn prepare<'s>(record: &Record, scheme: &'s Scheme, request: &Request
     let chosen = Chosen {
         base_url: record.base_url.as_deref(),
         window: window.as_deref(),
+        offset: record.offset_ms,
     };
     scheme.prepare_for(request, kind, chosen)
 }

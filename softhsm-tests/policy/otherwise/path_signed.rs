@@ -4,6 +4,46 @@ use super::Row;
 
 pub const PATH_SIGNED: &[Row<'_>] = &[
     (
+        // An amount that the exchange does not look at, beside those under names of their own.
+        "bitget",
+        "size",
+        &[
+            (
+                "POST",
+                "/api/v2/spot/trade/place-order",
+                r#"{"symbol":"A","side":"buy","orderType":"limit","price":"1","size":"0.1"}"#,
+            ),
+            ("GET", "/api/v2/copy/mix-follower/query-settings?traderId=1", ""),
+        ],
+        &[
+            (
+                "POST",
+                "/api/v2/copy/mix-follower/settings",
+                r#"{"traderId":"1","settings":[{"symbol":"A","traceType":"amount","traceValue":"100000"}],"size":"0.1"}"#,
+            ),
+            (
+                "POST",
+                "/api/mix/v1/trace/followerSetBatchTraceConfig",
+                r#"{"traderId":"1","size":"0.1"}"#,
+            ),
+            (
+                "POST",
+                "/api/v3/trade/grid/create-bot",
+                r#"{"symbol":"A","investment":"100000","size":"0.1"}"#,
+            ),
+        ],
+    ),
+    (
+        "cryptocom",
+        "quantity",
+        &[],
+        &[(
+            "POST",
+            "/exchange/v1/private/bot/create-trading-bot",
+            r#"{"id":1,"method":"private/bot/create-trading-bot","params":{"investment":"100000","quantity":"0.1"}}"#,
+        )],
+    ),
+    (
         // What is signed ends with the path, and could begin with text of the form.
         "krakenfutures",
         "size",

@@ -113,6 +113,11 @@ pub(in crate::policy) static TRADES_OTHERWISE: Words = Words::new(&[
     "copytrad",
     "copy-trad",
     "copy_trad",
+    // Bitget's and DigiFinex's copied trades, and the bots that Bitget and Crypto.com run.
+    "/copy/",
+    "/trace/",
+    "/follow/",
+    "-bot",
     "earn/",
     "staking",
     "savings",

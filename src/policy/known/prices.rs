@@ -29,6 +29,10 @@ pub(in crate::policy) const AT_MARKET: &[&str] = &[
     "*marketprice*",
     "*order/*market",
     "*order/peg",
+    "*bbo_order*",
+    "*twap*",
+    "*trail*",
+    "*track*",
     "*instant*",
     "*/buy/now*",
     "*/sell/now*",
@@ -65,8 +69,11 @@ pub(in crate::policy) fn sets_price(name: &str, value: &str) -> bool {
     let value = value.trim().to_lowercase();
     match name {
         "advanced" => value == "implv",
+        "pricematch" | "matchprice" | "pricetype" | "deviation"
         // Volatilities of options, by which OKX and Bybit work out the price.
-        "pxvol" | "newpxvol" | "orderiv" | "iv" | "pricematch" | "matchprice" | "pricetype" | "deviation" => {
+        | "pxvol" | "newpxvol" | "orderiv" | "iv"
+        // Of orders that follow the price or are filled bit by bit, where the path is not signed.
+        | "backtype" | "backvalue" | "duration" => {
             !matches!(value.as_str(), "" | "0" | "none" | "false" | "input" | "limit")
         }
         _ => (name.starts_with("peg") || name.starts_with("bbo")) && !matches!(value.as_str(), "" | "none"),
