@@ -4,6 +4,7 @@ mod file;
 mod hours;
 mod line;
 mod mark;
+mod queue;
 mod report;
 mod room;
 mod seal;
