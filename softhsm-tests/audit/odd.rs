@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
+use rustix::fs::{CWD, Mode, mkfifoat};
+
 use crate::{
     bench::Place,
     written::{first, verified},
@@ -151,4 +153,28 @@ fn a_link_in_the_place_of_a_file_that_only_hsmsign_writes_is_refused() {
     place.ok(&SIGN);
     place.ok(&["agent", "stop"]);
     assert_eq!(verified(&place)["ok"], true);
+}
+
+/// What no line can be written behind is told, and by doctor too, to which an error sends who reads it.
+#[test]
+fn what_stands_in_the_place_of_the_logs_lock_is_told() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.ok(&SIGN);
+    let lock = place.home().join("audit/.lock");
+    let told = format!("{} is not a plain file", lock.display());
+    let make: [fn(&Path); 2] = [
+        |path| fs::create_dir(path).unwrap(),
+        |path| mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap(),
+    ];
+    for make in make {
+        fs::remove_file(&lock).unwrap();
+        make(&lock);
+        place.refused(&SIGN, "", 5, &told);
+        let done = place.run(&["doctor"], "");
+        assert_eq!(done.code, 1, "{done:?}");
+        assert!(done.stdout.contains(&told), "{done:?}");
+        let _ = fs::remove_dir(&lock).or_else(|_| fs::remove_file(&lock));
+        place.ok(&SIGN);
+        place.ok(&["doctor"]);
+    }
 }

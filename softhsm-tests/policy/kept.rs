@@ -36,7 +36,7 @@ fn a_restored_key_is_never_without_its_policy_and_what_was_denied_stays_so() {
     place.refused(&ORDER, "", 3, "no rule fits");
     let shown = place.ok(&["policy", "show", "kraken"]);
     assert!(shown.contains("day = 9"), "{shown}");
-    let log = place.ok(&["audit", "show", "--json", "--what", "policy"]);
+    let log = place.ok(&["audit", "show", "--json", "--what", "policy", "--key", "kraken"]);
     assert!(log.contains("policy/kraken.toml was restored"), "{log}");
     // One that differs is not overwritten, and nothing else is put back then.
     fs::remove_dir_all(place.home().join("keys")).unwrap();

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -273,6 +273,19 @@ fn last_file(folder: &Path) -> Result<Option<PathBuf>> {
 }
 
 fn open_lock(path: &Path) -> Result<File> {
+    let wrong = |error| match path.symlink_metadata() {
+        Ok(there) if there.is_dir() || there.file_type().is_fifo() => bad_input(format!(
+            "{} is not a plain file, so nothing is signed",
+            path.display()
+        ))
+        .fix("take it away: hsmsign makes the file itself"),
+        _ => io_error(
+            "the audit log's lock",
+            path,
+            "be opened, so nothing is signed",
+            &error,
+        ),
+    };
     File::options()
         .write(true)
         .create(true)
@@ -280,14 +293,16 @@ fn open_lock(path: &Path) -> Result<File> {
         .mode(0o600)
         .custom_flags(own_flags())
         .open(path)
-        .map_err(|error| {
-            io_error(
-                "the audit log's lock",
-                path,
-                "be opened, so nothing is signed",
-                &error,
-            )
-        })
+        .map_err(wrong)
+}
+
+/// Waits for the turn to write that processes take, and gives it back.
+///
+/// # Errors
+/// When there is none to be had: then nothing is signed.
+pub fn take_turn(home: &Home) -> Result<()> {
+    let path = home.state("audit").join(".lock");
+    exclusive(&open_lock(&path)?, &path)
 }
 
 fn write(known: &mut Known, bytes: &[u8]) -> Result<()> {

@@ -4,6 +4,7 @@ mod file;
 mod hours;
 mod line;
 mod mark;
+mod queue;
 mod report;
 mod room;
 mod seal;
@@ -15,7 +16,7 @@ mod writer;
 
 use std::time::Duration;
 
-pub use file::{Files, list};
+pub use file::{Files, list, take_turn};
 pub use line::{Hash, number, open};
 pub use mark::{Mark, Marked, raise, went_back};
 pub use report::Report;

@@ -1,13 +1,12 @@
 //! The threads of the log: one writes what waits, and one has the disk keep it.
 
 use std::{
-    fs::File,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use super::{
-    file::{Files, Tail},
+    queue::Queue,
     waiting::{Waiting, append},
 };
 use crate::error::{Error, Result, failed};
@@ -17,8 +16,6 @@ const GATHER: Duration = Duration::from_millis(15);
 /// How long after a failure it is tried again.
 pub(super) const AGAIN: Duration = Duration::from_millis(200);
 
-/// How long entries may wait to be written before nothing more is signed: a kill takes them.
-const LATE: Duration = Duration::from_secs(1);
 /// How long the thread has to write them where it may have stood still with its process.
 const CHANCE: Duration = Duration::from_millis(100);
 
@@ -29,40 +26,6 @@ pub(super) struct Shared {
     pub wake: Condvar,
     /// Something was written, or kept by the disk, or could not be.
     pub done: Condvar,
-}
-
-/// What waits, and how far it has come.
-#[derive(Default)]
-pub(super) struct Queue {
-    pub waiting: Vec<Waiting>,
-    /// Since when the first of these waits, and the first of those that are being written.
-    pub since: Option<Instant>,
-    pub held_since: Option<Instant>,
-    /// Whether the thread had its chance to write what is late.
-    pub had_chance: bool,
-    /// How many were handed over, how many of them are written, and how many the disk keeps.
-    pub recorded: u64,
-    pub written: u64,
-    pub kept: u64,
-    /// What is to be synced.
-    pub unsynced: Option<Arc<File>>,
-    /// Seals whose lines are written: their numbers are kept when the disk has the lines, so that no power cut leaves a
-    /// number whose lines are gone.
-    pub seals: Vec<Waiting>,
-    pub failed: Option<Error>,
-    /// How often writing failed.
-    pub failures: u64,
-    /// Whoever waits is not to be kept waiting for more.
-    pub hurry: bool,
-    /// Whether it is to be found out if the log can be written at all.
-    pub probe: bool,
-    pub over: bool,
-    /// Whether nothing more will be written.
-    pub ended: bool,
-    pub files: Option<Files>,
-    pub tail: Option<Tail>,
-    /// Since when there are lines of this process that no seal covers, and how many.
-    pub unsealed: Option<(Instant, u64)>,
 }
 
 impl Shared {
@@ -158,6 +121,29 @@ impl Shared {
         }
     }
 
+    /// Lets more come before it is written, or some time go by before it is tried again. What was signed before it was known
+    /// that there is no further room, or that the disk keeps nothing, has its place, and does not wait for that: `none_held`.
+    fn pause<'q>(&self, queue: MutexGuard<'q, Queue>, none_held: bool) -> MutexGuard<'q, Queue> {
+        let (new, probes) = (
+            none_held && !queue.waiting.is_empty(),
+            none_held && queue.waiting.is_empty(),
+        );
+        let pause = if queue.failed.is_none() || new {
+            GATHER
+        } else {
+            AGAIN
+        };
+        let more = |queue: &mut Queue| {
+            let came = probes && !queue.waiting.is_empty();
+            !queue.hurry && !queue.over && !came
+        };
+        let (next, _) = self
+            .wake
+            .wait_timeout_while(queue, pause, more)
+            .unwrap_or_else(PoisonError::into_inner);
+        next
+    }
+
     /// Writes until it is over.
     pub fn write(&self) {
         let _refuses = IfItPanics(self);
@@ -177,12 +163,7 @@ impl Shared {
                 queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
             if !queue.hurry && !queue.over {
-                let pause = if queue.failed.is_none() { GATHER } else { AGAIN };
-                let (next, _) = self
-                    .wake
-                    .wait_timeout_while(queue, pause, |queue| !queue.hurry && !queue.over)
-                    .unwrap_or_else(PoisonError::into_inner);
-                queue = next;
+                queue = self.pause(queue, held.is_empty());
             }
             queue.hurry = false;
             held.append(&mut queue.waiting);
@@ -215,36 +196,6 @@ impl Shared {
             drop(queue);
             self.done.notify_all();
         }
-    }
-}
-
-impl Queue {
-    fn is_late(&self) -> bool {
-        let since = self.held_since.or(self.since);
-        since.is_some_and(|since| since.elapsed() > LATE)
-    }
-
-    /// Takes note of what was written, and where the log ends with it.
-    fn wrote(&mut self, held: &mut Vec<Waiting>, end: Option<Tail>) {
-        self.written += held.len() as u64;
-        self.failed = None;
-        (self.held_since, self.had_chance) = (None, false);
-        self.since = self.since.filter(|_| !self.waiting.is_empty());
-        self.tail = end;
-        let seals = held.iter().any(|waiting| matches!(waiting, Waiting::Seal { .. }));
-        let (since, lines) = match self.unsealed {
-            Some(unsealed) if !seals => unsealed,
-            _ => (Instant::now(), 0),
-        };
-        let entries = held
-            .iter()
-            .filter(|waiting| matches!(waiting, Waiting::Entry(_)))
-            .count() as u64;
-        self.unsealed = Some((since, lines + entries)).filter(|(_, lines)| *lines > 0);
-        let seals = held
-            .drain(..)
-            .filter(|waiting| matches!(waiting, Waiting::Seal { .. }));
-        self.seals.extend(seals);
     }
 }
 
@@ -288,9 +239,36 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use crate::home::Home;
+    use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
-    use super::{super::Log, *};
+    use crate::{caller::Caller, home::Home};
+
+    use super::{
+        super::{Entry, Log, What},
+        *,
+    };
+
+    /// As where there is no room for further ones, and what was signed before that is known has its place.
+    #[test]
+    fn lines_that_can_be_written_do_not_wait_for_what_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let home = Home::at(folder.path());
+        let log = Log::new(&home);
+        log.start().unwrap();
+        let caller = Caller::this_process();
+        for probes in [false, true] {
+            let mut queue = lock(&log.shared.queue);
+            (queue.failed, queue.probe) = (Some(failed("there is no room")), probes);
+            let written = queue.written;
+            log.shared.wake.notify_one();
+            drop(queue);
+            std::thread::sleep(Duration::from_millis(20));
+            log.record(Entry::new(What::Lock, &caller, "", Duration::ZERO));
+            std::thread::sleep(Duration::from_millis(100));
+            assert_eq!(lock(&log.shared.queue).written, written + 1, "{probes}");
+        }
+    }
 
     #[test]
     fn a_thread_that_ends_by_a_fault_has_nothing_signed() {

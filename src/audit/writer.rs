@@ -15,8 +15,9 @@ use super::{
     Entry,
     file::Files,
     mark::{Marked, name_of_log},
+    queue::Queue,
     seal::{Due, Seals},
-    threads::{AGAIN, Queue, Shared, lock},
+    threads::{AGAIN, Shared, lock},
     waiting::Waiting,
 };
 use crate::{

@@ -9,6 +9,7 @@ use hsmsign::{
     backup::{self, Snapshot},
     error::{Result, bad_input},
     home::write_private,
+    policy::Whose,
 };
 
 use super::{Around, given::Given, output};
@@ -89,7 +90,11 @@ pub fn restore(args: &RestoreArgs) -> Result<ExitCode> {
     let around = Around::find()?;
     let restored = Snapshot::parse(&text)?.restore(&around.home)?;
     for whose in &restored.policies {
-        around.note(What::Policy, "", format!("{whose} was restored"));
+        let key = match whose {
+            Whose::Everyone => "",
+            Whose::Key(key) => key.as_str(),
+        };
+        around.note(What::Policy, key, format!("{whose} was restored"));
     }
     if restored.denied.all {
         around.note(What::Lock, "", "every key, as in the backup");

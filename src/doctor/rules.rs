@@ -124,6 +124,7 @@ impl Report {
             .append(true)
             .open(last)
             .map_err(|error| io_error("the audit log", last, "be written, so nothing is signed", &error))?;
+        audit::take_turn(home)?;
         let room =
             rustix::fs::statvfs(&folder).map_or(u64::MAX, |of| of.f_bavail.saturating_mul(of.f_frsize));
         if room < FEW {
