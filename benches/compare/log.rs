@@ -40,7 +40,7 @@ impl Bench {
                 entry.exchange = "kraken".to_owned();
                 entry.method = "POST".to_owned();
                 entry.path = "/0/private/AddOrder".to_owned();
-                entry.parameters = Some(PARAMETERS.to_vec());
+                entry.parameters = Some(PARAMETERS.into());
                 entry.came_out(None);
                 log.record(*entry);
             }

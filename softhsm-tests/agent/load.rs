@@ -122,6 +122,30 @@ fn of_one_client_a_long_line_is_read_when_the_one_before_it_is_answered() {
     sent.join().unwrap();
 }
 
+#[test]
+fn what_waits_for_the_log_is_small_however_long_the_lines_were() {
+    let Some(place) = Place::with_kraken() else { return };
+    import_raw(&place);
+    let agent = Running::start(&place);
+    let mut connection = agent.connect();
+    connection.send(&long(1));
+    assert_eq!(connection.answer()["ok"], true);
+    until("the log is there", || {
+        place.home().join("audit/000000000001.jsonl").exists()
+    });
+    let before = memory(agent.pid());
+    // Another process stands still with the log.
+    let lock = std::fs::File::open(place.home().join("audit/.lock")).unwrap();
+    lock.lock().unwrap();
+    for _ in 0..4 {
+        connection.send(&long(8));
+        assert_eq!(connection.answer()["ok"], true);
+    }
+    until("no more is held", || memory(agent.pid()) < before + 12);
+    lock.unlock().unwrap();
+    assert_eq!(connection.ask(BALANCE)["ok"], true);
+}
+
 /// Lines that are sent for as long as their answers are taken.
 fn pour(connection: &mut Connection, line: &[u8]) {
     let mut stream = connection.stream().try_clone().unwrap();

@@ -61,6 +61,16 @@ fn systemd_understands_every_unit() {
     }
 }
 
+/// Else systemd ends the agent with it, and with that the logins of all other tokens.
+#[test]
+fn a_worker_that_the_kernel_ends_for_want_of_memory_ends_alone() {
+    for kind in ["system", "user"] {
+        let unit = fs::read_to_string(folder().join(kind).join("hsmsign-agent.service")).unwrap();
+        let policy = unit.lines().find_map(|line| line.strip_prefix("OOMPolicy="));
+        assert_eq!(policy, Some("continue"), "{kind}");
+    }
+}
+
 /// The lower the better; 10 is a service without any sandbox. Its figure is in the documentation.
 #[test]
 fn the_system_unit_is_as_tight_as_the_documentation_says() {

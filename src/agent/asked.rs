@@ -167,6 +167,11 @@ fn hmac<'a>(
     };
     let (mut key, mut message, mut algorithm) = (None, None, None);
     for (name, value) in fields {
+        if !["key", "message_base64", "algorithm"].contains(&name.as_str()) {
+            let shown: String = name.chars().take(60).collect();
+            return Err(bad_input(format!("`hmac` has no field {shown:?}"))
+                .fix("its fields are key, message_base64 and algorithm"));
+        }
         let Json::String(text) = value else {
             return Err(bad_input(format!(
                 "`{name}` must be a string, and is {}",
@@ -181,17 +186,12 @@ fn hmac<'a>(
                         .map_err(|_| bad_input("`message_base64` is not base64"))?,
                 );
             }
-            "algorithm" => {
+            _ => {
                 Algorithm::ALL
                     .iter()
                     .find(|known| known.name() == text)
                     .ok_or_else(|| bad_input(format!("there is no algorithm {text:?}")))?;
                 algorithm = Some(text);
-            }
-            _ => {
-                let shown: String = name.chars().take(60).collect();
-                return Err(bad_input(format!("`hmac` has no field {shown:?}"))
-                    .fix("its fields are key, message_base64 and algorithm"));
             }
         }
     }
@@ -277,5 +277,16 @@ mod tests {
             read(br#"{"op":"ping","op":"stop","id":3}"#),
             Err((Some(Json::Number(_)), _))
         ));
+    }
+
+    #[test]
+    fn a_field_of_hmac_that_there_is_not_is_named_whatever_it_holds() {
+        for value in ["1", "\"x\""] {
+            let line = format!(r#"{{"hmac":{{"key":"k","mesage":{value}}}}}"#);
+            let Err((_, error)) = read(line.as_bytes()) else {
+                panic!("{line}");
+            };
+            assert_eq!(error.message(), "`hmac` has no field \"mesage\"");
+        }
     }
 }

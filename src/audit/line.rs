@@ -166,8 +166,7 @@ pub fn members(out: &mut String, entry: &Entry) {
         member(name, text);
     }
     if let Some(parameters) = &entry.parameters {
-        let digest = Sha256::digest(parameters);
-        member("digest", &base16ct::lower::encode_string(&digest[..16]));
+        member("digest", &parameters.digest());
     }
     if let Some(detail) = &entry.detail {
         member("detail", detail);

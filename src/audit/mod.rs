@@ -4,6 +4,7 @@ mod file;
 mod hours;
 mod line;
 mod mark;
+mod parameters;
 mod queue;
 mod report;
 mod room;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use file::{Files, list, take_turn};
 pub use line::{Hash, number, open};
 pub use mark::{Mark, Marked, raise, went_back};
+pub use parameters::Parameters;
 pub use report::Report;
 pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, Sealer, has_sealed};
 pub use show::{Filter, Reader, moment};
@@ -167,7 +169,7 @@ pub struct Entry {
     /// The fields that rules looked at, with their values.
     pub fields: Vec<(String, String)>,
     /// All parameters, or the bytes that were MACed: the log holds a hash of them.
-    pub parameters: Option<Vec<u8>>,
+    pub parameters: Option<Parameters>,
     /// The rules that allowed it, or the one that denied it.
     pub rules: Vec<String>,
     /// What else is to be known, as what of a policy changed.

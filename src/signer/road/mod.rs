@@ -251,7 +251,7 @@ impl Road {
         };
         entry.method.clone_from(&prepared.endpoint().method);
         entry.path = cut(&prepared.endpoint().path, 300);
-        entry.parameters = prepared.parameters_text().map(String::into_bytes);
+        entry.parameters = prepared.parameters_text().map(Into::into);
         let [first, agreed] = match request.counted {
             true => [Mode::Counted; 2],
             false => [Mode::Sign, Mode::Agreed],

@@ -33,7 +33,7 @@ impl Road {
     ) -> Result<Box<Entry>> {
         self.log.check()?;
         let mut entry = Box::new(entry(What::Raw, key, asking.caller));
-        entry.parameters = Some(message.to_vec());
+        entry.parameters = Some(message.into());
         let mode = if counted { Mode::Counted } else { Mode::Sign };
         match self.permit(key, message, asking, mode) {
             Ok(verdict) => {
