@@ -25,6 +25,7 @@ mod reloads;
 mod road;
 mod rotated;
 mod running;
+mod sealed;
 mod served;
 mod settings;
 mod tokens;

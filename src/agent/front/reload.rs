@@ -26,6 +26,10 @@ impl Front {
     pub(super) fn stop(&mut self) {
         if self.stopping.is_none() {
             self.stopping = Some(self.now);
+            // Each is asked for the last seal, whatever it answered before.
+            for worker in &mut self.workers {
+                worker.seals_from = None;
+            }
             self.drop_questions();
             self.manager.stopping();
         }
