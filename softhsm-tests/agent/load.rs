@@ -137,13 +137,21 @@ fn what_waits_for_the_log_is_small_however_long_the_lines_were() {
     // Another process stands still with the log.
     let lock = std::fs::File::open(place.home().join("audit/.lock")).unwrap();
     lock.lock().unwrap();
-    for _ in 0..4 {
-        connection.send(&long(8));
-        assert_eq!(connection.answer()["ok"], true);
+    let mut asking: Vec<_> = (0..4).map(|_| agent.connect()).collect();
+    for asking in &mut asking {
+        asking.send(&long(8));
+    }
+    for asking in &mut asking {
+        // On a slow machine the log has been waiting for a second by then.
+        let answer = asking.answer();
+        let late = answer["error"]
+            .to_string()
+            .contains("has not been written for a second");
+        assert!(answer["ok"] == true || late, "{answer}");
     }
     until("no more is held", || memory(agent.pid()) < before + 12);
     lock.unlock().unwrap();
-    assert_eq!(connection.ask(BALANCE)["ok"], true);
+    until("it signs again", || connection.ask(BALANCE)["ok"] == true);
 }
 
 /// Lines that are sent for as long as their answers are taken.
