@@ -95,23 +95,7 @@ impl Caller {
 
     /// The systemd unit.
     pub fn unit(&self) -> Option<Unit<'_>> {
-        let cgroup = self.cgroup.as_deref()?;
-        let mut parts = cgroup.split('/').filter(|part| !part.is_empty());
-        let Some(name) = outmost(&mut parts)? else {
-            // In a slice itself.
-            let name = cgroup.rsplit('/').next().filter(|last| is_unit(last))?;
-            return Some(Unit { name, of_user: None });
-        };
-        let manager = name
-            .strip_prefix("user@")
-            .and_then(|rest| rest.strip_suffix(".service")?.parse().ok());
-        Some(match (manager, outmost(&mut parts)) {
-            (Some(uid), Some(Some(name))) => Unit {
-                name,
-                of_user: Some(uid),
-            },
-            _ => Unit { name, of_user: None },
-        })
+        Unit::of(self.cgroup.as_deref()?)
     }
 }
 
@@ -131,6 +115,28 @@ pub struct Unit<'c> {
     pub name: &'c str,
     /// The user whose own manager runs it, and who names such units as they like.
     pub of_user: Option<u32>,
+}
+
+impl<'c> Unit<'c> {
+    /// That of a control group.
+    pub fn of(cgroup: &'c str) -> Option<Self> {
+        let mut parts = cgroup.split('/').filter(|part| !part.is_empty());
+        let Some(name) = outmost(&mut parts)? else {
+            // In a slice itself.
+            let name = cgroup.rsplit('/').next().filter(|last| is_unit(last))?;
+            return Some(Self { name, of_user: None });
+        };
+        let manager = name
+            .strip_prefix("user@")
+            .and_then(|rest| rest.strip_suffix(".service")?.parse().ok());
+        Some(match (manager, outmost(&mut parts)) {
+            (Some(uid), Some(Some(name))) => Self {
+                name,
+                of_user: Some(uid),
+            },
+            _ => Self { name, of_user: None },
+        })
+    }
 }
 
 /// Whether a name is that of a systemd unit whose processes have a control group.

@@ -14,7 +14,7 @@ use super::{
     known,
     subject::{folded, last_part},
 };
-use crate::json::Json;
+use crate::{caller::Unit, json::Json};
 
 /// What was seen of a key, line of the log by line.
 #[derive(Debug, Default)]
@@ -98,12 +98,10 @@ impl Seen {
             .map_or(0, |time: jiff::Timestamp| time.as_millisecond());
         let time = Duration::from_millis(u64::try_from(time).unwrap_or_default());
         self.requests.add(time, Amount::whole(1));
-        let unit = text("cgroup")
-            .rsplit('/')
-            .next()
-            .filter(|last| last.ends_with(".service"));
+        let unit = Unit::of(text("cgroup")).map(|unit| unit.name);
+        let service = unit.filter(|name| name.ends_with(".service"));
         self.callers
-            .insert((text("uid").to_owned(), unit.unwrap_or_default().to_owned()));
+            .insert((text("uid").to_owned(), service.unwrap_or_default().to_owned()));
         if text("method") == "WS" {
             self.websocket = true;
             return;
@@ -233,7 +231,7 @@ fn general(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Policy;
+    use crate::{caller::Caller, policy::Policy};
 
     /// An exchange of which one endpoint only looks, and any request closes by these; and whether it signs paths.
     struct Looks(&'static str, &'static [&'static str], bool);
@@ -325,5 +323,30 @@ mod tests {
             text.contains("uncapped = [\"/leverage\", \"/positions\"]\n"),
             "{text}"
         );
+    }
+    #[test]
+    fn a_client_is_proposed_by_the_unit_that_rules_know() {
+        for cgroup in [
+            "/system.slice/bot.service",
+            "/system.slice/bot.service/worker",
+            "/system.slice/run.service/bot.service",
+            "/user.slice/user-7.slice/user@7.service/app.slice/bot.service",
+            "/docker/17/bot.service",
+            "/",
+        ] {
+            let mut seen = Seen::default();
+            let line = format!(
+                r#"{{"t":"2026-01-01T00:00:00","what":"sign","outcome":"signed","method":"GET","path":"/o","uid":7,"cgroup":"{cgroup}"}}"#
+            );
+            seen.take(&Json::parse(&line).unwrap());
+            let policy = Policy::parse(&seen.propose(&Looks("/o", &[], true)), "k").unwrap();
+            let mut caller = Caller::this_process();
+            (caller.uid, caller.cgroup) = (7, Some(cgroup.into()));
+            let clients = policy.clients.unwrap();
+            assert!(
+                clients.iter().any(|client| client.is(&caller)),
+                "{cgroup}: {clients:?}"
+            );
+        }
     }
 }
