@@ -137,19 +137,20 @@ fn what_waits_for_the_log_is_small_however_long_the_lines_were() {
     // Another process stands still with the log.
     let lock = std::fs::File::open(place.home().join("audit/.lock")).unwrap();
     lock.lock().unwrap();
-    let mut asking: Vec<_> = (0..4).map(|_| agent.connect()).collect();
+    let mut asking: Vec<_> = (0..16).map(|_| agent.connect()).collect();
     for asking in &mut asking {
-        asking.send(&long(8));
+        asking.send(&long(1));
     }
     for asking in &mut asking {
-        // On a slow machine the log has been waiting for a second by then.
+        // On a slow machine it has been standing still for longer than is waited for, by then.
         let answer = asking.answer();
-        let late = answer["error"]
-            .to_string()
-            .contains("has not been written for a second");
+        let told = answer["error"].to_string();
+        let late = ["has not been written for a second", "locked by another process"]
+            .iter()
+            .any(|why| told.contains(why));
         assert!(answer["ok"] == true || late, "{answer}");
     }
-    until("no more is held", || memory(agent.pid()) < before + 12);
+    until("no more is held", || memory(agent.pid()) < before + 6);
     lock.unlock().unwrap();
     until("it signs again", || connection.ask(BALANCE)["ok"] == true);
 }
