@@ -16,7 +16,7 @@ const GATHER: Duration = Duration::from_millis(15);
 /// How long after a failure it is tried again.
 pub(super) const AGAIN: Duration = Duration::from_millis(200);
 
-/// How long the thread has to write them where it may have stood still with its process.
+/// How long the thread has to write what is late, where it may have stood still with its process.
 const CHANCE: Duration = Duration::from_millis(500);
 
 /// What the log and its threads share.

@@ -3,7 +3,9 @@
 mod everywhere;
 mod fields;
 mod files;
+mod raw;
 mod requests;
+mod seams;
 mod withdrawals;
 
 use std::time::Duration;
