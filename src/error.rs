@@ -129,6 +129,7 @@ pub struct Error {
 
 impl Error {
     /// A failure of this kind; `message` says what happened, in one line without a full stop.
+    #[cold]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -140,6 +141,7 @@ impl Error {
 
     /// The same failure with what the reader can do about it.
     #[must_use]
+    #[cold]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
@@ -147,6 +149,7 @@ impl Error {
 
     /// The same denial, with the rule that decided.
     #[must_use]
+    #[cold]
     pub fn by(mut self, rule: impl Into<String>) -> Self {
         self.rule = Some(rule.into());
         self
@@ -154,6 +157,7 @@ impl Error {
 
     /// The same failure, told with where it happened in front.
     #[must_use]
+    #[cold]
     pub fn within(mut self, place: impl fmt::Display) -> Self {
         self.message = format!("{place}: {}", self.message);
         self
@@ -194,11 +198,13 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Shorthand for [`Code::BadInput`].
+#[cold]
 pub fn bad_input(message: impl Into<String>) -> Error {
     Error::new(Code::BadInput, message)
 }
 
 /// Shorthand for [`Code::Failed`].
+#[cold]
 pub fn failed(message: impl Into<String>) -> Error {
     Error::new(Code::Failed, message)
 }

@@ -88,6 +88,7 @@ impl<'p> Case<'p, '_> {
         Ok(())
     }
 
+    #[cold]
     fn deny(&self, rule: impl Display, saw: &str) -> Error {
         let rule = format!("{rule} of {}", self.policy.origin);
         Error::new(Code::Denied, format!("{rule}: {saw}")).by(rule)
