@@ -4,7 +4,7 @@
     scripts/layout.py
 
 Builds hsmsign, signs with it under valgrind (a request that opens the token, one that the agent signs, and a stream of
-requests), and names the functions that were called, each by its module and name: the mangled name without what differs
+requests, also such as a policy looks into), and names the functions that were called, each by its module and name: the mangled name without what differs
 from one compiler to the next. Needs valgrind, SoftHSM and what scripts/test.sh needs.
 """
 
@@ -20,6 +20,17 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(ROOT, "target/release/hsmsign")
 REQUEST = ["POST", "/0/private/AddOrder", "--form", "pair=XBTUSD", "--form", "type=buy", "--form", "volume=1.25"]
 LINE = '{"key":"kraken","method":"POST","path":"/0/private/AddOrder","params":{"pair":"XBTUSD","volume":"1.25"}}\n'
+POLICY = """\
+policy = 1
+withdrawals = false
+[[allow]]
+path = "/0/private/AddOrder"
+[[deny]]
+path = "/0/private/Withdraw*"
+[[cap]]
+field = "volume"
+request = "2"
+"""
 # A name that stands for more than this many bytes of other functions is left where it is.
 MOST = 24 << 10
 
@@ -114,6 +125,8 @@ def main():
 
         once = profile("once", "sign", "kraken", *REQUEST)
         stream = profile("stream", "sign", "--json", input=(LINE * 50).encode())
+        run(PROGRAM, "policy", "set", "kraken", input=POLICY.encode(), **quiet)
+        judged = profile("judged", "sign", "--json", input=(LINE * 50).encode())
         run(PROGRAM, "agent", "start", **quiet)
         time.sleep(1)
         by_agent = profile("by-agent", "sign", "kraken", *REQUEST)
@@ -121,7 +134,7 @@ def main():
         run(PROGRAM, "agent", "stop", **quiet)
 
     written, total = [], 0
-    for symbol in by_agent + relayed + once + stream:
+    for symbol in by_agent + relayed + once + stream + judged:
         name = pattern(symbol)
         if symbol not in sizes or name in written or stands_for[name] > max(MOST, 3 * sizes[symbol]):
             continue
