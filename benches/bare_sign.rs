@@ -6,7 +6,8 @@
 //! bare_sign sign   MODULE LABEL PIN-FILE ID MESSAGE-HEX       its HMAC-SHA512, in hex
 //! bare_sign loop   MODULE LABEL PIN-FILE ID MESSAGE-HEX COUNT signatures per second
 //! bare_sign laps   MODULE LABEL PIN-FILE ID MESSAGE-HEX COUNT median and 99th percentile in µs, and signatures per second
-//! bare_sign paced  MODULE LABEL PIN-FILE ID MESSAGE-HEX COUNT the median in µs where it sleeps before each of them
+//! bare_sign serve  MODULE LABEL PIN-FILE ID MESSAGE-HEX       a line for whatever comes over the socket at its standard
+//!                                                             input, for which it signs
 //! ```
 //! It checks nothing, locks nothing, leaves the session to the end of the process, and keeps the PIN in plain memory.
 #![expect(
@@ -18,8 +19,8 @@ use std::{
     error::Error,
     ffi::c_void,
     fs,
-    io::{Read as _, Write as _},
-    os::unix::net::UnixStream,
+    io::{Read as _, Write as _, stdin},
+    os::{fd::AsFd as _, unix::net::UnixStream},
     process::ExitCode,
     ptr,
     time::Instant,
@@ -53,8 +54,8 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["sign", ref with @ ..] => sign(Signing::begin(with)?),
         ["loop", ref with @ .., count] => rate(Signing::begin(with)?, count.parse()?),
         ["laps", ref with @ .., count] => laps(Signing::begin(with)?, count.parse()?),
-        ["paced", ref with @ .., count] => paced(Signing::begin(with)?, count.parse()?),
-        _ => Err("usage: tokens | keys | sign | loop | laps | paced, see benches/bare_sign.rs".into()),
+        ["serve", ref with @ ..] => serve(Signing::begin(with)?),
+        _ => Err("usage: tokens | keys | sign | loop | laps | serve, see benches/bare_sign.rs".into()),
     }
 }
 
@@ -147,29 +148,19 @@ fn laps(mut signing: Signing, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// How long one sleeps that waits for its next request, where several serve a client in turn, in µs.
-const SLEEP: u128 = 60;
+/// How long the agent's answers are, about, in bytes.
+const ANSWER: usize = 350;
 
-fn paced(mut signing: Signing, count: usize) -> Result<()> {
-    let (mut here, mut there) = UnixStream::pair()?;
-    // Who is busy meanwhile has a core of its own, and this one's falls asleep.
-    std::thread::spawn(move || {
-        while there.read_exact(&mut [0]).is_ok() {
-            let begun = Instant::now();
-            while begun.elapsed().as_micros() < SLEEP {}
-            let _ = there.write_all(&[0]);
-        }
-    });
-    let mut laps = Vec::with_capacity(count);
-    for _ in 0..count {
-        here.write_all(&[0])?;
-        here.read_exact(&mut [0])?;
-        let begun = Instant::now();
-        signing.mac()?;
-        laps.push(begun.elapsed().as_secs_f64() * 1e6);
+fn serve(mut signing: Signing) -> Result<()> {
+    let mut socket = UnixStream::from(stdin().as_fd().try_clone_to_owned()?);
+    let mut room = [0; 4096];
+    let mut answer = [b'.'; ANSWER];
+    answer[ANSWER - 1] = b'\n';
+    while socket.read(&mut room)? > 0 {
+        let mac = signing.mac()?;
+        answer[..mac.len()].copy_from_slice(base16ct::lower::encode_string(&mac[..32]).as_bytes());
+        socket.write_all(&answer)?;
     }
-    laps.sort_by(f64::total_cmp);
-    println!("{:.2}", laps[laps.len() / 2]);
     Ok(())
 }
 

@@ -6,10 +6,14 @@
 
 #[path = "compare/agent.rs"]
 mod agent;
+#[path = "compare/bots.rs"]
+mod bots;
 #[path = "compare/keys.rs"]
 mod keys;
 #[path = "compare/log.rs"]
 mod log;
+#[path = "compare/policy.rs"]
+mod policy;
 #[path = "compare/rounds.rs"]
 mod rounds;
 #[path = "compare/serving.rs"]

@@ -1,4 +1,6 @@
-//! What a round trip over two processes costs at least: `echo SOCKET` passes what comes to a second process and back.
+//! What a round trip over two processes costs at least: `echo SOCKET [PROGRAM ARGUMENT…]` passes what comes to a second
+//! process, and its answer back; this program again, which answers with what it gets, or another, whose standard input is a
+//! socket.
 //!
 //! The agent is measured against it: a front and a worker cost a client no less than this.
 
@@ -15,7 +17,7 @@ use std::{
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let mut room = vec![0; 64 << 10];
-    let [socket] = &arguments[..] else {
+    let [socket, program @ ..] = &arguments[..] else {
         // The second process: standard input is a socket.
         let stdin = std::io::stdin();
         loop {
@@ -28,9 +30,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let listener = UnixListener::bind(socket)?;
     let (mut ours, theirs) = UnixStream::pair()?;
-    let mut second = Command::new(std::env::current_exe()?)
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .spawn()?;
+    let mut second = match program {
+        [] => Command::new(std::env::current_exe()?),
+        [program, arguments @ ..] => {
+            let mut second = Command::new(program);
+            second.args(arguments);
+            second
+        }
+    };
+    let mut second = second.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
     let (mut client, _) = listener.accept()?;
     loop {
         let read = client.read(&mut room)?;

@@ -4,7 +4,6 @@ use std::{
     fs,
     io::BufReader,
     os::unix::net::UnixStream,
-    path::Path,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -13,7 +12,7 @@ use std::{
 use crate::{
     Bench, Result, checked, medians, ms,
     rounds::{Rounds, at, middle},
-    serving::{Client, OnOneCore, Served, in_flights, on_one_core, pss},
+    serving::{Client, Cores, OnOneCore, Served, in_flights, on_one_core, pss},
     table::{Table, Target},
     text,
     token::{Token, verify},
@@ -22,12 +21,8 @@ use crate::{
 /// What clients ask for.
 pub const LINE: &str = r#"{"key":"kraken","method":"POST","path":"/0/private/AddOrder","params":{"ordertype":"limit","pair":"XBTUSD","price":"37500","type":"buy","volume":"1.25"}}"#;
 
-/// Where it makes a difference, both are measured: on one core, programs hand over to each other; on several, each waits for
-/// the others' cores to wake up, which takes a virtual machine long.
-const CORES: [(bool, &str); 2] = [(true, "on one core"), (false, "on all cores")];
-
 /// `p50 p99 rate` of bare calls before and behind something else, in microseconds and a second.
-fn between_raws<T>(
+pub fn between_raws<T>(
     bench: &Bench,
     token: &Token,
     one_core: bool,
@@ -60,7 +55,7 @@ fn raw(bench: &Bench, token: &Token, one_core: bool) -> Result<[f64; 3]> {
 }
 
 impl Bench {
-    fn agent(&self, token: &Token, one_core: bool) -> Result<Served> {
+    pub fn agent(&self, token: &Token, one_core: bool) -> Result<Served> {
         let mut command = self.hsmsign(token);
         command.arg("agent").stderr(Stdio::null());
         let mut command = if one_core { on_one_core(&command) } else { command };
@@ -136,6 +131,7 @@ impl Bench {
     /// Many clients, each with one line or several in flight. Answers the highest rate, requests a second.
     fn many_clients(&self, token: &Token, table: &mut Table) -> Result<f64> {
         let agent = self.agent(token, false)?;
+        let line = format!("{LINE}\n");
         let clients = 32;
         let mut highest = 0.0_f64;
         for (flight, target) in [(1, 0.5), (16, 0.8)] {
@@ -144,7 +140,7 @@ impl Bench {
             for _ in 0..self.size.stream_rounds {
                 let ([_, _, raw], took) = between_raws(self, token, false, || {
                     let begun = Instant::now();
-                    in_flights(&agent.socket, clients, flight, each)?;
+                    in_flights(&agent.socket, &line, clients, flight, each)?;
                     Ok(begun.elapsed())
                 })?;
                 rates.push((clients * each) as f64 / took.as_secs_f64(), raw);
@@ -164,93 +160,14 @@ impl Bench {
         Ok(highest)
     }
 
-    /// The same agent with a policy of 100 rules and without one, by turns: rules for endpoints, and then such that one looks
-    /// into the fields of the request.
-    fn policy(&self, token: &Token, table: &mut Table) -> Result<()> {
-        let endpoints: String = (0..49)
-            .map(|at| {
-                format!(
-                    "[[allow]]\nmethod = [\"GET\"]\npath = \"/0/private/Other{at}*\"\n[[deny]]\npath = \"/1/private/Other{at}\"\n"
-                )
-            })
-            .collect();
-        let order = "[[allow]]\npath = \"/0/private/AddOrder\"\n";
-        let [cancel, cap] = [
-            "[[allow]]\npath = \"/0/private/CancelOrder\"\n",
-            "[[cap]]\nfield = \"volume\"\nrequest = \"2\"\n",
-        ];
-        let policy = |last: &str| format!("policy = 1\nwithdrawals = false\n{endpoints}{order}{last}");
-        let line = format!("{LINE}\n");
-        let (count, clients, flight) = (self.size.lines as usize / 4, 8, 16);
-        for (what, last) in [
-            ("of 100 rules for endpoints", cancel),
-            ("of 100 rules, one a cap", cap),
-        ] {
-            // Among several cores, a client alone waits longer for them to wake up than for its signature.
-            let p50 = self.with_and_without(token, &policy(last), true, |socket| {
-                Ok(at(&Client::to(socket)?.laps(&line, count)?, 0.5))
-            })?;
-            table.limit(
-                format!("agent, a policy {what}, one client on its core, p50"),
-                format!("{:.1} us", p50.figure()),
-                format!("without a policy: {:.1} us + 3 us", p50.against()),
-                p50.middle(|[with, without]| with / (without + 3.0)),
-                p50.against() + 3.0,
-            );
-        }
-        let rates = self.with_and_without(token, &policy(cap), false, |socket| {
-            let begun = Instant::now();
-            in_flights(socket, clients, flight, count)?;
-            Ok((clients * count) as f64 / begun.elapsed().as_secs_f64())
-        })?;
-        table.row(
-            format!(
-                "agent, a policy of 100 rules, one a cap, {clients} clients, {flight} lines in flight each"
-            ),
-            format!("{:.0} a second", rates.figure()),
-            format!("without a policy: {:.0} a second", rates.against()),
-            rates.ratio(),
-            Target::AtLeast(0.9),
-        );
-        Ok(())
-    }
-
-    /// A figure with a policy in force and without one, by turns, of one agent.
-    fn with_and_without(
-        &self,
-        token: &Token,
-        policy: &str,
-        one_core: bool,
-        measure: impl Fn(&Path) -> Result<f64>,
-    ) -> Result<Rounds> {
-        let agent = self.agent(token, one_core)?;
-        let file = self.scratch.join("policy.toml");
-        fs::write(&file, policy)?;
-        let figure = |on: bool| {
-            let mut command = self.hsmsign(token);
-            command.args(["policy", if on { "set" } else { "remove" }, "--all"]);
-            if on {
-                command.arg("--file").arg(&file);
-            }
-            checked(&mut command)?;
-            let _pinned = one_core.then(OnOneCore::begin).transpose()?;
-            measure(&agent.socket)
-        };
-        let mut rounds = Rounds::default();
-        for _ in 0..self.size.stream_rounds * 2 {
-            rounds.push(figure(true)?, figure(false)?);
-        }
-        Ok(rounds)
-    }
-
     fn by_the_command_line(&self, token: &Token, table: &mut Table) -> Result<()> {
-        for (one_core, cores) in CORES {
-            let _agent = self.agent(token, one_core)?;
-            let _pinned = one_core.then(OnOneCore::begin).transpose()?;
+        for cores in [Cores::One, Cores::All] {
+            let _agent = self.agent(token, cores == Cores::One)?;
+            let _held = cores.begin()?;
             let mut commands = [self.sign(token), Command::new(self.built.join("examples/noop"))];
             let [sign, noop] = medians(&mut commands, self.size.rounds)?;
             table.row(
-                format!("sign, once, by the agent, {cores}"),
+                format!("sign, once, by the agent, {}", cores.name()),
                 ms(sign),
                 format!("a program that does nothing: {}", ms(noop)),
                 sign.as_secs_f64() / noop.as_secs_f64(),
@@ -343,70 +260,6 @@ impl Bench {
             over,
             0,
         );
-        Ok(())
-    }
-
-    /// Two processes that pass a line on and back.
-    fn echo(&self) -> Result<Served> {
-        let socket = self.scratch.join("echo-for-bots.sock");
-        let _ = fs::remove_file(&socket);
-        Served::start(
-            Command::new(self.built.join("examples/echo")).arg(&socket),
-            socket,
-        )
-    }
-
-    /// A bare call on a core that slept, as the agent's does between two requests of one client: its median in microseconds.
-    fn paced_raw(&self, token: &Token) -> Result<f64> {
-        let mut command = self.bare_with_key("paced", token);
-        command.arg((self.size.lines / 4).to_string());
-        Ok(text(&checked(&mut command)?)?.parse()?)
-    }
-
-    /// A bot in Python with a kept-open connection.
-    fn python(&self, token: &Token, table: &mut Table) -> Result<()> {
-        const BOT: &str = "import socket,sys,time\n\
-            s=socket.socket(socket.AF_UNIX);s.connect(sys.argv[1]);f=s.makefile('rb');l=sys.argv[2].encode()+b'\\n';t=[]\n\
-            for _ in range(int(sys.argv[3])):\n b=time.perf_counter();s.sendall(l);f.readline();t.append(time.perf_counter()-b)\n\
-            print(sorted(t)[len(t)//2]*1e6)";
-        if Command::new("python3").arg("--version").output().is_err() {
-            table.note("Bots in Python were not measured: there is no python3 here.");
-            return Ok(());
-        }
-        for (one_core, cores) in CORES {
-            let agent = self.agent(token, one_core)?;
-            let bot = |socket: &Path| -> Result<f64> {
-                let mut bot = Command::new("python3");
-                bot.args(["-c", BOT])
-                    .arg(socket)
-                    .args([LINE, &(self.size.lines / 2).to_string()]);
-                Ok(text(&checked(&mut bot)?)?.parse()?)
-            };
-            let mut bots = Rounds::default();
-            let mut bare = Rounds::default();
-            let _pinned = one_core.then(OnOneCore::begin).transpose()?;
-            for _ in 0..self.size.stream_rounds {
-                let ([raw, ..], took) = between_raws(self, token, one_core, || bot(&agent.socket))?;
-                bots.push(took, raw + 120.0);
-                if !one_core {
-                    bare.push(bot(&self.echo()?.socket)?, self.paced_raw(token)?);
-                }
-            }
-            if !one_core {
-                table.note(format!(
-                    "On all cores, the bot in Python waits {:.1} us for an echo over two processes, and a bare C_Sign takes {:.1} us behind a sleep.",
-                    bare.figure(),
-                    bare.against(),
-                ));
-            }
-            table.limit(
-                format!("agent, a bot in Python, median, {cores}"),
-                format!("{:.1} us", bots.figure()),
-                format!("bare C_Sign {:.1} us + 120 us", bots.against() - 120.0),
-                bots.ratio(),
-                bots.against(),
-            );
-        }
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Programs that serve a socket, and their clients.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -12,7 +12,7 @@ use std::{
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::{Result, agent::LINE};
+use crate::Result;
 
 /// A program that serves a socket; ended with the value.
 pub struct Served {
@@ -42,6 +42,9 @@ impl Drop for Served {
     }
 }
 
+/// How many laps make a turn.
+const TURN: usize = 50;
+
 /// A kept-open connection.
 pub struct Client(pub BufReader<UnixStream>);
 
@@ -59,15 +62,27 @@ impl Client {
 
     /// Round trips back to back, each in microseconds, sorted.
     pub fn laps(&mut self, line: &str, count: usize) -> Result<Vec<f64>> {
-        let mut answer = String::new();
-        let mut laps = Vec::with_capacity(count);
-        for _ in 0..count {
-            let begun = Instant::now();
-            self.ask(line, &mut answer)?;
-            laps.push(begun.elapsed().as_secs_f64() * 1e6);
-        }
-        laps.sort_by(f64::total_cmp);
+        let [laps] = self.laps_by_turns([line], count)?;
         Ok(laps)
+    }
+
+    /// The same with several lines, some laps of each by turns: the machine may be slower a second later.
+    pub fn laps_by_turns<const N: usize>(&mut self, lines: [&str; N], count: usize) -> Result<[Vec<f64>; N]> {
+        let mut answer = String::new();
+        let mut all = [const { Vec::new() }; N];
+        for _ in 0..count.div_ceil(TURN) {
+            for (line, laps) in lines.iter().zip(&mut all) {
+                for _ in 0..TURN {
+                    let begun = Instant::now();
+                    self.ask(line, &mut answer)?;
+                    laps.push(begun.elapsed().as_secs_f64() * 1e6);
+                }
+            }
+        }
+        for laps in &mut all {
+            laps.sort_by(f64::total_cmp);
+        }
+        Ok(all)
     }
 }
 
@@ -105,10 +120,55 @@ impl Drop for OnOneCore {
     }
 }
 
-pub fn in_flights(socket: &Path, clients: usize, flight: usize, each: usize) -> Result<()> {
+/// Where it makes a difference, all are measured: on one core, programs hand over to each other; on several, each waits for
+/// the others' cores to wake up, which takes a virtual machine long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cores {
+    One,
+    All,
+    /// All, and the kernel lets none of them sleep.
+    Awake,
+}
+
+impl Cores {
+    pub const ALL: [Self; 3] = [Self::One, Self::All, Self::Awake];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "on one core",
+            Self::All => "on all cores",
+            Self::Awake => "on all cores, kept awake",
+        }
+    }
+
+    /// Makes it so for what this thread and its children do from here on; none where the kernel does not let it.
+    pub fn begin(self) -> Result<Option<Held>> {
+        Ok(match self {
+            Self::One => Some(Held::One(OnOneCore::begin()?)),
+            Self::All => Some(Held::All),
+            Self::Awake => awake().ok().map(Held::Awake),
+        })
+    }
+}
+
+/// Holds while it is not dropped.
+pub enum Held {
+    One(#[expect(dead_code, reason = "it is dropped")] OnOneCore),
+    All,
+    Awake(#[expect(dead_code, reason = "it is closed")] File),
+}
+
+/// No core sleeps while the file is open: a wake-up may take no time. Documentation/power/pm_qos_interface.rst of Linux.
+fn awake() -> std::io::Result<File> {
+    let mut file = File::options().write(true).open("/dev/cpu_dma_latency")?;
+    file.write_all(&0_i32.to_ne_bytes())?;
+    Ok(file)
+}
+
+pub fn in_flights(socket: &Path, line: &str, clients: usize, flight: usize, each: usize) -> Result<()> {
     thread::scope(|scope| -> std::result::Result<(), String> {
         let all: Vec<_> = (0..clients)
-            .map(|_| scope.spawn(|| in_flight(socket, flight, each).map_err(|error| error.to_string())))
+            .map(|_| scope.spawn(|| in_flight(socket, line, flight, each).map_err(|error| error.to_string())))
             .collect();
         all.into_iter()
             .try_for_each(|one| one.join().unwrap_or_else(|_| Err("a client panicked".into())))
@@ -116,10 +176,10 @@ pub fn in_flights(socket: &Path, clients: usize, flight: usize, each: usize) -> 
     Ok(())
 }
 
-pub fn in_flight(socket: &Path, flight: usize, count: usize) -> Result<()> {
+pub fn in_flight(socket: &Path, line: &str, flight: usize, count: usize) -> Result<()> {
     let mut client = Client::to(socket)?;
     let mut answer = String::new();
-    let lines = format!("{LINE}\n").repeat(flight);
+    let lines = line.repeat(flight);
     client.0.get_mut().write_all(lines.as_bytes())?;
     let (mut done, mut sent) = (0, flight);
     while done < count {
@@ -134,7 +194,7 @@ pub fn in_flight(socket: &Path, flight: usize, count: usize) -> Result<()> {
             done += 1;
         }
         let more = (done - before).min(count.saturating_sub(sent));
-        let bytes = more * (LINE.len() + 1);
+        let bytes = more * line.len();
         client.0.get_mut().write_all(&lines.as_bytes()[..bytes])?;
         sent += more;
     }
