@@ -15,6 +15,7 @@ mod kills;
 mod life;
 mod lines;
 mod load;
+mod locks;
 mod logins;
 mod manager;
 mod metrics;
