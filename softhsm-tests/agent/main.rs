@@ -29,6 +29,7 @@ mod running;
 mod sealed;
 mod served;
 mod settings;
+mod switch;
 mod tokens;
 mod unheard;
 mod upgrade;

@@ -226,13 +226,14 @@ impl Front {
                 ))),
             })
             .collect::<Result<Vec<_>>>()?;
-        if !arguments
-            .first()
-            .is_some_and(|command| errand::COMMANDS.contains(command))
-        {
+        if !errand::is_done(&arguments) {
+            let switches = errand::SWITCHES.map(|words| words.join(" "));
             return Err(
-                Error::new(Code::Unsupported, "the agent does no such command for others")
-                    .fix(format!("it does {}", errand::COMMANDS.join(", "))),
+                Error::new(Code::Unsupported, "the agent does no such command for others").fix(format!(
+                    "it does {}, {}",
+                    errand::COMMANDS.join(", "),
+                    switches.join(", ")
+                )),
             );
         }
         let fds: Vec<_> = std::iter::from_fn(|| self.client(client.index)?.take_fd())

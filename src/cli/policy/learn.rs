@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use hsmsign::{
     audit::{self, Filter, Reader},
     error::{Result, bad_input, failed},
-    keyring::{KeyName, Keyring as _},
+    keyring::KeyName,
     nonce,
     policy::{Policies, Seen},
 };
@@ -29,7 +29,7 @@ pub struct LearnArgs {
 
 pub fn learn(args: &LearnArgs) -> Result<ExitCode> {
     let around = Around::find()?;
-    let record = around.keyring().get(&args.key)?;
+    let record = super::record(&around, &args.key)?;
     let switch = Policies::new(&around.home);
     let switch = switch.switch();
     if args.begin {

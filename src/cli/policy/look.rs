@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use hsmsign::{
     error::{Code, Result},
-    keyring::{KeyName, Keyring as _},
+    keyring::KeyName,
     nonce,
     policy::{Caller, Policies, Verdict, Whose},
     request::Request,
@@ -104,7 +104,7 @@ fn check_by_agent(request: &Request) -> Option<Result<Verdict>> {
 
 pub fn show(args: &ShowArgs) -> Result<ExitCode> {
     let around = Around::find()?;
-    let record = around.keyring().get(&args.key)?;
+    let record = super::record(&around, &args.key)?;
     let policies = Policies::new(&around.home).only_looking();
     let denied = policies.switch().read()?;
     let in_force = policies.of(&record.name)?;
