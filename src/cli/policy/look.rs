@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use hsmsign::{
-    error::{Code, Result},
+    error::{Code, Result, bad_input},
     keyring::KeyName,
     nonce,
     policy::{Caller, Policies, Verdict, Whose},
-    request::Request,
+    request::{Body, Request},
 };
 use serde_json::json;
 
@@ -25,6 +25,9 @@ pub struct CheckArgs {
     path: Option<String>,
     #[command(flatten)]
     parts: Parts,
+    /// The challenge that the exchange's socket sent, for a login that answers one
+    #[arg(long)]
+    challenge: Option<String>,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -42,16 +45,7 @@ pub struct ShowArgs {
 
 pub fn check(args: CheckArgs) -> Result<ExitCode> {
     let key = args.key.clone();
-    let request = if args.method == "WS" {
-        Request {
-            key: Some(args.key),
-            websocket: true,
-            path: args.path,
-            ..Request::default()
-        }
-    } else {
-        args.parts.request(Some(args.key), Some(args.method), args.path)?
-    };
+    let request = asked(args.parts, args.key, args.method, args.path, args.challenge)?;
     let judged = match check_by_agent(&request) {
         Some(judged) => judged,
         None => {
@@ -87,6 +81,31 @@ pub fn check(args: CheckArgs) -> Result<ExitCode> {
         .confirm
         .map(|rule| format!("; a person is asked first, by {rule}"));
     output::line(&format!("allowed: {by}{}", asked.unwrap_or_default()))
+}
+
+/// The request, with all that was given of it: rules look at the time, the host and the message of a login as well.
+fn asked(
+    parts: Parts,
+    key: KeyName,
+    method: String,
+    path: Option<String>,
+    challenge: Option<String>,
+) -> Result<Request> {
+    let websocket = method == "WS";
+    let mut request = parts.request(Some(key), Some(method).filter(|_| !websocket), path)?;
+    if websocket {
+        request.body = match request.body {
+            Some(Body::Bytes(text)) => Some(Body::Json(
+                String::from_utf8(text).map_err(|_| bad_input("the message is not UTF-8"))?,
+            )),
+            body => body,
+        };
+    }
+    Ok(Request {
+        websocket,
+        challenge,
+        ..request
+    })
 }
 
 /// What an agent says whose files this user cannot read; none where there is none, or the key is not its.
