@@ -23,6 +23,7 @@ mod judge;
 mod kept;
 mod learned;
 mod learned_again;
+mod learned_else;
 mod logins;
 mod money;
 mod named;

@@ -10,6 +10,7 @@ use std::{
 
 use self::spans::Taken;
 use super::{
+    CONSENT,
     decimal::{Amount, Decimal},
     known,
     subject::{folded, last_part},
@@ -34,7 +35,11 @@ pub struct Seen {
     callers: BTreeSet<(String, String)>,
     /// All requests, each as one.
     requests: Taken,
-    websocket: bool,
+    /// Whether some were messages for a socket without fields, as logins are.
+    bare_sockets: bool,
+    /// Whether some moved money out, and whether some were raw bytes.
+    withdrawals: bool,
+    raw: bool,
 }
 
 /// What was seen of requests without an amount.
@@ -71,6 +76,33 @@ pub trait Told {
     fn alike(&self, method: &str, path: &str) -> Vec<&str>;
 }
 
+/// A key of no exchange, which signs no requests: of those there is nothing to tell.
+#[derive(Debug)]
+pub struct NoExchange;
+
+impl Told for NoExchange {
+    fn looks(&self, _: &str, _: &str) -> bool {
+        false
+    }
+
+    fn closings(&self, _: &str, _: &str, _: &dyn Fn(&str) -> bool) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn signs(&self, _: &str, _: &str) -> Signs {
+        Signs {
+            method: true,
+            path: true,
+            path_goes_on: false,
+            fields: true,
+        }
+    }
+
+    fn alike(&self, _: &str, _: &str) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
 /// What the exchange's signature covers of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Signs {
@@ -88,7 +120,8 @@ impl Seen {
     /// Takes a line of the log in, if it is a signature.
     pub fn take(&mut self, line: &Json) {
         let text = |name: &str| line.get(name).and_then(Json::scalar).unwrap_or_default();
-        if text("what") != "sign" || text("outcome") != "signed" {
+        let raw = text("what") == "raw";
+        if !(raw || text("what") == "sign") || text("outcome") != "signed" {
             return;
         }
         let time = text("t");
@@ -102,10 +135,16 @@ impl Seen {
         let service = unit.filter(|name| name.ends_with(".service"));
         self.callers
             .insert((text("uid").to_owned(), service.unwrap_or_default().to_owned()));
-        if text("method") == "WS" {
-            self.websocket = true;
+        self.withdrawals |= text("rule").starts_with(CONSENT);
+        self.raw |= raw;
+        if raw {
             return;
         }
+        let fields = match line.get("fields") {
+            Some(Json::Object(fields)) => fields.as_slice(),
+            _ => &[],
+        };
+        self.bare_sockets |= text("method") == "WS" && fields.is_empty();
         let names = self
             .endpoints
             .entry((text("method").to_owned(), general(text("path"))))
@@ -113,38 +152,36 @@ impl Seen {
         let mut request: BTreeMap<&str, Amount> = BTreeMap::new();
         let mut orders = BTreeSet::new();
         let mut symbols: Vec<(&str, &str)> = Vec::new();
-        if let Some(Json::Object(fields)) = line.get("fields") {
-            let traded: Vec<&str> = fields
-                .iter()
-                .flat_map(each_value)
-                .filter(|(name, _)| known::SYMBOLS.contains(&folded(last_part(name)).as_str()))
-                .filter_map(|(_, value)| value.scalar())
-                .collect();
-            let is_side = |name: &str| traded.iter().any(|traded| known::is_side(traded, name));
-            for (name, value) in fields.iter().flat_map(each_value) {
-                let (first, name) = (first_part(name), last_part(name));
-                names.extend(first.into_iter().chain([name]).map(str::to_owned));
-                let (folded, value) = (folded(name), value.scalar().unwrap_or_default());
-                if known::SYMBOLS.contains(&folded.as_str()) {
-                    self.symbols.insert(value.to_owned());
-                    symbols.push((name, value));
-                } else if known::spends(&folded, value) || known::closes(&folded, value) {
-                    self.spending.insert(name.to_owned());
-                } else if known::is_amount(&folded) || is_side(&folded) {
-                    let amount = Decimal::parse(value)
-                        .and_then(Decimal::amount)
-                        .unwrap_or_default();
-                    let sum = request.entry(name).or_default();
-                    *sum = sum.plus(amount);
-                } else if known::is_unit(&folded) || !value.is_empty() {
-                    // Of what says what is asked the log has the value, and of no others.
-                    self.values
-                        .entry(name.to_owned())
-                        .or_default()
-                        .insert(value.to_owned());
-                } else if known::ORDERS.contains(&folded.as_str()) {
-                    orders.insert(name.to_owned());
-                }
+        let traded: Vec<&str> = fields
+            .iter()
+            .flat_map(each_value)
+            .filter(|(name, _)| known::SYMBOLS.contains(&folded(last_part(name)).as_str()))
+            .filter_map(|(_, value)| value.scalar())
+            .collect();
+        let is_side = |name: &str| traded.iter().any(|traded| known::is_side(traded, name));
+        for (name, value) in fields.iter().flat_map(each_value) {
+            let (first, name) = (first_part(name), last_part(name));
+            names.extend(first.into_iter().chain([name]).map(str::to_owned));
+            let (folded, value) = (folded(name), value.scalar().unwrap_or_default());
+            if known::SYMBOLS.contains(&folded.as_str()) {
+                self.symbols.insert(value.to_owned());
+                symbols.push((name, value));
+            } else if known::spends(&folded, value) || known::closes(&folded, value) {
+                self.spending.insert(name.to_owned());
+            } else if known::is_amount(&folded) || is_side(&folded) {
+                let amount = Decimal::parse(value)
+                    .and_then(Decimal::amount)
+                    .unwrap_or_default();
+                let sum = request.entry(name).or_default();
+                *sum = sum.plus(amount);
+            } else if known::is_unit(&folded) || !value.is_empty() {
+                // Of what says what is asked the log has the value, and of no others.
+                self.values
+                    .entry(name.to_owned())
+                    .or_default()
+                    .insert(value.to_owned());
+            } else if known::ORDERS.contains(&folded.as_str()) {
+                orders.insert(name.to_owned());
             }
         }
         let path = text("path").to_lowercase();
@@ -155,10 +192,8 @@ impl Seen {
             if request.is_empty() {
                 without.orders.extend(orders);
             }
-            if let Some(Json::Object(fields)) = line.get("fields") {
-                let names = fields.iter().map(|(name, _)| last_part(name).to_owned());
-                without.names.extend(names);
-            }
+            let names = fields.iter().map(|(name, _)| last_part(name).to_owned());
+            without.names.extend(names);
         }
         if symbols.is_empty() && !request.is_empty() {
             self.unnamed
@@ -189,7 +224,7 @@ impl Seen {
 
     /// Whether nothing was seen.
     pub fn is_empty(&self) -> bool {
-        self.endpoints.is_empty() && !self.websocket
+        self.endpoints.is_empty() && !self.raw
     }
 }
 
