@@ -91,7 +91,7 @@ fn asked(
     path: Option<String>,
     challenge: Option<String>,
 ) -> Result<Request> {
-    let websocket = method == "WS";
+    let websocket = method.eq_ignore_ascii_case("WS");
     let mut request = parts.request(Some(key), Some(method).filter(|_| !websocket), path)?;
     if websocket {
         request.body = match request.body {
