@@ -25,6 +25,11 @@ fn an_unlock_that_was_refused_is_no_unlock_in_the_log() {
     let mut connection = agent.connect();
     assert_eq!(connection.ask(BALANCE)["ok"], true);
     place.ok(&["lock"]);
+    let status = place.ok(&["agent", "status"]);
+    assert!(
+        status.ends_with("    unlock it: hsmsign unlock softhsm\n"),
+        "what to do: {status}"
+    );
     std::fs::write(&pin, "not the PIN at all").unwrap();
     place.refused(&["unlock"], "", 4, "refused the PIN");
     let missing = connection.ask(r#"{"op":"unlock","token":"nothing"}"#);
