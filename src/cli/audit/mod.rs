@@ -61,7 +61,7 @@ struct FilterArgs {
     /// With a path that begins so
     #[arg(long)]
     path: Option<String>,
-    /// Of a program, by its path or file name
+    /// Of a program, by its path or file name; where none is known, by its systemd unit
     #[arg(long)]
     program: Option<String>,
     /// Of a user, by number
