@@ -48,7 +48,7 @@ pub enum What {
     Unlock,
     /// A policy was changed.
     Policy,
-    /// An API key or address of a key was changed.
+    /// What a key has beside its secret was changed, as its API key.
     Set,
     /// Something was asked of an agent that is for its admins.
     Op,
