@@ -2,6 +2,7 @@
 
 mod propose;
 mod spans;
+mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,10 +10,12 @@ use std::{
 };
 
 use self::spans::Taken;
+pub use self::told::{NoExchange, Signs, Told};
 use super::{
     CONSENT,
     decimal::{Amount, Decimal},
     known,
+    rules::field_name,
     subject::{folded, last_part},
 };
 use crate::{caller::Unit, json::Json};
@@ -27,6 +30,8 @@ pub struct Seen {
     values: BTreeMap<String, BTreeSet<String>>,
     /// Fields that say that an order's amount is in another place, or all that there is.
     spending: BTreeSet<String>,
+    /// Endpoints of requests with a field that no rule can name.
+    unnamable: BTreeSet<(String, String)>,
     /// Endpoints of requests with an amount of something that no field named.
     unnamed: BTreeSet<(String, String)>,
     /// Endpoints of requests without an amount.
@@ -61,59 +66,6 @@ struct Amounts {
     unnamed: bool,
     /// Whether of some two did.
     mixed: bool,
-}
-
-/// What the exchange's file says of requests.
-pub trait Told {
-    /// Whether one of this method and path only looks.
-    fn looks(&self, method: &str, path: &str) -> bool;
-    /// The endpoints that close or trade what no amount says, and that the signature for such a request fits as well; `has`
-    /// says which fields it has, by their folded names.
-    fn closings(&self, method: &str, path: &str, has: &dyn Fn(&str) -> bool) -> Vec<&str>;
-    /// What the signature covers of one.
-    fn signs(&self, method: &str, path: &str) -> Signs;
-    /// The paths of which it is not told apart, since the same word stands for them in what is signed.
-    fn alike(&self, method: &str, path: &str) -> Vec<&str>;
-}
-
-/// A key of no exchange, which signs no requests: of those there is nothing to tell.
-#[derive(Debug)]
-pub struct NoExchange;
-
-impl Told for NoExchange {
-    fn looks(&self, _: &str, _: &str) -> bool {
-        false
-    }
-
-    fn closings(&self, _: &str, _: &str, _: &dyn Fn(&str) -> bool) -> Vec<&str> {
-        Vec::new()
-    }
-
-    fn signs(&self, _: &str, _: &str) -> Signs {
-        Signs {
-            method: true,
-            path: true,
-            path_goes_on: false,
-            fields: true,
-        }
-    }
-
-    fn alike(&self, _: &str, _: &str) -> Vec<&str> {
-        Vec::new()
-    }
-}
-
-/// What the exchange's signature covers of a request.
-#[derive(Debug, Clone, Copy)]
-pub struct Signs {
-    /// Whether it covers the method.
-    pub method: bool,
-    /// Whether it covers the path.
-    pub path: bool,
-    /// Whether that runs into what follows it.
-    pub path_goes_on: bool,
-    /// Whether it covers the fields.
-    pub fields: bool,
 }
 
 impl Seen {
@@ -161,7 +113,18 @@ impl Seen {
         let is_side = |name: &str| traded.iter().any(|traded| known::is_side(traded, name));
         for (name, value) in fields.iter().flat_map(each_value) {
             let (first, name) = (first_part(name), last_part(name));
-            names.extend(first.into_iter().chain([name]).map(str::to_owned));
+            if is_namable(name) {
+                names.extend(
+                    first
+                        .into_iter()
+                        .filter(|first| is_namable(first))
+                        .chain([name])
+                        .map(str::to_owned),
+                );
+            } else {
+                self.unnamable
+                    .insert((text("method").to_owned(), general(text("path"))));
+            }
             let (folded, value) = (folded(name), value.scalar().unwrap_or_default());
             if known::SYMBOLS.contains(&folded.as_str()) {
                 self.symbols.insert(value.to_owned());
@@ -192,8 +155,10 @@ impl Seen {
             if request.is_empty() {
                 without.orders.extend(orders);
             }
-            let names = fields.iter().map(|(name, _)| last_part(name).to_owned());
-            without.names.extend(names);
+            let names = fields.iter().map(|(name, _)| last_part(name));
+            without
+                .names
+                .extend(names.filter(|name| is_namable(name)).map(str::to_owned));
         }
         if symbols.is_empty() && !request.is_empty() {
             self.unnamed
@@ -232,6 +197,11 @@ impl Seen {
 fn first_part(name: &str) -> Option<&str> {
     let (first, rest) = name.split_once(['[', '.'])?;
     (!first.is_empty() && rest.bytes().any(|byte| byte.is_ascii_alphabetic())).then_some(first)
+}
+
+/// Whether a rule can name it.
+fn is_namable(name: &str) -> bool {
+    field_name(name).is_ok()
 }
 
 /// A field with each of its values: one that is there more than once has a list.

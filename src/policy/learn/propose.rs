@@ -126,8 +126,11 @@ impl Seen {
         type Rule<'s> = (&'s str, Option<&'s BTreeSet<String>>);
         let mut rules: BTreeMap<Rule<'_>, BTreeSet<String>> = BTreeMap::new();
         let none = BTreeSet::new();
-        for ((method, path), names) in &self.endpoints {
-            let signs = told.signs(method, path);
+        for (endpoint, names) in &self.endpoints {
+            let (method, path) = endpoint;
+            let mut signs = told.signs(method, path);
+            // Where the path is signed it can be allowed whatever the fields are.
+            signs.fields &= !(signs.path && self.unnamable.contains(endpoint));
             if method == "WS" {
                 // Of logins it says that they are all there is; without a rule here all requests would pass.
                 let names = if signs.fields { names } else { &none };
