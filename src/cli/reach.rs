@@ -9,7 +9,7 @@ use std::{
 use hsmsign::{
     agent::client::Client,
     ask::{Ask as _, Terminal},
-    error::{Code, Result, failed},
+    error::{Code, Error, Result, failed},
     home::Home,
     keyring::{FileKeyring, KeyName, Keyring as _},
     policy::Caller,
@@ -19,7 +19,7 @@ use hsmsign::{
 
 use serde_json::Value;
 
-use super::Around;
+use super::{Around, errand};
 
 /// How often an agent is looked for again. One that is ending closes its connections before its socket.
 const AGAIN: usize = 4;
@@ -252,6 +252,22 @@ pub fn answered<T>(ask: impl Fn(&mut Client) -> Result<T>) -> Result<Option<(Cli
     }
 }
 
+/// As [`or_barred`], for those who have no tokens of their own, and so no keys whose name may be meant.
+pub fn or_barred_from_all(error: Error) -> Error {
+    match errand::may_have_own() {
+        true => error,
+        false => or_barred(error),
+    }
+}
+
+/// A key that is not here is more likely that of an agent which does not let this user in than nobody's.
+fn or_barred(error: Error) -> Error {
+    match error.code() {
+        Code::UnknownKey => Client::barred().unwrap_or(error),
+        _ => error,
+    }
+}
+
 /// An agent of the system need not know a key that the user has besides.
 fn reach<T>(
     by_agent: impl Fn(&mut Client) -> Result<T>,
@@ -260,10 +276,7 @@ fn reach<T>(
     let Some((agent, done)) = answered(by_agent)? else {
         // A key that is not here is more likely that agent's than nobody's.
         let around = Around::find().map_err(|error| Client::barred().unwrap_or(error))?;
-        return here(once(&around)?).map_err(|error| match error.code() {
-            Code::UnknownKey => Client::barred().unwrap_or(error),
-            _ => error,
-        });
+        return here(once(&around)?).map_err(or_barred);
     };
     match done {
         Err(error) if error.code() == Code::UnknownKey && !agent.told => {

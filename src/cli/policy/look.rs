@@ -51,6 +51,7 @@ pub fn check(args: CheckArgs) -> Result<ExitCode> {
         None => {
             let signer = Around::find()?.signer()?;
             let judged = signer.judge(&request, &Caller::this_process());
+            let judged = judged.map_err(reach::or_barred_from_all);
             tell_troubles(signer.policies(), &key);
             judged
         }
