@@ -84,7 +84,16 @@ fn who_is_not_in_the_group_is_told_so() {
     let Some(people) = People::with_agent() else {
         return;
     };
-    for arguments in [&SIGN[..], &["agent", "status"], &["lock"]] {
+    for arguments in [
+        &SIGN[..],
+        &["agent", "status"],
+        &["lock"],
+        &["show", "kraken"],
+        &["nonce", "kraken"],
+        &["policy", "show", "kraken"],
+        &["policy", "check", "kraken", "GET", "/"],
+        &["policy", "deny-all", "kraken"],
+    ] {
         let done = people.run(STRANGER, arguments, "");
         assert!(
             done.code == 4 && done.stderr.contains("does not let this user in"),
@@ -92,6 +101,11 @@ fn who_is_not_in_the_group_is_told_so() {
         );
         assert!(done.stderr.contains("usermod"), "{done:?}");
     }
+    let done = people.run(STRANGER, &["list"], "");
+    assert!(
+        done.code == 0 && done.stderr.contains("does not let this user in"),
+        "{done:?}"
+    );
     let done = people.run(STRANGER, &["doctor"], "");
     assert!(
         done.code == 1 && done.stdout.contains("does not let this user in"),

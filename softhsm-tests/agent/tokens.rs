@@ -283,6 +283,21 @@ fn sync_says_what_is_missing_where() {
     };
     assert_eq!(sync(&[], 0), ["kraken second yes", "kraken softhsm yes"]);
     assert!(place.ok(&["token", "sync"]).contains("second"));
+    // Nobody can bring a key anywhere that a token made.
+    let make = [
+        "generate",
+        "-e",
+        "binance",
+        "--algorithm",
+        "ed25519",
+        "-k",
+        "made",
+        "--token",
+        "second",
+    ];
+    place.ok(&make);
+    assert_eq!(sync(&[], 0)[2..], ["made second yes", "made softhsm made"]);
+    place.ok(&["remove", "made", "--yes"]);
     place.import(
         &[
             "-e",

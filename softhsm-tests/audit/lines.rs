@@ -1,8 +1,11 @@
 //! What stands in the log.
 
+use std::path::Path;
+
+use hsmsign::{audit::Log, home::Home};
 use serde_json::Value;
 
-use crate::bench::Place;
+use crate::{bench::Place, written::entry};
 
 #[test]
 fn signatures_denials_imports_policies_and_locks_are_lines() {
@@ -272,4 +275,44 @@ fn lines_are_followed_as_they_come() {
     assert!(lines.next().unwrap().unwrap().contains("TradeBalance"));
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Of other users' programs an agent is told no more than the unit: it is what tells them apart.
+#[test]
+fn where_no_program_is_known_its_unit_is_shown() {
+    let Some(place) = Place::with_token() else { return };
+    let log = Log::new(&Home::at(&place.home()));
+    for (executable, cgroup) in [
+        (None, "/system.slice/bot.service"),
+        (None, "/docker/17"),
+        (None, "/"),
+        (Some("/opt/bot"), "/system.slice/other.service"),
+    ] {
+        let mut entry = entry("/0/private/Balance");
+        entry.caller.executable = executable.map(|path| Path::new(path).into());
+        entry.caller.cgroup = Some(cgroup.into());
+        log.record(entry);
+    }
+    log.flush().unwrap();
+    let shown = place.ok(&["audit", "show"]);
+    let report = place.ok(&["audit", "report"]);
+    for (told, is_there) in [
+        ("bot.service", true),
+        ("/docker/17", true),
+        ("/opt/bot", true),
+        ("other.service", false),
+    ] {
+        assert_eq!(shown.contains(&format!(" {told})")), is_there, "{told}: {shown}");
+        assert_eq!(
+            report.contains(&format!("{told} (uid ")),
+            is_there,
+            "{told}: {report}"
+        );
+        assert_eq!(
+            place.log(&["--program", told]).len(),
+            usize::from(is_there),
+            "{told}"
+        );
+    }
+    assert!(report.contains("unknown (uid "), "{report}");
 }

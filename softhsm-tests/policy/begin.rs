@@ -7,6 +7,56 @@ use crate::{
     running::Running,
 };
 
+/// A key that the token makes is the stronger one, and begins as one that is imported.
+#[test]
+fn a_key_that_was_made_begins_with_a_template_too() {
+    let Some(place) = Place::with_token() else { return };
+    let make = [
+        "generate",
+        "-e",
+        "binance",
+        "--algorithm",
+        "ed25519",
+        "--api-key",
+        "k",
+        "--policy",
+    ];
+    let path = place.home().join("policy/binance.toml");
+    place.refused(
+        &[&make[..], &["trade-no-leverage"]].concat(),
+        "",
+        5,
+        "fits one on credit",
+    );
+    assert!(!path.exists() && place.ok(&["list"]).contains("no keys yet"));
+    place.ok(&[&make[..], &["trade"]].concat());
+    assert!(path.exists());
+    place.ok(&["sign", "binance", "GET", "/api/v3/account"]);
+    place.refused(
+        &["sign", "binance", "POST", "/api/v3/order?foreign=1"],
+        "",
+        3,
+        "policy/binance.toml",
+    );
+    let raw = [
+        "import",
+        "-e",
+        "generic",
+        "--algorithm",
+        "hmac-sha256",
+        "--encoding",
+        "ascii",
+        "--allow",
+        "raw",
+    ];
+    place.refused(
+        &[&raw[..], &["--policy", "full"]].concat(),
+        "secret",
+        5,
+        "no template fits it",
+    );
+}
+
 /// An owner's policy is neither replaced nor taken away by an import of that name, whether it fails or not.
 #[test]
 fn a_template_takes_no_policys_place() {

@@ -174,6 +174,26 @@ fn rules_that_can_never_match_are_pointed_out() {
     );
 }
 
+/// The kernel tells where a program is, and not by which link it was started.
+#[test]
+fn a_program_that_is_named_by_a_link_is_pointed_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = folder.path().canonicalize().unwrap().join("bot");
+    fs::write(&real, "").unwrap();
+    let link = real.with_file_name("link");
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    for (path, warns) in [(&real, 0), (&link, 1)] {
+        let text = format!("policy = 1\n[[client]]\nexecutable = {path:?}");
+        let warnings = Policy::parse(&text, "p").unwrap().warnings(nonce::now());
+        assert_eq!(warnings.len(), warns, "{warnings:?}");
+        let words = format!("write {}", real.display());
+        assert!(
+            warnings.iter().all(|warning| warning.ends_with(&words)),
+            "{warnings:?}"
+        );
+    }
+}
+
 #[test]
 fn a_change_takes_effect_whole_or_not_at_all() {
     let Some(place) = Place::with_kraken() else { return };

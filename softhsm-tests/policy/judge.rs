@@ -112,6 +112,13 @@ impl Judge {
         policy::told(&prepared)
     }
 
+    /// The question about a request of this judge's caller.
+    pub fn question(&self, line: &str) -> Result<String, Error> {
+        let request = Request::parse_line(line).map_err(|(_, error)| error)?;
+        let prepared = self.scheme.prepare(&request, self.scheme.kind(None)?, None)?;
+        policy::question(&self.caller, &self.key, "exchange", "https://host", &prepared)
+    }
+
     /// What becomes of bytes that hsmsign did not compose.
     pub fn ask_raw(&self, message: &[u8]) -> Result<Verdict, Error> {
         let moves_money = self.scheme.raw_moves_money(message);

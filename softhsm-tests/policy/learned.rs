@@ -13,7 +13,8 @@ use crate::judge::{Ask, Judge, ask};
 
 /// The line of the log for a request that a judge who watches permits; none where it is refused.
 fn line_of(judge: &Judge, request: &str, time: &str) -> Option<String> {
-    let fields = judge.ask(request).ok()?.fields;
+    let verdict = judge.ask(request).ok()?;
+    let (fields, rule) = (verdict.fields, verdict.rules.join(" and "));
     let quoted = |text: &str| Value::from(text).to_string();
     let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in fields {
@@ -27,24 +28,31 @@ fn line_of(judge: &Judge, request: &str, time: &str) -> Option<String> {
         })
         .collect();
     let request: Value = serde_json::from_str(request).unwrap();
-    let path = request["path"].as_str().unwrap().split('?').next().unwrap();
+    let path = request["path"]
+        .as_str()
+        .unwrap_or_default()
+        .split('?')
+        .next()
+        .unwrap();
+    let method = request["method"].as_str().unwrap_or("WS");
     Some(format!(
-        r#"{{"t":"{time}","what":"sign","outcome":"signed","method":{},"path":{},"uid":{},"fields":{{{}}}}}"#,
-        request["method"],
+        r#"{{"t":"{time}","what":"sign","outcome":"signed","method":{},"path":{},"rule":{},"uid":{},"fields":{{{}}}}}"#,
+        quoted(method),
         quoted(path),
+        quoted(&rule),
         judge.caller.uid,
         fields.join(",")
     ))
 }
 
 /// What is proposed for requests, each at its time.
-fn learned(exchange: &str, seen: &[(String, &str)]) -> String {
+pub fn learned(exchange: &str, seen: &[(String, &str)]) -> String {
     let watching = Judge::new(exchange, "");
     watching.watches();
     learned_by(&watching, exchange, seen)
 }
 
-fn learned_by(watching: &Judge, exchange: &str, seen: &[(String, &str)]) -> String {
+pub fn learned_by(watching: &Judge, exchange: &str, seen: &[(String, &str)]) -> String {
     let mut all = Seen::default();
     for (request, time) in seen {
         if let Some(line) = line_of(watching, request, time) {
@@ -55,7 +63,7 @@ fn learned_by(watching: &Judge, exchange: &str, seen: &[(String, &str)]) -> Stri
     all.propose(&scheme).replacen("policy = 1\n", "", 1)
 }
 
-const TIME: &str = "2026-09-21T14:13:20.000000Z";
+pub const TIME: &str = "2026-09-21T14:13:20.000000Z";
 
 /// What must pass under what is proposed for it, and what must not.
 pub fn holds(exchange: &str, seen: &[Ask<'_>], denied: &[Ask<'_>]) {

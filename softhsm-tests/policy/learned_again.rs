@@ -2,7 +2,7 @@
 
 use crate::{
     judge::{Judge, ask},
-    learned::holds,
+    learned::{TIME, holds, learned},
 };
 
 /// Closing all there is has no amount: freed is what was seen, and nothing else that closes.
@@ -176,4 +176,19 @@ fn what_was_asked_by_a_field_is_all_that_may_be_asked() {
             ),
         ],
     );
+}
+
+/// A field that no rule can name takes no file's use away.
+#[test]
+fn what_had_a_field_that_cannot_be_named_passes_by_its_path() {
+    let balance = |fields: &'static str| ("POST", "/0/private/Balance", fields);
+    let odd = [balance("gr%C3%B6%C3%9Fe=1"), balance(".=1&a=2")];
+    holds("kraken", &odd, &[("POST", "/0/private/CancelAll", "")]);
+    // Caps look at all fields, and deny such names; what else was seen passes.
+    let order = ask("POST", "/0/private/AddOrder", "pair=XBTUSD&volume=1");
+    let seen = odd.map(|(method, path, body)| (ask(method, path, body), TIME));
+    let text = learned("kraken", &[&seen[..], &[(order.clone(), TIME)]].concat());
+    let judge = Judge::new("kraken", &text);
+    judge.permits(&order);
+    judge.refuses(&ask("POST", "/0/private/AddOrder", "pair=XBTUSD&volume=2"));
 }

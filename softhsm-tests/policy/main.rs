@@ -23,6 +23,8 @@ mod judge;
 mod kept;
 mod learned;
 mod learned_again;
+mod learned_else;
+mod logins;
 mod money;
 mod named;
 mod orders;

@@ -14,7 +14,11 @@ use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
 };
 
-use crate::{bench::Place, running::until};
+use crate::{
+    bench::Place,
+    judge::{Judge, ask},
+    running::until,
+};
 
 /// A terminal, what stands on it, and the keys.
 pub struct Person {
@@ -113,5 +117,24 @@ impl Person {
                 String::from_utf8_lossy(&environment).contains(&format!("GPG_TTY={}\0", self.terminal))
             })
             .count()
+    }
+}
+
+/// Of other users' programs an agent is told no more.
+#[test]
+fn a_program_of_which_only_the_unit_is_known_is_named_by_that() {
+    let mut judge = Judge::new("kraken", "");
+    judge.caller.executable = None;
+    for (cgroup, named) in [
+        ("/system.slice/bot.service", "a program of bot.service (process"),
+        (
+            "/user.slice/user-7.slice/user@7.service/app.slice/bot.service",
+            "a program of bot.service, a unit of the user 7, (process",
+        ),
+        ("/docker/17", "a program (process"),
+    ] {
+        judge.caller.cgroup = Some(cgroup.into());
+        let question = judge.question(&ask("POST", "/0/private/Balance", "")).unwrap();
+        assert!(question.starts_with(named), "{question}");
     }
 }

@@ -23,6 +23,17 @@ pub enum Asked {
     Op(Op),
 }
 
+impl Asked {
+    /// Whether a token is wanted for it, which is not idle then.
+    pub fn wants_a_token(&self) -> bool {
+        match self {
+            Self::Sign(_) | Self::Hmac(_) => true,
+            Self::Look(..) => false,
+            Self::Op(op) => op.name == "unlock",
+        }
+    }
+}
+
 /// What is wanted of a request that is not to be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {

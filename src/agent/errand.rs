@@ -1,4 +1,5 @@
-//! A command that the agent's user does for somebody who may not read the agent's files: import, rotate and the like.
+//! A command that the agent's user does for somebody who may not read the agent's files: import, rotate and the like, and
+//! the switch that denies everything.
 //!
 //! It is the command line itself, with the asker's own standard input, output and error: a secret goes from there to the
 //! token through the command's process, and through no other.
@@ -32,8 +33,20 @@ use crate::{
 pub const NAME: &str = "!errand";
 /// The commands that are done for others: those that change keys.
 pub const COMMANDS: [&str; 7] = ["import", "generate", "set", "rotate", "remove", "nonce", "test"];
+/// The commands that are done for others besides: the switch that denies. To allow again is for the agent's user.
+pub const SWITCHES: [&[&str]; 2] = [&["lock", "--all"], &["policy", "deny-all"]];
 /// How many descriptors come along: standard input, output, error, and a pipe that ends when the asker does.
 pub const FDS: usize = 4;
+
+/// Whether these arguments are such a command.
+pub fn is_done(arguments: &[&str]) -> bool {
+    match arguments {
+        ["lock", "--all"] => true,
+        ["policy", "deny-all", key] => !key.starts_with('-'),
+        [command, ..] => COMMANDS.contains(command),
+        [] => false,
+    }
+}
 
 /// Does one command for the front on standard input, and answers its exit code.
 ///

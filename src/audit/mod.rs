@@ -23,7 +23,7 @@ pub use mark::{Mark, Marked, raise, went_back};
 pub use parameters::Parameters;
 pub use report::Report;
 pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, Sealer, has_sealed};
-pub use show::{Filter, Reader, moment};
+pub use show::{Filter, Reader, moment, program};
 pub use verify::{FindToken, Finding, NotAsked, Verified, verify};
 pub use writer::Log;
 
@@ -48,7 +48,7 @@ pub enum What {
     Unlock,
     /// A policy was changed.
     Policy,
-    /// An API key or address of a key was changed.
+    /// What a key has beside its secret was changed, as its API key.
     Set,
     /// Something was asked of an agent that is for its admins.
     Op,

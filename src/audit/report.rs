@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{hours::over_time, line::misleads};
+use super::{hours::over_time, line::misleads, show::program};
 use crate::json::Json;
 
 /// What the page shows, gathered line by line.
@@ -49,11 +49,7 @@ impl Report {
         }
         match text("what") {
             "sign" | "raw" => {
-                let program = if text("exe").is_empty() {
-                    "unknown"
-                } else {
-                    text("exe")
-                };
+                let program = program(line).unwrap_or("unknown");
                 let endpoint = match text("what") {
                     "raw" => "raw MAC".to_owned(),
                     _ => format!("{} {}", text("method"), text("path")),

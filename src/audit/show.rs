@@ -13,6 +13,7 @@ use super::{
     line,
 };
 use crate::{
+    caller::Unit,
     error::{Result, bad_input},
     home::{Home, io_error},
     json::Json,
@@ -29,7 +30,7 @@ pub struct Filter {
     pub outcome: Option<String>,
     /// With this path, or one that begins so.
     pub path: Option<String>,
-    /// Of a program with this path or file name.
+    /// Of a program with this path or file name; where none is known, of this systemd unit.
     pub program: Option<String>,
     /// Of this user.
     pub uid: Option<u32>,
@@ -81,8 +82,8 @@ impl Filter {
         let text = |name: &str| line.get(name).and_then(Json::scalar).unwrap_or_default();
         let is =
             |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == text(name));
-        let program = self.program.as_deref().is_none_or(|wanted| {
-            let exe = text("exe");
+        let of_program = self.program.as_deref().is_none_or(|wanted| {
+            let exe = program(line).unwrap_or_default();
             exe == wanted || exe.rsplit('/').next() == Some(wanted)
         });
         let time = text("t");
@@ -93,11 +94,22 @@ impl Filter {
                 .path
                 .as_deref()
                 .is_none_or(|wanted| text("path").starts_with(wanted))
-            && program
+            && of_program
             && self.uid.is_none_or(|uid| text("uid") == uid.to_string())
             && self.since.as_deref().is_none_or(|since| time >= since)
             && self.until.as_deref().is_none_or(|until| time < until)
     }
+}
+
+/// The program that a line tells of; where none is known, as an agent is told none of other users, the systemd unit that it
+/// ran in, or else the control group.
+pub fn program(line: &Json) -> Option<&str> {
+    let text = |name: &str| line.get(name).and_then(Json::scalar);
+    let unit = || {
+        let cgroup = text("cgroup").filter(|cgroup| *cgroup != "/")?;
+        Some(Unit::of(cgroup).map_or(cgroup, |unit| unit.name))
+    };
+    text("exe").or_else(unit)
 }
 
 /// Goes through the lines of the log, and on as they come, also where files were moved away or a new log begun.

@@ -387,6 +387,9 @@ fn status(json: bool) -> Result<ExitCode> {
                 word("worker_pid"),
                 word("restarts")
             ));
+            if word("state") == "locked" {
+                told.push_str(&format!("    unlock it: hsmsign unlock {}\n", word("token")));
+            }
             if let Some(Json::Object(error)) = find("error") {
                 for (name, value) in error {
                     if let (true, Json::String(text)) = (name != "code", value) {

@@ -18,14 +18,35 @@ pub fn by_agent() -> Option<Result<ExitCode>> {
     if !errand::COMMANDS.contains(&command) {
         return None;
     }
-    // Whoever has tokens of their own means those, unless the environment names the agent.
-    let (_, told) = hsmsign::agent::socket::places();
-    let own = || Home::from_env().and_then(|home| Config::load(&home));
-    if !told && own().is_ok_and(|config| !config.tokens.is_empty()) {
+    if means_own() {
         return None;
     }
     let (agent, _) = reach::other_user()?;
     Some(run(agent, arguments))
+}
+
+/// Whether keys of this user are meant: whoever has tokens of their own means those, unless the environment names an agent.
+fn means_own() -> bool {
+    let own = || Home::from_env().and_then(|home| Config::load(&home));
+    !is_told() && own().is_ok_and(|config| !config.tokens.is_empty())
+}
+
+/// Whether this user may have tokens, as far as can be told.
+pub fn may_have_own() -> bool {
+    let config = Home::from_env().map(|home| Config::load(&home));
+    config.is_ok_and(|config| config.map_or(true, |config| !config.tokens.is_empty()))
+}
+
+/// Whether the environment names the agent.
+pub fn is_told() -> bool {
+    hsmsign::agent::socket::places().1
+}
+
+/// Has a system agent pull the switch for its keys.
+pub fn pull(agent: &mut Client, switch: &[&str]) -> Result<ExitCode> {
+    standard::is_there()?;
+    let arguments: Vec<_> = switch.iter().map(|&word| word.to_owned()).collect();
+    Ok(ExitCode::from(errand::ask(agent, &arguments)?))
 }
 
 fn run(mut agent: Client, arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {

@@ -5,11 +5,12 @@ use hsmsign::{
     audit::What,
     enrol::{Enrolled, NewKey},
     error::{Result, bad_input},
+    exchange::Template,
     keyring::{Allow, KeyName},
     token::{PinPolicy, Wishes, yubikey},
 };
 
-use super::{Around, import, output};
+use super::{Around, import, output, policy::Beginning};
 
 /// Make a key on the token, and print the public key to register at the exchange.
 ///
@@ -19,6 +20,7 @@ use super::{Around, import, output};
 #[command(after_help = "\
 Examples:
   hsmsign generate --exchange binance --algorithm ed25519
+  hsmsign generate --exchange binance --algorithm ed25519 --policy trade
   hsmsign set binance --api-key KEY           what the exchange shows for the public key
   hsmsign show binance                        prints the public key again")]
 pub struct Args {
@@ -52,6 +54,9 @@ pub struct Args {
     /// Use a token although it gives its keys away to whoever has the PIN
     #[arg(long)]
     accept_leaky_token: bool,
+    /// Begin with a policy: read-only, trade, trade-no-leverage or full
+    #[arg(long, value_name = "POLICY")]
+    policy: Option<Template>,
     /// Have the token wait for a touch at each signature, where it can
     #[arg(long)]
     touch: bool,
@@ -126,8 +131,16 @@ fn make(args: Args) -> Result<Enrolled> {
             ..Wishes::default()
         },
     })?;
+    let policy = args
+        .policy
+        .map(|template| Beginning::new(&around, &enrol, &plan, template))
+        .transpose()?;
     let secrets = import::read_secrets(&plan, around.ask.as_ref())?;
-    let enrolled = enrol.import(plan, secrets)?;
+    let make = || enrol.import(plan, secrets);
+    let enrolled = match policy {
+        Some(policy) => policy.with(&around, make)?,
+        None => make()?,
+    };
     around.note(
         What::Import,
         enrolled.record.name.as_str(),

@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, process::ExitCode};
 
 use hsmsign::{
+    agent::client::Client,
     config::Config,
     enrol::attested,
     error::Result,
@@ -73,6 +74,9 @@ fn print(
         return output::json(&Value::Array(keys.iter().cloned().chain(own).collect()));
     }
     if records.is_empty() && keys.is_empty() {
+        if let Some(barred) = Client::barred() {
+            output::warn(&format!("{}; {}", barred.message(), barred.advice()));
+        }
         return output::line("no keys yet; import one: hsmsign import --exchange EXCHANGE");
     }
     if let Some(served) = served.filter(|served| !served.keys.is_empty()) {

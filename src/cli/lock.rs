@@ -14,7 +14,8 @@ use super::output;
 
 /// Lock the agent's tokens: it logs out of them and forgets their PINs.
 ///
-/// With --all, with an agent or without: everything is denied to every key, whoever asks, until `unlock --all`.
+/// With --all, with an agent or without: everything is denied to every key, whoever asks, until `unlock --all`. The keys of a
+/// system agent are locked by its admins, and unlocked by its own user alone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

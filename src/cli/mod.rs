@@ -274,7 +274,7 @@ pub fn run() -> ExitCode {
         // Of several lines some may have been read.
         Ok(ExitCode::SUCCESS) if !standard::was_taken() => ExitCode::from(Code::Failed.exit()),
         Ok(code) => code,
-        Err(error) => output::report(&error),
+        Err(error) => output::report(&reach::or_barred_from_all(error)),
     }
 }
 

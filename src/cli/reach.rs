@@ -1,11 +1,15 @@
 //! Signing by the agent where one runs, and by the token itself where none does.
 
-use std::{cell::OnceCell, path::PathBuf, rc::Rc};
+use std::{
+    cell::OnceCell,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 use hsmsign::{
     agent::client::Client,
     ask::{Ask as _, Terminal},
-    error::{Code, Result},
+    error::{Code, Error, Result, failed},
     home::Home,
     keyring::{FileKeyring, KeyName, Keyring as _},
     policy::Caller,
@@ -15,7 +19,7 @@ use hsmsign::{
 
 use serde_json::Value;
 
-use super::Around;
+use super::{Around, errand};
 
 /// How often an agent is looked for again. One that is ending closes its connections before its socket.
 const AGAIN: usize = 4;
@@ -34,7 +38,7 @@ pub struct Served {
 /// own keys.
 pub fn served() -> Option<Served> {
     let (mut agent, uid) = other_user()?;
-    let keys = ask(&mut agent, "keys")?["keys"].as_array()?.clone();
+    let keys = ask(&mut agent, "keys").ok()?["keys"].as_array()?.clone();
     Some(Served {
         path: agent.path.clone(),
         uid,
@@ -42,16 +46,26 @@ pub fn served() -> Option<Served> {
     })
 }
 
-/// The agent that another user runs, and that user; none where there is no such agent.
+/// The agent that another user runs, and that user; none where there is no such agent, or it does not answer.
 pub fn other_user() -> Option<(Client, u64)> {
-    let mut agent = Client::find().ok()??;
-    let uid = ask(&mut agent, "ping")?["uid"].as_u64()?;
-    (uid != u64::from(rustix::process::geteuid().as_raw())).then_some((agent, uid))
+    whose().ok().flatten()
 }
 
-fn ask(agent: &mut Client, op: &str) -> Option<Value> {
-    let answer = agent.ask(&format!("{{\"op\":\"{op}\"}}")).ok()?;
-    serde_json::from_str(&answer).ok()
+/// As [`other_user`], for who has to know of one that does not answer.
+pub fn whose() -> Result<Option<(Client, u64)>> {
+    let Some(mut agent) = Client::find()? else {
+        return Ok(None);
+    };
+    let told = ask(&mut agent, "ping")?;
+    let uid = told["uid"]
+        .as_u64()
+        .ok_or_else(|| failed("the agent's answer is not understood"))?;
+    Ok((uid != u64::from(rustix::process::geteuid().as_raw())).then_some((agent, uid)))
+}
+
+fn ask(agent: &mut Client, op: &str) -> Result<Value> {
+    let answer = agent.ask(&format!("{{\"op\":\"{op}\"}}"))?;
+    serde_json::from_str(&answer).map_err(|_| failed("the agent's answer is not understood"))
 }
 
 impl Served {
@@ -62,12 +76,13 @@ impl Served {
 
     /// Where its keys are, in words.
     pub fn told(&self) -> String {
-        format!(
-            "the agent at {}, which runs as uid {}",
-            self.path.display(),
-            self.uid
-        )
+        told(&self.path, self.uid)
     }
+}
+
+/// An agent that another user runs, in words.
+pub fn told(path: &Path, uid: u64) -> String {
+    format!("the agent at {}, which runs as uid {uid}", path.display())
 }
 
 /// The names in a list, or a dash.
@@ -237,6 +252,22 @@ pub fn answered<T>(ask: impl Fn(&mut Client) -> Result<T>) -> Result<Option<(Cli
     }
 }
 
+/// As [`or_barred`], for those who have no tokens of their own, and so no keys whose name may be meant.
+pub fn or_barred_from_all(error: Error) -> Error {
+    match errand::may_have_own() {
+        true => error,
+        false => or_barred(error),
+    }
+}
+
+/// A key that is not here is more likely that of an agent which does not let this user in than nobody's.
+fn or_barred(error: Error) -> Error {
+    match error.code() {
+        Code::UnknownKey => Client::barred().unwrap_or(error),
+        _ => error,
+    }
+}
+
 /// An agent of the system need not know a key that the user has besides.
 fn reach<T>(
     by_agent: impl Fn(&mut Client) -> Result<T>,
@@ -245,10 +276,7 @@ fn reach<T>(
     let Some((agent, done)) = answered(by_agent)? else {
         // A key that is not here is more likely that agent's than nobody's.
         let around = Around::find().map_err(|error| Client::barred().unwrap_or(error))?;
-        return here(once(&around)?).map_err(|error| match error.code() {
-            Code::UnknownKey => Client::barred().unwrap_or(error),
-            _ => error,
-        });
+        return here(once(&around)?).map_err(or_barred);
     };
     match done {
         Err(error) if error.code() == Code::UnknownKey && !agent.told => {

@@ -37,6 +37,7 @@ fn in_words(held: &Held) -> String {
     match held {
         Held::Whole => "yes".to_owned(),
         Held::Never => "missing: it was never brought there".to_owned(),
+        Held::Made => "no, and it cannot be: another token made it".to_owned(),
         Held::Lost(slots) => format!("missing: its {} is not there any more", slots.join(" and its ")),
         Held::Unknown(error) => format!("unknown: {}", error.message()),
     }
@@ -46,6 +47,7 @@ fn in_json(placed: &Placed) -> Value {
     let (held, lost, error) = match &placed.held {
         Held::Whole => ("yes", None, None),
         Held::Never => ("never", None, None),
+        Held::Made => ("made", None, None),
         Held::Lost(slots) => ("lost", Some(slots), None),
         Held::Unknown(error) => ("unknown", None, Some(error)),
     };
@@ -65,7 +67,7 @@ fn verdict(placed: &[Placed]) -> Option<Error> {
     if !missing.is_empty() {
         return Some(
             Error::new(Code::Failed, format!("missing: {}", missing.join(", "))).fix(
-                "a secret cannot be copied from a token: with the secret, or a new one of the exchange, at hand: hsmsign remove KEY, then hsmsign import with a --token for each",
+                "a secret cannot be copied from a token: with the secret, or a new one of the exchange, at hand: hsmsign remove KEY, then hsmsign import with a --token for each; what a token made it alone has, and hsmsign generate makes another",
             ),
         );
     }

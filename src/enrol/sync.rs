@@ -27,6 +27,8 @@ pub enum Held {
     Whole,
     /// It was never brought there.
     Never,
+    /// Another token made it, so that it can never be there.
+    Made,
     /// It was, and these of its objects are not there: `secret`, `passphrase` …
     Lost(Vec<String>),
     /// The token cannot be looked at.
@@ -79,7 +81,11 @@ impl Enrol {
 
 fn held(record: &Record, token: &str, there: &Result<Vec<KeyRef>>) -> Held {
     let Some(copy) = record.current.copies.iter().find(|copy| copy.token == token) else {
-        return Held::Never;
+        return if record.current.is_generated() {
+            Held::Made
+        } else {
+            Held::Never
+        };
     };
     let there = match there {
         Ok(there) => there,

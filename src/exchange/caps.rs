@@ -74,14 +74,22 @@ impl Told for Scheme {
     }
 
     fn closings(&self, method: &str, path: &str, has: &dyn Fn(&str) -> bool) -> Vec<&str> {
+        // No endpoint takes the signature of a message for a socket, as rules see it.
+        if method == "WS" {
+            return Vec::new();
+        }
         self.closing(self.plan_for(method, path), has).collect()
     }
 
     fn signs(&self, method: &str, path: &str) -> Signs {
-        let plan = self.plan_for(method, path);
+        let socket = self.websocket.as_ref().filter(|_| method == "WS");
+        let plan = socket.map_or_else(
+            || self.plan_for(method, path),
+            |sockets| sockets.choose(path, true),
+        );
         let goes_on = |seam: &Seam| !matches!(seam, Seam::Digits | Seam::Other | Seam::Before { .. });
         Signs {
-            method: plan.facts.signs_method,
+            method: plan.facts.signs_method || socket.is_some(),
             path: plan.facts.signs_path,
             path_goes_on: plan.facts.seams.iter().any(goes_on),
             fields: self.signs_fields_of(plan, method),

@@ -54,7 +54,7 @@ impl Scheme {
     /// apart.
     pub fn policy_template(&self, template: Template) -> Result<String> {
         let mut text = format!(
-            "policy = 1\n\n# {} at {}, as `hsmsign import --policy {}` wrote it. docs/policy.md\nwithdrawals = false\n",
+            "policy = 1\n\n# {} at {}, as `--policy {}` wrote it. docs/policy.md\nwithdrawals = false\n",
             match template {
                 Template::ReadOnly => "Looking only",
                 Template::Trade => "Looking and trading",

@@ -17,7 +17,7 @@ mod told;
 use std::time::Duration;
 
 pub use crate::caller::Caller;
-pub use learn::{Seen, Signs, Told};
+pub use learn::{NoExchange, Seen, Signs, Told};
 pub use rules::Policy;
 pub use store::{InForce, Policies, Whose};
 pub use subject::{Bound, Field, Fields, Group, Subject, folded, last_part};
@@ -83,6 +83,9 @@ pub struct Verdict {
     pub fields: Vec<(String, String)>,
 }
 
+/// The rule that permits what moves money out, where the key's owner allowed that.
+pub(crate) const CONSENT: &str = "withdrawals, allowed at import";
+
 /// The rules that hold without any policy: no withdrawals, no raw bytes, unless the owner allowed them at import. Answers
 /// the rule by which the request moves money out, if one says so.
 ///
@@ -129,7 +132,10 @@ impl Policies {
             Some(standing) => standing,
             None => self.stand(key, learning, question.epoch)?,
         };
-        let mut verdict = Verdict::default();
+        let mut verdict = Verdict {
+            rules: moves_money.iter().map(|_| CONSENT.to_owned()).collect(),
+            ..Verdict::default()
+        };
         if standing.policies.is_empty() && !learning {
             return Ok(verdict);
         }
@@ -149,7 +155,7 @@ impl Policies {
             case.judge(&mut judged)
                 .map_err(|error| error.within(format_args!("denied to the key {key}")))?;
         }
-        verdict.rules = judged.rules;
+        verdict.rules.extend(judged.rules);
         verdict.confirm = judged.confirm;
         if let Some(asked) = &asked {
             if learning {

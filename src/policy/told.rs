@@ -28,7 +28,7 @@ pub fn question(
     let program = caller
         .executable
         .as_ref()
-        .map_or_else(|| "a program".to_owned(), |path| plain(&path.to_string_lossy()));
+        .map_or_else(|| of_unit(caller), |path| plain(&path.to_string_lossy()));
     let at = match origin {
         "" => exchange.to_owned(),
         origin => format!("{exchange} ({origin})"),
@@ -42,6 +42,18 @@ pub fn question(
         ..=LONGEST => Ok(question),
         _ => Err(too_long()),
     }
+}
+
+/// A program of which no more is known than the unit that it runs in. Users name those of their own managers as they like.
+fn of_unit(caller: &Caller) -> String {
+    let unit = caller.unit().map(|unit| {
+        let name: String = plain(unit.name).chars().take(80).collect();
+        match unit.of_user {
+            None => format!(" of {name}"),
+            Some(user) => format!(" of {name}, a unit of the user {user},"),
+        }
+    });
+    format!("a program{}", unit.unwrap_or_default())
 }
 
 fn too_long() -> Error {

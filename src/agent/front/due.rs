@@ -41,11 +41,7 @@ impl Front {
                 self.close(u32::try_from(index).unwrap_or(u32::MAX));
             }
         }
-        if let Some(idle) = self.config.agent.lock_after()
-            && self.last_request + idle < now
-        {
-            self.lock(None);
-        }
+        self.lock_where_idle();
         self.scrape.expire(now);
         self.close_questions();
         self.probe_sick();

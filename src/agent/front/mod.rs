@@ -57,6 +57,7 @@ use super::{
 };
 use crate::{
     agent::alone::Alone,
+    caller::Caller,
     config::Config,
     error::{Error, Result, failed},
     home::Home,
@@ -148,6 +149,8 @@ struct Front {
     /// The token that is asked next where all take turns.
     turn: usize,
     last_request: Instant,
+    /// Who does what nobody asked for: the agent itself. Later it may not look for that any more.
+    own: Caller,
     /// How far the log is closed at the end.
     closing: Closing,
     /// When a token was last told how far the log is sealed.
@@ -237,6 +240,10 @@ impl Front {
             room: vec![0; CHUNK].into(),
             turn: 0,
             last_request: now,
+            own: Caller {
+                executable: std::env::current_exe().ok().map(Into::into),
+                ..Caller::this_process()
+            },
             closing: Closing::Open,
             marked: None,
             confined: None,

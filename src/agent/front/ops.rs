@@ -82,14 +82,18 @@ impl Front {
                 if let Some(token) = &token {
                     self.number_of(token)?;
                 }
-                self.note(What::Lock, caller, token.as_deref());
-                self.lock(token);
+                self.road
+                    .log()
+                    .record(about(What::Lock, caller, token.as_deref()));
+                self.lock(token.as_deref());
                 json!({})
             }
             "unlock" => {
                 self.permit(caller, "unlock tokens")?;
-                self.note(What::Unlock, caller, token_of(op)?.as_deref());
-                self.unlock(client, op)?;
+                let entry = about(What::Unlock, caller, token_of(op)?.as_deref());
+                // What comes of it stands in the log when the token has answered.
+                self.unlock(client, op, &entry)
+                    .inspect_err(|error| self.road.log().record(entry.refused(error)))?;
                 return Ok(None);
             }
             "command" => {
@@ -115,15 +119,6 @@ impl Front {
                 );
             }
         }))
-    }
-
-    fn note(&self, what: What, caller: &Caller, token: Option<&str>) {
-        let entry = Entry::new(what, caller, "", clock::now());
-        let token = token.map_or_else(
-            || "every token".to_owned(),
-            |token| format!("token {}", cut(token, 60)),
-        );
-        self.road.log().record(entry.detail(token));
     }
 
     /// Whether somebody may do more than have requests signed.
@@ -157,7 +152,7 @@ impl Front {
     }
 
     /// Opens a token again, with the PIN from the descriptor that came along where the line says so.
-    fn unlock(&mut self, client: Client, op: &Op) -> Result<()> {
+    fn unlock(&mut self, client: Client, op: &Op, entry: &Entry) -> Result<()> {
         let mut tokens = self.workers.iter().filter(|worker| worker.holds_token());
         let token = match (token_of(op)?, tokens.next(), tokens.next()) {
             (Some(token), ..) => token,
@@ -205,6 +200,7 @@ impl Front {
         let mut flight = self.flight(client, op.id.clone(), super::flights::Work::Worker);
         flight.worker = Some(number);
         flight.told = true;
+        flight.note = Some(Box::new(entry.clone()));
         let now = self.now;
         let id = self.flights.put(flight);
         let ask = crate::agent::frame::Ask::Open {
@@ -230,13 +226,14 @@ impl Front {
                 ))),
             })
             .collect::<Result<Vec<_>>>()?;
-        if !arguments
-            .first()
-            .is_some_and(|command| errand::COMMANDS.contains(command))
-        {
+        if !errand::is_done(&arguments) {
+            let switches = errand::SWITCHES.map(|words| words.join(" "));
             return Err(
-                Error::new(Code::Unsupported, "the agent does no such command for others")
-                    .fix(format!("it does {}", errand::COMMANDS.join(", "))),
+                Error::new(Code::Unsupported, "the agent does no such command for others").fix(format!(
+                    "it does {}, {}",
+                    errand::COMMANDS.join(", "),
+                    switches.join(", ")
+                )),
             );
         }
         let fds: Vec<_> = std::iter::from_fn(|| self.client(client.index)?.take_fd())
@@ -295,23 +292,44 @@ impl Front {
         })
     }
 
-    /// Ends the workers of a token, or of all, and with them logins and PINs.
-    pub(super) fn lock(&mut self, token: Option<String>) {
+    /// Ends the workers of a token, or of all, and with them logins and PINs. Answers whether any was not locked before.
+    pub(super) fn lock(&mut self, token: Option<&str>) -> bool {
+        let mut any = false;
         for number in 0..self.workers.len() {
             let worker = &mut self.workers[number];
-            if token.as_ref().is_some_and(|token| *token != worker.token)
-                || worker.locked
-                || !worker.holds_token()
-            {
+            if token.is_some_and(|token| *token != worker.token) || worker.locked || !worker.holds_token() {
                 continue;
             }
             worker.locked = true;
+            any = true;
             let told = !worker.is_starting();
             worker.stop(&mut self.launcher);
             let error = Error::new(Code::TokenLocked, "it was locked");
             self.lost(number, &error, told);
         }
+        any
     }
+
+    /// Locks all tokens where nothing was asked for so long.
+    pub(super) fn lock_where_idle(&mut self) {
+        let Some(idle) = self.config.agent.lock_after() else {
+            return;
+        };
+        if self.last_request + idle < self.now && self.lock(None) {
+            let entry = about(What::Lock, &self.own, None);
+            let detail = format!("every token, after {} s without a request", idle.as_secs());
+            self.road.log().record(entry.detail(detail));
+        }
+    }
+}
+
+/// What the log has of a token that is locked or unlocked, or of all.
+fn about(what: What, caller: &Caller, token: Option<&str>) -> Entry {
+    let token = token.map_or_else(
+        || "every token".to_owned(),
+        |token| format!("token {}", cut(token, 60)),
+    );
+    Entry::new(what, caller, "", clock::now()).detail(token)
 }
 
 fn token_of(op: &Op) -> Result<Option<String>> {

@@ -35,7 +35,10 @@ impl Front {
         caller: &Caller,
         asked: Result<Asked, (Option<Json>, Error)>,
     ) {
-        self.last_request = self.now;
+        // Who only looks how it is, as a monitor does each minute, keeps no token open.
+        if asked.as_ref().is_ok_and(Asked::wants_a_token) {
+            self.last_request = self.now;
+        }
         match asked {
             Ok(Asked::Sign(request)) => self.sign(client, caller, request),
             Ok(Asked::Hmac(hmac)) => self.hmac(client, caller, hmac),

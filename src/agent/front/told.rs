@@ -108,6 +108,7 @@ impl Front {
                 self.answer(flight.client, line);
             }
             Work::Worker | Work::Errand => {
+                self.road.record(flight.note.take(), None);
                 let members = String::from_utf8(bytes).unwrap_or_default();
                 let line = super::ops::ok(flight.id.as_ref(), &members);
                 self.answer(flight.client, line);

@@ -12,7 +12,7 @@ use hsmsign::{
     error::Result,
 };
 
-use super::{Around, output};
+use super::{Around, errand, output, reach};
 
 /// How many lines that cannot be read are told one by one.
 const MOST_TOLD: usize = 5;
@@ -61,7 +61,7 @@ struct FilterArgs {
     /// With a path that begins so
     #[arg(long)]
     path: Option<String>,
-    /// Of a program, by its path or file name
+    /// Of a program, by its path or file name; where none is known, by its systemd unit
     #[arg(long)]
     program: Option<String>,
     /// Of a user, by number
@@ -92,11 +92,24 @@ impl FilterArgs {
 }
 
 pub fn run(args: Args) -> Result<ExitCode> {
+    tell_of_agents_log();
     match args.command {
         Command::Show(args) => show::run(args),
         Command::Verify(args) => verify::run(&args),
         Command::Seal(args) => seal::run(args),
         Command::Report(args) => report::run(args),
+    }
+}
+
+/// Tells who has nothing of their own that an agent signs for them, which writes its log where its user reads it: nobody is to
+/// take an empty log for nothing that was signed.
+fn tell_of_agents_log() {
+    let other = || reach::other_user();
+    if let Some((agent, uid)) = (!errand::may_have_own()).then(other).flatten() {
+        let told = reach::told(&agent.path, uid);
+        output::warn(&format!(
+            "what was signed by {told}, stands in the log of that user"
+        ));
     }
 }
 

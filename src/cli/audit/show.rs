@@ -2,7 +2,11 @@
 
 use std::{collections::VecDeque, process::ExitCode, time::Duration};
 
-use hsmsign::{audit::Reader, error::Result, json::Json};
+use hsmsign::{
+    audit::{self, Reader},
+    error::Result,
+    json::Json,
+};
 
 use super::{Around, FilterArgs, output, warn_of};
 
@@ -114,9 +118,9 @@ fn told(json: &Json) -> String {
         parts.push(text(name));
     }
     if json.get("uid").is_some() {
-        let exe = json.get("exe").and_then(Json::scalar).map(plain);
-        let exe = exe.map_or_else(String::new, |exe| format!(" {exe}"));
-        parts.push(format!("(uid {}, process {}{exe})", text("uid"), text("pid")));
+        let program = audit::program(json).map(plain);
+        let program = program.map_or_else(String::new, |program| format!(" {program}"));
+        parts.push(format!("(uid {}, process {}{program})", text("uid"), text("pid")));
     }
     if json.get("seal").is_some() {
         parts.push(format!("{} up to line {}", text("seal"), text("upto")));

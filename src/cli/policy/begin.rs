@@ -1,8 +1,8 @@
-//! The policy of `import --policy`: in force before the key is there, so that nothing is signed without it.
+//! The policy of `--policy` at `import` and `generate`: in force before the key is there, so that nothing is signed without it.
 
 use hsmsign::{
-    enrol::{Enrol, Enrolled, Plan},
-    error::Result,
+    enrol::{Enrol, Enrolled, GENERIC, Plan},
+    error::{Code, Error, Result},
     exchange::Template,
     keyring::Keyring as _,
     policy::{Policies, Whose},
@@ -21,6 +21,13 @@ pub struct Beginning {
 impl Beginning {
     /// What the exchange's file says for the template; refused where the key's name has another policy already.
     pub fn new(around: &Around, enrol: &Enrol, plan: &Plan, template: Template) -> Result<Self> {
+        if plan.exchange_id() == GENERIC {
+            return Err(Error::new(
+                Code::Unsupported,
+                "a generic key signs no requests, so no template fits it",
+            )
+            .fix("import it without --policy; rates, hours, an end and clients hold for raw MACs: docs/policy.md"));
+        }
         let scheme = enrol.catalogue().get(plan.exchange_id())?;
         let beginning = Self {
             policies: Policies::new(&around.home),

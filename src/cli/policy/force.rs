@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use hsmsign::{
     audit::What,
     error::Result,
-    keyring::{KeyName, Keyring as _},
+    keyring::KeyName,
     nonce,
     policy::{Policies, Whose},
 };
@@ -51,7 +51,7 @@ pub fn set(args: SetArgs) -> Result<ExitCode> {
     around.home.create()?;
     let whose = args.whose.whose();
     if let Whose::Key(key) = &whose {
-        around.keyring().get(key)?;
+        super::record(&around, key)?;
     }
     let policies = Policies::new(&around.home);
     for warning in policies.put(&whose, &text, nonce::now())? {

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use hsmsign::{
     audit::{self, Filter, Reader},
+    enrol::GENERIC,
     error::{Result, bad_input, failed},
-    keyring::{KeyName, Keyring as _},
+    keyring::KeyName,
     nonce,
-    policy::{Policies, Seen},
+    policy::{NoExchange, Policies, Seen},
 };
 
 use crate::cli::{Around, audit::warn_of, output};
@@ -29,7 +30,7 @@ pub struct LearnArgs {
 
 pub fn learn(args: &LearnArgs) -> Result<ExitCode> {
     let around = Around::find()?;
-    let record = around.keyring().get(&args.key)?;
+    let record = super::record(&around, &args.key)?;
     let switch = Policies::new(&around.home);
     let switch = switch.switch();
     if args.begin {
@@ -70,6 +71,9 @@ pub fn learn(args: &LearnArgs) -> Result<ExitCode> {
     if seen.is_empty() {
         return Err(failed("nothing was signed since the watching began").fix("let the bot run for a while"));
     }
-    let scheme = around.catalogue().get(&record.exchange)?;
-    output::write(seen.propose(&*scheme).as_bytes())
+    let text = match record.exchange.as_str() {
+        GENERIC => seen.propose(&NoExchange),
+        exchange => seen.propose(&*around.catalogue().get(exchange)?),
+    };
+    output::write(text.as_bytes())
 }

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use hsmsign::{
-    error::{Code, Result},
-    keyring::{KeyName, Keyring as _},
+    error::{Code, Result, bad_input},
+    keyring::KeyName,
     nonce,
     policy::{Caller, Policies, Verdict, Whose},
-    request::Request,
+    request::{Body, Request},
 };
 use serde_json::json;
 
@@ -25,6 +25,9 @@ pub struct CheckArgs {
     path: Option<String>,
     #[command(flatten)]
     parts: Parts,
+    /// The challenge that the exchange's socket sent, for a login that answers one
+    #[arg(long)]
+    challenge: Option<String>,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -42,21 +45,13 @@ pub struct ShowArgs {
 
 pub fn check(args: CheckArgs) -> Result<ExitCode> {
     let key = args.key.clone();
-    let request = if args.method == "WS" {
-        Request {
-            key: Some(args.key),
-            websocket: true,
-            path: args.path,
-            ..Request::default()
-        }
-    } else {
-        args.parts.request(Some(args.key), Some(args.method), args.path)?
-    };
+    let request = asked(args.parts, args.key, args.method, args.path, args.challenge)?;
     let judged = match check_by_agent(&request) {
         Some(judged) => judged,
         None => {
             let signer = Around::find()?.signer()?;
             let judged = signer.judge(&request, &Caller::this_process());
+            let judged = judged.map_err(reach::or_barred_from_all);
             tell_troubles(signer.policies(), &key);
             judged
         }
@@ -89,6 +84,31 @@ pub fn check(args: CheckArgs) -> Result<ExitCode> {
     output::line(&format!("allowed: {by}{}", asked.unwrap_or_default()))
 }
 
+/// The request, with all that was given of it: rules look at the time, the host and the message of a login as well.
+fn asked(
+    parts: Parts,
+    key: KeyName,
+    method: String,
+    path: Option<String>,
+    challenge: Option<String>,
+) -> Result<Request> {
+    let websocket = method.eq_ignore_ascii_case("WS");
+    let mut request = parts.request(Some(key), Some(method).filter(|_| !websocket), path)?;
+    if websocket {
+        request.body = match request.body {
+            Some(Body::Bytes(text)) => Some(Body::Json(
+                String::from_utf8(text).map_err(|_| bad_input("the message is not UTF-8"))?,
+            )),
+            body => body,
+        };
+    }
+    Ok(Request {
+        websocket,
+        challenge,
+        ..request
+    })
+}
+
 /// What an agent says whose files this user cannot read; none where there is none, or the key is not its.
 fn check_by_agent(request: &Request) -> Option<Result<Verdict>> {
     let (mut agent, _) = reach::other_user()?;
@@ -104,7 +124,7 @@ fn check_by_agent(request: &Request) -> Option<Result<Verdict>> {
 
 pub fn show(args: &ShowArgs) -> Result<ExitCode> {
     let around = Around::find()?;
-    let record = around.keyring().get(&args.key)?;
+    let record = super::record(&around, &args.key)?;
     let policies = Policies::new(&around.home).only_looking();
     let denied = policies.switch().read()?;
     let in_force = policies.of(&record.name)?;

@@ -8,7 +8,10 @@ mod switch;
 
 use std::process::ExitCode;
 
-use hsmsign::error::Result;
+use hsmsign::{
+    error::{Code, Error, Result},
+    keyring::{KeyName, Keyring as _, Record},
+};
 
 pub use self::{begin::Beginning, force::tell_changes, switch::switch_all};
 use self::{
@@ -17,6 +20,7 @@ use self::{
     look::{CheckArgs, ShowArgs},
     switch::DenyArgs,
 };
+use super::{Around, reach};
 
 /// Say what a key may sign: which endpoints, symbols and amounts, how often, when, and for whom.
 #[derive(Debug, clap::Args)]
@@ -54,4 +58,24 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Learn(args) => learn::learn(&args),
         Command::DenyAll(args) => switch::deny_all(&args),
     }
+}
+
+/// The record of a key whose policy is meant. That of a system agent's key is for its user.
+fn record(around: &Around, key: &KeyName) -> Result<Record> {
+    around.keyring().get(key).map_err(|error| {
+        let agents = || reach::served().filter(|served| served.key(key.as_str()).is_some());
+        match agents().filter(|_| error.code() == Code::UnknownKey) {
+            None => error,
+            Some(served) => of_its_user(
+                &served.told(),
+                &format!("the policy of its key {key} is that user's"),
+            ),
+        }
+    })
+}
+
+/// That something of a system agent is for its user alone.
+fn of_its_user(agent: &str, what: &str) -> Error {
+    Error::new(Code::Denied, format!("{agent}: {what}"))
+        .fix("run it as that user; with the Debian package: as-agent of docs/agent.md")
 }

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use hsmsign::{
+    agent::client::Client,
     audit::What,
-    error::{Code, Result},
+    error::{Code, Error, Result},
     keyring::{KeyName, Keyring as _},
     policy::Policies,
 };
 
-use crate::cli::{Around, output};
+use super::of_its_user;
+use crate::cli::{Around, errand, output, reach};
 
 /// Deny everything to a key from the next request on
 #[derive(Debug, clap::Args)]
@@ -21,8 +23,40 @@ pub struct DenyArgs {
     undo: bool,
 }
 
-/// Denies everything to every key, or undoes that.
+/// Denies everything to every key, or undoes that: to the keys of this user, and to those of a system agent. Whoever pulls
+/// the switch means all that is signed for them.
 pub fn switch_all(on: bool) -> Result<ExitCode> {
+    let own = errand::may_have_own();
+    if own {
+        // First, and waiting for nobody: an agent of this user goes by it as well.
+        let done = switch_own(on)?;
+        if !on {
+            return Ok(done);
+        }
+    }
+    let (mut agent, uid) = match reach::whose() {
+        Ok(Some(other)) => other,
+        Ok(None) if own => return Ok(ExitCode::SUCCESS),
+        Ok(None) => return Client::barred().map_or_else(|| switch_own(on), Err),
+        Err(error) if own => {
+            output::warn(error.message());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(error) => return Err(error),
+    };
+    if !on {
+        return Err(of_its_user(
+            &reach::told(&agent.path, uid),
+            "that user alone undoes the switch",
+        ));
+    }
+    errand::pull(&mut agent, &["lock", "--all"]).map_err(|error| {
+        let of = format!("the keys of the agent at {} are not locked", agent.path.display());
+        error.within(of)
+    })
+}
+
+fn switch_own(on: bool) -> Result<ExitCode> {
     let around = Around::find()?;
     around.home.create()?;
     Policies::new(&around.home)
@@ -37,7 +71,24 @@ pub fn switch_all(on: bool) -> Result<ExitCode> {
 }
 
 pub fn deny_all(args: &DenyArgs) -> Result<ExitCode> {
-    let around = Around::find()?;
+    let around = Around::find();
+    let record = around.as_ref().ok().map(|around| around.keyring().get(&args.key));
+    let unknown = |error: &Error| error.code() == Code::UnknownKey;
+    let here = record
+        .as_ref()
+        .is_some_and(|record| !record.as_ref().is_err_and(unknown));
+    if (!here || errand::is_told())
+        && let Some((mut agent, uid)) = reach::other_user()
+    {
+        if args.undo {
+            return Err(of_its_user(
+                &reach::told(&agent.path, uid),
+                "that user alone undoes the switch",
+            ));
+        }
+        return errand::pull(&mut agent, &["policy", "deny-all", args.key.as_str()]);
+    }
+    let around = around?;
     let key = around.keyring().get(&args.key).map(|record| record.name);
     let key = match key {
         // A key whose record is broken is denied all the same.

@@ -116,6 +116,9 @@ impl Case<'_, '_> {
         let shown = shortened(path);
         Err(match why_not {
             Some((at, (saw, fix))) => self.deny(format_args!("allow {}", at + 1), &saw).fix(fix),
+            None if method == "WS" => self
+                .deny("allow", "no rule fits a message for a socket")
+                .fix("add one: [[allow]] with method = \"WS\", and the fields that it may have in `fields`"),
             None if own => self
                 .deny("allow", &format!("no rule fits {}", asked.endpoint()))
                 .fix(format!("add it: [[allow]] with path = {shown:?}")),

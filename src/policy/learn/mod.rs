@@ -2,6 +2,7 @@
 
 mod propose;
 mod spans;
+mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,9 +10,12 @@ use std::{
 };
 
 use self::spans::Taken;
+pub use self::told::{NoExchange, Signs, Told};
 use super::{
+    CONSENT,
     decimal::{Amount, Decimal},
     known,
+    rules::field_name,
     subject::{folded, last_part},
 };
 use crate::{caller::Unit, json::Json};
@@ -26,6 +30,8 @@ pub struct Seen {
     values: BTreeMap<String, BTreeSet<String>>,
     /// Fields that say that an order's amount is in another place, or all that there is.
     spending: BTreeSet<String>,
+    /// Endpoints of requests with a field that no rule can name.
+    unnamable: BTreeSet<(String, String)>,
     /// Endpoints of requests with an amount of something that no field named.
     unnamed: BTreeSet<(String, String)>,
     /// Endpoints of requests without an amount.
@@ -34,7 +40,11 @@ pub struct Seen {
     callers: BTreeSet<(String, String)>,
     /// All requests, each as one.
     requests: Taken,
-    websocket: bool,
+    /// Whether some were messages for a socket without fields, as logins are.
+    bare_sockets: bool,
+    /// Whether some moved money out, and whether some were raw bytes.
+    withdrawals: bool,
+    raw: bool,
 }
 
 /// What was seen of requests without an amount.
@@ -58,37 +68,12 @@ struct Amounts {
     mixed: bool,
 }
 
-/// What the exchange's file says of requests.
-pub trait Told {
-    /// Whether one of this method and path only looks.
-    fn looks(&self, method: &str, path: &str) -> bool;
-    /// The endpoints that close or trade what no amount says, and that the signature for such a request fits as well; `has`
-    /// says which fields it has, by their folded names.
-    fn closings(&self, method: &str, path: &str, has: &dyn Fn(&str) -> bool) -> Vec<&str>;
-    /// What the signature covers of one.
-    fn signs(&self, method: &str, path: &str) -> Signs;
-    /// The paths of which it is not told apart, since the same word stands for them in what is signed.
-    fn alike(&self, method: &str, path: &str) -> Vec<&str>;
-}
-
-/// What the exchange's signature covers of a request.
-#[derive(Debug, Clone, Copy)]
-pub struct Signs {
-    /// Whether it covers the method.
-    pub method: bool,
-    /// Whether it covers the path.
-    pub path: bool,
-    /// Whether that runs into what follows it.
-    pub path_goes_on: bool,
-    /// Whether it covers the fields.
-    pub fields: bool,
-}
-
 impl Seen {
     /// Takes a line of the log in, if it is a signature.
     pub fn take(&mut self, line: &Json) {
         let text = |name: &str| line.get(name).and_then(Json::scalar).unwrap_or_default();
-        if text("what") != "sign" || text("outcome") != "signed" {
+        let raw = text("what") == "raw";
+        if !(raw || text("what") == "sign") || text("outcome") != "signed" {
             return;
         }
         let time = text("t");
@@ -102,10 +87,16 @@ impl Seen {
         let service = unit.filter(|name| name.ends_with(".service"));
         self.callers
             .insert((text("uid").to_owned(), service.unwrap_or_default().to_owned()));
-        if text("method") == "WS" {
-            self.websocket = true;
+        self.withdrawals |= text("rule").starts_with(CONSENT);
+        self.raw |= raw;
+        if raw {
             return;
         }
+        let fields = match line.get("fields") {
+            Some(Json::Object(fields)) => fields.as_slice(),
+            _ => &[],
+        };
+        self.bare_sockets |= text("method") == "WS" && fields.is_empty();
         let names = self
             .endpoints
             .entry((text("method").to_owned(), general(text("path"))))
@@ -113,38 +104,47 @@ impl Seen {
         let mut request: BTreeMap<&str, Amount> = BTreeMap::new();
         let mut orders = BTreeSet::new();
         let mut symbols: Vec<(&str, &str)> = Vec::new();
-        if let Some(Json::Object(fields)) = line.get("fields") {
-            let traded: Vec<&str> = fields
-                .iter()
-                .flat_map(each_value)
-                .filter(|(name, _)| known::SYMBOLS.contains(&folded(last_part(name)).as_str()))
-                .filter_map(|(_, value)| value.scalar())
-                .collect();
-            let is_side = |name: &str| traded.iter().any(|traded| known::is_side(traded, name));
-            for (name, value) in fields.iter().flat_map(each_value) {
-                let (first, name) = (first_part(name), last_part(name));
-                names.extend(first.into_iter().chain([name]).map(str::to_owned));
-                let (folded, value) = (folded(name), value.scalar().unwrap_or_default());
-                if known::SYMBOLS.contains(&folded.as_str()) {
-                    self.symbols.insert(value.to_owned());
-                    symbols.push((name, value));
-                } else if known::spends(&folded, value) || known::closes(&folded, value) {
-                    self.spending.insert(name.to_owned());
-                } else if known::is_amount(&folded) || is_side(&folded) {
-                    let amount = Decimal::parse(value)
-                        .and_then(Decimal::amount)
-                        .unwrap_or_default();
-                    let sum = request.entry(name).or_default();
-                    *sum = sum.plus(amount);
-                } else if known::is_unit(&folded) || !value.is_empty() {
-                    // Of what says what is asked the log has the value, and of no others.
-                    self.values
-                        .entry(name.to_owned())
-                        .or_default()
-                        .insert(value.to_owned());
-                } else if known::ORDERS.contains(&folded.as_str()) {
-                    orders.insert(name.to_owned());
-                }
+        let traded: Vec<&str> = fields
+            .iter()
+            .flat_map(each_value)
+            .filter(|(name, _)| known::SYMBOLS.contains(&folded(last_part(name)).as_str()))
+            .filter_map(|(_, value)| value.scalar())
+            .collect();
+        let is_side = |name: &str| traded.iter().any(|traded| known::is_side(traded, name));
+        for (name, value) in fields.iter().flat_map(each_value) {
+            let (first, name) = (first_part(name), last_part(name));
+            if is_namable(name) {
+                names.extend(
+                    first
+                        .into_iter()
+                        .filter(|first| is_namable(first))
+                        .chain([name])
+                        .map(str::to_owned),
+                );
+            } else {
+                self.unnamable
+                    .insert((text("method").to_owned(), general(text("path"))));
+            }
+            let (folded, value) = (folded(name), value.scalar().unwrap_or_default());
+            if known::SYMBOLS.contains(&folded.as_str()) {
+                self.symbols.insert(value.to_owned());
+                symbols.push((name, value));
+            } else if known::spends(&folded, value) || known::closes(&folded, value) {
+                self.spending.insert(name.to_owned());
+            } else if known::is_amount(&folded) || is_side(&folded) {
+                let amount = Decimal::parse(value)
+                    .and_then(Decimal::amount)
+                    .unwrap_or_default();
+                let sum = request.entry(name).or_default();
+                *sum = sum.plus(amount);
+            } else if known::is_unit(&folded) || !value.is_empty() {
+                // Of what says what is asked the log has the value, and of no others.
+                self.values
+                    .entry(name.to_owned())
+                    .or_default()
+                    .insert(value.to_owned());
+            } else if known::ORDERS.contains(&folded.as_str()) {
+                orders.insert(name.to_owned());
             }
         }
         let path = text("path").to_lowercase();
@@ -155,10 +155,10 @@ impl Seen {
             if request.is_empty() {
                 without.orders.extend(orders);
             }
-            if let Some(Json::Object(fields)) = line.get("fields") {
-                let names = fields.iter().map(|(name, _)| last_part(name).to_owned());
-                without.names.extend(names);
-            }
+            let names = fields.iter().map(|(name, _)| last_part(name));
+            without
+                .names
+                .extend(names.filter(|name| is_namable(name)).map(str::to_owned));
         }
         if symbols.is_empty() && !request.is_empty() {
             self.unnamed
@@ -189,7 +189,7 @@ impl Seen {
 
     /// Whether nothing was seen.
     pub fn is_empty(&self) -> bool {
-        self.endpoints.is_empty() && !self.websocket
+        self.endpoints.is_empty() && !self.raw
     }
 }
 
@@ -197,6 +197,11 @@ impl Seen {
 fn first_part(name: &str) -> Option<&str> {
     let (first, rest) = name.split_once(['[', '.'])?;
     (!first.is_empty() && rest.bytes().any(|byte| byte.is_ascii_alphabetic())).then_some(first)
+}
+
+/// Whether a rule can name it.
+fn is_namable(name: &str) -> bool {
+    field_name(name).is_ok()
 }
 
 /// A field with each of its values: one that is there more than once has a list.

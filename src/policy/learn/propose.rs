@@ -12,17 +12,22 @@ impl Seen {
     /// The text of the file.
     pub fn propose(&self, told: &dyn Told) -> String {
         let mut text = String::from(
-            "policy = 1\n# What was seen, and no more: give it room where the bot needs some.\nwithdrawals = false\n",
+            "policy = 1\n# What was seen, and no more: give it room where the bot needs some.\n",
         );
-        if self.websocket {
+        text.push_str(match self.withdrawals {
+            true => "# Money was moved out: `withdrawals = false` would deny that.\n",
+            false => "withdrawals = false\n",
+        });
+        let is_login = |(method, path): &(String, String)| method == "WS" && !told.signs(method, path).fields;
+        if self.bare_sockets || self.endpoints.keys().any(is_login) {
             text.push_str("websocket = true\n");
         }
         // Where the fields of one are not signed, rules that look at fields deny it.
-        let signed = self
-            .endpoints
-            .keys()
-            .all(|(method, path)| told.signs(method, path).fields);
-        if signed {
+        let mut requests = self.endpoints.keys().filter(|endpoint| !is_login(endpoint));
+        let signed = requests.all(|(method, path)| told.signs(method, path).fields);
+        if self.raw {
+            text.push_str("# Raw MACs were seen, of which a rule that looks at requests denies all: none can say which, and how much.\n");
+        } else if signed {
             self.limits(&mut text, told);
         } else {
             text.push_str("# The exchange does not sign the fields of all that was seen: no rule can say which, and how much.\n");
@@ -32,8 +37,10 @@ impl Seen {
         text.push_str(&format!(
             "rate = {{ second = {second}, minute = {minute}, day = {day} }}\n"
         ));
-        self.allowed(&mut text, told);
-        for (name, amounts) in self.amounts.iter().filter(|_| signed) {
+        if !self.raw {
+            self.allowed(&mut text, told);
+        }
+        for (name, amounts) in self.amounts.iter().filter(|_| signed && !self.raw) {
             if amounts.mixed || amounts.unnamed || !(2..=MOST).contains(&amounts.by_symbol.len()) {
                 cap(&mut text, name, "", &amounts.all);
                 continue;
@@ -118,8 +125,18 @@ impl Seen {
     fn allowed(&self, text: &mut String, told: &dyn Told) {
         type Rule<'s> = (&'s str, Option<&'s BTreeSet<String>>);
         let mut rules: BTreeMap<Rule<'_>, BTreeSet<String>> = BTreeMap::new();
-        for ((method, path), names) in &self.endpoints {
-            let signs = told.signs(method, path);
+        let none = BTreeSet::new();
+        for (endpoint, names) in &self.endpoints {
+            let (method, path) = endpoint;
+            let mut signs = told.signs(method, path);
+            // Where the path is signed it can be allowed whatever the fields are.
+            signs.fields &= !(signs.path && self.unnamable.contains(endpoint));
+            if method == "WS" {
+                // Of logins it says that they are all there is; without a rule here all requests would pass.
+                let names = if signs.fields { names } else { &none };
+                rules.entry((method, Some(names))).or_default();
+                continue;
+            }
             let named = if signs.method { method } else { "" };
             let rule = rules.entry((named, signs.fields.then_some(names))).or_default();
             match (signs.path, signs.fields) {
@@ -132,7 +149,9 @@ impl Seen {
             if !method.is_empty() {
                 text.push_str(&format!("method = {method:?}\n"));
             }
-            text.push_str(&format!("path = {}\n", list(&paths)));
+            if !paths.is_empty() {
+                text.push_str(&format!("path = {}\n", list(&paths)));
+            }
             if let Some(names) = names {
                 text.push_str(&format!("fields = {}\n", list(names)));
             }

@@ -7,7 +7,8 @@ mod warnings;
 use std::{fmt::Display, path::PathBuf};
 
 pub(super) use self::listed::Listed;
-use self::reading::{field_name, lowered, not_empty, pattern, seconds};
+pub(super) use self::reading::field_name;
+use self::reading::{lowered, not_empty, pattern, seconds};
 use super::{
     counts,
     decimal::Amount,

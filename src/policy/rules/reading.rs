@@ -216,7 +216,7 @@ pub(super) fn lowered(texts: Vec<String>) -> Vec<String> {
     texts.into_iter().map(|text| text.to_lowercase()).collect()
 }
 
-pub(super) fn field_name(name: &str) -> Result<String> {
+pub(in crate::policy) fn field_name(name: &str) -> Result<String> {
     let folded = folded(last_part(name));
     if folded.is_empty() || !name.is_ascii() {
         return Err(bad_input(format!("{name:?} cannot be a field's name")));

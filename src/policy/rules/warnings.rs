@@ -18,7 +18,17 @@ impl Policy {
                     "client: the unit {unit:?} can never match; write it with its kind, as bot.service"
                 ));
             }
-            let name = client.executable.as_ref().and_then(|path| path.file_name());
+            let path = client.executable.as_deref();
+            if let Some((path, real)) = path.and_then(|path| Some((path, path.canonicalize().ok()?)))
+                && path != real
+            {
+                warnings.push(format!(
+                    "client: {} can never match here, since it is a link or behind one, and the kernel tells the program itself; write {}",
+                    path.display(),
+                    real.display()
+                ));
+            }
+            let name = path.and_then(std::path::Path::file_name);
             if let Some(name) = name.map(std::ffi::OsStr::to_string_lossy)
                 && known::is_interpreter(&name)
             {
