@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat},
+    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, linkat, stat},
     io::{Errno, retry_on_intr},
 };
 
@@ -66,6 +66,14 @@ fn held(path: &Path) -> Error {
         ),
     )
     .fix("an hsmsign that stands still has it, as a stopped agent: have it go on with kill -CONT, or end it")
+}
+
+/// Whether this file is the one that has this path now.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(file), Ok(now)) = (fstat(file), stat(path)) else {
+        return false;
+    };
+    (file.st_dev, file.st_ino) == (now.st_dev, now.st_ino)
 }
 
 /// Makes a file with these bytes that is there whole or not at all; `what` names it in errors. Another process may do

@@ -22,7 +22,7 @@ use crate::{
     error::{Code, Error, Result, failed},
     home::{check_folder, create_folder, io_error, open_own, own_flags},
     keyring::KeyName,
-    shared_file::{exclusive, make_whole},
+    shared_file::{exclusive, is_at, make_whole},
 };
 
 const HEAD: &[u8] = b"hsmsign counts 1\n";
@@ -62,18 +62,17 @@ impl Counts {
             None => self.open_file(&path)?,
         };
         exclusive(&file, &path)?;
-        let there = fstat(&file).ok().filter(|file| file.st_nlink > 0);
-        let (file, size) = match there {
-            Some(there) => (file, there.st_size),
-            None => {
+        // Moved away, replaced or removed since it was opened: every other process counts in the one that is there now.
+        let file = match is_at(&file, &path) {
+            true => file,
+            false => {
                 let file = self.open_file(&path)?;
                 exclusive(&file, &path)?;
-                let there =
-                    fstat(&file).map_err(|error| io_error("the counts", &path, "be read", &error.into()))?;
-                (file, there.st_size)
+                file
             }
         };
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let there = fstat(&file).map_err(|error| io_error("the counts", &path, "be read", &error.into()))?;
+        let size = usize::try_from(there.st_size).unwrap_or(usize::MAX);
         let counted = Self::count_in(&file, size, &path, wanted, now, take);
         if flock(&file, FlockOperation::Unlock).is_ok() {
             open.insert(key.clone(), file);

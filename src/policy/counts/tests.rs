@@ -144,3 +144,25 @@ fn a_count_that_is_over_makes_room() {
     let size = std::fs::metadata(folder.path().join("k")).unwrap().len();
     assert!(size <= 3 * RECORD as u64, "{size}");
 }
+
+/// As an agent does, which keeps its file open: where a damaged one was moved away, and where another was put there.
+#[test]
+fn a_file_in_the_place_of_the_one_that_is_open_is_counted_in() {
+    let (folder, key) = place();
+    let (path, aside) = (folder.path().join("k"), folder.path().join("aside"));
+    let agent = Counts::new(folder.path().to_owned());
+    let limits = [limit(Window::Day, 5)];
+    count(&agent, &key, &limits, NOW, true).unwrap();
+    std::fs::rename(&path, &aside).unwrap();
+    count(&agent, &key, &limits, NOW, true).unwrap();
+    assert_eq!(permitted(folder.path(), &key, Window::Day, NOW), 4);
+    assert_eq!(
+        count(&agent, &key, &limits, NOW, true).unwrap_err().code(),
+        Code::Denied
+    );
+    std::fs::write(&path, b"x").unwrap();
+    let damaged = count(&agent, &key, &limits, NOW, true).unwrap_err();
+    assert!(damaged.message().contains("damaged"), "{damaged}");
+    std::fs::rename(&aside, &path).unwrap();
+    count(&agent, &key, &limits, NOW, true).unwrap();
+}
