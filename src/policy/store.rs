@@ -202,13 +202,16 @@ impl Policies {
             Some(known) => known.policy,
             None => self.earlier(whose)?,
         };
-        let read = self.read(whose, &path);
-        if matches!(read, Ok(None)) {
+        let read = self.read(whose, &path, before.as_deref());
+        match read {
             // It may have gone since it was looked at. Only who takes a policy out of force removes the copy too.
-            (mark, kept) = (None, self::mark(&accepted)?.is_some());
+            Ok(None) => (mark, kept) = (None, self::mark(&accepted)?.is_some()),
+            // The copy is tried again when it is looked at next: no file that is there is found so.
+            Ok(Some((_, false))) => kept = true,
+            _ => {}
         }
         let (policy, trouble) = match read {
-            Ok(Some(policy)) => (Some(Arc::new(policy)), None),
+            Ok(Some((policy, _))) => (Some(Arc::new(policy)), None),
             Ok(None) if before.is_none() || !kept => (None, None),
             Ok(None) => {
                 let error = Error::new(
@@ -242,16 +245,31 @@ impl Policies {
         Ok(known)
     }
 
-    fn read(&self, whose: &Whose, path: &Path) -> Result<Option<Policy>> {
+    /// What the file says, and whether there is a copy of it. It is in force without one, too: room for a file may be
+    /// missing where the log still has some.
+    fn read(&self, whose: &Whose, path: &Path, before: Option<&Policy>) -> Result<Option<(Policy, bool)>> {
         let Some(text) = text(path)? else { return Ok(None) };
         let policy = Policy::parse(&text, name(whose))?;
-        let accepted = self.accepted(whose);
-        if !self.looks_only && self::text(&accepted)?.as_ref() != Some(&text) {
-            create_folder(&self.accepted)?;
-            write_private(&accepted, text.as_bytes())?;
+        if self.looks_only {
+            return Ok(Some((policy, true)));
+        }
+        let copied = self.copy(whose, &text);
+        let other = || before.is_none_or(|before| before.text() != text);
+        if copied.as_ref().map_or_else(|_| other(), |first| *first) {
             self.note_in_force(whose, &text);
         }
-        Ok(Some(policy))
+        Ok(Some((policy, copied.is_ok())))
+    }
+
+    /// Has a copy of what is in force, and says whether there was none of it before.
+    fn copy(&self, whose: &Whose, text: &str) -> Result<bool> {
+        let accepted = self.accepted(whose);
+        if self::text(&accepted)?.as_deref() == Some(text) {
+            return Ok(false);
+        }
+        create_folder(&self.accepted)?;
+        write_private(&accepted, text.as_bytes())?;
+        Ok(true)
     }
 
     pub(super) fn note_in_force(&self, whose: &Whose, text: &str) {
