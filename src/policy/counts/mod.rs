@@ -122,7 +122,7 @@ impl Counts {
             let more = one.amount.0.saturating_sub(added);
             if used.plus(Amount(more)) > one.limit.most {
                 let before = Amount(used.0.saturating_sub(added));
-                return Err(over(one, before, record.latest > millis / span));
+                return Err(over(one, before, path, record.latest > millis / span));
             }
             record.sums[0] = record.sums[0].saturating_add(more);
             changed.push((at, more));
@@ -161,7 +161,7 @@ impl Counts {
     }
 }
 
-fn over(one: &Wanted<'_>, used: Amount, ahead: bool) -> Error {
+fn over(one: &Wanted<'_>, used: Amount, path: &Path, ahead: bool) -> Error {
     let Limit { rule, most, .. } = one.limit;
     let window = one.limit.window.name();
     let error = Error::new(
@@ -174,7 +174,8 @@ fn over(one: &Wanted<'_>, used: Amount, ahead: bool) -> Error {
     .by(rule.as_str());
     if ahead {
         return error.fix(format!(
-            "wait, or raise the limit; the clock was further ahead when that was counted, and a {window} is over only then"
+            "wait, or raise the limit; the clock was further ahead when that was counted, and a {window} is over only then: where it was wrong, move {} away, and the key's limits begin anew",
+            path.display()
         ));
     }
     error.fix("wait until it is less, or raise the limit")

@@ -72,6 +72,12 @@ fn a_clock_that_was_set_back_starts_nothing_anew() {
         error.advice().contains("the clock was further ahead"),
         "{error:?}"
     );
+    // A clock that was wrong by years would have the limit used up for years.
+    let path = folder.path().join("k");
+    let remedy = format!("move {} away", path.display());
+    assert!(error.advice().contains(&remedy), "{error:?}");
+    std::fs::rename(&path, folder.path().join("aside")).unwrap();
+    count(&counts, &key, &[limit(Window::Day, 5)], then, true).unwrap();
 }
 
 #[test]
