@@ -16,7 +16,7 @@ use rustix::{
 
 use crate::{
     error::{Code, Error, Result, failed},
-    home::{beside, io_error, sync_folder, write_private},
+    home::{beside, into_free_place, io_error, sync_folder, write_private},
 };
 
 /// How long another process may have a file locked: its turn, and a slow disk.
@@ -105,7 +105,7 @@ fn link_nameless(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()
 fn link_named(folder: &Path, path: &Path, bytes: &[u8]) -> Result<std::io::Result<()>> {
     let fresh = beside(folder, &path.file_name().unwrap_or_default().to_string_lossy());
     write_private(&fresh, bytes)?;
-    let linked = std::fs::hard_link(&fresh, path);
+    let linked = into_free_place(&fresh, path);
     let _ = std::fs::remove_file(&fresh);
     Ok(linked)
 }
