@@ -65,3 +65,52 @@ fn an_agent_in_a_container_of_its_own_serves_who_is_outside() {
         "{lines:?}"
     );
 }
+
+/// An agent that has this uid in a user namespace, where nobody else has one; none where that is not allowed.
+fn as_user<'p>(place: &'p Place, uid: &str) -> Option<Running<'p>> {
+    let options = [
+        "--user",
+        &format!("--map-user={uid}"),
+        &format!("--map-group={uid}"),
+    ];
+    let tried = Command::new("unshare")
+        .args(options)
+        .arg("true")
+        .stderr(Stdio::null())
+        .status();
+    if !tried.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: there are no user namespaces to be had here");
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    command
+        .args(options)
+        .args([env!("CARGO_BIN_EXE_hsmsign"), "agent"])
+        .env("HSMSIGN_HOME", place.home());
+    Some(Running::of(place, command))
+}
+
+/// The kernel tells the number of `nobody` of each user who has none in the namespace.
+#[test]
+fn an_agent_that_is_nobody_in_its_namespace_takes_no_stranger_for_itself() {
+    let Some(place) = Place::with_kraken() else { return };
+    {
+        let Some(agent) = as_user(&place, "65534") else {
+            return;
+        };
+        let mut connection = agent.connect();
+        assert_eq!(connection.ask(BALANCE)["ok"], true);
+        for op in ["lock", "reload", "stop"] {
+            let answer = connection.ask(&format!("{{\"op\":\"{op}\"}}"));
+            assert_eq!(answer["error"]["code"], "denied", "{op}: {answer}");
+            let fix = answer["error"]["fix"].as_str().unwrap();
+            assert!(fix.contains("whoever has no uid there"), "{fix}");
+        }
+    }
+    // One that has a number of its own is still its owner's.
+    let Some(agent) = as_user(&place, "4242") else {
+        return;
+    };
+    let answer = agent.connect().ask("{\"op\":\"lock\"}");
+    assert_eq!(answer["ok"], true, "{answer}");
+}
