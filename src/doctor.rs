@@ -246,6 +246,12 @@ impl Report {
             self.note("no key is imported", Some("hsmsign import --exchange EXCHANGE"));
         }
         let (catalogue, nonces) = (Catalogue::new(home.user_schemes()), Nonces::new(home));
+        if !nonces.know_boot() {
+            self.note(
+                "the system does not tell when it was started, so nonces leap by a minute with each process that signs, as after a power cut",
+                Some("have it read /proc/sys/kernel/random/boot_id; or let an agent sign, which leaps once"),
+            );
+        }
         for name in &names {
             if let Err(error) = self.key(&keyring, enrol, &catalogue, (tokens, closed, &nonces), name) {
                 self.bad(&error.within(format_args!("key {name}")));

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::{
     bench::Place,
-    running::{BALANCE, Running},
+    running::{BALANCE, Running, nonce},
 };
 
 /// A command that runs another as the first process of a namespace; none, with a line on stderr, where that is not allowed.
@@ -113,4 +113,50 @@ fn an_agent_that_is_nobody_in_its_namespace_takes_no_stranger_for_itself() {
     };
     let answer = agent.connect().ask("{\"op\":\"lock\"}");
     assert_eq!(answer["ok"], true, "{answer}");
+}
+
+/// A command of a shell, in a mount namespace without `/proc/sys`; none, with a line on stderr, where that is not allowed.
+fn without_sys(place: &Place, script: &str) -> Option<Command> {
+    let hide = "mount -t tmpfs none /proc/sys || exit 90; ";
+    let shell = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &format!("{hide}{script}")]);
+        command.env("HSMSIGN", env!("CARGO_BIN_EXE_hsmsign"));
+        command.env("HSMSIGN_HOME", place.home());
+        command
+    };
+    if !shell("true")
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|done| done.success())
+    {
+        eprintln!("SKIPPED: /proc/sys cannot be hidden here (needs root)");
+        return None;
+    }
+    Some(shell(script))
+}
+
+#[test]
+fn nonces_of_an_agent_that_cannot_see_the_boot_id_follow_the_clock() {
+    let Some(place) = Place::with_kraken() else { return };
+    let Some(command) = without_sys(&place, "exec \"$HSMSIGN\" agent") else {
+        return;
+    };
+    let agent = Running::of(&place, command);
+    let mut connection = agent.connect();
+    let mut ask = || nonce(&connection.ask(BALANCE));
+    let first = ask();
+    for _ in 0..4 {
+        // It gives others their turn.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let minute = 60_000_000;
+        let next = ask();
+        assert!(next > first && next < first + minute, "{next} after {first}");
+    }
+    let told = without_sys(&place, "\"$HSMSIGN\" doctor")
+        .unwrap()
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("boot_id"), "{told}");
 }

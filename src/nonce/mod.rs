@@ -218,6 +218,11 @@ impl Nonces {
         state.store()
     }
 
+    /// Whether it is known in which boot of the system a file was written.
+    pub const fn know_boot(&self) -> bool {
+        self.boot.is_some()
+    }
+
     fn path(&self, key: &KeyName) -> PathBuf {
         self.folder.join(key.as_str())
     }
