@@ -115,9 +115,9 @@ fn an_agent_that_is_nobody_in_its_namespace_takes_no_stranger_for_itself() {
     assert_eq!(answer["ok"], true, "{answer}");
 }
 
-/// A command of a shell, in a mount namespace without `/proc/sys`; none, with a line on stderr, where that is not allowed.
-fn without_sys(place: &Place, script: &str) -> Option<Command> {
-    let hide = "mount -t tmpfs none /proc/sys || exit 90; ";
+/// A command of a shell, in a mount namespace without this folder; none, with a line on stderr, where that is not allowed.
+fn without(folder: &str, place: &Place, script: &str) -> Option<Command> {
+    let hide = format!("mount -t tmpfs none {folder} || exit 90; ");
     let shell = |script: &str| {
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", &format!("{hide}{script}")]);
@@ -130,7 +130,7 @@ fn without_sys(place: &Place, script: &str) -> Option<Command> {
         .status()
         .is_ok_and(|done| done.success())
     {
-        eprintln!("SKIPPED: /proc/sys cannot be hidden here (needs root)");
+        eprintln!("SKIPPED: no folder can be hidden here (needs root)");
         return None;
     }
     Some(shell(script))
@@ -139,7 +139,7 @@ fn without_sys(place: &Place, script: &str) -> Option<Command> {
 #[test]
 fn nonces_of_an_agent_that_cannot_see_the_boot_id_follow_the_clock() {
     let Some(place) = Place::with_kraken() else { return };
-    let Some(command) = without_sys(&place, "exec \"$HSMSIGN\" agent") else {
+    let Some(command) = without("/proc/sys", &place, "exec \"$HSMSIGN\" agent") else {
         return;
     };
     let agent = Running::of(&place, command);
@@ -153,10 +153,9 @@ fn nonces_of_an_agent_that_cannot_see_the_boot_id_follow_the_clock() {
         let next = ask();
         assert!(next > first && next < first + minute, "{next} after {first}");
     }
-    let told = without_sys(&place, "\"$HSMSIGN\" doctor")
-        .unwrap()
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert!(told.contains("boot_id"), "{told}");
+    for (folder, words) in [("/proc/sys", "boot_id"), ("/proc", "/proc is not there")] {
+        let mut doctor = without(folder, &place, "\"$HSMSIGN\" doctor").unwrap();
+        let told = String::from_utf8_lossy(&doctor.output().unwrap().stdout).into_owned();
+        assert!(told.contains(words), "{told}");
+    }
 }
