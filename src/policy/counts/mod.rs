@@ -198,6 +198,10 @@ fn read(file: &File, size: usize, path: &Path) -> Result<Vec<Record>> {
     // What a full disk cut short is not there.
     bytes[RECORD..]
         .chunks_exact(RECORD)
-        .map(|bytes| Record::parse(bytes).ok_or_else(damaged))
+        .map(|bytes| match bytes.iter().all(|byte| *byte == 0) {
+            // The file was longer before what makes it so was on the disk, and the power was cut.
+            true => Ok(Record::none()),
+            false => Record::parse(bytes).ok_or_else(damaged),
+        })
         .collect()
 }

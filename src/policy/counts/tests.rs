@@ -135,6 +135,26 @@ fn damage_is_an_error_and_what_a_full_disk_cut_is_not() {
     count(&counts, &key, &[limit(Window::Day, 5)], NOW, true).unwrap();
 }
 
+/// As ext4 has it, where a record was added to a block that the disk had, and its bytes were not there yet.
+#[test]
+fn a_record_that_a_power_cut_left_empty_is_none() {
+    let (folder, key) = place();
+    let limits = [limit(Window::Day, 5), limit(Window::Minute, 20)];
+    let path = folder.path().join("k");
+    for lost in [0..1, 1..2, 0..2] {
+        let counts = Counts::new(folder.path().to_owned());
+        count(&counts, &key, &limits, NOW, true).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let whole = bytes.len();
+        bytes[(lost.start + 1) * RECORD..(lost.end + 1) * RECORD].fill(0);
+        std::fs::write(&path, bytes).unwrap();
+        count(&counts, &key, &limits, NOW, true).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), whole as u64, "{lost:?}");
+        std::fs::remove_file(&path).unwrap();
+    }
+    assert_eq!(permitted(folder.path(), &key, Window::Day, NOW), 5);
+}
+
 #[test]
 fn a_count_that_is_over_makes_room() {
     let (folder, key) = place();
