@@ -3,6 +3,7 @@
 mod agent;
 mod closed;
 mod rules;
+mod system;
 
 use std::sync::Arc;
 
@@ -16,8 +17,6 @@ use crate::{
     home::{Home, list_folder},
     keyring::{Allow, Copy, FileKeyring, Journal, KeyName, Keyring, Record},
     nonce::Nonces,
-    process::refuse_strangers,
-    secret::Secret,
     token::{Tokens, leaky},
 };
 
@@ -47,6 +46,7 @@ pub struct Diagnosis {
 pub fn examine(home: &Home, ask: &Arc<dyn Ask>) -> Vec<Diagnosis> {
     let mut report = Report(Vec::new());
     report.memory();
+    report.proc(&Nonces::new(home));
     let served = report.agent();
     let config = match Config::load(home) {
         Ok(config) => config,
@@ -109,23 +109,6 @@ impl Report {
             text: error.message().to_owned(),
             fix,
         });
-    }
-
-    fn memory(&mut self) {
-        match Secret::with_capacity(1) {
-            Ok(secret) if secret.is_sealed() => {
-                self.good("secrets are read into memory that no other process and not the kernel's map reaches (memfd_secret)");
-            }
-            Ok(_) => self.note(
-                "secrets are read into locked memory; this kernel has no memfd_secret, so root can read them for the time of an import",
-                None,
-            ),
-            Err(error) => self.bad(&error),
-        }
-        match refuse_strangers() {
-            Ok(notes) => notes.iter().for_each(|note| self.note(note, None)),
-            Err(error) => self.bad(&error),
-        }
     }
 
     /// Whether it opens.

@@ -10,13 +10,13 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, linkat},
+    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, linkat, stat},
     io::{Errno, retry_on_intr},
 };
 
 use crate::{
     error::{Code, Error, Result, failed},
-    home::{beside, io_error, sync_folder, write_private},
+    home::{beside, into_free_place, io_error, sync_folder, write_private},
 };
 
 /// How long another process may have a file locked: its turn, and a slow disk.
@@ -68,6 +68,14 @@ fn held(path: &Path) -> Error {
     .fix("an hsmsign that stands still has it, as a stopped agent: have it go on with kill -CONT, or end it")
 }
 
+/// Whether this file is the one that has this path now.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(file), Ok(now)) = (fstat(file), stat(path)) else {
+        return false;
+    };
+    (file.st_dev, file.st_ino) == (now.st_dev, now.st_ino)
+}
+
 /// Makes a file with these bytes that is there whole or not at all; `what` names it in errors. Another process may do
 /// the same: the link fails for the second, and both open the first one's.
 pub(crate) fn make_whole(what: &str, folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
@@ -97,7 +105,7 @@ fn link_nameless(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()
 fn link_named(folder: &Path, path: &Path, bytes: &[u8]) -> Result<std::io::Result<()>> {
     let fresh = beside(folder, &path.file_name().unwrap_or_default().to_string_lossy());
     write_private(&fresh, bytes)?;
-    let linked = std::fs::hard_link(&fresh, path);
+    let linked = into_free_place(&fresh, path);
     let _ = std::fs::remove_file(&fresh);
     Ok(linked)
 }

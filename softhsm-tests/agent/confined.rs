@@ -1,7 +1,9 @@
 //! What the process that reads clients' bytes may do, and what it holds.
 
+use std::process::Command;
+
 use crate::{
-    bench::Place,
+    bench::{Place, compile},
     running::{BALANCE, Running, until},
 };
 
@@ -37,6 +39,76 @@ fn the_front_is_confined_and_the_worker_is_apart() {
         "no vendor's code reads clients' bytes"
     );
     assert!(proc(agent.worker(), "maps").contains(module));
+}
+
+/// Has a command run on a kernel that answers this call with this error; false, with a line on stderr, where there is no C
+/// compiler.
+fn on_a_kernel_that_lacks(place: &Place, command: &mut Command, call: libc::c_long, error: i32) -> bool {
+    let library = compile::library(place.path(), "lacking", "agent/c/lacking.c");
+    library.is_some_and(|library| {
+        command
+            .env("LD_PRELOAD", library)
+            .env("LACKS", format!("{call} {error}"));
+        true
+    })
+}
+
+#[test]
+fn where_the_kernel_confines_less_the_agent_serves_and_says_so() {
+    let lacking = [
+        (
+            libc::SYS_seccomp,
+            [libc::EINVAL, libc::ENOSYS, libc::EPERM],
+            "no seccomp",
+        ),
+        (
+            libc::SYS_landlock_create_ruleset,
+            [libc::EOPNOTSUPP, libc::ENOSYS, libc::EPERM],
+            "no landlock",
+        ),
+    ];
+    let Some(place) = Place::with_kraken() else { return };
+    for (call, errors, words) in lacking {
+        for error in errors {
+            let mut command = place.command(&["agent"]);
+            if !on_a_kernel_that_lacks(&place, &mut command, call, error) {
+                return;
+            }
+            let agent = Running::of(&place, command);
+            assert_eq!(agent.connect().ask(BALANCE)["ok"], true, "{words} {error}");
+            let log = agent.log();
+            assert!(
+                log.contains("confines the agent less") && log.contains(words),
+                "{log}"
+            );
+            let confined = agent.status()["confined"].clone();
+            match words {
+                "no seccomp" => assert_eq!(confined["seccomp"], false, "{error}"),
+                _ => assert_eq!(confined["landlock"], "none", "{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn an_agent_that_cannot_be_confined_does_not_start_and_says_why() {
+    let Some(place) = Place::with_token() else { return };
+    let mut command = place.command(&["agent", "start"]);
+    if !on_a_kernel_that_lacks(&place, &mut command, libc::SYS_landlock_restrict_self, libc::EIO) {
+        return;
+    }
+    let done = command.output().unwrap();
+    let told = String::from_utf8_lossy(&done.stderr).into_owned();
+    if done.status.success() {
+        eprintln!("SKIPPED: this kernel knows no landlock: {told}");
+        place.ok(&["agent", "stop"]);
+        return;
+    }
+    assert_eq!(done.status.code(), Some(4), "{told}");
+    assert!(
+        told.contains("the agent did not start: the agent cannot be confined to its folders"),
+        "{told}"
+    );
 }
 
 #[test]

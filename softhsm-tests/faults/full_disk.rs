@@ -254,6 +254,43 @@ each policy in_force true
 }
 
 #[test]
+fn a_policy_that_is_edited_holds_though_there_is_no_room_for_its_copy() {
+    well(on_a_disk(
+        2048,
+        &format!(
+            r#"{SET_UP}
+allow() {{ printf 'policy = 1\n[[allow]]\npath = "/0/private/%s"\n' "$1"; }}
+# As a person edits it in place.
+edit() {{ allow "$1" > "$HSMSIGN_HOME/policy/kraken.toml"; }}
+allow '*' | "$H" policy set kraken >out 2>err || fail "policy set"
+"$H" agent >agent.out 2>agent.err &
+trap 'kill $!' EXIT
+for try in $(seq 200); do "$H" agent status >out 2>err && break; sleep 0.1; done
+"$H" sign kraken POST /0/private/AddOrder >out 2>err || fail "sign with room"
+denied() {{ "$H" sign kraken POST "/0/private/$1" >out 2>err; [ $? = 3 ] || fail "$1 is signed $2"; }}
+names 0
+edit Balance
+denied AddOrder "without room"
+"$H" sign kraken POST /0/private/Balance >out 2>err || fail "sign without room"
+edit Ledgers
+denied Balance "without room, edited again"
+"$H" sign kraken POST /0/private/Ledgers >out 2>err || fail "sign without room, edited again"
+room
+"$H" sign kraken POST /0/private/Ledgers >out 2>err || fail "sign with room again"
+for try in $(seq 50); do
+  "$H" sign kraken POST /0/private/Ledgers >out 2>err || fail "sign with room again"
+  allow Ledgers | cmp -s - "$HSMSIGN_HOME/policy/accepted/kraken.toml" && break
+  sleep 0.1
+done
+[ "$try" -lt 50 ] || fail "the copy is not tried again"
+told=$("$H" audit show --json --what policy | grep -c 'is in force, with the hash')
+[ "$told" = 3 ] || [ "$told" = 4 ] || fail "the log tells of $told policies"
+"#
+        ),
+    ));
+}
+
+#[test]
 fn where_files_may_not_grow_nothing_is_signed_and_the_limit_is_named() {
     let Some(place) = crate::bench::Place::with_kraken() else {
         return;

@@ -28,7 +28,12 @@ fn traces() -> bool {
 
 /// An import under strace with these arguments.
 fn import(place: &Place, strace: &[&str]) -> Done {
-    let own = place.command(&IMPORT);
+    under(place, strace, &IMPORT)
+}
+
+/// A command under strace with these arguments; an import is told the secret.
+fn under(place: &Place, strace: &[&str], args: &[&str]) -> Done {
+    let own = place.command(args);
     let mut command = Command::new(STRACE);
     command.args(["-f", "-qq", "-o"]).arg(place.path().join("strace"));
     command.args(strace).arg(own.get_program()).args(own.get_args());
@@ -77,4 +82,57 @@ fn an_import_in_which_one_call_fails_is_whole_or_nothing() {
         }
         assert!(refused > 0, "no fault of {call} meant anything");
     }
+}
+
+/// As on FAT, which has one name a file, and no files without one.
+#[test]
+fn where_files_have_one_name_each_keys_are_used_as_elsewhere() {
+    let Some(place) = Place::with_kraken() else { return };
+    if !traces() {
+        return;
+    }
+    let fat = ["-e", "inject=link,linkat:error=EPERM"];
+    let ok = |args: &[&str]| {
+        let done = under(&place, &fat, args);
+        assert_eq!(done.code, 0, "{args:?}: {done:?}");
+        done.stdout
+    };
+    fs::remove_dir_all(place.home().join("audit")).unwrap();
+    fs::remove_file(place.home().join("audit.seal")).unwrap();
+    ok(&[&IMPORT[..], &["--policy", "trade"]].concat());
+    let nonce = || {
+        let signed = ok(&["sign", "second", "POST", "/0/private/Balance"]);
+        let nonce = signed.split("nonce=").nth(1).unwrap();
+        nonce.split('"').next().unwrap().parse::<u64>().unwrap()
+    };
+    let first = nonce();
+    assert!(nonce() > first);
+    let told = ok(&["audit", "verify", "--no-token"]);
+    assert!(told.contains("lines as they were written"), "{told}");
+    // What another process made first stays.
+    let path = place.home().join("policy/second.toml");
+    fs::write(&path, "policy = 1\n").unwrap();
+    place.ok(&["remove", "second"]);
+    let done = under(&place, &fat, &[&IMPORT[..], &["--policy", "trade"]].concat());
+    assert_eq!(done.code, 5, "{done:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "policy = 1\n");
+    let left: Vec<_> = walk(&place.home())
+        .into_iter()
+        .filter(|name| name.ends_with(".new"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// The names of the files below a folder.
+fn walk(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .unwrap()
+        .flat_map(|entry| {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => walk(&path),
+                false => vec![path.display().to_string()],
+            }
+        })
+        .collect()
 }

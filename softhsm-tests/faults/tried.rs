@@ -11,7 +11,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::bench::{KRAKEN_SECRET, Place, finish};
+use crate::bench::{
+    KRAKEN_SECRET, Place, finish,
+    people::{OWNER, People},
+};
 
 /// A first import once it has started the process that tries the module; and that process.
 #[allow(clippy::zombie_processes)] // A failed assertion leaves it to the end of the tests.
@@ -90,4 +93,27 @@ fn what_tries_a_module_does_nothing_where_the_command_ended_before_it_began() {
         }
         assert!(before == changes(&place.token_folder()), "it changed the token");
     }
+}
+
+#[test]
+fn where_there_is_no_process_or_thread_to_be_had_a_trial_ends_with_an_error() {
+    let Some(people) = People::new() else { return };
+    let program = people.path("hsmsign").display().to_string();
+    let mut refused = 0;
+    for most in 1..200 {
+        let done = people.shell(
+            OWNER,
+            &format!("exec prlimit --nproc={most} {program} test kraken --attack"),
+        );
+        if done.code == 0 {
+            break;
+        }
+        assert_eq!(done.code, 1, "{most}: {done:?}");
+        assert!(
+            done.stderr.contains("the extraction suite cannot be"),
+            "{most}: {done:?}"
+        );
+        refused += 1;
+    }
+    assert!((1..199).contains(&refused), "{refused}");
 }

@@ -1,7 +1,11 @@
 //! Who is at the other end of a socket. rustix has a number of a process for it that is never 0, and the kernel tells 0 of a
 //! process in a namespace that this one does not see, as where the agent is in a container of its own.
 
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::{
+    fs::read_to_string,
+    os::fd::{AsFd, AsRawFd as _},
+    sync::OnceLock,
+};
 
 use rustix::{io::Errno, process::Pid};
 
@@ -57,10 +61,40 @@ impl Peer {
     }
 }
 
+/// The uid that the kernel tells of every user for whom it has no other: in a user namespace, all who have none there. None
+/// where each has one.
+pub fn anybody() -> Option<u32> {
+    static ANYBODY: OnceLock<Option<u32>> = OnceLock::new();
+    *ANYBODY.get_or_init(|| {
+        let map = read_to_string("/proc/self/uid_map").ok()?;
+        if has_all(&map) {
+            return None;
+        }
+        let told = read_to_string("/proc/sys/kernel/overflowuid").ok();
+        Some(told.and_then(|told| told.trim().parse().ok()).unwrap_or(65534))
+    })
+}
+
+/// Whether a namespace has a uid for each user, by its uid_map: lines of its first uid, that outside, and how many.
+fn has_all(map: &str) -> bool {
+    let counts = map.lines().filter_map(|line| line.split_whitespace().nth(2));
+    let users: u64 = counts.filter_map(|count| count.parse::<u64>().ok()).sum();
+    users >= u64::from(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::agent::launcher::pair;
+
+    #[test]
+    fn a_namespace_has_all_users_or_some() {
+        assert!(has_all("         0          0 4294967295\n"));
+        assert!(has_all("0 0 1000\n1000 1000 1\n1001 1001 4294966294\n"));
+        assert!(!has_all("         0     100000      65536\n"));
+        assert!(!has_all("65534 1000 1\n"));
+        assert!(!has_all(""));
+    }
 
     #[test]
     fn the_other_end_is_who_made_the_socket_and_what_is_no_socket_has_none() {

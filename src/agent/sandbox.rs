@@ -242,6 +242,11 @@ const OLDER: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[libc::c_long] = &[];
 
+/// Whether a kernel answers so that has no filters, or no seccomp(2) at all, or one that another sandbox keeps from it.
+const fn lacks(errno: i32) -> bool {
+    matches!(errno, libc::EINVAL | libc::ENOSYS | libc::EPERM)
+}
+
 fn calls() -> Result<bool> {
     let told = |error: &dyn std::fmt::Display| {
         failed(format!(
@@ -274,8 +279,7 @@ fn calls() -> Result<bool> {
             .map_err(|error| told(&error))?;
         if let Err(error) = seccompiler::apply_filter(&program) {
             return match error {
-                // A kernel without it.
-                seccompiler::Error::Seccomp(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+                seccompiler::Error::Seccomp(error) if error.raw_os_error().is_some_and(lacks) => Ok(false),
                 error => Err(told(&error)),
             };
         }

@@ -101,7 +101,11 @@ pub fn helper() -> Option<ExitCode> {
     };
     Some(match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => output::report(&error),
+        Err(error) => {
+            // Not as the agent says why it ends, which who started it looks for.
+            hsmsign::process::tell(&format!("hsmsign agent: {error}"));
+            ExitCode::from(error.code().exit())
+        }
     })
 }
 
@@ -197,14 +201,7 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
         signals: Signals::catch()?,
         unneeded: runs.map(|runs| Box::new(move || runs.have_ended()) as _),
     };
-    front::run(settings, || {
-        if detached {
-            // Whoever started it waits for this, and reads no more.
-            let _ = writeln!(std::io::stdout(), "ready");
-            let _ = std::io::stdout().flush();
-        } else {
-            output::aside(&format!("the agent listens at {}", path.display()));
-        }
+    let ask = || {
         if interactive {
             // A process of its own asks: this one is to know no PIN.
             let _ = Command::new("/proc/self/exe")
@@ -212,6 +209,15 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
                 .env("HSMSIGN_SOCKET", &path)
                 .stdin(Stdio::null())
                 .spawn();
+        }
+    };
+    front::run(settings, ask, || {
+        if detached {
+            // Whoever started it waits for this, and reads no more.
+            let _ = writeln!(std::io::stdout(), "ready");
+            let _ = std::io::stdout().flush();
+        } else {
+            output::aside(&format!("the agent listens at {}", path.display()));
         }
     })?;
     Ok(ExitCode::SUCCESS)

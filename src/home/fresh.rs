@@ -8,6 +8,11 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
+
 use super::files::{io_error, sync_folder};
 use crate::error::{Result, failed};
 
@@ -68,9 +73,9 @@ impl<'p> Fresh<'p> {
     /// # Errors
     /// When it cannot stand there.
     pub fn put_first(self) -> Result<bool> {
-        match fs::hard_link(&self.beside, self.path) {
+        match into_free_place(&self.beside, self.path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            linked => self.done(linked).map(|()| true),
+            placed => self.done(placed).map(|()| true),
         }
     }
 
@@ -86,6 +91,24 @@ impl Drop for Fresh<'_> {
         if !self.moved {
             let _ = fs::remove_file(&self.beside);
         }
+    }
+}
+
+/// Gives a file a name that none has yet; the one that it has may stay.
+pub(crate) fn into_free_place(from: &Path, to: &Path) -> io::Result<()> {
+    let linked = fs::hard_link(from, to);
+    let Err(error) = &linked else { return linked };
+    // FAT and its like know one name a file.
+    if !matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+    ) {
+        return linked;
+    }
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(Errno::EXIST.into()),
+        Err(_) => linked,
     }
 }
 

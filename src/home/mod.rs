@@ -6,6 +6,7 @@ mod lock;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::fresh::into_free_place;
 use self::fresh::{is_gone, remove_unfinished};
 pub use self::{
     files::{

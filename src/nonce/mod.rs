@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::fs::{FlockOperation, flock, fstat, stat};
+use rustix::fs::{FlockOperation, flock};
 
 pub use lease::Lease;
 
@@ -32,7 +32,7 @@ use crate::{
     error::Result,
     home::{Home, check_folder, create_folder, io_error, open_private, remove_file},
     keyring::KeyName,
-    shared_file::{exclusive, make_whole},
+    shared_file::{exclusive, is_at, make_whole},
 };
 
 /// How far ahead of the last nonce a reservation reaches.
@@ -218,6 +218,11 @@ impl Nonces {
         state.store()
     }
 
+    /// Whether it is known in which boot of the system a file was written.
+    pub const fn know_boot(&self) -> bool {
+        self.boot.is_some()
+    }
+
     fn path(&self, key: &KeyName) -> PathBuf {
         self.folder.join(key.as_str())
     }
@@ -283,14 +288,6 @@ fn soon_locked(path: &Path) -> Option<File> {
         std::thread::sleep(Duration::from_millis(5));
     }
     Some(file)
-}
-
-/// Whether this file is the one that has this path now.
-fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(file), Ok(now)) = (fstat(file), stat(path)) else {
-        return false;
-    };
-    (file.st_dev, file.st_ino) == (now.st_dev, now.st_ino)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -41,6 +41,9 @@ pub(super) struct Disk {
     synced: u64,
     /// One that is on its way.
     promise: Option<Arc<Promise>>,
+    /// The sequence and the last nonce of the slot that this process wrote last, for a system that tells no boot: while the
+    /// file says so nobody else wrote, and no power was cut, or this process would be gone.
+    left: Option<(u64, u64)>,
 }
 
 /// The numbers of a file that is locked.
@@ -100,7 +103,11 @@ impl<'a> State<'a> {
             return Err(damaged(&path));
         };
         // Written in this boot, the file is exact; else what was given out is anywhere up to the reservation.
-        let last = if nonces.boot.as_deref() == Some(written) {
+        let exact = match nonces.boot.as_deref() {
+            Some(boot) => boot == written,
+            None => disk.left == Some((slot.sequence, slot.last)),
+        };
+        let last = if exact {
             slot.last
         } else {
             slot.last.max(slot.reserved)
@@ -182,7 +189,7 @@ impl<'a> State<'a> {
         let covered = nonce.saturating_add(self.block);
         self.look_at_disk();
         let ahead = reservation(per_second);
-        if nonce > self.now.written && covered > self.disk.synced || self.nonces.boot.is_none() {
+        if nonce > self.now.written && covered > self.disk.synced {
             self.now.reserved = self.now.reserved.max(covered.saturating_add(ahead));
             self.extended = true;
         } else if self.nonces.holds
@@ -260,9 +267,11 @@ impl<'a> State<'a> {
         }
         .render(self.nonces.boot.as_deref());
         match count {
-            1 => self.write(&slot, self.now.sequence % 2 * SLOT as u64),
-            _ => self.write(&[slot, slot].concat(), 0),
+            1 => self.write(&slot, self.now.sequence % 2 * SLOT as u64)?,
+            _ => self.write(&[slot, slot].concat(), 0)?,
         }
+        self.disk.left = Some((self.now.sequence, last));
+        Ok(())
     }
 
     fn write(&self, bytes: &[u8], at: u64) -> Result<()> {

@@ -50,6 +50,37 @@ fn after_a_power_cut_they_go_on_behind_the_reservation() {
     );
 }
 
+/// As without `/proc/sys`: who wrote the file last knows all the same that no power was cut since.
+#[test]
+fn where_the_system_tells_no_boot_a_process_goes_on_from_what_it_wrote() {
+    for holds in [false, true] {
+        let (folder, mut nonces, key) = nonces();
+        (nonces.boot, nonces.holds) = (None, holds);
+        let first = next(&nonces, &key, 1000, NOW).unwrap();
+        for n in 1..5 {
+            nonces.settle();
+            assert_eq!(next(&nonces, &key, 1000, NOW).unwrap(), first + n, "{holds}");
+        }
+        nonces.settle();
+        let reserved = |nonce| nonce + 60_000;
+        let mut other = Nonces::new(&Home::at(folder.path()));
+        other.boot = None;
+        let theirs = next(&other, &key, 1000, NOW).unwrap();
+        assert!(theirs > reserved(first), "{holds}");
+        assert!(
+            next(&nonces, &key, 1000, NOW).unwrap() > reserved(theirs),
+            "{holds}"
+        );
+        // What was only read is not known to be whole.
+        nonces.settle();
+        let mut after_cut = Nonces::new(&Home::at(folder.path()));
+        after_cut.boot = None;
+        let mark = after_cut.high_water(&key).unwrap();
+        assert_eq!(after_cut.high_water(&key).unwrap(), mark, "{holds}");
+        assert!(next(&after_cut, &key, 1000, NOW).unwrap() > mark, "{holds}");
+    }
+}
+
 #[test]
 fn a_torn_slot_is_passed_over_and_two_are_an_error() {
     let (folder, nonces, key) = nonces();

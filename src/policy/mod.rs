@@ -7,6 +7,7 @@ mod hours;
 mod judge;
 mod known;
 mod learn;
+mod mark;
 mod put;
 mod rules;
 mod store;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
+    mark::mark,
     rules::Policy,
-    store::{Policies, Whose, argument, mark, name, text},
+    store::{Policies, Whose, argument, name, text},
 };
 use crate::{
     error::{Error, Result, bad_input},

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     str::FromStr,
     sync::{
@@ -14,42 +13,20 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{counts::Counts, rules::Policy, switch::Switch};
+use super::{
+    counts::Counts,
+    mark::{self, Mark},
+    rules::Policy,
+    switch::Switch,
+};
 use crate::{
     error::{Code, Error, Result, bad_input},
-    home::{Home, check_folder, create_folder, io_error, list_folder, read_private, write_private},
+    home::{Home, check_folder, create_folder, list_folder, read_private, write_private},
     keyring::KeyName,
     watch::Epoch,
 };
 
 const LIMIT: u64 = 1 << 20;
-
-/// The state of a file: device, inode, size, and when it was last changed in seconds and nanoseconds.
-pub(super) type Mark = (u64, u64, u64, i64, i64);
-
-/// The state of a file, none where it is not there.
-pub(super) fn mark(path: &Path) -> Result<Option<Mark>> {
-    mark_of(path, std::fs::metadata(path))
-}
-
-/// The same, of a link itself where one stands there.
-pub(super) fn mark_itself(path: &Path) -> Result<Option<Mark>> {
-    mark_of(path, std::fs::symlink_metadata(path))
-}
-
-fn mark_of(path: &Path, looked: std::io::Result<std::fs::Metadata>) -> Result<Option<Mark>> {
-    match looked {
-        Ok(file) => Ok(Some((
-            file.dev(),
-            file.ino(),
-            file.size(),
-            file.ctime(),
-            file.ctime_nsec(),
-        ))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io_error("", path, "be looked at", &error)),
-    }
-}
 
 /// Whose policy a file has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +43,8 @@ pub(super) struct Known {
     mark: Option<Mark>,
     /// Without the file: whether its copy is there, which is in force then.
     kept: bool,
+    /// Whether it is read again though the file is as it was.
+    again: bool,
     pub(super) policy: Option<Arc<Policy>>,
     pub(super) trouble: Option<Error>,
 }
@@ -190,10 +169,11 @@ impl Policies {
 
     pub(super) fn current(&self, whose: &Whose) -> Result<Known> {
         let (path, accepted) = (self.path(whose), self.accepted(whose));
-        let mut mark = self::mark(&path)?;
-        let mut kept = mark.is_none() && self::mark(&accepted)?.is_some();
+        let mut mark = mark::mark(&path)?;
+        let mut kept = mark.is_none() && mark::mark(&accepted)?.is_some();
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get(whose)
+            && !known.again
             && (known.mark, known.kept) == (mark, kept)
         {
             return Ok(known.clone());
@@ -202,13 +182,16 @@ impl Policies {
             Some(known) => known.policy,
             None => self.earlier(whose)?,
         };
-        let read = self.read(whose, &path);
-        if matches!(read, Ok(None)) {
+        let mut again = mark.is_some_and(mark::is_fresh);
+        let read = self.read(whose, &path, before.as_deref());
+        match read {
             // It may have gone since it was looked at. Only who takes a policy out of force removes the copy too.
-            (mark, kept) = (None, self::mark(&accepted)?.is_some());
+            Ok(None) => (mark, kept) = (None, mark::mark(&accepted)?.is_some()),
+            Ok(Some((_, copied))) => again |= !copied,
+            Err(_) => {}
         }
         let (policy, trouble) = match read {
-            Ok(Some(policy)) => (Some(Arc::new(policy)), None),
+            Ok(Some((policy, _))) => (Some(Arc::new(policy)), None),
             Ok(None) if before.is_none() || !kept => (None, None),
             Ok(None) => {
                 let error = Error::new(
@@ -235,6 +218,7 @@ impl Policies {
         let known = Known {
             mark,
             kept,
+            again,
             policy,
             trouble,
         };
@@ -242,16 +226,31 @@ impl Policies {
         Ok(known)
     }
 
-    fn read(&self, whose: &Whose, path: &Path) -> Result<Option<Policy>> {
+    /// What the file says, and whether there is a copy of it. It is in force without one, too: room for a file may be
+    /// missing where the log still has some.
+    fn read(&self, whose: &Whose, path: &Path, before: Option<&Policy>) -> Result<Option<(Policy, bool)>> {
         let Some(text) = text(path)? else { return Ok(None) };
         let policy = Policy::parse(&text, name(whose))?;
-        let accepted = self.accepted(whose);
-        if !self.looks_only && self::text(&accepted)?.as_ref() != Some(&text) {
-            create_folder(&self.accepted)?;
-            write_private(&accepted, text.as_bytes())?;
+        if self.looks_only {
+            return Ok(Some((policy, true)));
+        }
+        let copied = self.copy(whose, &text);
+        let other = || before.is_none_or(|before| before.text() != text);
+        if copied.as_ref().map_or_else(|_| other(), |first| *first) {
             self.note_in_force(whose, &text);
         }
-        Ok(Some(policy))
+        Ok(Some((policy, copied.is_ok())))
+    }
+
+    /// Has a copy of what is in force, and says whether there was none of it before.
+    fn copy(&self, whose: &Whose, text: &str) -> Result<bool> {
+        let accepted = self.accepted(whose);
+        if self::text(&accepted)?.as_deref() == Some(text) {
+            return Ok(false);
+        }
+        create_folder(&self.accepted)?;
+        write_private(&accepted, text.as_bytes())?;
+        Ok(true)
     }
 
     pub(super) fn note_in_force(&self, whose: &Whose, text: &str) {
@@ -337,3 +336,6 @@ pub(super) fn text(path: &Path) -> Result<Option<String>> {
         .map(Some)
         .map_err(|_| bad_input(format!("{} is not UTF-8", path.display())))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use crate::{
     keyring::KeyName,
 };
 
-use super::store::{Mark, mark_itself};
+use super::mark::{Mark, mark_itself};
 
 const LIMIT: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -73,7 +73,13 @@ impl Mark {
 
     /// How this stands to a source that was refused.
     fn against(&self, refused: &Self) -> Standing {
-        if self == refused {
+        // The number of a device is another when it is plugged in or mounted anew.
+        let device = refused.device;
+        let here = Self {
+            device,
+            ..self.clone()
+        };
+        if here == *refused {
             return Standing::Same;
         }
         // A credential of a new folder is a new file with a new time, whether anybody changed it or not.
@@ -216,7 +222,13 @@ mod tests {
         fs::remove_file(&path).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(30));
         fs::write(&path, "4321").unwrap();
-        let now = Mark::of_file("file:pin".into(), &path).unwrap();
+        let mut now = Mark::of_file("file:pin".into(), &path).unwrap();
+        assert_eq!(now.against(&refused), Standing::Changed);
+        // The same one, on a stick that was pulled out and plugged in.
+        let refused = now.clone();
+        now.device += 1;
+        assert_eq!(now.against(&refused), Standing::Same);
+        now.inode += 1;
         assert_eq!(now.against(&refused), Standing::Changed);
     }
 }

@@ -158,21 +158,23 @@ struct Front {
     confined: Option<Confined>,
 }
 
-/// Serves clients until a signal or one of them ends it.
+/// Serves clients until a signal or one of them ends it. `ask` is called while programs may be started, when it has its
+/// socket; `ready` when it serves.
 ///
 /// # Errors
-/// When the loop cannot go on.
-pub fn run(settings: Settings, ready: impl FnOnce()) -> Result<Ended> {
+/// When it cannot begin, or the loop cannot go on.
+pub fn run(settings: Settings, ask: impl FnOnce(), ready: impl FnOnce()) -> Result<Ended> {
     let launcher = Launcher::start(&settings.program)?;
     raise_files(settings.config.1.agent.connections);
     let mut front = Front::new(settings, launcher)?;
     front.open_tokens();
-    ready();
+    ask();
     process::let_go_of_code();
     // Nothing of a client was read yet.
     let sockets = [front.listening.folder(), front.scrape.folder()];
     let sockets = sockets.into_iter().flatten().map(Path::to_owned).collect();
     let confined = sandbox::confine(&front.home, sockets)?;
+    ready();
     if let Some(warning) = confined.warning() {
         process::tell(&format!("hsmsign agent: {warning}"));
     }

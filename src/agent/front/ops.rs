@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Front, flights::Client};
 use crate::{
-    agent::{asked::Op, errand},
+    agent::{asked::Op, errand, peer},
     audit::{Entry, What, cut},
     clock,
     error::{Code, Error, Result, bad_input},
@@ -124,7 +124,8 @@ impl Front {
     /// Whether somebody may do more than have requests signed.
     pub(super) fn may_administer(&self, caller: &Caller) -> bool {
         let own = rustix::process::geteuid().as_raw();
-        caller.uid == own || caller.uid == 0 || self.config.agent.admins.contains(&caller.uid)
+        let may = caller.uid == own || caller.uid == 0 || self.config.agent.admins.contains(&caller.uid);
+        may && peer::anybody() != Some(caller.uid)
     }
 
     /// Refuses who may only have requests signed.
@@ -138,11 +139,14 @@ impl Front {
                 "uid {} may have requests signed by this agent, and not {what}",
                 caller.uid
             ),
-        )
-        .fix(format!(
-            "its owner adds the uid to admins in [agent] of config.toml: admins = [{}]",
-            caller.uid
-        ));
+        );
+        let error = match peer::anybody() == Some(caller.uid) {
+            true => error.fix("in the agent's user namespace that is whoever has no uid there: ask as root of the namespace, or run the agent as a user with another uid"),
+            false => error.fix(format!(
+                "its owner adds the uid to admins in [agent] of config.toml: admins = [{}]",
+                caller.uid
+            )),
+        };
         // Where the log cannot be written, whoever asks on and on would fill the memory with what waits for it.
         if self.road.log().check().is_ok() {
             let entry = Entry::new(What::Op, caller, "", clock::now());

@@ -22,7 +22,7 @@ use crate::{
     error::{Code, Error, Result, failed},
     home::{check_folder, create_folder, io_error, open_own, own_flags},
     keyring::KeyName,
-    shared_file::{exclusive, make_whole},
+    shared_file::{exclusive, is_at, make_whole},
 };
 
 const HEAD: &[u8] = b"hsmsign counts 1\n";
@@ -62,18 +62,17 @@ impl Counts {
             None => self.open_file(&path)?,
         };
         exclusive(&file, &path)?;
-        let there = fstat(&file).ok().filter(|file| file.st_nlink > 0);
-        let (file, size) = match there {
-            Some(there) => (file, there.st_size),
-            None => {
+        // Moved away, replaced or removed since it was opened: every other process counts in the one that is there now.
+        let file = match is_at(&file, &path) {
+            true => file,
+            false => {
                 let file = self.open_file(&path)?;
                 exclusive(&file, &path)?;
-                let there =
-                    fstat(&file).map_err(|error| io_error("the counts", &path, "be read", &error.into()))?;
-                (file, there.st_size)
+                file
             }
         };
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let there = fstat(&file).map_err(|error| io_error("the counts", &path, "be read", &error.into()))?;
+        let size = usize::try_from(there.st_size).unwrap_or(usize::MAX);
         let counted = Self::count_in(&file, size, &path, wanted, now, take);
         if flock(&file, FlockOperation::Unlock).is_ok() {
             open.insert(key.clone(), file);
@@ -123,7 +122,7 @@ impl Counts {
             let more = one.amount.0.saturating_sub(added);
             if used.plus(Amount(more)) > one.limit.most {
                 let before = Amount(used.0.saturating_sub(added));
-                return Err(over(one, before, record.latest > millis / span));
+                return Err(over(one, before, path, record.latest > millis / span));
             }
             record.sums[0] = record.sums[0].saturating_add(more);
             changed.push((at, more));
@@ -162,7 +161,7 @@ impl Counts {
     }
 }
 
-fn over(one: &Wanted<'_>, used: Amount, ahead: bool) -> Error {
+fn over(one: &Wanted<'_>, used: Amount, path: &Path, ahead: bool) -> Error {
     let Limit { rule, most, .. } = one.limit;
     let window = one.limit.window.name();
     let error = Error::new(
@@ -175,7 +174,8 @@ fn over(one: &Wanted<'_>, used: Amount, ahead: bool) -> Error {
     .by(rule.as_str());
     if ahead {
         return error.fix(format!(
-            "wait, or raise the limit; the clock was further ahead when that was counted, and a {window} is over only then"
+            "wait, or raise the limit; the clock was further ahead when that was counted, and a {window} is over only then: where it was wrong, move {} away, and the key's limits begin anew",
+            path.display()
         ));
     }
     error.fix("wait until it is less, or raise the limit")
@@ -198,6 +198,10 @@ fn read(file: &File, size: usize, path: &Path) -> Result<Vec<Record>> {
     // What a full disk cut short is not there.
     bytes[RECORD..]
         .chunks_exact(RECORD)
-        .map(|bytes| Record::parse(bytes).ok_or_else(damaged))
+        .map(|bytes| match bytes.iter().all(|byte| *byte == 0) {
+            // The file was longer before what makes it so was on the disk, and the power was cut.
+            true => Ok(Record::none()),
+            false => Record::parse(bytes).ok_or_else(damaged),
+        })
         .collect()
 }

@@ -53,6 +53,11 @@ impl Record {
         }
     }
 
+    /// The place of a record in which nothing was ever counted.
+    pub const fn none() -> Self {
+        Self::new([0; 16], 1, 0)
+    }
+
     /// Goes on to a span; never back.
     pub fn turn(&mut self, to: u64) {
         let by = usize::try_from(to.saturating_sub(self.latest))

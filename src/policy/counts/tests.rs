@@ -72,6 +72,12 @@ fn a_clock_that_was_set_back_starts_nothing_anew() {
         error.advice().contains("the clock was further ahead"),
         "{error:?}"
     );
+    // A clock that was wrong by years would have the limit used up for years.
+    let path = folder.path().join("k");
+    let remedy = format!("move {} away", path.display());
+    assert!(error.advice().contains(&remedy), "{error:?}");
+    std::fs::rename(&path, folder.path().join("aside")).unwrap();
+    count(&counts, &key, &[limit(Window::Day, 5)], then, true).unwrap();
 }
 
 #[test]
@@ -129,6 +135,26 @@ fn damage_is_an_error_and_what_a_full_disk_cut_is_not() {
     count(&counts, &key, &[limit(Window::Day, 5)], NOW, true).unwrap();
 }
 
+/// As ext4 has it, where a record was added to a block that the disk had, and its bytes were not there yet.
+#[test]
+fn a_record_that_a_power_cut_left_empty_is_none() {
+    let (folder, key) = place();
+    let limits = [limit(Window::Day, 5), limit(Window::Minute, 20)];
+    let path = folder.path().join("k");
+    for lost in [0..1, 1..2, 0..2] {
+        let counts = Counts::new(folder.path().to_owned());
+        count(&counts, &key, &limits, NOW, true).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let whole = bytes.len();
+        bytes[(lost.start + 1) * RECORD..(lost.end + 1) * RECORD].fill(0);
+        std::fs::write(&path, bytes).unwrap();
+        count(&counts, &key, &limits, NOW, true).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), whole as u64, "{lost:?}");
+        std::fs::remove_file(&path).unwrap();
+    }
+    assert_eq!(permitted(folder.path(), &key, Window::Day, NOW), 5);
+}
+
 #[test]
 fn a_count_that_is_over_makes_room() {
     let (folder, key) = place();
@@ -143,4 +169,26 @@ fn a_count_that_is_over_makes_room() {
     }
     let size = std::fs::metadata(folder.path().join("k")).unwrap().len();
     assert!(size <= 3 * RECORD as u64, "{size}");
+}
+
+/// As an agent does, which keeps its file open: where a damaged one was moved away, and where another was put there.
+#[test]
+fn a_file_in_the_place_of_the_one_that_is_open_is_counted_in() {
+    let (folder, key) = place();
+    let (path, aside) = (folder.path().join("k"), folder.path().join("aside"));
+    let agent = Counts::new(folder.path().to_owned());
+    let limits = [limit(Window::Day, 5)];
+    count(&agent, &key, &limits, NOW, true).unwrap();
+    std::fs::rename(&path, &aside).unwrap();
+    count(&agent, &key, &limits, NOW, true).unwrap();
+    assert_eq!(permitted(folder.path(), &key, Window::Day, NOW), 4);
+    assert_eq!(
+        count(&agent, &key, &limits, NOW, true).unwrap_err().code(),
+        Code::Denied
+    );
+    std::fs::write(&path, b"x").unwrap();
+    let damaged = count(&agent, &key, &limits, NOW, true).unwrap_err();
+    assert!(damaged.message().contains("damaged"), "{damaged}");
+    std::fs::rename(&aside, &path).unwrap();
+    count(&agent, &key, &limits, NOW, true).unwrap();
 }

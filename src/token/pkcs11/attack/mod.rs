@@ -138,20 +138,16 @@ enum End {
 }
 
 fn listen(worker: &Worker, job: &Job, pin: Option<Secret>, patience: Duration, report: &mut Report) -> End {
-    let mut child = match start(worker, job, pin) {
-        Ok(child) => child,
+    let (mut child, lines) = match start(worker, job, pin) {
+        Ok(started) => started,
         Err(error) => return End::Failed(error),
     };
     let mut begun: Option<Tried> = None;
     let rsa = matches!(job.algorithm, Algorithm::Signature(algorithm) if algorithm.is_rsa());
     let patient = if rsa { WITH_RSA } else { PATIENCE };
     let mut wait = patience.max(patient);
-    let lines = child.stdout.take().map(lines);
     let what = loop {
-        let said = match &lines {
-            Some(lines) => receive(lines, wait),
-            None => Err(RecvTimeoutError::Disconnected),
-        };
+        let said = receive(&lines, wait);
         wait = patient;
         match said {
             Ok(Said::Begun(tried)) => begun = Some(tried),
@@ -203,8 +199,8 @@ fn receive(lines: &mpsc::Receiver<Said>, wait: Duration) -> Result<Said, RecvTim
     }
 }
 
-/// Starts a worker. The PIN is wiped here when it has it.
-fn start(worker: &Worker, job: &Job, pin: Option<Secret>) -> Result<Child> {
+/// Starts a worker, and what reads from it. The PIN is wiped here when the worker has it.
+fn start(worker: &Worker, job: &Job, pin: Option<Secret>) -> Result<(Child, mpsc::Receiver<Said>)> {
     let failed = |what: &str| TokenError::Failed(format!("the extraction suite {what}"));
     let mut first = serde_json::to_vec(job).map_err(|_| failed("has no job"))?;
     first.push(b'\n');
@@ -215,6 +211,10 @@ fn start(worker: &Worker, job: &Job, pin: Option<Secret>) -> Result<Child> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| failed(&format!("cannot be started: {error}")))?;
+    let heard = child.stdout.take().map(lines).transpose();
+    let Some(lines) = heard.map_err(|error| failed(&format!("cannot be heard: {error}")))? else {
+        return Err(failed("has no output"));
+    };
     let given = child.stdin.take().map(|mut stdin| {
         stdin.write_all(&first)?;
         if let Some(pin) = pin {
@@ -225,13 +225,16 @@ fn start(worker: &Worker, job: &Job, pin: Option<Secret>) -> Result<Child> {
     });
     // One that ended before it had read all says so by its end.
     drop(given);
-    Ok(child)
+    Ok((child, lines))
 }
 
 /// What a worker says, line by line; what its module says beside that is passed over.
-fn lines(stdout: ChildStdout) -> mpsc::Receiver<Said> {
+///
+/// # Errors
+/// Where the system has no thread to give.
+fn lines(stdout: ChildStdout) -> std::io::Result<mpsc::Receiver<Said>> {
     let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
+    let read = move || {
         for line in BufReader::new(stdout).split(b'\n').map_while(std::io::Result::ok) {
             if let Ok(said) = serde_json::from_slice(&line)
                 && sender.send(said).is_err()
@@ -239,6 +242,7 @@ fn lines(stdout: ChildStdout) -> mpsc::Receiver<Said> {
                 break;
             }
         }
-    });
-    receiver
+    };
+    std::thread::Builder::new().spawn(read)?;
+    Ok(receiver)
 }
