@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use crate::{bench::KRAKEN_SECRET, state::mounts};
 
 /// Runs a shell script on a disk of this size. `fill` leaves so many bytes free, `room` makes room again.
-fn on_a_disk(kib: u32, script: &str) -> Option<Output> {
+pub fn on_a_disk(kib: u32, script: &str) -> Option<Output> {
     if !mounts() {
         return None;
     }
@@ -82,7 +82,7 @@ H="$HSMSIGN"
 }
 
 #[track_caller]
-fn well(done: Option<Output>) {
+pub fn well(done: Option<Output>) {
     if let Some(done) = done {
         let told = String::from_utf8_lossy(&done.stderr);
         if told.contains("not on this machine") {
@@ -97,7 +97,7 @@ fn well(done: Option<Output>) {
     }
 }
 
-const SET_UP: &str = r#"
+pub const SET_UP: &str = r#"
 "$H" init --softhsm >out 2>err || fail init
 echo "$SECRET" | "$H" import --exchange kraken --api-key a >out 2>err || fail import
 "$H" sign kraken POST /0/private/Balance >out 2>err || fail sign

@@ -16,6 +16,7 @@ mod modes;
 mod moments;
 mod pages;
 mod pins;
+mod pulled;
 mod state;
 mod streams;
 mod syscalls;

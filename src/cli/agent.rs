@@ -21,6 +21,7 @@ use hsmsign::{
     error::{Code, Error, Result, bad_input, failed},
     home::{Home, io_error},
     json::Json,
+    policy::Policies,
     process,
     request::Answer,
     run,
@@ -163,6 +164,7 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
     around.home.create()?;
     let config = Config::load_text(&around.home)?;
     let alone = Alone::in_folders(&around.home)?;
+    Policies::new(&around.home).switch().prepare()?;
     let runs = run::note(&around.home, options.for_runs)?;
     let group = options.group.as_ref().or(config.1.agent.group.as_ref());
     let group = group.map(|group| socket::group(group)).transpose()?;

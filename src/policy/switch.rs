@@ -2,6 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -11,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Code, Error, Result, failed},
-    home::{FileLock, Home, create_folder, read_own, write_private},
+    home::{FileLock, Home, create_folder, own_flags, read_own, sync_folder, write_private},
     keyring::KeyName,
 };
 
@@ -128,6 +131,40 @@ impl Switch {
         }
         let text = serde_json::to_vec(&denied)
             .map_err(|error| failed(format!("the switch cannot be written: {error}")))?;
-        write_private(&self.path, &text)
+        let written = write_private(&self.path, &text);
+        written.or_else(|error| self.without_room(&text, denied.all).map_err(|_| error))
+    }
+
+    /// Has what the switch needs where the disk has no room for a new file when it is pulled.
+    ///
+    /// # Errors
+    /// When that cannot be made.
+    pub fn prepare(&self) -> Result<()> {
+        if let Some(folder) = self.path.parent() {
+            create_folder(folder)?;
+        }
+        FileLock::try_acquire(&self.lock).map(drop)
+    }
+
+    /// Changes the file that is there, which is damaged and denies everything where that is cut off. Where none is there and
+    /// `all` are denied, another stands in its place that says nothing, and so denies everything.
+    fn without_room(&self, text: &[u8], all: bool) -> io::Result<()> {
+        let open = OpenOptions::new()
+            .write(true)
+            .custom_flags(own_flags())
+            .open(&self.path);
+        match open {
+            Ok(file) => {
+                file.write_all_at(text, 0)?;
+                file.set_len(text.len() as u64)?;
+                file.sync_all()
+            }
+            Err(error) if all && error.kind() == io::ErrorKind::NotFound => {
+                // Of a name more some file systems, as tmpfs, have no room either.
+                fs::hard_link(&self.lock, &self.path).or_else(|_| fs::rename(&self.lock, &self.path))?;
+                self.path.parent().map_or(Ok(()), sync_folder)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
