@@ -181,7 +181,7 @@ fn text_of(path: &str) -> Option<String> {
 ///
 /// # Errors
 /// When there is none of that name.
-pub(crate) fn number_of(name: &str, file: &str) -> Result<u32> {
+pub fn number_of(name: &str, file: &str) -> Result<u32> {
     let text = fs::read_to_string(file).unwrap_or_default();
     text.lines()
         .find_map(|line| {

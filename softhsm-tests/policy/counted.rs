@@ -167,6 +167,55 @@ fn clients_are_known_by_what_the_kernel_says_of_them() {
 }
 
 #[test]
+fn the_owner_can_ask_what_holds_for_a_client() {
+    let Some(place) = Place::with_kraken() else { return };
+    let policy = "policy = 1\n[[client]]\nuid = 4242\nunit = \"bot.service\"\n[[client]]\nexecutable = \"/usr/bin/bot\"\n";
+    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    let check = |client: &[&str]| {
+        let request = ["policy", "check", "kraken", "POST", "/0/private/Balance"];
+        place.run(&[&request, client].concat(), "")
+    };
+    for (client, code) in [
+        (&[][..], 3),
+        (&["--uid", "4242"], 3),
+        (&["--uid", "4242", "--unit", "other.service"], 3),
+        (&["--uid", "4242", "--unit", "bot.service"], 0),
+        (
+            &["--uid", "4242", "--cgroup", "/system.slice/bot.service/worker"],
+            0,
+        ),
+        (&["--unit", "bot.service", "--uid", "4243", "--gid", "4242"], 3),
+        (&["--executable", "/usr/bin/bot"], 0),
+        (&["--uid", "root", "--executable", "/usr/bin/bot"], 0),
+        (&["--executable", "/usr/bin/other"], 3),
+        (&["--uid", "no-such-user-here"], 5),
+        (&["--uid", "4242", "--unit", "bot"], 5),
+        (
+            &["--unit", "bot.service", "--cgroup", "/system.slice/bot.service"],
+            2,
+        ),
+    ] {
+        let told = check(client);
+        assert_eq!(told.code, code, "{client:?}: {told:?}");
+        if code == 3 {
+            assert!(told.stderr.contains("client of "), "{client:?}: {told:?}");
+        }
+    }
+    let told = check(&["--uid", "4242", "--executable", "/usr/bin/other"]);
+    assert!(
+        told.stderr.contains("uid 4242") && told.stderr.contains("/usr/bin/other"),
+        "{told:?}"
+    );
+    // Asking is no being.
+    place.refused(
+        &["sign", "kraken", "POST", "/0/private/Balance"],
+        "",
+        3,
+        "client of ",
+    );
+}
+
+#[test]
 fn one_shot_processes_killed_ones_and_streams_share_one_count() {
     let Some(place) = Place::with_kraken() else { return };
     let policy = "policy = 1\n[[cap]]\nfield = \"volume\"\nday = \"1\"\n";

@@ -11,6 +11,7 @@ use hsmsign::{
 };
 use serde_json::json;
 
+use super::client::ClientArgs;
 use crate::cli::{Around, output, parts::Parts, reach, tell_troubles};
 
 /// Say which rule decides about a request, without signing or counting it
@@ -28,6 +29,8 @@ pub struct CheckArgs {
     /// The challenge that the exchange's socket sent, for a login that answers one
     #[arg(long)]
     challenge: Option<String>,
+    #[command(flatten)]
+    client: ClientArgs,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -46,11 +49,19 @@ pub struct ShowArgs {
 pub fn check(args: CheckArgs) -> Result<ExitCode> {
     let key = args.key.clone();
     let request = asked(args.parts, args.key, args.method, args.path, args.challenge)?;
+    let client = args.client.caller()?;
     let judged = match check_by_agent(&request) {
+        Some(_) if client.is_some() => {
+            return Err(super::of_its_user(
+                "the key is a system agent's",
+                "that user alone asks in the place of others",
+            ));
+        }
         Some(judged) => judged,
         None => {
             let signer = Around::find()?.signer()?;
-            let judged = signer.judge(&request, &Caller::this_process());
+            let caller = client.unwrap_or_else(Caller::this_process);
+            let judged = signer.judge(&request, &caller);
             let judged = judged.map_err(reach::or_barred_from_all);
             tell_troubles(signer.policies(), &key);
             judged

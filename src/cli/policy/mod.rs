@@ -1,6 +1,7 @@
 //! The command `policy`.
 
 mod begin;
+mod client;
 mod force;
 mod learn;
 mod look;
@@ -27,6 +28,7 @@ use super::{Around, reach};
 #[command(after_help = "\
 Examples:
   hsmsign policy check kraken POST /0/private/AddOrder --form pair=XBTUSD --form volume=0.2
+  hsmsign policy check kraken GET /0/private/Balance --uid bot --unit bot.service
   hsmsign policy set kraken < kraken.toml    put a file into force, whole
   hsmsign policy show kraken
   hsmsign policy learn kraken --begin        watch its bot for a while; then without --begin
