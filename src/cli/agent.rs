@@ -164,7 +164,12 @@ fn serve(options: &Serve, detached: bool) -> Result<ExitCode> {
     around.home.create()?;
     let config = Config::load_text(&around.home)?;
     let alone = Alone::in_folders(&around.home)?;
-    Policies::new(&around.home).switch().prepare()?;
+    if let Err(error) = Policies::new(&around.home).switch().prepare() {
+        output::warn(&format!(
+            "`hsmsign lock --all` may not be possible: {}",
+            error.message()
+        ));
+    }
     let runs = run::note(&around.home, options.for_runs)?;
     let group = options.group.as_ref().or(config.1.agent.group.as_ref());
     let group = group.map(|group| socket::group(group)).transpose()?;
