@@ -92,7 +92,7 @@ impl Subject for Prepared<'_> {
         seen.pieces(&self.query);
         match &self.body {
             Some(body) if body.json => {
-                let of_query = seen.groups[0].fields.len();
+                let of_query = seen.fields.len();
                 seen.json(body);
                 seen.once(of_query);
             }
@@ -111,10 +111,16 @@ impl Subject for Prepared<'_> {
         }
         // What the scheme adds is not the request's; where the request brings it, it must be what the scheme would add.
         let added = |field: &Field<'_>| self.plan.add.iter().any(|member| member.name == field.given);
-        seen.groups[0].fields.retain(|field| !added(field));
+        seen.fields.retain(|field| field.group > 0 || !added(field));
         seen.readings
             .retain(|(name, _)| !self.plan.add.iter().any(|member| folded(&member.name) == *name));
-        Fields::new(seen.groups, seen.readings, seen.odd, self.run_together())
+        Fields::new(
+            seen.fields,
+            &seen.within,
+            seen.readings,
+            seen.odd,
+            self.run_together(),
+        )
     }
 
     fn moves_money(&self) -> Option<String> {

@@ -1,6 +1,6 @@
 //! A request as rules see it.
 
-use std::{borrow::Cow, collections::BTreeSet, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, ops::Range, time::Duration};
 
 use super::known::Marks;
 
@@ -65,8 +65,9 @@ pub struct Bound {
 /// The fields of a request, object by object.
 #[derive(Debug, Clone, Default)]
 pub struct Fields<'r> {
-    /// The objects; the first holds query, form and the members of the outermost JSON object.
-    pub groups: Vec<Group<'r>>,
+    all: Vec<Field<'r>>,
+    /// The objects.
+    groups: Vec<Group>,
     /// Names and values as they stand in any other reading: split elsewhere, or with digits in front.
     pub readings: Vec<(String, String)>,
     /// A name that could be read in more than one way, with why.
@@ -80,17 +81,19 @@ pub struct Fields<'r> {
 }
 
 /// An object of a request.
-#[derive(Debug, Clone, Default)]
-pub struct Group<'r> {
+#[derive(Debug, Clone)]
+struct Group {
     /// The object that it stands in.
-    pub within: Option<usize>,
-    /// Its fields.
-    pub fields: Vec<Field<'r>>,
+    within: Option<usize>,
+    /// Where its fields lie.
+    fields: Range<usize>,
 }
 
 /// A field.
 #[derive(Debug, Clone)]
 pub struct Field<'r> {
+    /// The number of its object.
+    pub group: usize,
     /// Its name as rules compare it: [`folded`].
     pub name: Cow<'r, str>,
     /// Its name as it was given, decoded.
@@ -104,7 +107,7 @@ pub struct Field<'r> {
 }
 
 impl<'r> Field<'r> {
-    /// A field of a name that was given, by the part of it that names it.
+    /// A field of a name that was given, by the part of it that names it, of the first object.
     pub fn new(part: Cow<'r, str>, given: Cow<'r, str>, value: Option<Cow<'r, str>>, listed: bool) -> Self {
         let (name, marks) = match Marks::of_folded(&part) {
             Some(marks) => (part, marks),
@@ -115,6 +118,7 @@ impl<'r> Field<'r> {
             }
         };
         Self {
+            group: 0,
             name,
             given,
             value,
@@ -147,23 +151,40 @@ pub fn last_part(name: &str) -> &str {
 const FEW: usize = 32;
 
 impl<'r> Fields<'r> {
-    /// The fields of a request that was read.
+    /// The fields of a request that was read, and for each of its objects the one that it stands in. The first object holds
+    /// query, form and the members of the outermost JSON object.
     pub fn new(
-        groups: Vec<Group<'r>>,
+        mut all: Vec<Field<'r>>,
+        within: &[Option<usize>],
         readings: Vec<(String, String)>,
         odd: Option<String>,
         run: Option<String>,
     ) -> Self {
-        let once = |group: &Group<'_>| {
-            let fields = &group.fields;
+        if within.len() > 1 {
+            all.sort_by_key(|field| field.group);
+        }
+        let mut begin = 0;
+        let group = |(at, within): (usize, &Option<usize>)| {
+            let end = begin + all[begin..].iter().take_while(|field| field.group == at).count();
+            let fields = std::mem::replace(&mut begin, end)..end;
+            Group {
+                within: *within,
+                fields,
+            }
+        };
+        let groups: Vec<Group> = within.iter().enumerate().map(group).collect();
+        let once = |group: &Group| {
+            let fields = &all[group.fields.clone()];
             let twice =
                 |(at, field): (usize, &Field<'_>)| fields[..at].iter().any(|other| other.name == field.name);
             fields.len() <= FEW && !fields.iter().enumerate().any(twice)
         };
-        let all = groups.iter().flat_map(|group| &group.fields);
         Self {
-            marks: all.fold(Marks::default(), |marks, field| marks.with(field.marks)),
+            marks: all
+                .iter()
+                .fold(Marks::default(), |marks, field| marks.with(field.marks)),
             plain: readings.is_empty() && run.is_none() && groups.iter().all(once),
+            all,
             groups,
             readings,
             odd,
@@ -172,8 +193,30 @@ impl<'r> Fields<'r> {
     }
 
     /// All of them, object by object.
-    pub fn all(&self) -> impl Iterator<Item = &Field<'r>> {
-        self.groups.iter().flat_map(|group| &group.fields)
+    pub fn all(&self) -> std::slice::Iter<'_, Field<'r>> {
+        self.all.iter()
+    }
+
+    /// How many objects there are.
+    pub const fn objects(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The fields of an object.
+    pub fn group(&self, group: usize) -> &[Field<'r>] {
+        &self.all[self.groups[group].fields.clone()]
+    }
+
+    /// The first of an object that says how much.
+    pub(super) fn amount_of(&self, group: usize) -> Option<&Field<'r>> {
+        self.group(group)
+            .iter()
+            .find(|field| field.marks.has(Marks::AMOUNT))
+    }
+
+    /// The object that one stands in.
+    pub fn within(&self, group: usize) -> Option<usize> {
+        self.groups[group].within
     }
 
     /// Whether a field of this folded name is there, in any reading.
@@ -181,23 +224,24 @@ impl<'r> Fields<'r> {
         self.of(name).next().is_some() || self.readings.iter().any(|(have, _)| have == name)
     }
 
-    /// The fields of a folded name, each with its group's number.
-    pub fn of<'f>(&'f self, name: &'f str) -> impl Iterator<Item = (usize, &'f Field<'r>)> {
-        self.groups.iter().enumerate().flat_map(move |(at, group)| {
-            let named = group.fields.iter().filter(move |field| field.name == name);
-            named.map(move |field| (at, field))
-        })
+    /// The fields of a folded name.
+    pub fn of<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f Field<'r>> {
+        self.all.iter().filter(move |field| field.name == name)
     }
 
-    /// An object and those around it, from the inmost.
-    pub fn around(&self, group: usize) -> impl Iterator<Item = &Group<'r>> {
-        std::iter::successors(self.groups.get(group), |group| self.groups.get(group.within?))
+    /// An object and those around it, from the inmost: the numbers.
+    pub fn around(&self, group: usize) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(group), |group| self.within(*group))
+    }
+
+    /// Their fields.
+    pub fn fields_around(&self, group: usize) -> impl Iterator<Item = &Field<'r>> {
+        self.around(group).flat_map(|group| self.group(group))
     }
 
     /// The field of a folded name in a group, or in the nearest one around it.
     pub fn near(&self, group: usize, name: &str) -> Option<&Field<'r>> {
-        let mut fields = self.around(group).flat_map(|group| &group.fields);
-        fields.find(|field| field.name == name)
+        self.fields_around(group).find(|field| field.name == name)
     }
 
     /// Whether the name could be read in what is signed where no field has it: in a value, or across the end of one.
@@ -205,8 +249,8 @@ impl<'r> Fields<'r> {
         let Some(run) = &self.run else { return false };
         let plain = |text: &str| text.replace(['_', '-'], "");
         // A list has its name once.
-        let names = self.groups.iter().flat_map(|group| {
-            let given = group.fields.iter().map(|field| &*field.given);
+        let names = (0..self.objects()).flat_map(|group| {
+            let given = self.group(group).iter().map(|field| &*field.given);
             given.collect::<BTreeSet<_>>()
         });
         let own: usize = names.map(|given| plain(given).matches(name).count()).sum();
@@ -224,8 +268,8 @@ impl<'r> Fields<'r> {
                 "{name} could be read elsewhere too, since nothing keeps names and values apart in what is signed"
             ));
         }
-        for group in &self.groups {
-            let mut same = group.fields.iter().filter(|field| field.name == name);
+        for group in 0..self.objects() {
+            let mut same = self.group(group).iter().filter(|field| field.name == name);
             if let (Some(first), Some(second)) = (same.next(), same.next())
                 && !(first.listed && second.listed && first.given == second.given)
             {
@@ -243,7 +287,7 @@ impl<'r> Fields<'r> {
             have == name
                 && !self
                     .of(name)
-                    .any(|(_, field)| field.value.as_deref() == Some(value.as_str()))
+                    .any(|field| field.value.as_deref() == Some(value.as_str()))
         });
         other.map(|(_, value)| {
             let shown: String = value.chars().take(40).collect();

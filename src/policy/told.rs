@@ -88,9 +88,9 @@ pub fn told(subject: &dyn Subject) -> Result<String> {
         );
     }
     let mut told = plain(&endpoint(subject));
-    for group in &fields.groups {
-        let depth = std::iter::successors(group.within, |at| fields.groups.get(*at)?.within).count();
-        for (at, field) in group.fields.iter().enumerate() {
+    for group in 0..fields.objects() {
+        let depth = fields.around(group).skip(1).count();
+        for (at, field) in fields.group(group).iter().enumerate() {
             let mark = if depth > 0 && at == 0 { "- " } else { "  " };
             told.push_str(&format!("\n{}{mark}{}", "  ".repeat(depth), plain(&field.given)));
             if let Some(value) = &field.value {

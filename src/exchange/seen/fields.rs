@@ -9,13 +9,16 @@ use crate::{
         place::decoded,
     },
     json::Json,
-    policy::{Field, Group, folded, last_part},
+    policy::{Field, folded, last_part},
 };
 
 /// What was read so far.
 #[derive(Default)]
 pub(super) struct Seen<'r> {
-    pub groups: Vec<Group<'r>>,
+    /// In the order of the request.
+    pub fields: Vec<Field<'r>>,
+    /// For each object the one that it stands in.
+    pub within: Vec<Option<usize>>,
     pub readings: Vec<(String, String)>,
     pub odd: Option<String>,
     /// The groups that names such as `orders[0][price]` stand in, by what is in front of the last part.
@@ -132,9 +135,9 @@ const fn is_value(classes: u8) -> bool {
 
 impl<'r> Seen<'r> {
     pub fn new() -> Self {
-        let fields = Vec::with_capacity(8);
         Self {
-            groups: vec![Group { within: None, fields }],
+            fields: Vec::with_capacity(8),
+            within: vec![None],
             ..Self::default()
         }
     }
@@ -249,17 +252,14 @@ impl<'r> Seen<'r> {
 
     fn push(&mut self, group: usize, names: Names<'r>, value: Option<Cow<'r, str>>, listed: bool) {
         let [part, given] = names;
-        self.groups[group]
-            .fields
-            .push(Field::new(part, given, value, listed));
+        let mut field = Field::new(part, given, value, listed);
+        field.group = group;
+        self.fields.push(field);
     }
 
     fn group(&mut self, within: usize) -> usize {
-        self.groups.push(Group {
-            within: Some(within),
-            fields: Vec::new(),
-        });
-        self.groups.len() - 1
+        self.within.push(Some(within));
+        self.within.len() - 1
     }
 
     /// The group of a form's name, whether it is one of a list, and where its last part stands that is no number.
@@ -345,7 +345,7 @@ impl<'r> Seen<'r> {
     fn keep(&mut self, found: Found<'_>) {
         for (name, value) in found {
             let name = folded(last_part(&name));
-            let mut plain = self.groups.iter().flat_map(|group| &group.fields);
+            let mut plain = self.fields.iter();
             let known = plain.any(|field| field.name == name && field.value.as_ref() == Some(&value));
             if !known && !name.is_empty() {
                 self.readings.push((name, value.into_owned()));
@@ -381,7 +381,7 @@ mod tests {
                 let mut seen = Seen::new();
                 let (group, listed, part) = seen.place_of(&name);
                 seen.look_closer(&name, &value);
-                prop_assert!(seen.odd.is_none() && seen.readings.is_empty() && seen.groups.len() == 1);
+                prop_assert!(seen.odd.is_none() && seen.readings.is_empty() && seen.within.len() == 1);
                 prop_assert_eq!((group, listed, part), (0, false, 0..name.len()));
                 prop_assert_eq!((&*decoded(&name), &*decoded(&value)), (&*name, &*value));
                 prop_assert!(inner(&value).is_none() && !text.contains('&'));

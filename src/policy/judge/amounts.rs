@@ -11,37 +11,21 @@ use crate::{
     },
 };
 
-/// The fields that caps counted, by where they lie, each with its object's number.
-#[derive(Default)]
-pub(super) struct Counted(Vec<(*const (), usize)>);
+/// Which fields caps counted, in their order.
+pub(super) struct Counted(pub(super) Vec<bool>);
 
 impl Counted {
-    fn place(field: &Field<'_>) -> *const () {
-        std::ptr::from_ref(field).cast()
+    fn of(fields: &Fields<'_>) -> Self {
+        Self(vec![false; fields.all().len()])
     }
 
-    fn add(&mut self, group: usize, field: &Field<'_>) {
-        self.0.push((Self::place(field), group));
+    fn has(&self, at: usize) -> bool {
+        self.0[at]
     }
 
-    /// Once all are there.
-    fn sorted(mut self) -> Self {
-        self.0.sort_unstable();
-        self
-    }
-
-    fn has(&self, field: &Field<'_>) -> bool {
-        self.0
-            .binary_search_by_key(&Self::place(field), |(place, _)| *place)
-            .is_ok()
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn groups(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().map(|(_, group)| *group)
+    /// Whether they counted any.
+    pub(super) fn any(&self) -> bool {
+        self.0.contains(&true)
     }
 }
 
@@ -89,10 +73,7 @@ impl<'p> Case<'p, '_> {
             return self.symbol_names().find_map(|name| fields.near(group, name));
         }
         let named = |field: &'f Field<'r>| Some((known::place_of_symbol(field)?, field));
-        let all = fields
-            .around(group)
-            .flat_map(|group| &group.fields)
-            .filter_map(named);
+        let all = fields.fields_around(group).filter_map(named);
         all.min_by_key(|(place, _)| *place).map(|(_, field)| field)
     }
 
@@ -104,7 +85,7 @@ impl<'p> Case<'p, '_> {
         let fields = self.relied_on("symbols", asked)?;
         for name in self.symbols_in(fields) {
             self.certain("symbols", name, fields)?;
-            for (_, field) in fields.of(name) {
+            for field in fields.of(name) {
                 if !one_of(field, symbols) {
                     return Err(self
                         .deny("symbols", &format!("the request has {}", told(field)))
@@ -126,14 +107,14 @@ impl<'p> Case<'p, '_> {
                 .fix("send values that have no such name in them"));
         }
         // An amount of something that no field names may be of anything, as where the path names it.
-        let orders = if self.looks_unsized(asked, fields) {
-            &[]
-        } else {
-            fields.groups.as_slice()
+        let orders = match self.looks_unsized(asked, fields) {
+            true => 0,
+            false => fields.objects(),
         };
-        for (at, group) in orders.iter().enumerate() {
-            let amount = group.fields.iter().find(|field| field.marks.has(Marks::AMOUNT));
-            let Some(amount) = amount else { continue };
+        for at in 0..orders {
+            let Some(amount) = fields.amount_of(at) else {
+                continue;
+            };
             if self.traded(fields, at).is_none() && !(asked.bound.path && self.names_path(asked)) {
                 return Err(self
                     .deny("symbols", &format!("the request has {} and no field that names what is traded", told(amount)))
@@ -155,7 +136,7 @@ impl<'p> Case<'p, '_> {
             self.covered(rule, asked)?;
             let fields = self.relied_on(rule, asked)?;
             self.certain(rule, name, fields)?;
-            for (_, field) in fields.of(name) {
+            for field in fields.of(name) {
                 if !one_of(field, values) {
                     return Err(self
                         .deny(rule, &format!("the request has {}", told(field)))
@@ -177,7 +158,7 @@ impl<'p> Case<'p, '_> {
             return Ok(());
         }
         let told_by_path = asked.bound.path;
-        let mut counted = Counted::default();
+        let mut counted = Counted::of(fields);
         for (_, cap) in self.policy.caps.about(asked.sole_path().filter(|_| told_by_path)) {
             let rule = cap.name.as_str();
             let is_asked = cap.paths.iter().any(|path| asked.could_be(path));
@@ -186,9 +167,9 @@ impl<'p> Case<'p, '_> {
                 continue;
             }
             self.certain(rule, &cap.field, fields)?;
-            let before = counted.0.len();
-            let amount = self.sum(rule, cap, asked, fields, &mut counted)?;
-            let found = counted.0.len() > before;
+            let sum = self.sum(rule, cap, asked, fields, &mut counted)?;
+            let found = sum.is_some();
+            let amount = sum.unwrap_or_default();
             let missing = !found && is_asked && fields.of(&cap.field).next().is_none();
             if missing && !self.needs_no_amount(asked, fields) {
                 return Err(self
@@ -211,7 +192,6 @@ impl<'p> Case<'p, '_> {
             judged.looked_at.push(&cap.field);
             judged.looked_at.extend(cap.times.as_deref());
         }
-        let counted = counted.sorted();
         self.uncapped(fields, &counted)?;
         self.sized_otherwise(asked, fields, &counted)?;
         self.trades_unsized(asked, fields)
@@ -228,7 +208,7 @@ impl<'p> Case<'p, '_> {
         let own = self.own_symbols();
         let mut inner: Vec<&str> = Vec::new();
         for around in fields.around(group) {
-            let mut named = around.fields.iter().filter(|field| {
+            let mut named = fields.group(around).iter().filter(|field| {
                 // The second of a pair, as of CEX.IO.
                 let second = field.name == "currency2" && first.name == "currency1";
                 names_traded(own, field) && !second && field.value.is_some() && !inner.contains(&&*field.name)
@@ -241,12 +221,12 @@ impl<'p> Case<'p, '_> {
                     )
                     .fix("send one name of what is traded; or say in `symbol-fields` which field the exchange goes by"));
             }
-            inner.extend(around.fields.iter().map(|field| &*field.name));
+            inner.extend(fields.group(around).iter().map(|field| &*field.name));
         }
         Ok(first_in)
     }
 
-    /// What of a cap's field the request has, all its objects together.
+    /// What of a cap's field the request has, all its objects together; none where none of it is what the cap is for.
     pub(super) fn sum(
         &self,
         rule: &str,
@@ -254,9 +234,13 @@ impl<'p> Case<'p, '_> {
         asked: &Asked<'_>,
         fields: &Fields<'_>,
         counted: &mut Counted,
-    ) -> Result<Amount> {
-        let mut sum = Amount::default();
-        for (group, field) in fields.of(&cap.field) {
+    ) -> Result<Option<Amount>> {
+        let mut sum: Option<Amount> = None;
+        for (at, field) in fields.all().enumerate() {
+            if field.name != cap.field {
+                continue;
+            }
+            let group = field.group;
             if !cap.symbols.is_empty() && !self.is_for(rule, cap, fields, group)? {
                 continue;
             }
@@ -291,8 +275,8 @@ impl<'p> Case<'p, '_> {
                     .deny(rule, &format!("{} may stand for all there is", told(field)))
                     .fix("send the amount that is meant"));
             }
-            sum = sum.plus(amount);
-            counted.add(group, field);
+            sum = Some(sum.unwrap_or_default().plus(amount));
+            counted.0[at] = true;
         }
         Ok(sum)
     }
@@ -352,16 +336,14 @@ impl<'p> Case<'p, '_> {
             let amount = field.marks.has(Marks::AMOUNT) || capped(&field.name);
             (amount || sides && self.is_a_side(fields, &field.name)) && !free(&field.name)
         };
-        if let Some(field) = fields.all().find(|field| sets(field) && !counted.has(field)) {
+        let mut all = fields.all().enumerate();
+        if let Some((_, field)) = all.find(|(at, field)| sets(field) && !counted.has(*at)) {
             return Err(self
                 .deny("cap", &format!("no cap is for {} here", told(field)))
                 .fix("add a [[cap]] for it, or name the field in `uncapped`"));
         }
         match fields.readings.iter().find(|(name, value)| {
-            sets_amount(name)
-                && !fields
-                    .of(name)
-                    .any(|(_, field)| field.value.as_deref() == Some(value))
+            sets_amount(name) && !fields.of(name).any(|field| field.value.as_deref() == Some(value))
         }) {
             Some((name, _)) => Err(self
                 .deny("cap", &format!("another reading of the request finds {name}"))

@@ -66,7 +66,7 @@ impl Case<'_, '_> {
         }
         for (field, patterns) in &rule.values {
             self.certain(name, field, fields)?;
-            let mut values = fields.of(field).filter_map(|(_, field)| field.value.as_deref());
+            let mut values = fields.of(field).filter_map(|field| field.value.as_deref());
             let fits = |value: &str| {
                 let value = value.to_lowercase();
                 patterns

@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     policy::{
         known::{self, Marks},
-        subject::{Field, Fields},
+        subject::Fields,
     },
 };
 
@@ -35,7 +35,7 @@ impl Case<'_, '_> {
                 )));
         }
         let unit = |name: &str, value: &str| known::sets_unit(name, value) && !free(name) && !pinned(name);
-        if !counted.is_empty()
+        if counted.any()
             && let Some((given, shown)) = find(fields, Marks::UNIT.with(Marks::SPENDS), unit)
         {
             return Err(self
@@ -57,10 +57,13 @@ impl Case<'_, '_> {
         }
         let of_order = |name: &str| known::ORDERS.contains(&name) && !free(name);
         let sized = LazyCell::new(|| Sized::of(fields, counted));
-        let order = fields.groups.iter().enumerate().find_map(|(at, group)| {
-            let mut orders = group.fields.iter().filter(|field| field.marks.has(Marks::ORDER));
+        let order = (0..fields.objects()).find_map(|at| {
+            let mut orders = fields
+                .group(at)
+                .iter()
+                .filter(|field| field.marks.has(Marks::ORDER));
             let order = orders.find(|field| !free(&field.name))?;
-            if group.fields.iter().any(|field| field.marks.has(Marks::AMOUNT)) {
+            if fields.amount_of(at).is_some() {
                 return None;
             }
             (!sized.is(fields, at)).then(|| (order.given.to_string(), told(order)))
@@ -113,11 +116,7 @@ pub(super) fn other_reading(
     wanted: impl Fn(&str, &str) -> bool,
 ) -> Option<(String, String)> {
     let (name, value) = fields.readings.iter().find(|(name, value)| {
-        let known = || {
-            fields
-                .of(name)
-                .any(|(_, field)| field.value.as_deref() == Some(value))
-        };
+        let known = || fields.of(name).any(|field| field.value.as_deref() == Some(value));
         wanted(name, value) && !known()
     })?;
     let value: String = value.chars().take(40).collect();
@@ -134,21 +133,22 @@ struct Sized {
 
 impl Sized {
     fn of(fields: &Fields<'_>, counted: &Counted) -> Self {
-        let says = |field: &Field<'_>| field.marks.has(Marks::AMOUNT);
-        let mut itself: Vec<bool> = fields
-            .groups
-            .iter()
-            .map(|group| group.fields.iter().any(says))
+        let mut itself: Vec<bool> = (0..fields.objects())
+            .map(|at| fields.amount_of(at).is_some())
             .collect();
-        for at in counted.groups() {
-            itself[at] = true;
+        for field in fields
+            .all()
+            .zip(&counted.0)
+            .filter_map(|(field, is)| is.then_some(field))
+        {
+            itself[field.group] = true;
         }
         let mut within = vec![false; itself.len()];
         for (at, says) in itself.iter().enumerate() {
             let mut next = says.then_some(at);
             // Above one that is marked all are.
             while let Some(at) = next.filter(|at| !std::mem::replace(&mut within[*at], true)) {
-                next = fields.groups[at].within;
+                next = fields.within(at);
             }
         }
         Self { itself, within }
@@ -156,7 +156,6 @@ impl Sized {
 
     /// Whether the object, one around it or one in it does.
     fn is(&self, fields: &Fields<'_>, at: usize) -> bool {
-        let mut around = std::iter::successors(Some(at), |at| fields.groups.get(*at)?.within);
-        self.within[at] || around.any(|at| self.itself[at])
+        self.within[at] || fields.around(at).any(|at| self.itself[at])
     }
 }

@@ -151,7 +151,7 @@ impl Case<'_, '_> {
     /// Whether a field says what is asked, and that only looks or takes orders back.
     fn asks_calmly(&self, rule: &str, asked: &Asked<'_>, fields: &Fields<'_>) -> Result<bool> {
         let said = asked.asked_by().and_then(|name| fields.of(name).next());
-        let Some((_, field)) = said else { return Ok(false) };
+        let Some(field) = said else { return Ok(false) };
         self.certain(rule, &field.name, fields)?;
         Ok(known::is_calm(
             &field.value.as_deref().unwrap_or_default().to_lowercase(),

@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     policy::{
         decimal::{Amount, Decimal},
-        known::{AMENDS, Marks, prices as known},
+        known::{AMENDS, prices as known},
         subject::{Field, Fields},
     },
 };
@@ -30,7 +30,7 @@ impl Case<'_, '_> {
                 .fix("ask for orders with a limit; or deny the endpoint and cap the quantity"));
         }
         let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
-        for field in fields.around(group).flat_map(|group| &group.fields) {
+        for field in fields.fields_around(group) {
             let (name, value) = (&*field.name, field.value.as_deref());
             let nearest = || {
                 fields
@@ -79,12 +79,9 @@ impl Case<'_, '_> {
             return Ok(());
         }
         let fields = asked.fields();
-        let order = fields.groups.iter().enumerate().find_map(|(at, group)| {
-            let amount = group.fields.iter().find(|field| field.marks.has(Marks::AMOUNT))?;
-            let typed = fields
-                .around(at)
-                .flat_map(|group| &group.fields)
-                .any(|field| is_type(&field.name));
+        let order = (0..fields.objects()).find_map(|at| {
+            let amount = fields.amount_of(at)?;
+            let typed = fields.fields_around(at).any(|field| is_type(&field.name));
             (!typed && self.traded(fields, at).is_some()).then_some(amount)
         });
         match order {
@@ -115,8 +112,10 @@ impl Case<'_, '_> {
             return Ok(named);
         }
         let mut greatest = named;
-        let around = fields.around(group).flat_map(|group| &group.fields);
-        for field in around.filter(|field| known::is_price(&field.name)) {
+        for field in fields
+            .fields_around(group)
+            .filter(|field| known::is_price(&field.name))
+        {
             let Some(value) = &field.value else { continue };
             // Beside numbers there are words, which say what a price is compared with.
             if !value.bytes().any(|byte| byte.is_ascii_digit()) {
