@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use self::fields::Seen;
 use super::{
-    analyse::Seam,
+    analyse::{Seam, is_path_char},
     endpoint, functions,
     glob::fits,
     plan::Plan,
@@ -15,7 +15,7 @@ use super::{
     scheme::Scheme,
     withdrawal::{begins_as_it_is, could_be},
 };
-use crate::policy::{Bound, Field, Fields, Subject, folded};
+use crate::policy::{Bound, Field, Fields, Sent, Spot, Subject, folded};
 
 impl Subject for Prepared<'_> {
     fn method(&self) -> &str {
@@ -85,6 +85,33 @@ impl Subject for Prepared<'_> {
     fn sole_path(&self) -> Option<&str> {
         let sole = begins_as_it_is(self) && !self.plan.facts.tells_endpoint && self.named().paths.is_empty();
         sole.then_some(self.endpoint.plain_path.as_str())
+    }
+
+    fn spot(&self) -> Option<Spot<'_>> {
+        let facts = &self.plan.facts;
+        // What follows the path belongs to it as far as it could stand in one.
+        let parted = |text: &str| !text.starts_with(is_path_char);
+        let of_itself = |seam: &Seam| match seam {
+            Seam::Query => parted(&self.query),
+            Seam::Body => parted(self.parameters()),
+            Seam::Digits | Seam::Other | Seam::Text | Seam::Before { .. } => true,
+        };
+        let named = self.named();
+        // A socket's message, and one that does not say where it goes, is told by its fields.
+        let sole = facts.signs_path
+            && !self.endpoint.websocket
+            && !named.another_method
+            && named.paths.is_empty()
+            && facts.seams.iter().all(of_itself);
+        sole.then(|| Spot {
+            exchange: self.scheme.number.get(),
+            method: &self.endpoint.method,
+            path: &self.endpoint.path,
+            sent: Sent {
+                query: !self.query.is_empty(),
+                body: self.body.as_ref().map(|body| body.json),
+            },
+        })
     }
 
     fn fields(&self) -> Fields<'_> {

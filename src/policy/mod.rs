@@ -21,7 +21,7 @@ pub use crate::caller::Caller;
 pub use learn::{NoExchange, Seen, Signs, Told};
 pub use rules::Policy;
 pub use store::{InForce, Policies, Whose};
-pub use subject::{Bound, Field, Fields, Subject, folded, last_part};
+pub use subject::{Bound, Field, Fields, Sent, Spot, Subject, folded, last_part};
 pub use switch::{Denied, Switch};
 pub use told::{plain, question, told};
 

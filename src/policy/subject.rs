@@ -21,6 +21,9 @@ pub trait Subject {
     /// The path of [`Subject::plain_path`], where it could be read as no other that begins otherwise: what parts from it before
     /// its first star is a pattern that it could not be. None where that cannot be said.
     fn sole_path(&self) -> Option<&str>;
+    /// Where it goes, if nothing but that decides about all that is asked here of its endpoint: everything except
+    /// [`Subject::holds`], [`Subject::fields`], [`Subject::moves_money`] and [`Subject::fits_closing`].
+    fn spot(&self) -> Option<Spot<'_>>;
     /// The fields.
     fn fields(&self) -> Fields<'_>;
     /// The rule of the exchange by which the request moves money out, in words; none if no rule says so.
@@ -41,6 +44,29 @@ pub trait Subject {
     fn logs_in(&self) -> bool;
     /// Whether the answer opens a session in which nothing is signed.
     fn opens_session(&self) -> bool;
+}
+
+/// Where a request goes, and what kinds of parts it has: of two requests that are alike in it, rules that look into no
+/// field say the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot<'r> {
+    /// A number that the exchange's scheme has in this process, and no other.
+    pub exchange: u64,
+    /// The method.
+    pub method: &'r str,
+    /// The path as it was given.
+    pub path: &'r str,
+    /// What is sent along.
+    pub sent: Sent,
+}
+
+/// What kinds of parts a request has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Whether it has a query.
+    pub query: bool,
+    /// Whether it has a body, and then whether that is JSON.
+    pub body: Option<bool>,
 }
 
 /// What of a request its signature covers.

@@ -1,7 +1,9 @@
 //! A scheme: one exchange, as its file says it, checked whole when it is read.
 
+mod number;
 mod read;
 
+use self::number::Number;
 pub(super) use self::read::{is_host, is_id};
 use super::{
     caps::Caps,
@@ -24,6 +26,7 @@ use crate::{
 /// What one exchange wants.
 #[derive(Debug, Clone)]
 pub struct Scheme {
+    pub(crate) number: Number,
     pub(crate) id: String,
     name: String,
     docs: Option<String>,

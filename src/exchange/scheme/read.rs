@@ -2,6 +2,7 @@
 
 use toml::{Table, Value};
 
+use super::number::Number;
 use super::{FormPlan, Scheme};
 use crate::{
     error::{Error, Result, bad_input},
@@ -91,6 +92,7 @@ impl Scheme {
         Ok(Self {
             host_for: host_for(&file.host_for, &file.hosts)?,
             endpoints: endpoints(&file.endpoints)?,
+            number: Number::new(),
             id: file.id,
             name: file.name,
             docs: file.docs,

@@ -1,6 +1,6 @@
 //! Symbols, values and caps: what rules say of what stands in fields.
 
-use super::{Asked, Case, Judged, Wanted, one_of, told};
+use super::{Asked, Case, Ground, Judged, Wanted, one_of, told};
 use crate::{
     error::Result,
     policy::{
@@ -77,7 +77,7 @@ impl<'p> Case<'p, '_> {
         all.min_by_key(|(place, _)| *place).map(|(_, field)| field)
     }
 
-    pub(super) fn symbols(&self, asked: &Asked<'_>, judged: &mut Judged<'p>) -> Result<()> {
+    pub(super) fn symbols(&self, asked: &Asked<'_>, ground: &Ground, judged: &mut Judged<'p>) -> Result<()> {
         let Some(symbols) = &self.policy.symbols else {
             return Ok(());
         };
@@ -126,7 +126,7 @@ impl<'p> Case<'p, '_> {
         }
         // Caps ask more of the same.
         if self.policy.caps.is_empty() {
-            self.trades_unnamed(asked, fields)?;
+            self.trades_unnamed(asked, ground, fields)?;
         }
         Ok(())
     }
@@ -148,7 +148,7 @@ impl<'p> Case<'p, '_> {
         self.typeless(asked)
     }
 
-    pub(super) fn caps(&self, asked: &Asked<'_>, judged: &mut Judged<'p>) -> Result<()> {
+    pub(super) fn caps(&self, asked: &Asked<'_>, ground: &Ground, judged: &mut Judged<'p>) -> Result<()> {
         if self.policy.caps.is_empty() {
             return Ok(());
         }
@@ -157,15 +157,10 @@ impl<'p> Case<'p, '_> {
         if self.looks_unsized(asked, fields) {
             return Ok(());
         }
-        let told_by_path = asked.bound.path;
         let mut counted = Counted::of(fields);
-        for (_, cap) in self.policy.caps.about(asked.sole_path().filter(|_| told_by_path)) {
+        for &(at, is_asked) in &ground.caps {
+            let cap = &self.policy.caps[at];
             let rule = cap.name.as_str();
-            let is_asked = cap.paths.iter().any(|path| asked.could_be(path));
-            // Where the path is not signed, a cap for one is a cap for all.
-            if told_by_path && !cap.paths.is_empty() && !is_asked {
-                continue;
-            }
             self.certain(rule, &cap.field, fields)?;
             let sum = self.sum(rule, cap, asked, fields, &mut counted)?;
             let found = sum.is_some();
@@ -193,8 +188,8 @@ impl<'p> Case<'p, '_> {
             judged.looked_at.extend(cap.times.as_deref());
         }
         self.uncapped(fields, &counted)?;
-        self.sized_otherwise(asked, fields, &counted)?;
-        self.trades_unsized(asked, fields)
+        self.sized_otherwise(asked, ground, fields, &counted)?;
+        self.trades_unsized(asked, ground, fields)
     }
 
     /// Whether a cap for some symbols is for what is traded in this object. Where fields name two things, it could be either:

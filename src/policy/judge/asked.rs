@@ -1,6 +1,9 @@
 //! A request as the rules of all files see it: what is read of it is read once.
 
-use std::{cell::OnceCell, ops::Deref};
+use std::{
+    cell::{Cell, OnceCell},
+    ops::Deref,
+};
 
 use super::{endpoint, shown_path};
 use crate::{
@@ -14,6 +17,8 @@ pub(in crate::policy) struct Asked<'r> {
     /// What the signature binds.
     pub bound: Bound,
     fields: OnceCell<Fields<'r>>,
+    /// How often rules asked for the fields.
+    looks: Cell<usize>,
 }
 
 impl<'r> Asked<'r> {
@@ -22,11 +27,13 @@ impl<'r> Asked<'r> {
             subject,
             bound: subject.bound(),
             fields: OnceCell::new(),
+            looks: Cell::new(0),
         }
     }
 
     /// The fields.
     pub fn fields(&self) -> &Fields<'r> {
+        self.looks.set(self.looks.get() + 1);
         self.fields.get_or_init(|| self.subject.fields())
     }
 
@@ -44,6 +51,11 @@ impl<'r> Asked<'r> {
     /// The path, for a person.
     pub(super) fn shown_path(&self) -> String {
         shown_path(self.subject)
+    }
+
+    /// How often rules asked for the fields.
+    pub(super) const fn looks(&self) -> usize {
+        self.looks.get()
     }
 
     /// The fields, where a rule looked at them.

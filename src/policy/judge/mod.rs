@@ -3,13 +3,15 @@
 mod amounts;
 mod asked;
 mod endpoints;
+mod ground;
 mod orders;
 mod otherwise;
 mod prices;
 
 use std::{fmt::Display, time::Duration};
 
-pub(super) use self::asked::Asked;
+use self::ground::Ground;
+pub(super) use self::{asked::Asked, ground::Grounds};
 use super::{
     decimal::Amount,
     rules::{Endpoint, Limit, Policy},
@@ -69,14 +71,11 @@ impl<'p> Case<'p, '_> {
             }
             Some(asked) => {
                 self.money()?;
-                self.login(asked)?;
-                self.logs_in(asked)?;
-                self.denied(asked)?;
-                judged.rules.extend(self.allowed(asked)?);
-                self.symbols(asked, judged)?;
+                let ground = self.ground(asked)?;
+                judged.rules.extend(ground.by.clone());
+                self.symbols(asked, &ground, judged)?;
                 self.values(asked, judged)?;
-                self.caps(asked, judged)?;
-                self.session(asked)?;
+                self.caps(asked, &ground, judged)?;
                 if judged.confirm.is_none() && !self.policy.confirm.is_empty() {
                     judged.confirm = self.confirm(asked);
                 }

@@ -3,7 +3,7 @@
 
 use std::cell::LazyCell;
 
-use super::{Asked, Case, amounts::Counted, told};
+use super::{Asked, Case, Ground, amounts::Counted, told};
 use crate::{
     error::Result,
     policy::{
@@ -17,12 +17,13 @@ impl Case<'_, '_> {
     pub(super) fn sized_otherwise(
         &self,
         asked: &Asked<'_>,
+        ground: &Ground,
         fields: &Fields<'_>,
         counted: &Counted,
     ) -> Result<()> {
         let free = |name: &str| self.policy.uncapped.iter().any(|free| free == name);
         let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
-        if closes_by_its_path(asked) && !self.is_free(asked) && !self.names_path(asked) {
+        if ground.closes {
             // A name's last part alone frees where the path is signed.
             let free = match asked.bound.path {
                 true => last_part(asked.plain_path()),
@@ -84,7 +85,7 @@ impl Case<'_, '_> {
 }
 
 /// Whether the request goes to an endpoint that closes positions; what tells of closed ones does not.
-fn closes_by_its_path(asked: &Asked<'_>) -> bool {
+pub(super) fn closes_by_its_path(asked: &Asked<'_>) -> bool {
     let tells = || {
         known::tells_of_closed(asked.plain_path())
             && !asked.bound.path_goes_on

@@ -2,7 +2,7 @@
 //! whatever else may trade does not.
 
 use super::{
-    Asked, Case,
+    Asked, Case, Ground,
     orders::{last_part, other_reading},
     told,
 };
@@ -16,7 +16,12 @@ use crate::{
 
 impl Case<'_, '_> {
     /// Refuses, where there are caps, what may trade, close or lend by an endpoint from which no amount can be read.
-    pub(super) fn trades_unsized(&self, asked: &Asked<'_>, fields: &Fields<'_>) -> Result<()> {
+    pub(super) fn trades_unsized(
+        &self,
+        asked: &Asked<'_>,
+        ground: &Ground,
+        fields: &Fields<'_>,
+    ) -> Result<()> {
         if asked.bound.login {
             return Ok(());
         }
@@ -31,16 +36,33 @@ impl Case<'_, '_> {
         }
         // Each was counted, or needs no cap.
         let sized = fields.marks.has(Marks::AMOUNT) || self.has_a_side(fields);
-        self.trades_otherwise("cap", sized, "no amount that a cap is for", asked, fields)
+        self.trades_otherwise(
+            ("cap", "no amount that a cap is for"),
+            sized,
+            asked,
+            ground,
+            fields,
+        )
     }
 
     /// Refuses, where the symbols are listed, what may trade by an endpoint that does not go by a symbol.
-    pub(super) fn trades_unnamed(&self, asked: &Asked<'_>, fields: &Fields<'_>) -> Result<()> {
+    pub(super) fn trades_unnamed(
+        &self,
+        asked: &Asked<'_>,
+        ground: &Ground,
+        fields: &Fields<'_>,
+    ) -> Result<()> {
         if asked.bound.login {
             return Ok(());
         }
         let named = !self.symbols_in(fields).is_empty();
-        self.trades_otherwise("symbols", named, "no field that names what", asked, fields)
+        self.trades_otherwise(
+            ("symbols", "no field that names what"),
+            named,
+            asked,
+            ground,
+            fields,
+        )
     }
 
     /// Whether it is a look without an amount: `size` is how long its page is.
@@ -56,12 +78,16 @@ impl Case<'_, '_> {
 
     fn trades_otherwise(
         &self,
-        rule: &str,
+        (rule, lacks): (&str, &str),
         says: bool,
-        lacks: &str,
         asked: &Asked<'_>,
+        ground: &Ground,
         fields: &Fields<'_>,
     ) -> Result<()> {
+        // Orders end here; what follows costs more.
+        if says && !ground.otherwise {
+            return Ok(());
+        }
         let bound = asked.bound;
         let others = asked.other_paths();
         let mut paths = others.iter().map(String::as_str).chain([asked.plain_path()]);
@@ -71,8 +97,8 @@ impl Case<'_, '_> {
             let acts = asked.method() != "GET" && !known::is_calm_path(path);
             bound.path || acts && !(says && self.policy.caps.is_empty()) && !self.names_path(asked)
         };
-        let otherwise = paths.any(|path| known::TRADES_OTHERWISE.stand_in(path) && means(path));
-        // Orders end here; what follows costs more.
+        let otherwise =
+            ground.otherwise && paths.any(|path| known::TRADES_OTHERWISE.stand_in(path) && means(path));
         if says && !otherwise
             || asked.only_looks()
             || self.is_free(asked)

@@ -14,6 +14,7 @@ use super::{
     decimal::Amount,
     file::{ClientFile, EndpointFile, PolicyFile, VERSION},
     hours::Hours,
+    judge::Grounds,
 };
 use crate::{
     caller::Caller,
@@ -52,6 +53,8 @@ pub struct Policy {
     pub(super) caps: Listed<Cap>,
     /// The folded names of the fields that caps are for, in order, each once.
     pub(super) capped: Vec<String>,
+    /// What these rules said of endpoints.
+    pub(super) grounds: Grounds,
 }
 
 /// How much of something there may be in a span of time.
@@ -282,6 +285,7 @@ impl Policy {
             confirm: endpoints("confirm", file.confirm)?,
             caps,
             capped,
+            grounds: Grounds::default(),
         })
     }
 
