@@ -197,6 +197,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Makes something in a place of its own, away from what runs when all goes well: words for a person are much code.
+#[cold]
+#[inline(never)]
+pub(crate) fn rarely<T>(make: impl FnOnce() -> T) -> T {
+    make()
+}
+
 /// Shorthand for [`Code::BadInput`].
 #[cold]
 pub fn bad_input(message: impl Into<String>) -> Error {

@@ -30,9 +30,14 @@ impl Prepared<'_> {
         let parts = [Some(self.query.as_str()), self.body.as_ref().map(Payload::text)];
         // Few requests have such a field, and none has it that is neither spelled out nor encoded.
         let may = parts.into_iter().flatten().any(may_name_a_method);
-        if !may {
-            return named;
+        if may {
+            self.find_in_fields(&mut named);
         }
+        named
+    }
+
+    #[inline(never)]
+    fn find_in_fields(&self, named: &mut Named) {
         for (name, value) in self.fields() {
             let name = name.to_ascii_lowercase();
             named.another_method |= OVERRIDES.contains(&name.as_str());
@@ -40,7 +45,6 @@ impl Prepared<'_> {
                 named.paths.extend(self.asked_for(&value));
             }
         }
-        named
     }
 
     /// Where JSON-RPC may find a method: below this path, and beside it.
@@ -61,13 +65,14 @@ impl Prepared<'_> {
 
 /// Whether the word may stand in the text, in any case, spelled out or encoded.
 fn may_name_a_method(text: &str) -> bool {
-    // Hardly a text has an `h`; whole chunks are looked at, since a compiler makes that a few instructions.
-    let odd = |byte: &u8| matches!(byte, b'%' | b'\\' | b'h' | b'H');
-    let mut chunks = text.as_bytes().chunks(32);
-    if !chunks.any(|chunk| chunk.iter().fold(false, |any, byte| any | odd(byte))) {
+    // Hardly a text has an `h`.
+    let bytes = text.as_bytes();
+    if !bytes
+        .iter()
+        .any(|byte| matches!(byte, b'%' | b'\\' | b'h' | b'H'))
+    {
         return false;
     }
-    let bytes = text.as_bytes();
     bytes.iter().any(|byte| matches!(byte, b'%' | b'\\'))
         || bytes.windows(6).any(|part| part.eq_ignore_ascii_case(b"method"))
 }

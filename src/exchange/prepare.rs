@@ -2,7 +2,7 @@
 //! a method out of the set, a path or query with odd characters, a body that is neither JSON nor a form, a field named
 //! twice, a part that the exchange does not sign.
 
-use std::{borrow::Cow, sync::OnceLock};
+use std::{borrow::Cow, cell::OnceCell};
 
 use super::{
     bodies::{self, Payload},
@@ -53,7 +53,7 @@ pub struct Prepared<'s> {
     /// How far ahead of the clock that the key's owner chose a timestamp is made.
     pub(crate) ahead: Offset,
     /// What [`Prepared::named`] found.
-    pub(crate) named: OnceLock<Named>,
+    pub(crate) named: OnceCell<Named>,
 }
 
 /// What a key's owner chose for its requests.
@@ -247,7 +247,7 @@ impl Scheme {
             under,
             testnet: at.testnet,
             ahead: request.offset.unwrap_or(at.chosen.offset).less(at.chosen.offset),
-            named: OnceLock::new(),
+            named: OnceCell::new(),
         };
         prepared.take_content_type(request.content_type.as_deref())?;
         prepared.take_challenge(request.challenge.as_deref())?;

@@ -116,7 +116,9 @@ impl Subject for Prepared<'_> {
 
     fn fields(&self) -> Fields<'_> {
         let mut seen = Seen::new();
-        seen.pieces(&self.query);
+        if !self.query.is_empty() {
+            seen.pieces(&self.query);
+        }
         match &self.body {
             Some(body) if body.json => {
                 let of_query = seen.fields.len();
@@ -136,18 +138,12 @@ impl Subject for Prepared<'_> {
             seen.reading(&[&self.query, body.text()].concat());
             seen.reading(&[body.text(), &self.query].concat());
         }
-        // What the scheme adds is not the request's; where the request brings it, it must be what the scheme would add.
-        let added = |field: &Field<'_>| self.plan.add.iter().any(|member| member.name == field.given);
-        seen.fields.retain(|field| field.group > 0 || !added(field));
-        seen.readings
-            .retain(|(name, _)| !self.plan.add.iter().any(|member| folded(&member.name) == *name));
-        Fields::new(
-            seen.fields,
-            &seen.within,
-            seen.readings,
-            seen.odd,
-            self.run_together(),
-        )
+        self.without_added(&mut seen);
+        let run = match self.plan.facts.runs_together {
+            true => Some(self.run_together()),
+            false => None,
+        };
+        Fields::new(seen.fields, &seen.within, seen.readings, seen.odd, run)
     }
 
     fn moves_money(&self) -> Option<String> {
@@ -201,17 +197,29 @@ impl Scheme {
 }
 
 impl Prepared<'_> {
-    /// Names and values as they stand in the message, where nothing keeps them apart there.
-    fn run_together(&self) -> Option<String> {
-        if !self.plan.facts.runs_together {
-            return None;
+    /// Takes out what the scheme adds, which is not the request's; where the request brings it, it must be what the scheme
+    /// would add.
+    fn without_added(&self, seen: &mut Seen<'_>) {
+        let added = |field: &Field<'_>| {
+            let mut members = self.plan.add.iter();
+            field.group == 0 && members.any(|member| member.name == field.given)
+        };
+        if seen.fields.iter().any(added) {
+            seen.fields.retain(|field| !added(field));
         }
+        if !seen.readings.is_empty() {
+            seen.readings
+                .retain(|(name, _)| !self.plan.add.iter().any(|member| folded(&member.name) == *name));
+        }
+    }
+
+    /// Names and values as they stand in the message, where nothing keeps them apart there.
+    #[inline(never)]
+    fn run_together(&self) -> String {
         let texts = [&self.body, &self.under].into_iter().flatten();
-        Some(
-            texts
-                .map(|part| functions::json::run_together(part.text()))
-                .collect(),
-        )
+        texts
+            .map(|part| functions::json::run_together(part.text()))
+            .collect()
     }
 
     /// The endpoints whose word is this one's, where the message says a word in place of method and path.

@@ -24,6 +24,34 @@ impl Decimal {
     /// Reads `12`, `0.10`, `.5`, `1e-3`. The sign is dropped: a sale is an amount too. None for anything else, such as
     /// blanks, separators, hex, infinities, or more digits than any exchange takes.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::plain(text).or_else(|| Self::parse_any(text))
+    }
+
+    /// Reads digits with a point among them or without one, as most numbers are; none for what takes a closer look.
+    fn plain(text: &str) -> Option<Self> {
+        if text.len() > DIGITS {
+            return None;
+        }
+        let mut mantissa = 0_u64;
+        let (mut digits, mut places) = (0, None);
+        for byte in text.bytes() {
+            match (byte, places) {
+                (b'0'..=b'9', _) => {
+                    mantissa = mantissa * 10 + u64::from(byte - b'0');
+                    digits += 1;
+                }
+                (b'.', None) => places = Some(digits),
+                _ => return None,
+            }
+        }
+        (digits > 0).then(|| Self {
+            mantissa: mantissa.into(),
+            exponent: places.map_or(0, |before| before - digits),
+        })
+    }
+
+    #[inline(never)]
+    fn parse_any(text: &str) -> Option<Self> {
         let text = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (number, exponent) = match text.split_once(['e', 'E']) {
             None => (text, 0),
@@ -117,7 +145,20 @@ impl fmt::Display for Amount {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn plain_numbers_are_what_a_closer_look_finds(text in "[0-9.]{0,19}|[0-9]{0,3}[.+e-]{0,2}[0-9]{0,3}", other in "[0-9.]{0,19}") {
+            let times = |one: Option<Decimal>| one?.times(Decimal::parse_any(&other)?)?.amount();
+            if let Some(plain) = Decimal::plain(&text) {
+                prop_assert_eq!(plain.amount(), Decimal::parse_any(&text).and_then(Decimal::amount), "{}", text);
+                prop_assert_eq!(times(Some(plain)), times(Decimal::parse_any(&text)), "{} {}", text, other);
+            }
+        }
+    }
 
     fn amount(text: &str) -> Option<String> {
         Decimal::parse(text)?.amount().map(|amount| amount.to_string())

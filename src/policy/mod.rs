@@ -133,18 +133,24 @@ impl Policies {
             Some(standing) => standing,
             None => self.stand(key, learning, question.epoch)?,
         };
-        let mut verdict = Verdict {
-            rules: moves_money.iter().map(|_| CONSENT.to_owned()).collect(),
-            ..Verdict::default()
-        };
+        let mut rules = Vec::new();
+        if moves_money.is_some() {
+            rules.push(CONSENT.to_owned());
+        }
         if standing.policies.is_empty() && !learning {
-            return Ok(verdict);
+            return Ok(Verdict {
+                rules,
+                ..Verdict::default()
+            });
         }
         let asked = match question.what {
             What::Request(subject) => Some(Asked::new(subject)),
             What::Raw(_) => None,
         };
-        let mut judged = Judged::default();
+        let mut judged = Judged {
+            rules,
+            ..Judged::default()
+        };
         for policy in &standing.policies {
             let case = Case {
                 policy,
@@ -156,23 +162,21 @@ impl Policies {
             case.judge(&mut judged)
                 .map_err(|error| error.within(format_args!("denied to the key {key}")))?;
         }
-        verdict.rules.extend(judged.rules);
-        verdict.confirm = judged.confirm;
+        let mut verdict = Verdict {
+            rules: judged.rules,
+            confirm: judged.confirm,
+            fields: Vec::new(),
+        };
         if let Some(asked) = &asked {
             if learning {
                 verdict.fields = learned(asked.fields(), asked.asked_by());
             } else if let Some(fields) = asked.looked_into() {
-                let named = fields
-                    .all()
-                    .filter(|field| judged.looked_at.contains(&&*field.name));
-                verdict.fields = named
-                    .map(|field| {
-                        (
-                            field.given.to_string(),
-                            field.value.as_deref().unwrap_or_default().to_owned(),
-                        )
-                    })
-                    .collect();
+                for field in fields.all() {
+                    if judged.looked_at.contains(&&*field.name) {
+                        let value = field.value.as_deref().unwrap_or_default();
+                        verdict.fields.push((field.given.to_string(), value.to_owned()));
+                    }
+                }
             }
         }
         let counts = match mode {

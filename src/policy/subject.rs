@@ -92,8 +92,10 @@ pub struct Bound {
 #[derive(Debug, Clone, Default)]
 pub struct Fields<'r> {
     all: Vec<Field<'r>>,
-    /// The objects.
-    groups: Vec<Group>,
+    /// How many of them the first object has.
+    first: usize,
+    /// The objects behind the first.
+    inner: Vec<Group>,
     /// Names and values as they stand in any other reading: split elsewhere, or with digits in front.
     pub readings: Vec<(String, String)>,
     /// A name that could be read in more than one way, with why.
@@ -106,11 +108,11 @@ pub struct Fields<'r> {
     plain: bool,
 }
 
-/// An object of a request.
+/// An object that stands in another.
 #[derive(Debug, Clone)]
 struct Group {
-    /// The object that it stands in.
-    within: Option<usize>,
+    /// That other.
+    within: usize,
     /// Where its fields lie.
     fields: Range<usize>,
 }
@@ -173,45 +175,52 @@ pub fn last_part(name: &str) -> &str {
     words.next_back().unwrap_or(name)
 }
 
+/// Has fields lie object by object; how many the first has, and the others.
+#[inline(never)]
+fn objects(all: &mut [Field<'_>], within: &[usize]) -> (usize, Vec<Group>) {
+    all.sort_by_key(|field| field.group);
+    let end = |at: usize| all.partition_point(|field| field.group <= at);
+    let group = |(at, within): (usize, &usize)| Group {
+        within: *within,
+        fields: end(at)..end(at + 1),
+    };
+    (end(0), within.iter().enumerate().map(group).collect())
+}
+
 /// How many fields an object has at most whose names are compared with each other at once.
 const FEW: usize = 32;
 
 impl<'r> Fields<'r> {
-    /// The fields of a request that was read, and for each of its objects the one that it stands in. The first object holds
-    /// query, form and the members of the outermost JSON object.
+    /// The fields of a request that was read, and for each of its objects behind the first the one that it stands in. The
+    /// first object holds query, form and the members of the outermost JSON object.
     pub fn new(
         mut all: Vec<Field<'r>>,
-        within: &[Option<usize>],
+        within: &[usize],
         readings: Vec<(String, String)>,
         odd: Option<String>,
         run: Option<String>,
     ) -> Self {
-        if within.len() > 1 {
-            all.sort_by_key(|field| field.group);
-        }
-        let mut begin = 0;
-        let group = |(at, within): (usize, &Option<usize>)| {
-            let end = begin + all[begin..].iter().take_while(|field| field.group == at).count();
-            let fields = std::mem::replace(&mut begin, end)..end;
-            Group {
-                within: *within,
-                fields,
-            }
+        let (first, inner) = match within {
+            [] => (all.len(), Vec::new()),
+            within => objects(&mut all, within),
         };
-        let groups: Vec<Group> = within.iter().enumerate().map(group).collect();
-        let once = |group: &Group| {
-            let fields = &all[group.fields.clone()];
+        let once = |fields: &[Field<'_>]| {
             let twice =
                 |(at, field): (usize, &Field<'_>)| fields[..at].iter().any(|other| other.name == field.name);
             fields.len() <= FEW && !fields.iter().enumerate().any(twice)
         };
+        let mut plain = readings.is_empty() && run.is_none() && once(&all[..first]);
+        if !inner.is_empty() {
+            plain &= inner.iter().all(|group| once(&all[group.fields.clone()]));
+        }
         Self {
             marks: all
                 .iter()
                 .fold(Marks::default(), |marks, field| marks.with(field.marks)),
-            plain: readings.is_empty() && run.is_none() && groups.iter().all(once),
+            plain,
             all,
-            groups,
+            first,
+            inner,
             readings,
             odd,
             run,
@@ -223,14 +232,22 @@ impl<'r> Fields<'r> {
         self.all.iter()
     }
 
+    /// Whether there is one object, in which each name stands once, and one reading of it all.
+    pub(super) const fn are_plain(&self) -> bool {
+        self.plain && self.odd.is_none() && self.inner.is_empty()
+    }
+
     /// How many objects there are.
     pub const fn objects(&self) -> usize {
-        self.groups.len()
+        1 + self.inner.len()
     }
 
     /// The fields of an object.
     pub fn group(&self, group: usize) -> &[Field<'r>] {
-        &self.all[self.groups[group].fields.clone()]
+        match group {
+            0 => &self.all[..self.first],
+            inner => &self.all[self.inner[inner - 1].fields.clone()],
+        }
     }
 
     /// The first of an object that says how much.
@@ -241,8 +258,8 @@ impl<'r> Fields<'r> {
     }
 
     /// The object that one stands in.
-    pub fn within(&self, group: usize) -> Option<usize> {
-        self.groups[group].within
+    pub(super) fn within(&self, group: usize) -> Option<usize> {
+        Some(self.inner[group.checked_sub(1)?].within)
     }
 
     /// Whether a field of this folded name is there, in any reading.

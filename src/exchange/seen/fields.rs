@@ -17,8 +17,8 @@ use crate::{
 pub(super) struct Seen<'r> {
     /// In the order of the request.
     pub fields: Vec<Field<'r>>,
-    /// For each object the one that it stands in.
-    pub within: Vec<Option<usize>>,
+    /// For each object behind the first the one that it stands in.
+    pub within: Vec<usize>,
     pub readings: Vec<(String, String)>,
     pub odd: Option<String>,
     /// The groups that names such as `orders[0][price]` stand in, by what is in front of the last part.
@@ -137,7 +137,6 @@ impl<'r> Seen<'r> {
     pub fn new() -> Self {
         Self {
             fields: Vec::with_capacity(8),
-            within: vec![None],
             ..Self::default()
         }
     }
@@ -258,8 +257,8 @@ impl<'r> Seen<'r> {
     }
 
     fn group(&mut self, within: usize) -> usize {
-        self.within.push(Some(within));
-        self.within.len() - 1
+        self.within.push(within);
+        self.within.len()
     }
 
     /// The group of a form's name, whether it is one of a list, and where its last part stands that is no number.
@@ -381,7 +380,7 @@ mod tests {
                 let mut seen = Seen::new();
                 let (group, listed, part) = seen.place_of(&name);
                 seen.look_closer(&name, &value);
-                prop_assert!(seen.odd.is_none() && seen.readings.is_empty() && seen.within.len() == 1);
+                prop_assert!(seen.odd.is_none() && seen.readings.is_empty() && seen.within.is_empty());
                 prop_assert_eq!((group, listed, part), (0, false, 0..name.len()));
                 prop_assert_eq!((&*decoded(&name), &*decoded(&value)), (&*name, &*value));
                 prop_assert!(inner(&value).is_none() && !text.contains('&'));

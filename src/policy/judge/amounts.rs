@@ -2,7 +2,7 @@
 
 use super::{Asked, Case, Ground, Judged, Wanted, one_of, told};
 use crate::{
-    error::Result,
+    error::{Error, Result, rarely},
     policy::{
         decimal::{Amount, Decimal},
         known::{self, Marks},
@@ -11,35 +11,48 @@ use crate::{
     },
 };
 
-/// Which fields caps counted, in their order.
-pub(super) struct Counted(pub(super) Vec<bool>);
+/// The places of the fields that caps counted.
+#[derive(Default)]
+pub(super) struct Counted(Vec<usize>);
 
 impl Counted {
-    fn of(fields: &Fields<'_>) -> Self {
-        Self(vec![false; fields.all().len()])
+    /// Once all are there.
+    fn sorted(mut self) -> Self {
+        self.0.sort_unstable();
+        self
     }
 
-    fn has(&self, at: usize) -> bool {
-        self.0[at]
+    pub(super) fn has(&self, at: usize) -> bool {
+        self.0.binary_search(&at).is_ok()
     }
 
-    /// Whether they counted any.
-    pub(super) fn any(&self) -> bool {
-        self.0.contains(&true)
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
 /// Whether a field names what is traded; `own` as [`Case::own_symbols`].
-fn names_traded(own: Option<&[String]>, field: &Field<'_>) -> bool {
+pub(super) fn names_traded(own: Option<&[String]>, field: &Field<'_>) -> bool {
     match own {
         None => field.marks.has(Marks::SYMBOL),
         Some(own) => own.iter().any(|own| *own == field.name),
     }
 }
 
+impl<'p> Judged<'p> {
+    /// What of a cap's field the request has, if that is there.
+    fn capped(&mut self, cap: &'p Cap, amount: Option<Amount>) {
+        if let (Some(limit), Some(amount)) = (&cap.day, amount) {
+            self.wanted.push(Wanted { limit, amount });
+        }
+        self.looked_at.push(&cap.field);
+        self.looked_at.extend(cap.times.as_deref());
+    }
+}
+
 impl<'p> Case<'p, '_> {
     /// The folded names of fields that name what is traded, as the owner or the exchange's file says; none where neither does.
-    fn own_symbols(&self) -> Option<&'p [String]> {
+    pub(super) fn own_symbols(&self) -> Option<&'p [String]> {
         let own = &self.policy.symbol_fields;
         match own.is_empty() {
             true => self.asked.and_then(|asked| asked.traded()),
@@ -87,9 +100,10 @@ impl<'p> Case<'p, '_> {
             self.certain("symbols", name, fields)?;
             for field in fields.of(name) {
                 if !one_of(field, symbols) {
-                    return Err(self
-                        .deny("symbols", &format!("the request has {}", told(field)))
-                        .fix("add the symbol as the request spells it"));
+                    return Err(rarely(|| {
+                        self.deny("symbols", &format!("the request has {}", told(field)))
+                            .fix("add the symbol as the request spells it")
+                    }));
                 }
             }
             judged.looked_at.push(name);
@@ -99,12 +113,14 @@ impl<'p> Case<'p, '_> {
                 .symbol_names()
                 .find(|name| name.len() > 3 && fields.runs_into(name))
         {
-            return Err(self
+            return Err(rarely(|| {
+                self
                 .deny(
                     "symbols",
                     &format!("{name} could be read in it, since nothing keeps names and values apart in what is signed"),
                 )
-                .fix("send values that have no such name in them"));
+                .fix("send values that have no such name in them")
+            }));
         }
         // An amount of something that no field names may be of anything, as where the path names it.
         let orders = match self.looks_unsized(asked, fields) {
@@ -115,13 +131,15 @@ impl<'p> Case<'p, '_> {
             let Some(amount) = fields.amount_of(at) else {
                 continue;
             };
-            if self.traded(fields, at).is_none() && !(asked.bound.path && self.names_path(asked)) {
-                return Err(self
+            if self.traded(fields, at).is_none() && !(asked.bound().path && self.names_path(asked)) {
+                return Err(rarely(|| {
+                    self
                     .deny("symbols", &format!("the request has {} and no field that names what is traded", told(amount)))
                     .fix(format!(
                         "name the exchange's own in `symbol-fields`; where the path has it, allow that path in place of `symbols`; where it changes an order: uncapped = [{:?}]",
                         asked.plain_path()
-                    )));
+                    ))
+                }));
             }
         }
         // Caps ask more of the same.
@@ -138,9 +156,10 @@ impl<'p> Case<'p, '_> {
             self.certain(rule, name, fields)?;
             for field in fields.of(name) {
                 if !one_of(field, values) {
-                    return Err(self
-                        .deny(rule, &format!("the request has {}", told(field)))
-                        .fix("add the value as the request spells it"));
+                    return Err(rarely(|| {
+                        self.deny(rule, &format!("the request has {}", told(field)))
+                            .fix("add the value as the request spells it")
+                    }));
                 }
             }
             judged.looked_at.push(name);
@@ -154,39 +173,63 @@ impl<'p> Case<'p, '_> {
         }
         self.covered("cap", asked)?;
         let fields = self.relied_on("cap", asked)?;
+        if let Some((cap, amount)) = self.usual_order(asked, ground, fields) {
+            debug_assert_eq!(
+                {
+                    let mut closely = Judged::default();
+                    let result = self.all_caps(asked, ground, fields, &mut closely);
+                    format!("{:?}", result.map(|()| closely))
+                },
+                {
+                    let mut alone = Judged::default();
+                    alone.capped(cap, Some(amount));
+                    format!("{:?}", Ok::<_, Error>(alone))
+                },
+            );
+            judged.capped(cap, Some(amount));
+            return Ok(());
+        }
+        self.all_caps(asked, ground, fields, judged)
+    }
+
+    #[inline(never)]
+    fn all_caps(
+        &self,
+        asked: &Asked<'_>,
+        ground: &Ground,
+        fields: &Fields<'_>,
+        judged: &mut Judged<'p>,
+    ) -> Result<()> {
         if self.looks_unsized(asked, fields) {
             return Ok(());
         }
-        let mut counted = Counted::of(fields);
+        let mut counted = Counted::default();
         for &(at, is_asked) in &ground.caps {
             let cap = &self.policy.caps[at];
             let rule = cap.name.as_str();
             self.certain(rule, &cap.field, fields)?;
             let sum = self.sum(rule, cap, asked, fields, &mut counted)?;
-            let found = sum.is_some();
-            let amount = sum.unwrap_or_default();
-            let missing = !found && is_asked && fields.of(&cap.field).next().is_none();
+            let missing = sum.is_none() && is_asked && fields.of(&cap.field).next().is_none();
             if missing && !self.needs_no_amount(asked, fields) {
-                return Err(self
-                    .deny(rule, "the request does not have the field")
-                    .fix("send the field, or narrow the cap's `path`"));
+                return Err(rarely(|| {
+                    self.deny(rule, "the request does not have the field")
+                        .fix("send the field, or narrow the cap's `path`")
+                }));
             }
-            if let Some(most) = cap.request
+            if let (Some(most), Some(amount)) = (cap.request, sum)
                 && amount > most
             {
-                return Err(self
-                    .deny(
+                return Err(rarely(|| {
+                    self.deny(
                         rule,
                         &format!("the request has {amount}, and a request may have {most}"),
                     )
-                    .fix("ask for less, or raise `request`"));
+                    .fix("ask for less, or raise `request`")
+                }));
             }
-            if let (Some(limit), true) = (&cap.day, found) {
-                judged.wanted.push(Wanted { limit, amount });
-            }
-            judged.looked_at.push(&cap.field);
-            judged.looked_at.extend(cap.times.as_deref());
+            judged.capped(cap, sum);
         }
+        let counted = counted.sorted();
         self.uncapped(fields, &counted)?;
         self.sized_otherwise(asked, ground, fields, &counted)?;
         self.trades_unsized(asked, ground, fields)
@@ -194,6 +237,7 @@ impl<'p> Case<'p, '_> {
 
     /// Whether a cap for some symbols is for what is traded in this object. Where fields name two things, it could be either:
     /// which of them the exchange looks at is not known here.
+    #[inline(never)]
     fn is_for(&self, rule: &str, cap: &Cap, fields: &Fields<'_>, group: usize) -> Result<bool> {
         let Some(first) = self.traded(fields, group) else {
             return Ok(true);
@@ -209,12 +253,14 @@ impl<'p> Case<'p, '_> {
                 names_traded(own, field) && !second && field.value.is_some() && !inner.contains(&&*field.name)
             });
             if let Some(other) = named.find(|field| one_of(field, &cap.symbols) != first_in) {
-                return Err(self
+                return Err(rarely(|| {
+                    self
                     .deny(
                         rule,
                         &format!("the request has {} and {}, and the cap is for one of them", told(first), told(other)),
                     )
-                    .fix("send one name of what is traded; or say in `symbol-fields` which field the exchange goes by"));
+                    .fix("send one name of what is traded; or say in `symbol-fields` which field the exchange goes by")
+                }));
             }
             inner.extend(fields.group(around).iter().map(|field| &*field.name));
         }
@@ -242,16 +288,20 @@ impl<'p> Case<'p, '_> {
             let number = |field: &Field<'_>| {
                 let number = field.value.as_deref().and_then(Decimal::parse);
                 number.ok_or_else(|| {
-                    self.deny(rule, &format!("{}, which is no plain number", told(field)))
-                        .fix("write numbers as 0.1")
+                    rarely(|| {
+                        self.deny(rule, &format!("{}, which is no plain number", told(field)))
+                            .fix("write numbers as 0.1")
+                    })
                 })
             };
             let mut value = Some(number(field)?);
             if let Some(times) = &cap.times {
                 self.certain(rule, times, fields)?;
                 let factor = fields.near(group, times).ok_or_else(|| {
-                    self.deny(rule, &format!("the request has {} and no {times}", told(field)))
-                        .fix("send both; an order at the market's price has none")
+                    rarely(|| {
+                        self.deny(rule, &format!("the request has {} and no {times}", told(field)))
+                            .fix("send both; an order at the market's price has none")
+                    })
                 })?;
                 self.absolute(rule, factor)?;
                 self.absolute(rule, field)?;
@@ -262,16 +312,19 @@ impl<'p> Case<'p, '_> {
                 value = value.and_then(|value| value.times(factor));
             }
             let amount = value.and_then(Decimal::amount).ok_or_else(|| {
-                self.deny(rule, &format!("{} is too great to be counted", told(field)))
-                    .fix("ask for less")
+                rarely(|| {
+                    self.deny(rule, &format!("{} is too great to be counted", told(field)))
+                        .fix("ask for less")
+                })
             })?;
             if amount == Amount::default() {
-                return Err(self
-                    .deny(rule, &format!("{} may stand for all there is", told(field)))
-                    .fix("send the amount that is meant"));
+                return Err(rarely(|| {
+                    self.deny(rule, &format!("{} may stand for all there is", told(field)))
+                        .fix("send the amount that is meant")
+                }));
             }
             sum = Some(sum.unwrap_or_default().plus(amount));
-            counted.0[at] = true;
+            counted.0.push(at);
         }
         Ok(sum)
     }
@@ -319,12 +372,14 @@ impl<'p> Case<'p, '_> {
         if fields.run.is_some()
             && let Some(name) = known::amounts().find(|name| sets_amount(name) && fields.runs_into(name))
         {
-            return Err(self
+            return Err(rarely(|| {
+                self
                 .deny(
                     "cap",
                     &format!("{name} could be read in it, since nothing keeps names and values apart in what is signed"),
                 )
-                .fix("send values that have no such name in them"));
+                .fix("send values that have no such name in them")
+            }));
         }
         let sides = self.has_a_side(fields);
         let sets = |field: &Field<'_>| {
@@ -333,16 +388,18 @@ impl<'p> Case<'p, '_> {
         };
         let mut all = fields.all().enumerate();
         if let Some((_, field)) = all.find(|(at, field)| sets(field) && !counted.has(*at)) {
-            return Err(self
-                .deny("cap", &format!("no cap is for {} here", told(field)))
-                .fix("add a [[cap]] for it, or name the field in `uncapped`"));
+            return Err(rarely(|| {
+                self.deny("cap", &format!("no cap is for {} here", told(field)))
+                    .fix("add a [[cap]] for it, or name the field in `uncapped`")
+            }));
         }
         match fields.readings.iter().find(|(name, value)| {
             sets_amount(name) && !fields.of(name).any(|field| field.value.as_deref() == Some(value))
         }) {
-            Some((name, _)) => Err(self
-                .deny("cap", &format!("another reading of the request finds {name}"))
-                .fix("send plain fields, each once")),
+            Some((name, _)) => Err(rarely(|| {
+                self.deny("cap", &format!("another reading of the request finds {name}"))
+                    .fix("send plain fields, each once")
+            })),
             None => Ok(()),
         }
     }

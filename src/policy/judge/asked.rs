@@ -14,8 +14,7 @@ use crate::{
 /// A request that is asked about.
 pub(in crate::policy) struct Asked<'r> {
     subject: &'r dyn Subject,
-    /// What the signature binds.
-    pub bound: Bound,
+    bound: OnceCell<Bound>,
     fields: OnceCell<Fields<'r>>,
     /// How often rules asked for the fields.
     looks: Cell<usize>,
@@ -25,10 +24,21 @@ impl<'r> Asked<'r> {
     pub fn new(subject: &'r dyn Subject) -> Self {
         Self {
             subject,
-            bound: subject.bound(),
+            bound: OnceCell::new(),
             fields: OnceCell::new(),
             looks: Cell::new(0),
         }
+    }
+
+    /// What the signature binds.
+    pub fn bound(&self) -> Bound {
+        *self.bound.get_or_init(|| self.subject.bound())
+    }
+
+    /// Has it be known what the signature binds.
+    pub(super) fn binds(&self, bound: Bound) {
+        debug_assert_eq!(bound, self.bound());
+        self.bound.get_or_init(|| bound);
     }
 
     /// The fields.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Asked, Case, shortened};
 use crate::{
-    error::Result,
+    error::{Result, rarely},
     glob,
     policy::{
         decimal::Decimal,
@@ -24,7 +24,7 @@ fn plain(value: &str) -> Cow<'_, str> {
 
 impl Case<'_, '_> {
     pub(super) fn denied(&self, asked: &Asked<'_>) -> Result<()> {
-        let bound = asked.bound;
+        let bound = asked.bound();
         let told = bound.path || bound.login;
         for (at, rule) in self.policy.deny.about(asked.sole_path().filter(|_| told)) {
             let name = format_args!("deny {}", at + 1);
@@ -38,20 +38,23 @@ impl Case<'_, '_> {
             } else if looks {
                 self.has_denied(&name.to_string(), rule, asked)?
             } else {
-                return Err(self
+                return Err(rarely(|| {
+                    self
                     .deny(
                         format_args!("{name} ({})", rule.shown),
                         "the exchange does not sign method and path, so a signature for this request may be used for that one",
                     )
-                    .fix("say by which fields such a request is known: fields = [\"side\"]"));
+                    .fix("say by which fields such a request is known: fields = [\"side\"]")
+                }));
             };
             if hit {
-                return Err(self
-                    .deny(
+                return Err(rarely(|| {
+                    self.deny(
                         format_args!("{name} ({})", rule.shown),
                         &format!("it fits {}", asked.endpoint()),
                     )
-                    .fix("take the rule out or narrow it"));
+                    .fix("take the rule out or narrow it")
+                }));
             }
         }
         Ok(())
@@ -84,7 +87,7 @@ impl Case<'_, '_> {
         let Some(allow) = &self.policy.allow else {
             return Ok(None);
         };
-        if asked.bound.login {
+        if asked.bound().login {
             return Ok(Some(format!("websocket of {}", self.policy.origin)));
         }
         let by = self.allowed_at(allow, asked, asked.plain_path())?;
@@ -141,7 +144,7 @@ impl Case<'_, '_> {
         rule: &Endpoint,
         asked: &Asked<'_>,
     ) -> Result<Option<(String, String)>> {
-        let bound = asked.bound;
+        let bound = asked.bound();
         if rule.fields.is_none() {
             if !bound.path && rule.paths.iter().any(|path| path != "*") {
                 return Ok(Some((
@@ -197,14 +200,15 @@ impl Case<'_, '_> {
 
     /// Refuses where a rule looks at fields that the signature does not cover.
     pub(super) fn covered(&self, rule: &str, asked: &Asked<'_>) -> Result<()> {
-        if asked.bound.fields || asked.bound.login {
+        if asked.bound().fields || asked.bound().login {
             return Ok(());
         }
-        Err(self
-            .deny(
+        Err(rarely(|| {
+            self.deny(
                 rule,
                 "it looks at fields, which the exchange does not sign in this request",
             )
-            .fix("allow the endpoints that are needed in a key's own policy, without this rule"))
+            .fix("allow the endpoints that are needed in a key's own policy, without this rule")
+        }))
     }
 }

@@ -8,19 +8,23 @@ use crate::{
     error::Result,
     policy::{
         known,
-        subject::{Sent, Spot},
+        subject::{Bound, Sent, Spot},
     },
 };
 
 /// What rules say of where a request goes, where none of them denies that.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ground {
+    /// What the signature binds.
+    bound: Bound,
     /// The rule that allows it.
     pub by: Option<String>,
     /// The numbers of the caps that are about it, each with whether one of its paths could be this one.
     pub caps: Vec<(usize, bool)>,
     /// Whether it closes what there is, and is not `uncapped`.
     pub closes: bool,
+    /// Whether it only looks.
+    pub looks: bool,
     /// Whether a path has a word in it of what trades by other fields than those of orders.
     pub otherwise: bool,
 }
@@ -31,6 +35,7 @@ impl Case<'_, '_> {
         let spot = asked.spot();
         if let Some(known) = spot.as_ref().and_then(|spot| self.policy.grounds.of(spot)) {
             debug_assert_eq!(self.look_at(asked).ok().as_ref(), Some(&*known));
+            asked.binds(known.bound);
             return Ok(known);
         }
         let looks = asked.looks();
@@ -42,6 +47,7 @@ impl Case<'_, '_> {
         Ok(ground)
     }
 
+    #[inline(never)]
     fn look_at(&self, asked: &Asked<'_>) -> Result<Ground> {
         self.login(asked)?;
         self.logs_in(asked)?;
@@ -52,15 +58,17 @@ impl Case<'_, '_> {
         let mut paths = others.iter().map(String::as_str).chain([asked.plain_path()]);
         let capped = !self.policy.caps.is_empty();
         Ok(Ground {
+            bound: asked.bound(),
             by,
             caps: self.caps_about(asked),
             closes: capped && closes_by_its_path(asked) && !self.is_free(asked) && !self.names_path(asked),
+            looks: capped && asked.only_looks(),
             otherwise: paths.any(|path| known::TRADES_OTHERWISE.stand_in(path)),
         })
     }
 
     fn caps_about(&self, asked: &Asked<'_>) -> Vec<(usize, bool)> {
-        let told_by_path = asked.bound.path;
+        let told_by_path = asked.bound().path;
         let about = self.policy.caps.about(asked.sole_path().filter(|_| told_by_path));
         let about = about.map(|(at, cap)| (at, cap, cap.paths.iter().any(|path| asked.could_be(path))));
         // Where the path is not signed, a cap for one is a cap for all.

@@ -7,6 +7,7 @@ mod ground;
 mod orders;
 mod otherwise;
 mod prices;
+mod usual;
 
 use std::{fmt::Display, time::Duration};
 
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     caller::Caller,
-    error::{Code, Error, Result},
+    error::{Code, Error, Result, rarely},
 };
 
 /// What policies say of a request that no rule denies.
@@ -95,16 +96,17 @@ impl<'p> Case<'p, '_> {
 
     fn moment(&self) -> Result<()> {
         if self.policy.deny_all {
-            return Err(self
-                .deny("deny-all", "everything is denied")
-                .fix("take the line out to allow again"));
+            return Err(rarely(|| {
+                self.deny("deny-all", "everything is denied")
+                    .fix("take the line out to allow again")
+            }));
+        }
+        if self.policy.expires.is_none() && self.policy.hours.is_empty() {
+            return Ok(());
         }
         self.time("it is", self.now)?;
         // What is signed now may be meant for later.
-        let timed = self.policy.expires.is_some() || !self.policy.hours.is_empty();
-        let Some(asked) = self.asked.filter(|_| timed) else {
-            return Ok(());
-        };
+        let Some(asked) = self.asked else { return Ok(()) };
         let (from, until) = asked.holds(self.now);
         let soon = self.now + SOON;
         if from > soon {
@@ -126,12 +128,13 @@ impl<'p> Case<'p, '_> {
         if let Some((until, shown)) = &self.policy.expires
             && *until <= time.as_secs()
         {
-            return Err(self
-                .deny(
+            return Err(rarely(|| {
+                self.deny(
                     "expires",
                     &format!("the policy held until {shown}, and {whose} {}", stamp(time)),
                 )
-                .fix("set a later `expires`"));
+                .fix("set a later `expires`")
+            }));
         }
         if !self.policy.hours.is_empty() && !self.policy.hours.iter().any(|hours| hours.has(time)) {
             let all: Vec<_> = self
@@ -140,8 +143,8 @@ impl<'p> Case<'p, '_> {
                 .iter()
                 .map(|hours| hours.shown.as_str())
                 .collect();
-            return Err(self
-                .deny(
+            return Err(rarely(|| {
+                self.deny(
                     "hours",
                     &format!(
                         "{whose} {}, and requests are signed {} (UTC)",
@@ -149,7 +152,8 @@ impl<'p> Case<'p, '_> {
                         all.join(", ")
                     ),
                 )
-                .fix("wait, or widen `hours`"));
+                .fix("wait, or widen `hours`")
+            }));
         }
         Ok(())
     }
@@ -167,8 +171,8 @@ impl<'p> Case<'p, '_> {
             .as_ref()
             .map(|path| format!(", {}", path.display()));
         let unit = caller.cgroup.as_ref().map(|cgroup| format!(", cgroup {cgroup}"));
-        Err(self
-            .deny(
+        Err(rarely(|| {
+            self.deny(
                 "client",
                 &format!(
                     "uid {}, gid {}, process {}{}{} is none of them",
@@ -179,17 +183,21 @@ impl<'p> Case<'p, '_> {
                     unit.unwrap_or_default()
                 ),
             )
-            .fix("add a [[client]] that it fits"))
+            .fix("add a [[client]] that it fits")
+        }))
     }
 
     fn raw(&self) -> Result<()> {
         if self.policy.raw == Some(false) {
-            return Err(self.deny("raw", "raw MACs are denied").fix("set raw = true"));
+            return Err(rarely(|| {
+                self.deny("raw", "raw MACs are denied").fix("set raw = true")
+            }));
         }
         if let Some(rule) = self.policy.looks_inside() {
-            return Err(self
-                .deny(rule, "it looks at the request, which raw bytes do not show")
-                .fix("sign whole requests with this key, or take the rule out"));
+            return Err(rarely(|| {
+                self.deny(rule, "it looks at the request, which raw bytes do not show")
+                    .fix("sign whole requests with this key, or take the rule out")
+            }));
         }
         Ok(())
     }
@@ -199,31 +207,34 @@ impl<'p> Case<'p, '_> {
             return Ok(());
         }
         match self.moves_money {
-            Some(rule) => Err(self
-                .deny("withdrawals", rule)
-                .fix("take `withdrawals = false` out")),
+            Some(rule) => Err(rarely(|| {
+                self.deny("withdrawals", rule)
+                    .fix("take `withdrawals = false` out")
+            })),
             None => Ok(()),
         }
     }
 
     /// Behind a login nothing is signed, so that no rule about requests could hold.
     fn login(&self, asked: &Asked<'_>) -> Result<()> {
-        if !asked.bound.login || self.policy.websocket {
+        if !asked.bound().login || self.policy.websocket {
             return Ok(());
         }
         // Where the socket's requests are signed, as at Binance, a rule for WS is about those.
-        let named = |rule: &Endpoint| !asked.bound.fields && rule.methods.iter().any(|method| method == "WS");
+        let named =
+            |rule: &Endpoint| !asked.bound().fields && rule.methods.iter().any(|method| method == "WS");
         if self.policy.allow.as_deref().into_iter().flatten().any(named) {
             return Ok(());
         }
         match self.policy.looks_inside() {
             None => Ok(()),
-            Some(rule) => Err(self
-                .deny(
+            Some(rule) => Err(rarely(|| {
+                self.deny(
                     rule,
                     "a WebSocket login opens a connection on which nothing more is signed, and no rule holds",
                 )
-                .fix("set websocket = true if the key may log in all the same")),
+                .fix("set websocket = true if the key may log in all the same")
+            })),
         }
     }
 
@@ -236,7 +247,8 @@ impl<'p> Case<'p, '_> {
         if self.allows_by(asked, |path| !path.contains('*')) {
             return Ok(());
         }
-        Err(self
+        Err(rarely(|| {
+            self
             .deny(
                 rule,
                 &format!(
@@ -247,7 +259,8 @@ impl<'p> Case<'p, '_> {
             .fix(format!(
                 "set websocket = true if the key may log in, or allow just this path: [[allow]] with path = {:?}",
                 asked.shown_path()
-            )))
+            ))
+        }))
     }
 
     /// Whether the owner allowed the endpoint by a path that names it so.
@@ -272,8 +285,8 @@ impl<'p> Case<'p, '_> {
         if self.allows_by(asked, |path| path != "*") {
             return Ok(());
         }
-        Err(self
-            .deny(
+        Err(rarely(|| {
+            self.deny(
                 rule,
                 &format!(
                     "{} gives a token for a connection on which nothing more is signed, and no rule holds",
@@ -283,29 +296,33 @@ impl<'p> Case<'p, '_> {
             .fix(format!(
                 "allow it by name, [[allow]] with path = {:?}, or set websocket = true",
                 asked.shown_path()
-            )))
+            ))
+        }))
     }
 
     /// The fields, where a rule is about to rely on them.
     fn relied_on<'a, 'r>(&self, rule: impl Display, asked: &'a Asked<'r>) -> Result<&'a Fields<'r>> {
         let fields = asked.fields();
         match &fields.odd {
-            Some(why) => Err(self
-                .deny(rule, &format!("it looks at the fields, and {why}"))
-                .fix("send plain names, each once")),
+            Some(why) => Err(rarely(|| {
+                self.deny(rule, &format!("it looks at the fields, and {why}"))
+                    .fix("send plain names, each once")
+            })),
             None => Ok(fields),
         }
     }
 
     fn certain(&self, rule: &str, name: &str, fields: &Fields<'_>) -> Result<()> {
         match fields.doubt(name) {
-            Some(why) => Err(self.deny(rule, &why).fix("send the field once, plainly")),
+            Some(why) => Err(rarely(|| {
+                self.deny(rule, &why).fix("send the field once, plainly")
+            })),
             None => Ok(()),
         }
     }
 
     fn confirm(&self, asked: &Asked<'_>) -> Option<String> {
-        let bound = asked.bound;
+        let bound = asked.bound();
         let told = bound.path || bound.login;
         let mut rules = self.policy.confirm.about(asked.sole_path().filter(|_| told));
         let (_, hit) = rules.find(|(_, rule)| {

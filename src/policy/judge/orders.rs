@@ -5,7 +5,7 @@ use std::cell::LazyCell;
 
 use super::{Asked, Case, Ground, amounts::Counted, told};
 use crate::{
-    error::Result,
+    error::{Result, rarely},
     policy::{
         known::{self, Marks},
         subject::Fields,
@@ -25,34 +25,38 @@ impl Case<'_, '_> {
         let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
         if ground.closes {
             // A name's last part alone frees where the path is signed.
-            let free = match asked.bound.path {
+            let free = match asked.bound().path {
                 true => last_part(asked.plain_path()),
                 false => asked.plain_path(),
             };
-            return Err(self
+            return Err(rarely(|| {
+                self
                 .deny("cap", &format!("{} closes what there is, and no number says how much", asked.endpoint()))
                 .fix(format!(
                     "close with an order that has the amount; where closing all is meant to be allowed: uncapped = [{free:?}]"
-                )));
+                ))
+            }));
         }
         let unit = |name: &str, value: &str| known::sets_unit(name, value) && !free(name) && !pinned(name);
-        if counted.any()
+        if !counted.is_empty()
             && let Some((given, shown)) = find(fields, Marks::UNIT.with(Marks::SPENDS), unit)
         {
-            return Err(self
-                .deny("cap", &format!("{shown} says in which unit the amount is"))
-                .fix(format!(
-                    "name the units that the cap is meant in: values = {{ {given} = [\"…\"] }}"
-                )));
+            return Err(rarely(|| {
+                self.deny("cap", &format!("{shown} says in which unit the amount is"))
+                    .fix(format!(
+                        "name the units that the cap is meant in: values = {{ {given} = [\"…\"] }}"
+                    ))
+            }));
         }
         if let Some((_, shown)) = find(fields, Marks::CLOSES, |name, value| {
             known::closes(name, value) && !free(name)
         }) {
-            return Err(self
-                .deny("cap", &format!("{shown} is an amount that no number says"))
-                .fix("close with the amount that a cap is for, or name the field in `uncapped`"));
+            return Err(rarely(|| {
+                self.deny("cap", &format!("{shown} is an amount that no number says"))
+                    .fix("close with the amount that a cap is for, or name the field in `uncapped`")
+            }));
         }
-        let bound = asked.bound;
+        let bound = asked.bound();
         if bound.path && bound.method && matches!(asked.method(), "GET" | "DELETE") {
             return Ok(());
         }
@@ -71,14 +75,16 @@ impl Case<'_, '_> {
         });
         let order = order.or_else(|| other_reading(fields, |name, _| of_order(name)));
         match order {
-            Some((given, shown)) => Err(self
+            Some((given, shown)) => Err(rarely(|| {
+                self
                 .deny(
                     "cap",
                     &format!("the request has {shown} and no amount, as an order"),
                 )
                 .fix(format!(
                     "send the amount that a cap is for; where these are no orders, or need no cap: uncapped = [\"{given}\"]"
-                ))),
+                ))
+            })),
             None => Ok(()),
         }
     }
@@ -88,7 +94,7 @@ impl Case<'_, '_> {
 pub(super) fn closes_by_its_path(asked: &Asked<'_>) -> bool {
     let tells = || {
         known::tells_of_closed(asked.plain_path())
-            && !asked.bound.path_goes_on
+            && !asked.bound().path_goes_on
             && asked.other_paths().is_empty()
     };
     asked.could_be("*close*") && known::CLOSING.iter().any(|pattern| asked.could_be(pattern)) && !tells()
@@ -137,12 +143,8 @@ impl Sized {
         let mut itself: Vec<bool> = (0..fields.objects())
             .map(|at| fields.amount_of(at).is_some())
             .collect();
-        for field in fields
-            .all()
-            .zip(&counted.0)
-            .filter_map(|(field, is)| is.then_some(field))
-        {
-            itself[field.group] = true;
+        for (at, field) in fields.all().enumerate() {
+            itself[field.group] |= counted.has(at);
         }
         let mut within = vec![false; itself.len()];
         for (at, says) in itself.iter().enumerate() {

@@ -7,7 +7,7 @@ use super::{
     told,
 };
 use crate::{
-    error::Result,
+    error::{Result, rarely},
     policy::{
         known::{self, Marks},
         subject::{Fields, folded},
@@ -22,17 +22,19 @@ impl Case<'_, '_> {
         ground: &Ground,
         fields: &Fields<'_>,
     ) -> Result<()> {
-        if asked.bound.login {
+        if asked.bound().login {
             return Ok(());
         }
         let free = |path: &str| self.policy.uncapped_paths.contains(&path.to_lowercase());
         if let Some(path) = asked.fits_closing(fields).filter(|path| !free(path)) {
-            return Err(self
+            return Err(rarely(|| {
+                self
                 .deny(
                     "cap",
                     &format!("the exchange does not sign the path, so the signature fits {path}, which no amount caps"),
                 )
-                .fix(format!("where that is meant to be allowed: uncapped = [{path:?}]")));
+                .fix(format!("where that is meant to be allowed: uncapped = [{path:?}]"))
+            }));
         }
         // Each was counted, or needs no cap.
         let sized = fields.marks.has(Marks::AMOUNT) || self.has_a_side(fields);
@@ -52,7 +54,7 @@ impl Case<'_, '_> {
         ground: &Ground,
         fields: &Fields<'_>,
     ) -> Result<()> {
-        if asked.bound.login {
+        if asked.bound().login {
             return Ok(());
         }
         let named = !self.symbols_in(fields).is_empty();
@@ -72,7 +74,7 @@ impl Case<'_, '_> {
         // Most orders are told by the first, which costs least.
         amounts.all(|field| field.name == "size")
             && !readings.any(|(name, _)| known::is_amount(name))
-            && asked.bound.path
+            && asked.bound().path
             && asked.only_looks()
     }
 
@@ -88,7 +90,7 @@ impl Case<'_, '_> {
         if says && !ground.otherwise {
             return Ok(());
         }
-        let bound = asked.bound;
+        let bound = asked.bound();
         let others = asked.other_paths();
         let mut paths = others.iter().map(String::as_str).chain([asked.plain_path()]);
         // A path that is not signed still says what whoever asks means to do. Looks are GET, and a stop of a symbol that is
@@ -124,11 +126,12 @@ impl Case<'_, '_> {
         }
         let mut free = vec![asked.plain_path()];
         free.extend(others.iter().map(String::as_str));
-        Err(self
-            .deny(rule, &format!("{} may trade, and has {lacks}", asked.endpoint()))
-            .fix(format!(
-                "trade by orders; where this endpoint is meant to be allowed: uncapped = {free:?}"
-            )))
+        Err(rarely(|| {
+            self.deny(rule, &format!("{} may trade, and has {lacks}", asked.endpoint()))
+                .fix(format!(
+                    "trade by orders; where this endpoint is meant to be allowed: uncapped = {free:?}"
+                ))
+        }))
     }
 
     /// Whether the owner names the endpoint in `uncapped`: by its path, or by the last part of that.
@@ -138,7 +141,7 @@ impl Case<'_, '_> {
             let last = folded(last_part(asked.plain_path()));
             policy.uncapped.contains(&last) && asked.other_paths().is_empty()
         };
-        asked.bound.path && (self.names_path(asked) || !policy.uncapped.is_empty() && named())
+        asked.bound().path && (self.names_path(asked) || !policy.uncapped.is_empty() && named())
     }
 
     /// Whether the owner names the path in `uncapped`.
@@ -149,7 +152,7 @@ impl Case<'_, '_> {
     /// Whether it takes orders back, or leaves their amounts, or may look by its fields where these tell alone: at many
     /// exchanges an order is placed and taken back at one path.
     pub(super) fn needs_no_amount(&self, asked: &Asked<'_>, fields: &Fields<'_>) -> bool {
-        let (bound, path) = (asked.bound, asked.plain_path());
+        let (bound, path) = (asked.bound(), asked.plain_path());
         if !bound.path {
             return self.told_by_its_fields("cap", "", fields).is_ok();
         }
@@ -160,7 +163,7 @@ impl Case<'_, '_> {
 
     /// Whether an order keeps its amount: it is taken back, or changed otherwise where no cap looks at that.
     fn leaves_the_amount(&self, asked: &Asked<'_>, amends: bool) -> bool {
-        let bound = asked.bound;
+        let bound = asked.bound();
         match asked.method() {
             // Bare, it is no order under another method either.
             "DELETE" if bound.method || bound.bare => !asked.could_be("*position*"),
@@ -195,12 +198,14 @@ impl Case<'_, '_> {
             .map(|field| (field.given.to_string(), told(field)))
             .or_else(|| other_reading(fields, |name, _| trades(name)));
         match found {
-            Some((given, shown)) => Err(self
+            Some((given, shown)) => Err(rarely(|| {
+                self
                 .deny(
                     rule,
                     &format!("the request has {shown} and {lacks}, and the exchange does not sign the path, so it may be one that trades all the same"),
                 )
-                .fix(format!("leave the field out; where it is harmless: uncapped = [{given:?}]"))),
+                .fix(format!("leave the field out; where it is harmless: uncapped = [{given:?}]"))
+            })),
             None => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{Asked, Case, orders::other_reading, told};
 use crate::{
-    error::Result,
+    error::{Result, rarely},
     policy::{
         decimal::{Amount, Decimal},
         known::{AMENDS, prices as known},
@@ -22,12 +22,13 @@ impl Case<'_, '_> {
         group: usize,
     ) -> Result<()> {
         if let Some(pattern) = known::AT_MARKET.iter().find(|pattern| asked.could_be(pattern)) {
-            return Err(self
-                .deny(
+            return Err(rarely(|| {
+                self.deny(
                     rule,
                     &format!("{} is at the market's price, as {pattern}", asked.endpoint()),
                 )
-                .fix("ask for orders with a limit; or deny the endpoint and cap the quantity"));
+                .fix("ask for orders with a limit; or deny the endpoint and cap the quantity")
+            }));
         }
         let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
         for field in fields.fields_around(group) {
@@ -52,15 +53,16 @@ impl Case<'_, '_> {
                 }
             };
             if otherwise && !pinned(name) {
-                return Err(self
-                    .deny(
+                return Err(rarely(|| {
+                    self.deny(
                         rule,
                         &format!("{} may be filled at another price than it names", told(field)),
                     )
                     .fix(format!(
                         "send limit orders; where these hold their price: values = {{ {} = [\"…\"] }}",
                         field.given
-                    )));
+                    ))
+                }));
             }
         }
         Ok(())
@@ -75,7 +77,7 @@ impl Case<'_, '_> {
             return Ok(());
         };
         let changes = matches!(asked.method(), "PUT" | "PATCH") || AMENDS.stand_in(asked.plain_path());
-        if !asked.bound.path || changes || asked.only_looks() {
+        if !asked.bound().path || changes || asked.only_looks() {
             return Ok(());
         }
         let fields = asked.fields();
@@ -85,9 +87,10 @@ impl Case<'_, '_> {
             (!typed && self.traded(fields, at).is_some()).then_some(amount)
         });
         match order {
-            Some(amount) => Err(self
-                .deny(rule, &format!("the request has {} and no {name}", told(amount)))
-                .fix("say of which type the order is")),
+            Some(amount) => Err(rarely(|| {
+                self.deny(rule, &format!("the request has {} and no {name}", told(amount)))
+                    .fix("say of which type the order is")
+            })),
             None => Ok(()),
         }
     }
@@ -102,9 +105,10 @@ impl Case<'_, '_> {
         named: &'f Field<'r>,
     ) -> Result<&'f Field<'r>> {
         if let Some((given, shown)) = other_reading(fields, |name, _| known::is_price(name)) {
-            return Err(self
-                .deny(rule, &format!("{shown} may be its price"))
-                .fix(format!("send {given} plainly, or not at all")));
+            return Err(rarely(|| {
+                self.deny(rule, &format!("{shown} may be its price"))
+                    .fix(format!("send {given} plainly, or not at all"))
+            }));
         }
         let number = |field: &Field<'_>| field.value.as_deref().and_then(Decimal::parse)?.amount();
         // Nothing may stand for whatever the market asks, and is denied.
@@ -123,9 +127,10 @@ impl Case<'_, '_> {
             }
             self.absolute(rule, field)?;
             let Some(price) = number(field) else {
-                return Err(self
-                    .deny(rule, &format!("{} is a price, and no plain number", told(field)))
-                    .fix("write numbers as 0.1"));
+                return Err(rarely(|| {
+                    self.deny(rule, &format!("{} is a price, and no plain number", told(field)))
+                        .fix("write numbers as 0.1")
+                }));
             };
             if number(greatest).is_some_and(|greatest| price > greatest) {
                 greatest = field;
@@ -141,12 +146,13 @@ impl Case<'_, '_> {
             .as_ref()
             .is_some_and(|value| value.starts_with(['+', '-']));
         if signed && known::is_price(&field.name) {
-            return Err(self
-                .deny(
+            return Err(rarely(|| {
+                self.deny(
                     rule,
                     &format!("{} may be a distance from the market's price", told(field)),
                 )
-                .fix("send the price itself"));
+                .fix("send the price itself")
+            }));
         }
         Ok(())
     }

@@ -259,7 +259,12 @@ pub(super) fn sets_unit(name: &str, value: &str) -> bool {
 
 /// Whether a field of this folded name says that the order's amount is in another place than its own, or in another unit.
 pub(super) fn spends(name: &str, value: &str) -> bool {
-    let of_type = |(known, kind): &(&str, &str)| *known == name && value.trim().eq_ignore_ascii_case(kind);
+    // Blanks of any kind may stand around it.
+    let value = match value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => value,
+        false => value.trim(),
+    };
+    let of_type = |(known, kind): &(&str, &str)| *known == name && value.eq_ignore_ascii_case(kind);
     SPENDING.iter().any(of_type)
 }
 

@@ -68,6 +68,8 @@ proptest! {
         fields in vec(select(vec![("symbol", "A"), ("amount", "1"), ("side", "buy"), ("close", "true"), ("a[b]", "2"), ("type", "7")]), 0..4),
         place in select(vec!["params", "query", "form", "json"]),
         symbols in any::<bool>(),
+        before in vec(select(vec![("symbol", "B"), ("amount", "3"), ("close", "true"), ("x", "1")]), 0..3),
+        before_place in select(vec!["params", "query", "form", "json"]),
     ) {
         let (scheme, paths) = at.get(ALL.as_slice());
         let mut text = "policy = 1\n".to_owned();
@@ -89,13 +91,21 @@ proptest! {
         let policy = Policy::parse(&text, "p").unwrap();
         let each = policy.gone_through();
         let path = changed(path.get(paths).as_str(), change, false);
-        let fields: serde_json::Map<_, _> = fields.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-        let line = serde_json::json!({"method": method, "path": path, place: fields}).to_string();
-        let request = Request::parse_line(&line).map_err(|(_, error)| error).unwrap();
-        let Ok(prepared) = scheme.prepare(&request, scheme.kind(None).unwrap(), None) else {
+        let line = |place: &str, fields: Vec<(&str, &str)>| {
+            let fields: serde_json::Map<_, _> = fields.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+            serde_json::json!({"method": method, "path": path, place: fields}).to_string()
+        };
+        let request = |line: &str| Request::parse_line(line).map_err(|(_, error)| error).unwrap();
+        let kind = scheme.kind(None).unwrap();
+        let (caller, now) = (Caller::this_process(), Duration::from_secs(1_790_000_000));
+        // What was asked before, of the same endpoint, changes nothing.
+        if let Ok(before) = scheme.prepare(&request(&line(before_place, before)), kind, None) {
+            policy.tell(&before, &caller, now);
+        }
+        let line = line(place, fields);
+        let Ok(prepared) = scheme.prepare(&request(&line), kind, None) else {
             return Ok(());
         };
-        let (caller, now) = (Caller::this_process(), Duration::from_secs(1_790_000_000));
         prop_assert_eq!(policy.tell(&prepared, &caller, now), each.tell(&prepared, &caller, now), "{} {}\n{}", scheme.id(), line, text);
         if let Some(sole) = prepared.sole_path() {
             for pattern in paths.iter().map(|path| changed(path, change, true)) {
