@@ -15,7 +15,7 @@ mod verify;
 mod waiting;
 mod writer;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use file::{Files, list, take_turn};
 pub use line::{Hash, number, open};
@@ -171,7 +171,7 @@ pub struct Entry {
     /// All parameters, or the bytes that were MACed: the log holds a hash of them.
     pub parameters: Option<Parameters>,
     /// The rules that allowed it, or the one that denied it.
-    pub rules: Vec<String>,
+    pub rules: Vec<Arc<str>>,
     /// What else is to be known, as what of a policy changed.
     pub detail: Option<String>,
     /// How it came out.
@@ -215,7 +215,7 @@ impl Entry {
         if let Some(error) = error {
             self.outcome = Outcome::of(error);
             if let Some(rule) = error.rule() {
-                self.rules = vec![cut(rule, 200)];
+                self.rules = vec![cut(rule, 200).into()];
             }
         }
     }

@@ -15,7 +15,7 @@ mod subject;
 mod switch;
 mod told;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use crate::caller::Caller;
 pub use learn::{NoExchange, Seen, Signs, Told};
@@ -77,11 +77,18 @@ pub enum Mode {
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
     /// The rules that allow it; none where nothing speaks against it.
-    pub rules: Vec<String>,
+    pub rules: Vec<Arc<str>>,
     /// The rule by which a person is to be asked first.
     pub confirm: Option<String>,
     /// The fields that rules looked at, as they were given, with their values.
     pub fields: Vec<(String, String)>,
+}
+
+impl Verdict {
+    /// The rules' names.
+    pub fn told(&self) -> Vec<&str> {
+        self.rules.iter().map(|rule| &**rule).collect()
+    }
 }
 
 /// The rule that permits what moves money out, where the key's owner allowed that.
@@ -135,7 +142,7 @@ impl Policies {
         };
         let mut rules = Vec::new();
         if moves_money.is_some() {
-            rules.push(CONSENT.to_owned());
+            rules.push(CONSENT.into());
         }
         if standing.policies.is_empty() && !learning {
             return Ok(Verdict {

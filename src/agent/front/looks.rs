@@ -29,7 +29,7 @@ impl Front {
 
     fn check(&self, request: &Request, caller: &Caller) -> Result<Value> {
         match self.road.judge(request, caller) {
-            Ok(verdict) => Ok(json!({"allowed": true, "rules": verdict.rules, "confirm": verdict.confirm})),
+            Ok(verdict) => Ok(json!({"allowed": true, "rules": verdict.told(), "confirm": verdict.confirm})),
             Err(error) if error.code() == Code::Denied => Ok(json!({
                 "allowed": false, "rule": error.rule(), "message": error.message(), "fix": error.advice(),
             })),

@@ -70,7 +70,7 @@ pub fn check(args: CheckArgs) -> Result<ExitCode> {
     if args.json {
         let answer = match &judged {
             Ok(verdict) => json!({
-                "allowed": true, "rules": verdict.rules, "confirm": verdict.confirm,
+                "allowed": true, "rules": verdict.told(), "confirm": verdict.confirm,
             }),
             Err(error) => json!({
                 "allowed": false, "code": error.code().name(), "message": error.message(), "fix": error.advice(),
@@ -126,7 +126,7 @@ fn check_by_agent(request: &Request) -> Option<Result<Verdict>> {
     match agent.check(request) {
         Err(error) if error.code() == Code::UnknownKey && !agent.told => None,
         checked => Some(checked.map(|(rules, confirm)| Verdict {
-            rules,
+            rules: rules.into_iter().map(Into::into).collect(),
             confirm,
             ..Verdict::default()
         })),

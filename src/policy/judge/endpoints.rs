@@ -1,6 +1,6 @@
 //! Which endpoints are denied, and which are allowed.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{Asked, Case, shortened};
 use crate::{
@@ -83,12 +83,12 @@ impl Case<'_, '_> {
         Ok(true)
     }
 
-    pub(super) fn allowed(&self, asked: &Asked<'_>) -> Result<Option<String>> {
+    pub(super) fn allowed(&self, asked: &Asked<'_>) -> Result<Option<Arc<str>>> {
         let Some(allow) = &self.policy.allow else {
             return Ok(None);
         };
         if asked.bound().login {
-            return Ok(Some(format!("websocket of {}", self.policy.origin)));
+            return Ok(Some(format!("websocket of {}", self.policy.origin).into()));
         }
         let by = self.allowed_at(allow, asked, asked.plain_path())?;
         for other in asked.other_paths() {
@@ -98,7 +98,7 @@ impl Case<'_, '_> {
     }
 
     /// The first rule that allows the request to go to one of the paths that it may go to.
-    fn allowed_at(&self, allow: &Listed<Endpoint>, asked: &Asked<'_>, path: &str) -> Result<String> {
+    fn allowed_at(&self, allow: &Listed<Endpoint>, asked: &Asked<'_>, path: &str) -> Result<Arc<str>> {
         let method = asked.method();
         let mut why_not = None;
         for (at, rule) in allow.about(Some(path)) {
@@ -111,7 +111,7 @@ impl Case<'_, '_> {
                 continue;
             }
             match self.reaches(at, rule, asked)? {
-                None => return Ok(rule.name.clone()),
+                None => return Ok(Arc::clone(&rule.name)),
                 Some(reason) => why_not = why_not.or(Some((at, reason))),
             }
         }

@@ -18,7 +18,7 @@ pub(super) struct Ground {
     /// What the signature binds.
     bound: Bound,
     /// The rule that allows it.
-    pub by: Option<String>,
+    pub by: Option<Arc<str>>,
     /// The numbers of the caps that are about it, each with whether one of its paths could be this one.
     pub caps: Vec<(usize, bool)>,
     /// Whether it closes what there is, and is not `uncapped`.

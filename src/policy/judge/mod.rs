@@ -9,7 +9,7 @@ mod otherwise;
 mod prices;
 mod usual;
 
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use self::ground::Ground;
 pub(super) use self::{asked::Asked, ground::Grounds};
@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Judged<'p> {
     /// The rules that allow it; none where nothing speaks against it.
-    pub rules: Vec<String>,
+    pub rules: Vec<Arc<str>>,
     /// What is to be counted.
     pub wanted: Vec<Wanted<'p>>,
     /// The first rule by which a person is to be asked.
@@ -73,7 +73,9 @@ impl<'p> Case<'p, '_> {
             Some(asked) => {
                 self.money()?;
                 let ground = self.ground(asked)?;
-                judged.rules.extend(ground.by.clone());
+                if let Some(by) = &ground.by {
+                    judged.rules.push(Arc::clone(by));
+                }
                 self.symbols(asked, &ground, judged)?;
                 self.values(asked, judged)?;
                 self.caps(asked, &ground, judged)?;
@@ -338,7 +340,7 @@ impl<'p> Case<'p, '_> {
             let path = || rule.paths.is_empty() || rule.paths.iter().any(|path| asked.could_be(path));
             fields && (!told || method && path())
         })?;
-        Some(hit.name.clone())
+        Some(hit.name.to_string())
     }
 }
 

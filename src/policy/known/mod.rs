@@ -246,6 +246,26 @@ const SPENDING: &[(&str, &str)] = &[
     ("ordertype", "best"),
 ];
 
+/// A bit for each letter that one of these types begins with, by the lowest five of its own.
+const BEGIN_SPENDING: u32 = {
+    let (mut bits, mut at) = (0, 0);
+    while at < SPENDING.len() {
+        bits |= 1 << (SPENDING[at].1.as_bytes()[0] & 31);
+        at += 1;
+    }
+    bits
+};
+
+/// A bit for each length that one of them has, each less than 31.
+const LONG_AS_SPENDING: u32 = {
+    let (mut bits, mut at) = (0, 0);
+    while at < SPENDING.len() {
+        bits |= 1 << SPENDING[at].1.len();
+        at += 1;
+    }
+    bits
+};
+
 /// Whether a field of this folded name may say in which unit an amount is.
 pub(super) fn is_unit(name: &str) -> bool {
     UNITS.iter().any(|(known, _)| *known == name)
@@ -264,6 +284,10 @@ pub(super) fn spends(name: &str, value: &str) -> bool {
         true => value,
         false => value.trim(),
     };
+    let begins = value.bytes().next().unwrap_or_default() & 31;
+    if BEGIN_SPENDING >> begins & 1 == 0 || LONG_AS_SPENDING >> value.len().min(31) & 1 == 0 {
+        return false;
+    }
     let of_type = |(known, kind): &(&str, &str)| *known == name && value.eq_ignore_ascii_case(kind);
     SPENDING.iter().any(of_type)
 }

@@ -4,7 +4,7 @@ mod listed;
 mod reading;
 mod warnings;
 
-use std::{fmt::Display, path::PathBuf};
+use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 pub(super) use self::listed::Listed;
 pub(super) use self::reading::field_name;
@@ -98,7 +98,7 @@ pub(super) struct Endpoint {
     /// As the file has it, in few words.
     pub shown: String,
     /// The rule, with its file.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 #[derive(Debug, Clone)]
@@ -236,7 +236,7 @@ impl Policy {
             let read = |(at, endpoint): (usize, EndpointFile)| {
                 let name = format!("{what} {}", at + 1);
                 let mut rule = Endpoint::read(endpoint, what).map_err(|error| error.within(&name))?;
-                rule.name = format!("{name} ({}) of {origin}", rule.shown);
+                rule.name = format!("{name} ({}) of {origin}", rule.shown).into();
                 Ok(rule)
             };
             let all = list.into_iter().enumerate().map(read).collect::<Result<_>>()?;

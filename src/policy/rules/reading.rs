@@ -78,7 +78,7 @@ impl Endpoint {
             fields,
             values: values.collect::<Result<_>>()?,
             shown,
-            name: String::new(),
+            name: "".into(),
         })
     }
 
