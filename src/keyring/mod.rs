@@ -6,7 +6,7 @@ mod record;
 
 pub use file::FileKeyring;
 pub use journal::{Journal, Pending};
-pub use record::{Allow, Copy, KeyName, Material, Pair, Proof, Record, Standing, VERSION};
+pub use record::{Allow, Copy, GENERIC, KeyName, Material, Pair, Proof, Record, Standing, VERSION};
 
 use crate::{error::Result, home::Mark};
 

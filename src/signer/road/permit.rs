@@ -69,7 +69,7 @@ impl Road {
     /// As [`Road::compose`].
     pub fn judge(&self, request: &Request, caller: &Caller) -> Result<Verdict> {
         let record = self.record_of(request)?;
-        if record.exchange == crate::enrol::GENERIC {
+        if record.is_generic() {
             return Err(no_exchange(&record));
         }
         let scheme = self.catalogue.get(&record.exchange)?;
