@@ -11,7 +11,7 @@ use crate::{bench::Place, written::entry};
 fn signatures_denials_imports_policies_and_locks_are_lines() {
     let Some(place) = Place::with_kraken() else { return };
     let policy = "policy = 1\nsymbols = [\"XBTUSD\"]\n[[allow]]\npath = \"/0/private/AddOrder\"\n[[cap]]\nfield = \"volume\"\nrequest = \"1\"\n";
-    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    place.set_policy("kraken", policy);
     let order = [
         "sign",
         "kraken",
@@ -93,21 +93,7 @@ fn no_line_holds_a_secret_or_a_signature() {
         &["--exchange", "coinbaseexchange", "--api-key", "k"],
         "c2VjcmV0LXNlY3JldC1zZWNyZXQ=\nthe-passphrase",
     );
-    place.import(
-        &[
-            "--exchange",
-            "generic",
-            "--algorithm",
-            "hmac-sha256",
-            "--encoding",
-            "ascii",
-            "--key",
-            "raw",
-            "--allow",
-            "raw",
-        ],
-        "0123456789abcdef0123456789abcdef",
-    );
+    place.import_raw("raw", "0123456789abcdef0123456789abcdef");
     let signed = place.ok(&["sign", "coinbaseexchange", "GET", "/accounts"]);
     let signature = serde_json::from_str::<Value>(&signed).unwrap()["headers"]["CB-ACCESS-SIGN"]
         .as_str()
@@ -181,7 +167,7 @@ fn lines_are_shown_by_key_outcome_time_and_program() {
 fn no_request_hides_its_line_or_passes_for_another() {
     let Some(place) = Place::with_kraken() else { return };
     let policy = "policy = 1\n[[cap]]\nfield = \"volume\"\nday = \"9\"\n";
-    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    place.set_policy("kraken", policy);
     // Of a list of orders the rules look at the same field of each.
     let two = r#"{"pair":"XBTUSD","orders":[{"volume":"1"},{"volume":"2"}]}"#;
     place.ok(&[

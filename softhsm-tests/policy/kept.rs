@@ -11,13 +11,8 @@ const ORDER: [&str; 4] = ["sign", "kraken", "POST", "/0/private/AddOrder"];
 #[test]
 fn a_restored_key_is_never_without_its_policy_and_what_was_denied_stays_so() {
     let Some(place) = Place::with_kraken() else { return };
-    assert_eq!(place.run(&["policy", "set", "kraken"], POLICY).code, 0);
-    assert_eq!(
-        place
-            .run(&["policy", "set", "--all"], "policy = 1\nrate = { day = 9 }\n")
-            .code,
-        0
-    );
+    place.set_policy("kraken", POLICY);
+    place.set_policy("--all", "policy = 1\nrate = { day = 9 }\n");
     place.ok(&["policy", "deny-all", "kraken"]);
     place.ok(&["backup", "kept.json"]);
     let wipe = || {
@@ -40,7 +35,7 @@ fn a_restored_key_is_never_without_its_policy_and_what_was_denied_stays_so() {
     assert!(log.contains("policy/kraken.toml was restored"), "{log}");
     // One that differs is not overwritten, and nothing else is put back then.
     fs::remove_dir_all(place.home().join("keys")).unwrap();
-    assert_eq!(place.run(&["policy", "set", "--all"], "policy = 1\n").code, 0);
+    place.set_policy("--all", "policy = 1\n");
     place.refused(
         &["restore", "kept.json"],
         "",
@@ -80,7 +75,7 @@ fn doctor_says_what_is_wrong_with_rules_and_log() {
     says("the audit log has no seal yet");
     place.ok(&["audit", "seal"]);
     says("its last seal is 1:");
-    assert_eq!(place.run(&["policy", "set", "kraken"], POLICY).code, 0);
+    place.set_policy("kraken", POLICY);
     says("policy/kraken.toml is in force");
     says("can write the policies: they protect against nothing that does");
     assert!(!doctor().contains("has no policy"));
