@@ -7,6 +7,7 @@ mod bench;
 #[allow(dead_code)]
 mod running;
 
+mod asked;
 mod faults;
 mod forgeries;
 mod lines;

@@ -2,13 +2,18 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{hours::over_time, line::misleads, show::program};
+use super::{Filter, hours::over_time, line::misleads, show::program};
 use crate::json::Json;
 
 /// What the page shows, gathered line by line.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// Which lines are wanted.
+    filter: Filter,
+    /// How many there are, wanted or not; how many of those are wanted; and how many cannot be read.
+    all: u64,
     lines: u64,
+    unread: usize,
     first: String,
     last: String,
     hours: BTreeMap<String, Counted>,
@@ -35,8 +40,30 @@ const ROWS: usize = 50;
 const CHANGES: usize = 200;
 
 impl Report {
-    /// Takes a line in.
+    /// Of these lines alone.
+    pub fn of(filter: Filter) -> Self {
+        Self {
+            filter,
+            ..Self::default()
+        }
+    }
+
+    /// How many lines it is of, and how many there are.
+    pub const fn lines(&self) -> (u64, u64) {
+        (self.lines, self.all)
+    }
+
+    /// Takes note of lines that could not be read.
+    pub fn passed_over(&mut self, count: usize) {
+        self.unread += count;
+    }
+
+    /// Takes a line in, where it is wanted.
     pub fn take(&mut self, line: &Json) {
+        self.all += 1;
+        if !self.filter.wants(line) {
+            return;
+        }
         let text = |name: &str| line.get(name).and_then(Json::scalar).unwrap_or_default();
         let time = text("t");
         self.lines += 1;
@@ -105,20 +132,14 @@ impl Report {
             denied: sum.denied + one.denied,
             failed: sum.failed + one.failed,
         });
-        let span = match self.lines {
-            0 => "nothing was signed or refused yet".to_owned(),
-            lines => format!(
-                "{} to {}, {lines} lines",
-                escaped(&self.first),
-                escaped(&self.last)
-            ),
-        };
         let mut page = String::from(HEAD);
         let _ = write!(
             page,
-            "<h1>hsmsign: what was signed</h1><p class=span>{span}</p>\
-             <p class=totals><b id=signed>{}</b> signed <b id=denied class=denied>{}</b> denied <b id=failed class=failed>{}</b> failed</p>",
-            total.signed, total.denied, total.failed
+            "<h1>hsmsign: what was signed</h1><p class=span>{}</p><p class=totals><b id=signed>{}</b> signed <b id=denied class=denied>{}</b> denied <b id=failed class=failed>{}</b> failed</p>",
+            self.span(),
+            total.signed,
+            total.denied,
+            total.failed
         );
         over_time(&mut page, &self.hours);
         for (id, title, counted) in [
@@ -153,6 +174,32 @@ impl Report {
         left_out(&mut page, self.changes.len().saturating_sub(CHANGES), "earlier");
         page.push_str("</table></main></body></html>\n");
         page
+    }
+
+    /// Of what the page is: nobody is to take a part of the log for all of it, or a log for one that was verified.
+    fn span(&self) -> String {
+        let mut told = match (self.lines, self.all) {
+            (0, 0) => "there is no log yet".to_owned(),
+            (0, all) => format!("none of the {all} lines of the log is of these"),
+            (lines, all) => format!(
+                "{} to {}, {lines} of the {all} lines of the log",
+                escaped(&self.first),
+                escaped(&self.last)
+            ),
+        };
+        let asked = self.filter.told();
+        if !asked.is_empty() {
+            let _ = write!(told, "<br><b id=only>only {}</b>", escaped(&asked.join(", ")));
+        }
+        if self.unread > 0 {
+            let _ = write!(
+                told,
+                "<br><b id=unread class=failed>{} lines could not be read and are not here</b>",
+                self.unread
+            );
+        }
+        told.push_str("<br>whether the log was changed tells <code>hsmsign audit verify</code>");
+        told
     }
 
     fn latency(&self, page: &mut String) {
@@ -268,6 +315,38 @@ mod tests {
             assert!(page.contains(told), "{told}");
         }
         assert!(!page.contains("removed"));
+    }
+
+    #[test]
+    fn a_part_of_the_log_says_which() {
+        let only = Filter {
+            key: Some("k<".to_owned()),
+            since: Some("2026-01-02T00:00:00.000000Z".to_owned()),
+            ..Filter::default()
+        };
+        let mut report = Report::of(only);
+        for (day, key) in [(1, "k<"), (2, "k<"), (3, "other")] {
+            let line = format!(
+                r#"{{"n":1,"t":"2026-01-0{day}T00:00:00.000000Z","what":"sign","key":"{key}","outcome":"signed"}}"#
+            );
+            report.take(&Json::parse(&line).unwrap());
+        }
+        report.passed_over(4);
+        let page = report.page();
+        for told in [
+            "1 of the 3 lines of the log",
+            "only key k&lt;, since 2026-01-02T00:00:00.000000Z",
+            "4 lines could not be read",
+            "<b id=signed>1</b>",
+        ] {
+            assert!(page.contains(told), "{told}: {page}");
+        }
+        let mut none = Report::of(Filter {
+            uid: Some(7),
+            ..Filter::default()
+        });
+        none.take(&Json::parse(r#"{"n":1,"what":"sign","outcome":"signed","uid":8}"#).unwrap());
+        assert!(none.page().contains("none of the 1 lines of the log"));
     }
 
     #[test]

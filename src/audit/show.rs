@@ -77,6 +77,23 @@ pub fn moment(text: &str, now: Duration) -> Result<String> {
 }
 
 impl Filter {
+    /// What it asks for, in words; none where all is wanted.
+    pub fn told(&self) -> Vec<String> {
+        let uid = self.uid.map(|uid| uid.to_string());
+        let asked = [
+            ("key", &self.key),
+            ("kind", &self.what),
+            ("outcome", &self.outcome),
+            ("path from", &self.path),
+            ("program", &self.program),
+            ("uid", &uid),
+            ("since", &self.since),
+            ("until", &self.until),
+        ];
+        let words = |(name, value): (&str, &Option<String>)| Some(format!("{name} {}", value.as_ref()?));
+        asked.into_iter().filter_map(words).collect()
+    }
+
     /// Whether a line is wanted.
     pub fn wants(&self, line: &Json) -> bool {
         let text = |name: &str| line.get(name).and_then(Json::scalar).unwrap_or_default();
