@@ -10,24 +10,49 @@ fn where_nothing_is_shown_it_is_told_why() {
     place.ok(&["sign", "kraken", "POST", "/0/private/Balance"]);
     let told = |args: &[&str], words: &[&str]| {
         let done = place.run(&[&["audit"], args].concat(), "");
-        assert_eq!((done.code, done.stderr.lines().count()), (0, 1), "{args:?}: {done:?}");
+        assert_eq!(
+            (done.code, done.stderr.lines().count()),
+            (0, 1),
+            "{args:?}: {done:?}"
+        );
         for word in words {
-            assert!(done.stderr.contains(word), "{args:?} should say {word:?}: {done:?}");
+            assert!(
+                done.stderr.contains(word),
+                "{args:?} should say {word:?}: {done:?}"
+            );
         }
     };
     let folder = place.home().join("audit");
     let folder = folder.to_str().unwrap();
-    told(&["show", "--key", "Kraken"], &["none of the 3 lines", folder, "key Kraken"]);
-    told(&["show", "--json", "--path", "0/private"], &["path from 0/private"]);
+    told(
+        &["show", "--key", "Kraken"],
+        &["none of the 3 lines", folder, "key Kraken"],
+    );
+    told(
+        &["show", "--json", "--path", "0/private"],
+        &["path from 0/private"],
+    );
     told(&["report", "--since", "2100-01-01"], &["since 2100-01-01T00"]);
-    for (since, until) in [("1h", "2h"), ("2026-02-01", "2026-01-01"), ("2026-02-01", "2026-02-01")] {
+    for (since, until) in [
+        ("1h", "2h"),
+        ("2026-02-01", "2026-01-01"),
+        ("2026-02-01", "2026-02-01"),
+    ] {
         let times = ["--since", since, "--until", until];
         for what in ["show", "report"] {
-            place.refused(&[&["audit", what], &times[..]].concat(), "", 5, "no time lies between");
+            place.refused(
+                &[&["audit", what], &times[..]].concat(),
+                "",
+                5,
+                "no time lies between",
+            );
         }
     }
     let found = place.run(&["audit", "show", "--key", "kraken", "-n", "1"], "");
-    assert!(found.stdout.contains("Balance") && found.stderr.is_empty(), "{found:?}");
+    assert!(
+        found.stdout.contains("Balance") && found.stderr.is_empty(),
+        "{found:?}"
+    );
     fs::rename(folder, place.path().join("away")).unwrap();
     told(&["show"], &["there is no log in", folder]);
     told(&["report"], &["there is no log in", folder]);

@@ -16,5 +16,6 @@ mod page;
 mod seals;
 mod syscalls;
 mod thefts;
+mod told;
 mod under_way;
 mod written;
