@@ -69,3 +69,35 @@ fn a_link_to_nowhere_is_no_log_without_lines() {
         place.refused(&["audit", what], "", 5, "is a link to");
     }
 }
+
+/// Who watches the log is told that it went away: there would be no further lines.
+#[test]
+fn who_follows_a_log_is_told_that_it_goes_away() {
+    use std::io::BufRead as _;
+
+    let Some(place) = Place::with_kraken() else { return };
+    let sign = ["sign", "kraken", "POST", "/0/private/Balance"];
+    place.ok(&sign);
+    let (folder, away) = (place.home().join("audit"), place.path().join("away"));
+    let mut child = place.start(&["audit", "show", "--follow", "-n", "1"]);
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut notes = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("Balance"));
+    fs::rename(&folder, &away).unwrap();
+    let note = notes.next().unwrap().unwrap();
+    assert!(note.contains("000000000001.jsonl is gone"), "{note}");
+    // Back again it goes on where it was.
+    fs::rename(&away, &folder).unwrap();
+    place.ok(&sign);
+    assert!(lines.next().unwrap().unwrap().contains("Balance"));
+    let file = folder.join("000000000001.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.split_inclusive('\n').take(2).collect::<String>()).unwrap();
+    let note = notes.next().unwrap().unwrap();
+    assert!(
+        note.contains("000000000001.jsonl is another file now, or was cut"),
+        "{note}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -23,7 +23,7 @@ pub use mark::{Mark, Marked, raise, went_back};
 pub use parameters::Parameters;
 pub use report::Report;
 pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, Sealer, has_sealed};
-pub use show::{Filter, Reader, moment, program};
+pub use show::{Filter, Moved, Reader, moment, program};
 pub use verify::{FindToken, Finding, NotAsked, Verified, verify};
 pub use writer::Log;
 

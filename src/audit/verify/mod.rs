@@ -237,10 +237,10 @@ impl Walk {
         if number != expected {
             self.wrong(
                 expected,
-                if number > expected {
-                    format!("lines {expected} to {} are missing", number - 1)
-                } else {
-                    format!("line {number} stands in its place")
+                match number.checked_sub(expected) {
+                    Some(1) => format!("line {expected} is missing"),
+                    Some(_) => format!("lines {expected} to {} are missing", number - 1),
+                    None => format!("line {number} stands in its place"),
                 },
             );
         }

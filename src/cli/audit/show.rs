@@ -64,6 +64,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
             }
             Ok(())
         })?;
+        for moved in reader.moved() {
+            output::warn(&moved.to_string());
+        }
         print(&mut last)?;
         warn_of(&mut reader);
     }
