@@ -302,3 +302,23 @@ fn where_no_program_is_known_its_unit_is_shown() {
     }
     assert!(report.contains("unknown (uid "), "{report}");
 }
+
+/// Whoever asks next did not change it: nobody is to be accused of that.
+#[test]
+fn a_policy_that_was_edited_is_told_as_nobodys_doing() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.set_policy("kraken", "policy = 1\n[[allow]]\npath = \"/0/private/Balance\"\n");
+    let file = place.home().join("policy/kraken.toml");
+    std::fs::write(&file, "policy = 1\n").unwrap();
+    place.ok(&["sign", "kraken", "POST", "/0/private/Ledgers"]);
+    let unknown = |line: &Value| {
+        let detail = line["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with("policy/kraken.toml is in force, with the hash"),
+            "{detail}"
+        );
+        detail.ends_with("who changed it is not known")
+    };
+    let told: Vec<_> = place.log(&["--what", "policy"]).iter().map(unknown).collect();
+    assert_eq!(told, [false, true]);
+}

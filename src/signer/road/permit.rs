@@ -101,6 +101,8 @@ impl Road {
         let decided = self.policies.decide(&question, mode);
         for change in self.policies.take_changes() {
             let entry = Entry::new(What::Policy, caller, record.name.as_str(), clock::now());
+            // Whoever asks did not edit the file, as the line would say.
+            let change = format!("{change}; found at a request: who changed it is not known");
             self.log.record(entry.detail(change));
         }
         decided
