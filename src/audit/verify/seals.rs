@@ -141,10 +141,13 @@ impl Walk {
             if sealed.seal != before || latest.is_empty() {
                 latest.clear();
                 if sealed.seal != before + 1 {
-                    self.wrong(
-                        sealed.number,
-                        format!("it is seal {} where {} is due", sealed.seal, before + 1),
-                    );
+                    // So it is numbered where there is nothing to go on from.
+                    let why = match sealed.upto.checked_add(1) == Some(sealed.seal) {
+                        true => ": audit.seal was gone, or could not be read, when it was made",
+                        false => "",
+                    };
+                    let told = format!("it is seal {} where {} is due{why}", sealed.seal, before + 1);
+                    self.wrong(sealed.number, told);
                 }
             }
             before = sealed.seal;
