@@ -322,3 +322,14 @@ fn a_policy_that_was_edited_is_told_as_nobodys_doing() {
     let told: Vec<_> = place.log(&["--what", "policy"]).iter().map(unknown).collect();
     assert_eq!(told, [false, true]);
 }
+
+#[test]
+fn where_a_keys_nonces_go_on_is_told_when_somebody_says_so() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.ok(&["nonce", "kraken"]);
+    place.ok(&["nonce", "kraken", "--set-above", "17"]);
+    place.ok(&["nonce", "kraken", "--reset"]);
+    let told: Vec<_> = place.log(&["--what", "set", "--key", "kraken"]);
+    let told: Vec<_> = told.iter().map(|line| line["detail"].as_str().unwrap()).collect();
+    assert_eq!(told, ["nonces above 17", "nonces that begin at the clock again"]);
+}

@@ -105,6 +105,15 @@ impl Record {
         self.exchange == GENERIC
     }
 
+    /// What the log tells of a key that was imported: its exchange, and what it was allowed then.
+    pub fn told(&self) -> String {
+        let mut told = self.exchange.clone();
+        for allow in &self.allow {
+            told.push_str(&format!(", allowed {}", allow.name()));
+        }
+        told
+    }
+
     /// All pairs that have objects on tokens, the one in force first.
     pub fn pairs(&self) -> impl Iterator<Item = (Standing, &Pair)> {
         let further = [(Standing::Previous, &self.previous), (Standing::Next, &self.next)];
