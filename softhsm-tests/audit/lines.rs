@@ -324,7 +324,7 @@ fn a_policy_that_was_edited_is_told_as_nobodys_doing() {
 }
 
 #[test]
-fn where_a_keys_nonces_go_on_is_told_when_somebody_says_so() {
+fn where_a_keys_nonces_go_on_and_its_requests_go_is_told() {
     let Some(place) = Place::with_kraken() else { return };
     place.ok(&["nonce", "kraken"]);
     place.ok(&["nonce", "kraken", "--set-above", "17"]);
@@ -332,4 +332,17 @@ fn where_a_keys_nonces_go_on_is_told_when_somebody_says_so() {
     let told: Vec<_> = place.log(&["--what", "set", "--key", "kraken"]);
     let told: Vec<_> = told.iter().map(|line| line["detail"].as_str().unwrap()).collect();
     assert_eq!(told, ["nonces above 17", "nonces that begin at the clock again"]);
+    let args = [
+        "-e",
+        "kraken",
+        "-k",
+        "else",
+        "--api-key",
+        "e",
+        "--base-url",
+        "https://else.example",
+    ];
+    place.import(&args, crate::bench::KRAKEN_SECRET);
+    let told = place.log(&["--what", "import", "--key", "else"]);
+    assert_eq!(told[0]["detail"], "kraken, base-url \"https://else.example\"");
 }

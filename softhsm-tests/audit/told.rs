@@ -137,3 +137,40 @@ fn a_log_that_was_changed_hides_no_other_and_all_of_it_is_counted() {
         "{done:?}"
     );
 }
+
+#[test]
+fn what_stands_in_front_of_a_change_is_proved_by_its_seals() {
+    let Some(place) = Place::with_kraken() else { return };
+    for _ in 0..3 {
+        place.sign_balances(2);
+    }
+    assert_eq!(verified(&place)["proved_to_line"], 10);
+    let file = place.home().join("audit/000000000001.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let proved = |lines: &[String], words: &str| {
+        fs::write(&file, lines.join("\n") + "\n").unwrap();
+        let done = place.run(&VERIFY, "");
+        let told = done.stderr.lines().next().unwrap_or_default().to_owned();
+        assert!(done.code == 1 && told.ends_with(words), "{words}: {told}");
+    };
+    let edited = |at: usize| {
+        let mut lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
+        lines[at - 1] = lines[at - 1].replacen("POST", "GET", 1);
+        lines
+    };
+    // The seals stand in lines 5, 8 and 11.
+    proved(&edited(10), "; up to line 7 it is as seal 2 has it");
+    proved(&edited(6), "; up to line 4 it is as seal 1 has it");
+    proved(&edited(4), "was written behind");
+    // Written anew behind the first seal, the chain holds, and the seals do not.
+    let anew = rechained(&edited(6));
+    let anew: Vec<_> = anew.lines().map(str::to_owned).collect();
+    proved(&anew, "; up to line 4 it is as seal 1 has it");
+    // Without the token nothing is proved.
+    let done = place.run(&["audit", "verify", "--no-token"], "");
+    assert!(
+        done.code == 1 && !done.stderr.contains("up to line 4 it is"),
+        "{done:?}"
+    );
+}

@@ -111,6 +111,9 @@ impl Record {
         for allow in &self.allow {
             told.push_str(&format!(", allowed {}", allow.name()));
         }
+        if let Some(url) = &self.base_url {
+            told.push_str(&format!(", base-url {url:?}"));
+        }
         told
     }
 

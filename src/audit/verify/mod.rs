@@ -61,6 +61,9 @@ pub struct Verified {
     pub torn: u64,
     /// The last seal that holds: its number, its last line and that line's hash in hex.
     pub last: Option<(u64, u64, String)>,
+    /// The last seal that its token made and that no change of a line stands in front of, and the last line that it covers: up
+    /// to there the log is as it was written, whatever was found behind.
+    pub proved: Option<(u64, u64)>,
     /// The tokens that made those.
     pub tokens: BTreeSet<String>,
     /// The tokens that were asked how far this log was sealed, with the number of the last seal that each keeps; none where
@@ -314,7 +317,12 @@ impl Verified {
             1 => String::new(),
             count => format!(", and {} more", count - 1),
         };
-        Err(failed(format!("the audit log was changed: {first}{more}"))
-            .fix("keep the folder `audit` as it is, and see docs/incident.md"))
+        let proved = self.proved.map_or_else(String::new, |(seal, upto)| {
+            format!("; up to line {upto} it is as seal {seal} has it")
+        });
+        Err(
+            failed(format!("the audit log was changed: {first}{more}{proved}"))
+                .fix("keep the folder `audit` as it is, and see docs/incident.md"),
+        )
     }
 }

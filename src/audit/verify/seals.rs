@@ -129,6 +129,7 @@ impl Walk {
             find,
             tokens: BTreeMap::new(),
         });
+        let changed = self.found.findings.iter().map(|finding| finding.number).min();
         let mut before = 0;
         // Where the last seal stands.
         let mut line = 0;
@@ -197,6 +198,9 @@ impl Walk {
                         continue;
                     }
                 }
+            }
+            if asked.is_some() && changed.is_none_or(|changed| sealed.upto < changed) {
+                self.found.proved = Some((sealed.seal, sealed.upto));
             }
             self.found.seals += 1;
             self.found.tokens.insert(sealed.token.clone());

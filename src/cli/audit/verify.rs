@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         output::json(&json!({
             "ok": found.whole().is_ok() && missed.is_none(),
             "lines": found.lines, "seals": found.seals, "unsealed": found.unsealed, "torn_bytes": found.torn,
-            "seals_checked": !args.no_token, "last_seal": last, "sealed_by": found.tokens, "sealed_before": before,
+            "seals_checked": !args.no_token, "last_seal": last, "proved_to_line": found.proved.map(|(_, upto)| upto), "sealed_by": found.tokens, "sealed_before": before,
             "kept_by": found.kept_by, "audit_seal": found.unreadable.as_ref().map(|error| error.message()),
             "not_asked": found.not_asked.iter().map(|(token, not)| json!({"token": token, "line": not.number, "code": not.error.code().name(), "message": not.error.message()})).collect::<Vec<_>>(),
             "other_logs": found.other_logs.iter().map(|(token, log, seal, upto)| json!({"token": token, "log": log, "seal": seal, "upto": upto})).collect::<Vec<_>>(),
