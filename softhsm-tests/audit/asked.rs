@@ -101,3 +101,28 @@ fn who_follows_a_log_is_told_that_it_goes_away() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// As on a machine without a clock of its own, which began in another year.
+#[test]
+fn lines_that_a_clock_which_was_set_back_hides_are_told() {
+    let Some(place) = Place::with_kraken() else { return };
+    let home = hsmsign::home::Home::at(&place.home());
+    let log = hsmsign::audit::Log::new(&home);
+    let mut earlier = crate::written::entry("/0/private/Earlier");
+    earlier.at -= std::time::Duration::from_secs(7200);
+    log.record(earlier);
+    log.flush().unwrap();
+    drop(log);
+    for what in ["show", "report"] {
+        let done = place.run(&["audit", what, "--since", "1h"], "");
+        assert!(
+            done.code == 0 && done.stderr.contains("1 lines stand behind others of that time"),
+            "{done:?}"
+        );
+        let whole = place.run(&["audit", what], "");
+        assert!(
+            whole.stderr.is_empty() && whole.stdout.contains("Earlier"),
+            "{whole:?}"
+        );
+    }
+}

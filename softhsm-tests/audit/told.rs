@@ -164,7 +164,7 @@ fn what_stands_in_front_of_a_change_is_proved_by_its_seals() {
     proved(&edited(6), "; up to line 4 it is as seal 1 has it");
     proved(&edited(4), "was written behind");
     // Written anew behind the first seal, the chain holds, and the seals do not.
-    let anew = rechained(&edited(6));
+    let anew = rechained(edited(6));
     let anew: Vec<_> = anew.lines().map(str::to_owned).collect();
     proved(&anew, "; up to line 4 it is as seal 1 has it");
     // Without the token nothing is proved.

@@ -33,6 +33,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let (0, all) = report.lines() {
         warn_of_nothing(&around, &told, all);
     }
+    report.set_back().iter().for_each(|told| output::warn(told));
     let page = report.page();
     let Some(path) = args.output else {
         return output::write(page.as_bytes());

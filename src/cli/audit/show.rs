@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, process::ExitCode, time::Duration};
 
 use hsmsign::{
-    audit::{self, Reader},
+    audit::{self, Reader, SetBack},
     error::Result,
     json::Json,
 };
@@ -31,10 +31,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let filter = args.filter.filter()?;
     let mut reader = Reader::new(&around.home)?;
     let mut last = VecDeque::new();
+    let mut back = SetBack::of(&filter);
     let (mut seen, mut fitting) = (0, 0_u64);
     let shown = |text: &str, json: &Json| if args.json { text.to_owned() } else { told(json) };
     reader.read(&mut |text, json| {
         seen += 1;
+        back.take(json);
         if filter.wants(json) {
             fitting += 1;
             if args.last.is_some_and(|most| last.len() >= most) {
@@ -53,6 +55,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if warn_of(&mut reader) == 0 && fitting == 0 {
         warn_of_nothing(&around, &filter.told(), seen);
     }
+    back.told().iter().for_each(|told| output::warn(told));
     if !args.follow {
         return Ok(ExitCode::SUCCESS);
     }
