@@ -33,6 +33,24 @@ fn a_restored_key_is_never_without_its_policy_and_what_was_denied_stays_so() {
     assert!(shown.contains("day = 9"), "{shown}");
     let log = place.ok(&["audit", "show", "--json", "--what", "policy", "--key", "kraken"]);
     assert!(log.contains("policy/kraken.toml was restored"), "{log}");
+    // A record in a backup can be edited, and what is put back by it is told.
+    fs::remove_dir_all(place.home().join("keys")).unwrap();
+    let kept = fs::read_to_string(place.path().join("kept.json")).unwrap();
+    let (before, with) = ("\"name\": \"kraken\",", "\"allow\": [\"withdrawals\"],");
+    let edited = kept.replacen(before, &format!("{before} {with}"), 1);
+    fs::write(place.path().join("edited.json"), edited).unwrap();
+    place.ok(&["restore", "edited.json"]);
+    place.ok(&["policy", "deny-all", "kraken", "--undo"]);
+    let told: Vec<_> = place.log(&["--what", "import", "--key", "kraken"]);
+    let told: Vec<_> = told.iter().map(|line| line["detail"].as_str().unwrap()).collect();
+    assert_eq!(
+        told,
+        [
+            "kraken",
+            "restored: kraken",
+            "restored: kraken, allowed withdrawals"
+        ]
+    );
     // One that differs is not overwritten, and nothing else is put back then.
     fs::remove_dir_all(place.home().join("keys")).unwrap();
     place.set_policy("--all", "policy = 1\n");
