@@ -113,6 +113,36 @@ fn several_secrets_of_a_file_are_keys_of_their_own() {
 }
 
 #[test]
+fn what_is_adopted_stands_in_the_log_as_imported() {
+    let Some(place) = Place::with_token() else { return };
+    let text =
+        format!("KRAKEN_SECRET={KRAKEN_SECRET}\nBITFINEX_SECRET=abcdefghijklmnopqrstuvwxyz0123456789\n");
+    let path = file(&place, ".env", &text);
+    for _ in 0..2 {
+        place.ok(&["adopt", path.to_str().unwrap(), "--yes", "--allow", "withdrawals"]);
+    }
+    let export = format!(
+        "{{\"https://pro.kraken.com\":{{\"me\":\"{KRAKEN_SECRET}\"}},\"https://www.gemini.com\":{{\"me\":\"abcdefghijklmnopqrstuvwxyz\"}}}}"
+    );
+    let done = place.run(&["adopt", "-", "--yes"], &export);
+    assert_eq!(done.code, 0, "{done:?}");
+    let told: Vec<_> = place
+        .log(&["--what", "import"])
+        .iter()
+        .map(|line| line["detail"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "kraken, allowed withdrawals",
+            "bitfinex, allowed withdrawals",
+            "gemini"
+        ],
+        "one line a key, and none for one that was there"
+    );
+}
+
+#[test]
 fn a_dry_run_and_a_missing_yes_change_nothing() {
     let Some(place) = Place::with_token() else { return };
     let text = format!("KRAKEN_SECRET={KRAKEN_SECRET}\n");

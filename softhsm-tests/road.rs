@@ -97,19 +97,7 @@ fn withdrawals_and_raw_macs_are_denied_unless_allowed() {
         KRAKEN_SECRET,
     );
     place.ok(&["sign", "all", "POST", "/0/private/Withdraw"]);
-    place.import(
-        &[
-            "--exchange",
-            "generic",
-            "--key",
-            "raw",
-            "--algorithm",
-            "hmac-sha256",
-            "--allow",
-            "raw",
-        ],
-        "key",
-    );
+    place.import_raw("raw", "key");
     let mac = place.run(&["hmac", "raw"], "The quick brown fox jumps over the lazy dog");
     assert_eq!(
         mac.stdout.trim(),

@@ -273,7 +273,7 @@ impl Report {
         name: &KeyName,
     ) -> Result<()> {
         let record = keyring.get(name)?;
-        let generic = record.exchange == crate::enrol::GENERIC;
+        let generic = record.is_generic();
         if !generic {
             let scheme = catalogue.get(&record.exchange)?;
             if scheme.needs_api_key() && record.current.api_key.is_none() {

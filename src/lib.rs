@@ -25,6 +25,7 @@ mod glob;
 pub mod home;
 pub mod json;
 pub mod keyring;
+mod name;
 pub mod nonce;
 pub mod placeholder;
 pub mod policy;

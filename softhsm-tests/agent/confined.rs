@@ -153,7 +153,7 @@ fn the_program_of_a_client_is_known_though_the_front_may_not_look_at_it() {
     let own = std::env::current_exe().unwrap();
     let only = |program: &str| {
         let policy = format!("policy = 1\n[[client]]\nexecutable = \"{program}\"\n");
-        assert_eq!(place.run(&["policy", "set", "kraken"], &policy).code, 0);
+        place.set_policy("kraken", &policy);
     };
     only(own.to_str().unwrap());
     let agent = Running::start(&place);

@@ -8,8 +8,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    bench::Place,
-    import_raw,
+    bench::{Place, RAW_SECRET},
     running::{BALANCE, Connection, Running, kill, until},
 };
 
@@ -32,7 +31,7 @@ fn memory(pid: i32) -> usize {
 #[test]
 fn long_lines_leave_agent_and_worker_as_small_as_they_were() {
     let Some(place) = Place::with_kraken() else { return };
-    import_raw(&place);
+    place.import_raw("raw", RAW_SECRET);
     let agent = Running::start(&place);
     let mut connections: Vec<_> = (0..8).map(|_| agent.connect()).collect();
     assert_eq!(connections[0].ask(BALANCE)["ok"], true);
@@ -63,7 +62,7 @@ fn long_lines_leave_agent_and_worker_as_small_as_they_were() {
 #[test]
 fn what_is_held_for_a_token_that_hangs_is_bounded_and_is_signed_when_it_goes_on() {
     let Some(place) = Place::with_kraken() else { return };
-    import_raw(&place);
+    place.import_raw("raw", RAW_SECRET);
     let agent = Running::start(&place);
     let asked = long(12);
     let made = agent
@@ -104,7 +103,7 @@ fn what_is_held_for_a_token_that_hangs_is_bounded_and_is_signed_when_it_goes_on(
 #[test]
 fn of_one_client_a_long_line_is_read_when_the_one_before_it_is_answered() {
     let Some(place) = Place::with_kraken() else { return };
-    import_raw(&place);
+    place.import_raw("raw", RAW_SECRET);
     let agent = Running::start(&place);
     assert_eq!(agent.connect().ask(BALANCE)["ok"], true);
     let worker = agent.worker();
@@ -125,7 +124,7 @@ fn of_one_client_a_long_line_is_read_when_the_one_before_it_is_answered() {
 #[test]
 fn what_waits_for_the_log_is_small_however_long_the_lines_were() {
     let Some(place) = Place::with_kraken() else { return };
-    import_raw(&place);
+    place.import_raw("raw", RAW_SECRET);
     let agent = Running::start(&place);
     let mut connection = agent.connect();
     connection.send(&long(1));
@@ -182,7 +181,7 @@ fn what_went_out_is_not_held_for_a_client_that_is_always_behind() {
 #[test]
 fn what_a_worker_took_is_not_held_while_more_is_asked_of_it_than_it_can_do() {
     let Some(place) = Place::with_kraken() else { return };
-    import_raw(&place);
+    place.import_raw("raw", RAW_SECRET);
     let agent = Running::start(&place);
     let message = "QUJD".repeat(1000);
     let line = format!("{{\"hmac\":{{\"key\":\"raw\",\"message_base64\":\"{message}\"}}}}\n");

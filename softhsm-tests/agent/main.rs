@@ -34,20 +34,3 @@ mod tokens;
 mod unheard;
 mod upgrade;
 mod workers;
-
-/// Imports the generic key `raw`, which may make raw MACs.
-fn import_raw(place: &bench::Place) {
-    let args = [
-        "-e",
-        "generic",
-        "-k",
-        "raw",
-        "--algorithm",
-        "hmac-sha256",
-        "--encoding",
-        "hex",
-        "--allow",
-        "raw",
-    ];
-    place.import(&args, "00112233445566778899aabbccddeeff");
-}

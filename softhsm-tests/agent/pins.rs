@@ -1,9 +1,8 @@
 //! Wrong PINs, counted where they count: at the module.
 
 use crate::{
-    bench::{KRAKEN_SECRET, Place},
+    bench::{KRAKEN_SECRET, Place, RAW_SECRET},
     faulty::{self, Faulty},
-    import_raw,
     running::{BALANCE, Running},
 };
 
@@ -39,7 +38,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
 /// A place with keys on a token behind the module that counts, and a wrong PIN in its file.
 fn with_a_wrong_pin() -> Option<(Place, Faulty)> {
     let place = Place::with_kraken()?;
-    import_raw(&place);
+    place.import_raw("raw", RAW_SECRET);
     place.import(&["-e", "bitfinex", "--api-key", "b"], "secret");
     let faulty = Faulty::before(&place, "softhsm")?;
     std::fs::write(place.home().join("softhsm/softhsm.pin"), "not the PIN at all").unwrap();

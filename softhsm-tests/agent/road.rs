@@ -4,8 +4,7 @@ use base64ct::Encoding as _;
 use serde_json::json;
 
 use crate::{
-    bench::{KRAKEN_BODY, KRAKEN_SIGN, Place},
-    import_raw,
+    bench::{KRAKEN_BODY, KRAKEN_SIGN, Place, RAW_SECRET},
     running::{BALANCE, Running, nonce},
 };
 
@@ -24,7 +23,7 @@ fn krakens_documented_example_is_signed() {
 #[test]
 fn the_command_line_uses_it_and_answers_the_same() {
     let Some(place) = Place::with_kraken() else { return };
-    import_raw(&place);
+    place.import_raw("raw", RAW_SECRET);
     place.import(&["-e", "bitfinex", "--api-key", "b"], "secret");
     let fixed = [
         "sign",

@@ -121,7 +121,7 @@ fn what_begins_anew_is_counted_once() {
         [("1.25", &by_command), ("2.5", &by_stream), ("3.75", &by_agent)];
     for (day, way) in ways {
         let cap = format!("policy = 1\n[[cap]]\nfield = \"volume\"\nday = \"{day}\"\n");
-        assert_eq!(place.run(&["policy", "set", "kraken"], &cap).code, 0);
+        place.set_policy("kraken", &cap);
         let told = way();
         assert!(told.contains(KRAKEN_SIGN), "{told}");
         place.refused(&ORDER, "", 3, &format!("{day} of {day} in a day are used up"));

@@ -5,8 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::{
-    bench::Place,
-    import_raw,
+    bench::{Place, RAW_SECRET},
     running::{Running, nonce},
 };
 
@@ -196,7 +195,7 @@ fn what_was_set_is_shown_backed_up_and_restored() {
 #[test]
 fn what_cannot_be_set_is_refused_and_nothing_is_changed() {
     let Some(place) = place() else { return };
-    import_raw(&place);
+    place.import_raw("raw", RAW_SECRET);
     let before = place.ok(&["list", "--json"]);
     for (args, code, words) in [
         (

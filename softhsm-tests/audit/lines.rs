@@ -11,7 +11,7 @@ use crate::{bench::Place, written::entry};
 fn signatures_denials_imports_policies_and_locks_are_lines() {
     let Some(place) = Place::with_kraken() else { return };
     let policy = "policy = 1\nsymbols = [\"XBTUSD\"]\n[[allow]]\npath = \"/0/private/AddOrder\"\n[[cap]]\nfield = \"volume\"\nrequest = \"1\"\n";
-    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    place.set_policy("kraken", policy);
     let order = [
         "sign",
         "kraken",
@@ -93,21 +93,7 @@ fn no_line_holds_a_secret_or_a_signature() {
         &["--exchange", "coinbaseexchange", "--api-key", "k"],
         "c2VjcmV0LXNlY3JldC1zZWNyZXQ=\nthe-passphrase",
     );
-    place.import(
-        &[
-            "--exchange",
-            "generic",
-            "--algorithm",
-            "hmac-sha256",
-            "--encoding",
-            "ascii",
-            "--key",
-            "raw",
-            "--allow",
-            "raw",
-        ],
-        "0123456789abcdef0123456789abcdef",
-    );
+    place.import_raw("raw", "0123456789abcdef0123456789abcdef");
     let signed = place.ok(&["sign", "coinbaseexchange", "GET", "/accounts"]);
     let signature = serde_json::from_str::<Value>(&signed).unwrap()["headers"]["CB-ACCESS-SIGN"]
         .as_str()
@@ -181,7 +167,7 @@ fn lines_are_shown_by_key_outcome_time_and_program() {
 fn no_request_hides_its_line_or_passes_for_another() {
     let Some(place) = Place::with_kraken() else { return };
     let policy = "policy = 1\n[[cap]]\nfield = \"volume\"\nday = \"9\"\n";
-    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    place.set_policy("kraken", policy);
     // Of a list of orders the rules look at the same field of each.
     let two = r#"{"pair":"XBTUSD","orders":[{"volume":"1"},{"volume":"2"}]}"#;
     place.ok(&[
@@ -315,4 +301,48 @@ fn where_no_program_is_known_its_unit_is_shown() {
         );
     }
     assert!(report.contains("unknown (uid "), "{report}");
+}
+
+/// Whoever asks next did not change it: nobody is to be accused of that.
+#[test]
+fn a_policy_that_was_edited_is_told_as_nobodys_doing() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.set_policy("kraken", "policy = 1\n[[allow]]\npath = \"/0/private/Balance\"\n");
+    let file = place.home().join("policy/kraken.toml");
+    std::fs::write(&file, "policy = 1\n").unwrap();
+    place.ok(&["sign", "kraken", "POST", "/0/private/Ledgers"]);
+    let unknown = |line: &Value| {
+        let detail = line["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with("policy/kraken.toml is in force, with the hash"),
+            "{detail}"
+        );
+        detail.ends_with("who changed it is not known")
+    };
+    let told: Vec<_> = place.log(&["--what", "policy"]).iter().map(unknown).collect();
+    assert_eq!(told, [false, true]);
+}
+
+#[test]
+fn where_a_keys_nonces_go_on_and_its_requests_go_is_told() {
+    let Some(place) = Place::with_kraken() else { return };
+    place.ok(&["nonce", "kraken"]);
+    place.ok(&["nonce", "kraken", "--set-above", "17"]);
+    place.ok(&["nonce", "kraken", "--reset"]);
+    let told: Vec<_> = place.log(&["--what", "set", "--key", "kraken"]);
+    let told: Vec<_> = told.iter().map(|line| line["detail"].as_str().unwrap()).collect();
+    assert_eq!(told, ["nonces above 17", "nonces that begin at the clock again"]);
+    let args = [
+        "-e",
+        "kraken",
+        "-k",
+        "else",
+        "--api-key",
+        "e",
+        "--base-url",
+        "https://else.example",
+    ];
+    place.import(&args, crate::bench::KRAKEN_SECRET);
+    let told = place.log(&["--what", "import", "--key", "else"]);
+    assert_eq!(told[0]["detail"], "kraken, base-url \"https://else.example\"");
 }

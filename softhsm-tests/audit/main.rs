@@ -7,6 +7,7 @@ mod bench;
 #[allow(dead_code)]
 mod running;
 
+mod asked;
 mod faults;
 mod forgeries;
 mod lines;
@@ -15,5 +16,6 @@ mod page;
 mod seals;
 mod syscalls;
 mod thefts;
+mod told;
 mod under_way;
 mod written;

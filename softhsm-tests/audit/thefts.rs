@@ -188,7 +188,11 @@ fn a_log_that_is_taken_away_leaves_its_seals() {
     place.refused(&["audit", "verify"], "", 1, "is damaged");
     // Sealed on, the log is of two halves; moved away as the error says, a new one begins, and the old one is as it was.
     place.ok(&["audit", "seal"]);
-    assert!(first(&verified(&place)).1.contains(" where 4 is due"));
+    let (_, what) = first(&verified(&place));
+    assert!(
+        what.contains(" where 4 is due: audit.seal was gone, or could not be read, when it was made"),
+        "{what}"
+    );
     place.refused(&["audit", "verify"], "", 1, " where 4 is due");
     put(&whole);
     assert_eq!(verified(&place)["ok"], true);

@@ -24,6 +24,8 @@ pub const KRAKEN_BODY: &str =
 /// Its documented signature.
 pub const KRAKEN_SIGN: &str =
     "4/dpxb3iT4tp/ZCVEwSnEsLxx0bqyhLpdfOpc6fn7OR8+UClSV5n9E6aSS8MPtnRfp32bAb0nmbRn6H8ndwLUQ==";
+/// The secret of a generic key; nobody's, too.
+pub const RAW_SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
 
 /// A folder with everything of one user in it.
 pub struct Place {
@@ -152,6 +154,28 @@ impl Place {
         let done = self.run(&[&["import"], args].concat(), &format!("{secret}\n"));
         assert_eq!(done.code, 0, "{args:?}: {done:?}");
         done
+    }
+
+    /// Imports a key of no exchange's, which may make raw MACs.
+    pub fn import_raw(&self, name: &str, secret: &str) {
+        let of = [
+            "--exchange",
+            "generic",
+            "--algorithm",
+            "hmac-sha256",
+            "--key",
+            name,
+        ];
+        self.import(
+            &[&of[..], &["--encoding", "ascii", "--allow", "raw"]].concat(),
+            secret,
+        );
+    }
+
+    /// Puts a policy into force that must be taken, for a key or for `--all`.
+    pub fn set_policy(&self, whose: &str, text: &str) {
+        let done = self.run(&["policy", "set", whose], text);
+        assert_eq!(done.code, 0, "{done:?}");
     }
 
     /// Runs a command that must answer with JSON.

@@ -1,6 +1,6 @@
 //! The hook on Python's `hmac`.
 
-use crate::{RAW_SECRET, libraries, place, run_python, script, stand_in};
+use crate::{bench::RAW_SECRET, libraries, place, run_python, script, stand_in};
 
 #[test]
 fn what_is_keyed_with_a_placeholder_is_signed_on_the_token_and_all_else_as_before() {
@@ -101,19 +101,7 @@ print("refused")
 fn the_forms_that_libraries_make_of_a_secret_are_known() {
     let Some(place) = place() else { return };
     let long = "a-name-of-more-than-16-letters";
-    place.import(
-        &[
-            "--exchange",
-            "generic",
-            "--key",
-            long,
-            "--algorithm",
-            "hmac-sha256",
-            "--allow",
-            "raw",
-        ],
-        RAW_SECRET,
-    );
+    place.import_raw(long, RAW_SECRET);
     let text = r#"
 import base64, hmac, sys
 secret = sys.argv[1].encode()

@@ -1,6 +1,9 @@
 //! hummingbot's own connectors: the classes that sign, as they are installed without what is compiled of hummingbot.
 
-use crate::{RAW_SECRET, bench::KRAKEN_SECRET, place, programs, stand_in};
+use crate::{
+    bench::{KRAKEN_SECRET, RAW_SECRET},
+    place, programs, stand_in,
+};
 
 /// The connectors that can be loaded, each of which must sign the same.
 const SAME: [&str; 15] = [

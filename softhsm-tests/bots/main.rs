@@ -28,27 +28,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bench::{Done, KRAKEN_SECRET, Place};
-
-/// The key of RFC 4231's second case as a generic key would be too short for some; this is nobody's either.
-pub const RAW_SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
+use bench::{Done, KRAKEN_SECRET, Place, RAW_SECRET};
 
 /// A place with Kraken's example key, and the generic key `raw` for SHA-256.
 pub fn place() -> Option<Place> {
     let place = Place::with_kraken()?;
-    place.import(
-        &[
-            "--exchange",
-            "generic",
-            "--key",
-            "raw",
-            "--algorithm",
-            "hmac-sha256",
-            "--allow",
-            "raw",
-        ],
-        RAW_SECRET,
-    );
+    place.import_raw("raw", RAW_SECRET);
     Some(place)
 }
 

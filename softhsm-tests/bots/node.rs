@@ -3,8 +3,8 @@
 use std::{fs, os::unix::fs::symlink, process::Command};
 
 use crate::{
-    Agent, RAW_SECRET,
-    bench::{KRAKEN_BODY, KRAKEN_SIGN, Place},
+    Agent,
+    bench::{KRAKEN_BODY, KRAKEN_SIGN, Place, RAW_SECRET},
     ccxt_for_node, have, place, script, stand_in,
 };
 

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::{Agent, RAW_SECRET, ccxt_for_node, libraries, place, script, stand_in};
+use crate::{Agent, bench::RAW_SECRET, ccxt_for_node, libraries, place, script, stand_in};
 
 #[test]
 fn every_refusal_is_of_ccxts_own_kind_and_carries_code_and_remedy() {

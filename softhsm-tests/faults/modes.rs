@@ -67,7 +67,7 @@ fn loose_folders_of_policies_and_schemes_are_refused() {
     fs::write(place.home().join("policy.toml"), "policy = 1\n").unwrap();
     chmod(&place.home().join("policy.toml"), 0o600);
     let policy = "policy = 1\n[[allow]]\npath = [\"/0/private/*\"]\n";
-    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    place.set_policy("kraken", policy);
     let schemes = place.home().join("schemes");
     fs::create_dir(&schemes).unwrap();
     let own =

@@ -23,7 +23,7 @@ fn order(volume: &str) -> String {
 fn asked(policy: &str, settings: &str) -> Option<(Place, Person)> {
     let place = Place::with_kraken()?;
     let person = Person::at_terminal(&place)?;
-    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    place.set_policy("kraken", policy);
     let path = place.home().join("config.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("{text}\n[agent]\n{settings}\n")).unwrap();
@@ -248,7 +248,7 @@ fn what_changed_while_a_person_thought_holds() {
     send(&mut bot, &order("0.2"));
     person.is_asked("0.2");
     let tighter = "policy = 1\n[[cap]]\nfield = \"volume\"\nrequest = \"0.15\"\n[[confirm]]\npath = \"*\"\n";
-    assert_eq!(place.run(&["policy", "set", "kraken"], tighter).code, 0);
+    place.set_policy("kraken", tighter);
     person.agrees();
     let answer = bot.answer();
     assert_eq!(

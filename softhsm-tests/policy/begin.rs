@@ -74,7 +74,7 @@ fn a_template_takes_no_policys_place() {
     let own = "policy = 1\n[[allow]]\npath = [\"/0/private/Balance\"]\n";
     let path = place.home().join("policy/kraken.toml");
     assert_eq!(place.run(&import[..5], &secret).code, 0);
-    assert_eq!(place.run(&["policy", "set", "kraken"], own).code, 0);
+    place.set_policy("kraken", own);
     let removed = place.run(&["remove", "kraken"], "");
     assert_eq!(removed.code, 0);
     assert!(
@@ -234,7 +234,7 @@ fn what_is_learned_of_a_bot_lets_just_that_through() {
 fn the_agent_asks_the_same_rules_and_counts_and_writes_the_same_log() {
     let Some(place) = Place::with_kraken() else { return };
     let policy = "policy = 1\n[[cap]]\nfield = \"volume\"\nday = \"1\"\n";
-    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    place.set_policy("kraken", policy);
     let line = r#"{"key":"kraken","method":"POST","path":"/0/private/AddOrder","form":{"pair":"XBTUSD","volume":"0.4"}}"#;
     let balance = r#"{"key":"kraken","method":"POST","path":"/0/private/Balance"}"#;
     {

@@ -170,7 +170,7 @@ fn clients_are_known_by_what_the_kernel_says_of_them() {
 fn the_owner_can_ask_what_holds_for_a_client() {
     let Some(place) = Place::with_kraken() else { return };
     let policy = "policy = 1\n[[client]]\nuid = 4242\nunit = \"bot.service\"\n[[client]]\nexecutable = \"/usr/bin/bot\"\n";
-    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    place.set_policy("kraken", policy);
     let check = |client: &[&str]| {
         let request = ["policy", "check", "kraken", "POST", "/0/private/Balance"];
         place.run(&[&request, client].concat(), "")
@@ -219,7 +219,7 @@ fn the_owner_can_ask_what_holds_for_a_client() {
 fn one_shot_processes_killed_ones_and_streams_share_one_count() {
     let Some(place) = Place::with_kraken() else { return };
     let policy = "policy = 1\n[[cap]]\nfield = \"volume\"\nday = \"1\"\n";
-    assert_eq!(place.run(&["policy", "set", "kraken"], policy).code, 0);
+    place.set_policy("kraken", policy);
     let order = [
         "sign",
         "kraken",

@@ -4,7 +4,7 @@ use std::fs;
 
 use hsmsign::{nonce, policy::Policy};
 
-use crate::bench::Place;
+use crate::bench::{Place, RAW_SECRET};
 
 const BALANCE: [&str; 4] = ["sign", "kraken", "POST", "/0/private/Balance"];
 
@@ -202,7 +202,7 @@ fn a_change_takes_effect_whole_or_not_at_all() {
         fs::write(&path, text).unwrap();
     };
     // Without an earlier one, a broken file denies all.
-    assert_eq!(place.run(&["policy", "set", "kraken"], "policy = 1\n").code, 0);
+    place.set_policy("kraken", "policy = 1\n");
     assert_eq!(place.run(&["policy", "remove", "kraken"], "").code, 0);
     place.ok(&BALANCE);
     let done = place.run(
@@ -298,21 +298,7 @@ fn set_mode(path: &std::path::Path, mode: u32) {
 #[test]
 fn the_switch_denies_every_path_from_the_next_request_on() {
     let Some(place) = Place::with_kraken() else { return };
-    place.import(
-        &[
-            "--exchange",
-            "generic",
-            "--algorithm",
-            "hmac-sha256",
-            "--encoding",
-            "ascii",
-            "--key",
-            "raw",
-            "--allow",
-            "raw",
-        ],
-        "0123456789abcdef0123456789abcdef",
-    );
+    place.import_raw("raw", RAW_SECRET);
     let mut stream = place.start(&["sign", "--json"]);
     let mut ask = crate::bench::Stream::of(&mut stream);
     let line = r#"{"key":"kraken","method":"POST","path":"/0/private/Balance"}"#;

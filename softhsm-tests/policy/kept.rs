@@ -11,13 +11,8 @@ const ORDER: [&str; 4] = ["sign", "kraken", "POST", "/0/private/AddOrder"];
 #[test]
 fn a_restored_key_is_never_without_its_policy_and_what_was_denied_stays_so() {
     let Some(place) = Place::with_kraken() else { return };
-    assert_eq!(place.run(&["policy", "set", "kraken"], POLICY).code, 0);
-    assert_eq!(
-        place
-            .run(&["policy", "set", "--all"], "policy = 1\nrate = { day = 9 }\n")
-            .code,
-        0
-    );
+    place.set_policy("kraken", POLICY);
+    place.set_policy("--all", "policy = 1\nrate = { day = 9 }\n");
     place.ok(&["policy", "deny-all", "kraken"]);
     place.ok(&["backup", "kept.json"]);
     let wipe = || {
@@ -38,9 +33,27 @@ fn a_restored_key_is_never_without_its_policy_and_what_was_denied_stays_so() {
     assert!(shown.contains("day = 9"), "{shown}");
     let log = place.ok(&["audit", "show", "--json", "--what", "policy", "--key", "kraken"]);
     assert!(log.contains("policy/kraken.toml was restored"), "{log}");
+    // A record in a backup can be edited, and what is put back by it is told.
+    fs::remove_dir_all(place.home().join("keys")).unwrap();
+    let kept = fs::read_to_string(place.path().join("kept.json")).unwrap();
+    let (before, with) = ("\"name\": \"kraken\",", "\"allow\": [\"withdrawals\"],");
+    let edited = kept.replacen(before, &format!("{before} {with}"), 1);
+    fs::write(place.path().join("edited.json"), edited).unwrap();
+    place.ok(&["restore", "edited.json"]);
+    place.ok(&["policy", "deny-all", "kraken", "--undo"]);
+    let told: Vec<_> = place.log(&["--what", "import", "--key", "kraken"]);
+    let told: Vec<_> = told.iter().map(|line| line["detail"].as_str().unwrap()).collect();
+    assert_eq!(
+        told,
+        [
+            "kraken",
+            "restored: kraken",
+            "restored: kraken, allowed withdrawals"
+        ]
+    );
     // One that differs is not overwritten, and nothing else is put back then.
     fs::remove_dir_all(place.home().join("keys")).unwrap();
-    assert_eq!(place.run(&["policy", "set", "--all"], "policy = 1\n").code, 0);
+    place.set_policy("--all", "policy = 1\n");
     place.refused(
         &["restore", "kept.json"],
         "",
@@ -80,7 +93,7 @@ fn doctor_says_what_is_wrong_with_rules_and_log() {
     says("the audit log has no seal yet");
     place.ok(&["audit", "seal"]);
     says("its last seal is 1:");
-    assert_eq!(place.run(&["policy", "set", "kraken"], POLICY).code, 0);
+    place.set_policy("kraken", POLICY);
     says("policy/kraken.toml is in force");
     says("can write the policies: they protect against nothing that does");
     assert!(!doctor().contains("has no policy"));

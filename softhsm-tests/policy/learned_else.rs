@@ -9,7 +9,7 @@ use hsmsign::{
 };
 
 use crate::{
-    bench::Place,
+    bench::{Place, RAW_SECRET},
     judge::{Judge, ask},
     learned::{TIME, learned, learned_by},
 };
@@ -128,19 +128,7 @@ fn raw_bytes_pass_again_and_are_counted() {
 #[test]
 fn a_key_of_no_exchange_is_watched_as_well() {
     let Some(place) = Place::with_token() else { return };
-    let import = [
-        "-e",
-        "generic",
-        "-k",
-        "raw",
-        "--algorithm",
-        "hmac-sha256",
-        "--encoding",
-        "hex",
-        "--allow",
-        "raw",
-    ];
-    place.import(&import, "00112233445566778899aabbccddeeff");
+    place.import_raw("raw", RAW_SECRET);
     place.ok(&["policy", "learn", "raw", "--begin"]);
     place.refused(&["policy", "learn", "raw"], "", 1, "nothing was signed");
     place.ok(&["hmac", "raw"]);

@@ -7,7 +7,7 @@ fn what_is_asked_about_a_login_is_all_that_was_given_of_it() {
     let Some(place) = Place::with_token() else { return };
     place.import(&["-e", "htx", "--api-key", "k"], "secret");
     let policy = "policy = 1\nexpires = 2090-01-01T00:00:00Z\n";
-    assert_eq!(place.run(&["policy", "set", "htx"], policy).code, 0);
+    place.set_policy("htx", policy);
     let late = ["--timestamp", "2099-01-01T00:00:00"];
     for (signs, asks) in [
         (&late[..], &late[..]),
@@ -28,7 +28,7 @@ fn what_is_asked_about_a_login_is_all_that_was_given_of_it() {
     place.ok(&[&["policy", "check", "krakenfutures", "WS"][..], &challenge].concat());
     place.import(&["-e", "binance", "--api-key", "k"], "secret");
     let policy = "policy = 1\n[[allow]]\nmethod = \"WS\"\nfields = [\"symbol\"]\n";
-    assert_eq!(place.run(&["policy", "set", "binance"], policy).code, 0);
+    place.set_policy("binance", policy);
     for (message, code) in [(r#"{"symbol":"A"}"#, 0), (r#"{"asset":"A"}"#, 3)] {
         let check = ["policy", "check", "binance", "WS", "--data", message];
         assert_eq!(place.run(&check, "").code, code, "{message}");

@@ -9,7 +9,7 @@ const CONFIRM: &str = "policy = 1\n[[confirm]]\npath = \"/0/private/AddOrder\"\n
 /// A key that wants a person asked, and a folder with this program as `pinentry`.
 fn with_pinentry(program: &str) -> Option<(Place, String)> {
     let place = Place::with_kraken()?;
-    assert_eq!(place.run(&["policy", "set", "kraken"], CONFIRM).code, 0);
+    place.set_policy("kraken", CONFIRM);
     let programs = place.path().join("programs");
     std::fs::create_dir(&programs).unwrap();
     let pinentry = programs.join("pinentry");
@@ -108,7 +108,7 @@ fn a_yes_is_for_the_question_that_was_seen() {
     let Some(mut person) = Person::at_terminal(&place) else {
         return;
     };
-    assert_eq!(place.run(&["policy", "set", "kraken"], CONFIRM).code, 0);
+    place.set_policy("kraken", CONFIRM);
     let mut command = place.command(&["agent"]);
     person.set(&mut command);
     let agent = Running::of(&place, command);

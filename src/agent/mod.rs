@@ -12,6 +12,7 @@ mod confirm;
 pub mod errand;
 pub mod frame;
 pub mod front;
+mod handed;
 pub mod launcher;
 pub mod patience;
 mod peer;

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -13,16 +13,17 @@ use zeroize::Zeroize as _;
 use super::{
     confirm, errand,
     frame::{self, Ask, Told},
+    handed::Handed,
     wire,
 };
 use crate::{
     algorithm::Algorithm,
-    ask::{self, read_secret_line_within},
+    ask::read_secret_line_within,
     audit::{self, Sealer},
     config::Config,
     error::{Code, Error, Result, failed},
     home::Home,
-    process::{let_go_of_code, tell},
+    process::let_go_of_code,
     secret::Secret,
     token::{KeyRef, PinSource, SignInput, Token, TokenError, Tokens, Wanted, pin_source, piv_pin_source},
 };
@@ -349,52 +350,5 @@ impl Worker<'_> {
         }
         let names: Vec<_> = wanted.into_iter().map(Wanted::name).collect();
         Ok(format!("\"wants\":{}", serde_json::json!(names)).into_bytes())
-    }
-}
-
-/// Who is asked for a PIN in a worker: nobody, but for the one that was handed over.
-#[derive(Default)]
-struct Handed(Mutex<Option<Secret>>);
-
-impl Handed {
-    fn take(&self, pin: Secret) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(pin);
-    }
-
-    fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-impl ask::Ask for Handed {
-    fn present(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
-    fn secret(&self, _prompt: &str) -> Result<Secret> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .ok_or_else(|| {
-                Error::new(Code::TokenLocked, "its PIN is needed").fix("unlock it: hsmsign unlock")
-            })
-    }
-
-    fn line(&self, _prompt: &str) -> Result<String> {
-        Err(failed("the agent asks nobody"))
-    }
-
-    fn tell(&self, text: &str) {
-        tell(text);
-    }
-
-    fn asks_again(&self) -> bool {
-        true
-    }
-
-    fn nobody(&self, token: &str, what: &str, _: &str) -> Error {
-        Error::new(Code::TokenLocked, format!("nobody gave its {what} yet"))
-            .fix(format!("unlock it: hsmsign unlock {token}"))
     }
 }

@@ -1,7 +1,6 @@
 //! What was signed and what was refused: a log of JSON lines, each chained to the one before, sealed by the token.
 
 mod file;
-mod hours;
 mod line;
 mod mark;
 mod parameters;
@@ -9,6 +8,7 @@ mod queue;
 mod report;
 mod room;
 mod seal;
+mod set_back;
 mod show;
 mod threads;
 mod verify;
@@ -23,7 +23,8 @@ pub use mark::{Mark, Marked, raise, went_back};
 pub use parameters::Parameters;
 pub use report::Report;
 pub use seal::{Due, Last, SEAL_EVERY, SEAL_LABEL, Sealer, has_sealed};
-pub use show::{Filter, Reader, moment, program};
+pub use set_back::SetBack;
+pub use show::{Filter, Moved, Reader, moment, program};
 pub use verify::{FindToken, Finding, NotAsked, Verified, verify};
 pub use writer::Log;
 

@@ -77,6 +77,23 @@ pub fn moment(text: &str, now: Duration) -> Result<String> {
 }
 
 impl Filter {
+    /// What it asks for, in words; none where all is wanted.
+    pub fn told(&self) -> Vec<String> {
+        let uid = self.uid.map(|uid| uid.to_string());
+        let asked = [
+            ("key", &self.key),
+            ("kind", &self.what),
+            ("outcome", &self.outcome),
+            ("path from", &self.path),
+            ("program", &self.program),
+            ("uid", &uid),
+            ("since", &self.since),
+            ("until", &self.until),
+        ];
+        let words = |(name, value): (&str, &Option<String>)| Some(format!("{name} {}", value.as_ref()?));
+        asked.into_iter().filter_map(words).collect()
+    }
+
     /// Whether a line is wanted.
     pub fn wants(&self, line: &Json) -> bool {
         let text = |name: &str| line.get(name).and_then(Json::scalar).unwrap_or_default();
@@ -117,6 +134,7 @@ pub struct Reader {
     home: Home,
     files: Vec<Read>,
     passed_over: Vec<PassedOver>,
+    moved: Vec<Moved>,
 }
 
 /// A file, and how far it was read. Another may stand in its place later.
@@ -128,6 +146,8 @@ struct Read {
     offset: u64,
     /// How many lines of it were read.
     line: u64,
+    /// Whether it was there when the folder was looked at last.
+    there: bool,
 }
 
 /// A line that cannot be read, in a file of the log.
@@ -136,6 +156,28 @@ pub struct PassedOver {
     file: PathBuf,
     /// Which of its lines, from 1.
     line: u64,
+}
+
+/// A file of the log that is not what it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moved {
+    /// It is gone.
+    Away(PathBuf),
+    /// Another one, or what is left of it, stands in its place.
+    Replaced(PathBuf),
+}
+
+impl fmt::Display for Moved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Away(path) => write!(f, "{} is gone: it was moved away or deleted", path.display()),
+            Self::Replaced(path) => write!(
+                f,
+                "{} is another file now, or was cut: see `hsmsign audit verify`",
+                path.display()
+            ),
+        }
+    }
 }
 
 impl fmt::Display for PassedOver {
@@ -160,6 +202,7 @@ impl Reader {
             home: home.clone(),
             files: Vec::new(),
             passed_over: Vec::new(),
+            moved: Vec::new(),
         })
     }
 
@@ -168,13 +211,25 @@ impl Reader {
         std::mem::take(&mut self.passed_over)
     }
 
+    /// The files that went away, or that others took the places of, since this was asked last.
+    pub fn moved(&mut self) -> Vec<Moved> {
+        std::mem::take(&mut self.moved)
+    }
+
     /// Calls `each` with every whole line that was not read yet. What is no line of the log hides none of the others: it is
     /// kept for [`Reader::passed_over`].
     ///
     /// # Errors
     /// When a file cannot be read, or as `each`.
     pub fn read(&mut self, each: &mut dyn FnMut(&str, &Json) -> Result<()>) -> Result<()> {
-        for path in list(&self.home)? {
+        let paths = list(&self.home)?;
+        for read in self.files.iter_mut().filter(|read| read.there) {
+            read.there = paths.contains(&read.path);
+            if !read.there {
+                self.moved.push(Moved::Away(read.path.clone()));
+            }
+        }
+        for path in paths {
             let wrong = |error| io_error("the audit log", &path, "be read", &error);
             // It may be moved away at any time.
             let there = match path.symlink_metadata() {
@@ -183,8 +238,18 @@ impl Reader {
             };
             let which = (there.dev(), there.ino(), there.created().ok());
             let is_it = |file: &Read| file.path == path && file.which == which && file.offset <= there.len();
-            let at = self.files.iter().position(is_it);
-            let mut at = at.map_or_else(|| Read::new(path, which), |at| self.files.swap_remove(at));
+            let known = self.files.iter().position(is_it);
+            let mut at =
+                known.map_or_else(|| Read::new(path.clone(), which), |at| self.files.swap_remove(at));
+            at.there = true;
+            for before in self
+                .files
+                .iter_mut()
+                .filter(|file| file.there && file.path == path)
+            {
+                before.there = false;
+                self.moved.push(Moved::Replaced(path.clone()));
+            }
             // What has no length may be no file at all.
             let read = match at.offset == there.len() && at.offset > 0 {
                 true => Ok(()),
@@ -237,6 +302,7 @@ impl Read {
             which,
             offset: 0,
             line: 0,
+            there: true,
         }
     }
 }

@@ -134,6 +134,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             password = Some(password_of(args, around.ask.as_ref())?);
         }
         let adopted = adoption.adopt(document, password.as_ref())?;
+        adopted.keys.iter().for_each(|brought| note(&around, brought));
         tell(document, &adopted)?;
     }
     output::warn(ELSEWHERE);
@@ -220,6 +221,13 @@ fn tell(document: &Document, adopted: &Adopted) -> Result<()> {
     Ok(())
 }
 
+/// Has the log tell of a key that was brought; one that was there already stands in it.
+fn note(around: &Around, brought: &Brought) {
+    if let Some(enrolled) = &brought.enrolled {
+        around.note_import(&enrolled.record);
+    }
+}
+
 fn told(brought: &Brought) -> Result<()> {
     match &brought.enrolled {
         Some(enrolled) => {
@@ -280,7 +288,9 @@ fn from_manager(args: &Args, around: &Around) -> Result<ExitCode> {
                 .filter(|typed| !typed.is_empty());
             }
         }
-        told(&adoption.entry(&vault, entry, api_key)?)?;
+        let brought = adoption.entry(&vault, entry, api_key)?;
+        note(around, &brought);
+        told(&brought)?;
     }
     output::warn(ELSEWHERE);
     Ok(ExitCode::SUCCESS)

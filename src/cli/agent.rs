@@ -20,7 +20,6 @@ use hsmsign::{
     config::Config,
     error::{Code, Error, Result, bad_input, failed},
     home::{Home, io_error},
-    json::Json,
     policy::Policies,
     process,
     request::Answer,
@@ -28,7 +27,10 @@ use hsmsign::{
     token::{self, PinSource},
 };
 
+use self::status::status;
 use super::{Around, lock, output};
+
+mod status;
 
 /// Run the agent: one resident signer that many programs share.
 ///
@@ -348,69 +350,4 @@ fn log(home: &Home) -> Result<File> {
         .mode(0o600)
         .open(&path)
         .map_err(|error| io_error("the agent's log", &path, "be opened", &error))
-}
-
-fn status(json: bool) -> Result<ExitCode> {
-    let answer = Client::connect()?.ask("{\"op\":\"status\"}")?;
-    if json {
-        Answer::parse(&answer)?;
-        return output::line(&answer);
-    }
-    let mut answer = Answer::parse(&answer)?;
-    let mut text = |name: &str| match answer.take(name) {
-        Some(Json::String(text) | Json::Number(text)) => text,
-        Some(other) => other.to_compact(),
-        None => "?".to_owned(),
-    };
-    let mut told = format!(
-        "hsmsign {} runs as pid {}, uid {}, for {} s, at {}\n  {} connections, {} requests on their way\n  {} signed, {} denied, {} refused\n",
-        text("version"),
-        text("pid"),
-        text("uid"),
-        text("uptime_s"),
-        text("socket"),
-        text("connections"),
-        text("in_flight"),
-        text("signed"),
-        text("denied"),
-        text("refused"),
-    );
-    if answer.take("replaced") == Some(Json::Bool(true)) {
-        told.push_str(
-            "  its program was replaced: end it and start it again, to have it run the newer one\n",
-        );
-    }
-    if let Some(Json::List(tokens)) = answer.take("tokens") {
-        for token in tokens {
-            let Json::Object(members) = token else { continue };
-            let find = |name: &str| {
-                members
-                    .iter()
-                    .find(|(member, _)| member == name)
-                    .map(|(_, value)| value.clone())
-            };
-            let word = |name: &str| match find(name) {
-                Some(Json::String(text) | Json::Number(text)) => text,
-                _ => "-".to_owned(),
-            };
-            told.push_str(&format!(
-                "  token {}: {}, worker {}, restarted {} times\n",
-                word("token"),
-                word("state"),
-                word("worker_pid"),
-                word("restarts")
-            ));
-            if word("state") == "locked" {
-                told.push_str(&format!("    unlock it: hsmsign unlock {}\n", word("token")));
-            }
-            if let Some(Json::Object(error)) = find("error") {
-                for (name, value) in error {
-                    if let (true, Json::String(text)) = (name != "code", value) {
-                        told.push_str(&format!("    {text}\n"));
-                    }
-                }
-            }
-        }
-    }
-    output::line(told.trim_end())
 }

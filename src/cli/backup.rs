@@ -9,6 +9,7 @@ use hsmsign::{
     backup::{self, Snapshot},
     error::{Result, bad_input},
     home::write_private,
+    keyring::Keyring as _,
     policy::Whose,
 };
 
@@ -106,8 +107,12 @@ pub fn restore(args: &RestoreArgs) -> Result<ExitCode> {
             "everything is denied to the key {key}, as it was in the backup; when you know why: hsmsign policy deny-all {key} --undo"
         ));
     }
+    let keyring = around.keyring();
     for key in &restored.keys {
-        around.note(What::Import, key.as_str(), "restored");
+        let told = keyring
+            .get(key)
+            .map_or_else(|_| String::new(), |record| record.told());
+        around.note(What::Import, key.as_str(), format!("restored: {told}"));
     }
     output::line(&format!(
         "restored: keys {} ({} were here already), tokens {}, schemes {}, policies {}; nonces go on above all that were used\nthe secrets are on the tokens: `hsmsign doctor` says whether each is there",

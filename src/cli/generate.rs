@@ -2,7 +2,6 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use hsmsign::{
     algorithm::Algorithm,
-    audit::What,
     enrol::{Enrolled, NewKey},
     error::{Result, bad_input},
     exchange::Template,
@@ -141,11 +140,7 @@ fn make(args: Args) -> Result<Enrolled> {
         Some(policy) => policy.with(&around, make)?,
         None => make()?,
     };
-    around.note(
-        What::Import,
-        enrolled.record.name.as_str(),
-        &enrolled.record.exchange,
-    );
+    around.note_import(&enrolled.record);
     Ok(enrolled)
 }
 

@@ -120,7 +120,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let caller = Caller::asking();
         let done = lines::import(&enrol, &args.new_key(), &|record| {
             let entry = Entry::new(What::Import, &caller, record.name.as_str(), clock::now());
-            log.record(entry.detail(&record.exchange));
+            log.record(entry.detail(record.told()));
         });
         log.flush()?;
         return done;
@@ -154,11 +154,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Some(policy) => policy.with(&around, import)?,
         None => import()?,
     };
-    around.note(
-        What::Import,
-        enrolled.record.name.as_str(),
-        &enrolled.record.exchange,
-    );
+    around.note_import(&enrolled.record);
     hint.iter().filter(|_| !asked).for_each(|hint| output::warn(hint));
     tell(&enrolled, "imported")
 }

@@ -59,7 +59,7 @@ use hsmsign::{
     error::{Code, Error, Result},
     exchange::Catalogue,
     home::Home,
-    keyring::{FileKeyring, KeyName},
+    keyring::{FileKeyring, KeyName, Record},
     policy::Policies,
     signer::Signer,
     token::Tokens,
@@ -160,6 +160,11 @@ impl Around {
     fn keyring(&self) -> FileKeyring {
         let _later = self.enrol();
         FileKeyring::new(&self.home)
+    }
+
+    /// Has the log tell of a key that is there now.
+    fn note_import(&self, record: &Record) {
+        self.note(What::Import, record.name.as_str(), record.told());
     }
 
     /// Has the log say what was done. It is done already: where it cannot be written, that is told.

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use hsmsign::{
+    audit::What,
     error::Result,
     keyring::{KeyName, Keyring as _},
     nonce::Nonces,
@@ -35,9 +36,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let record = around.keyring().get(&args.key)?;
     if let Some(above) = args.set_above {
         around.enrol()?.raise_nonce(&record.name, above)?;
+        around.note(What::Set, record.name.as_str(), format!("nonces above {above}"));
     }
     if args.reset {
         around.enrol()?.reset_nonce(&record.name)?;
+        around.note(
+            What::Set,
+            record.name.as_str(),
+            "nonces that begin at the clock again",
+        );
     }
     let mark = Nonces::new(&around.home).high_water(&record.name)?;
     if args.json {

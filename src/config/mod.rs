@@ -11,6 +11,7 @@ pub use edit::{add_token, remove_token};
 use crate::{
     error::{Code, Error, Result, bad_input, failed},
     home::{Home, read_private},
+    name::{RULE, is_name},
 };
 
 /// The version of the file that this program writes; a newer one is refused.
@@ -322,12 +323,10 @@ fn text(bytes: Vec<u8>, path: &std::path::Path) -> Result<String> {
 
 /// Refuses what cannot be a token's name.
 pub(crate) fn check_token_name(name: &str) -> Result<()> {
-    let fits = name.parse::<crate::keyring::KeyName>().is_ok();
-    if fits {
+    if is_name(name) {
         return Ok(());
     }
-    Err(bad_input(format!("{name:?} cannot be a token's name"))
-        .fix("use 1 to 63 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or digit"))
+    Err(bad_input(format!("{name:?} cannot be a token's name")).fix(RULE))
 }
 
 #[cfg(test)]

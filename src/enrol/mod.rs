@@ -42,9 +42,6 @@ pub use remove::Left;
 pub use set::Changes;
 pub use sync::{Held, Placed};
 
-/// The exchange's id of a key that is for no exchange of the catalogue.
-pub const GENERIC: &str = "generic";
-
 /// How long one change of keys waits for another.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -118,7 +115,7 @@ impl Enrol {
     /// When there is no such key, or its exchange would take no nonce above that.
     pub fn raise_nonce(&self, name: &KeyName, above: u64) -> Result<()> {
         let record = self.keyring.get(name)?;
-        if record.exchange != GENERIC {
+        if !record.is_generic() {
             self.catalogue.get(&record.exchange)?.check_nonce_mark(above)?;
         }
         self.nonces.set_above(name, above, nonce::now())

@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Enrol, GENERIC, objects,
+    Enrol, objects,
     wanted::{algorithm, check_api_key, check_values},
 };
 use crate::{
     algorithm::{Algorithm, SignatureAlgorithm},
     error::{Code, Error, Result, bad_input},
     exchange::{Fit, KeyKind, Scheme},
-    keyring::{Allow, KeyName, Pair, Record},
+    keyring::{Allow, GENERIC, KeyName, Pair, Record},
     token::{ObjectId, Token, Wishes},
 };
 
@@ -218,7 +218,7 @@ impl Enrol {
 
     /// The plan of a further pair for a key that is there.
     pub(super) fn plan_again(&self, record: &Record, new: NewKey) -> Result<Plan> {
-        let scheme = if record.exchange == GENERIC {
+        let scheme = if record.is_generic() {
             None
         } else {
             Some(self.catalogue.get(&record.exchange)?)

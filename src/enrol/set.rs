@@ -1,4 +1,4 @@
-use super::{Enrol, GENERIC};
+use super::Enrol;
 use crate::{
     clock::Offset,
     error::{Code, Error, Result, bad_input},
@@ -74,7 +74,7 @@ impl Enrol {
     }
 
     fn refuse_generic(&self, record: &Record, what: &str) -> Result<()> {
-        if record.exchange != GENERIC {
+        if !record.is_generic() {
             return Ok(());
         }
         let name = &record.name;

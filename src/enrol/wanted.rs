@@ -1,11 +1,11 @@
 //! Whether what an owner says of a new key is something that its exchange knows.
 
-use super::{GENERIC, NewKey};
+use super::NewKey;
 use crate::{
     algorithm::Algorithm,
     error::{Code, Error, Result, bad_input},
     exchange::{KeyKind, Scheme},
-    keyring::Allow,
+    keyring::{Allow, GENERIC},
 };
 
 pub(super) fn algorithm(scheme: Option<&Scheme>, new: &NewKey) -> Result<Algorithm> {

@@ -198,7 +198,10 @@ pub fn remove_file(path: &Path) -> Result<()> {
 pub fn list_folder(folder: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // A link to a disk that is not mounted is no empty folder.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return check_folder(folder).map(|()| Vec::new());
+        }
         Err(error) => return Err(io_error("the folder", folder, "be read", &error)),
     };
     check_folder(folder)?;

@@ -3,6 +3,7 @@
 mod files;
 mod fresh;
 mod lock;
+mod mark;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ pub use self::{
     },
     fresh::{Fresh, beside, write_private},
     lock::FileLock,
+    mark::Mark,
 };
 use crate::error::{Result, bad_input};
 

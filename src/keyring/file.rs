@@ -1,12 +1,10 @@
-use std::{os::unix::fs::MetadataExt as _, path::PathBuf};
+use std::path::PathBuf;
 
-use super::{KeyName, Keyring, Record, Stamp};
+use super::{KeyName, Keyring, Record};
 use crate::{
     close::nearest,
     error::{Code, Error, Result, failed},
-    home::{
-        Home, check_folder, create_folder, io_error, list_folder, read_private, remove_file, write_private,
-    },
+    home::{Home, Mark, check_folder, create_folder, list_folder, read_private, remove_file, write_private},
 };
 
 const LIMIT: u64 = 1 << 20;
@@ -62,19 +60,8 @@ impl Keyring for FileKeyring {
         Ok(record)
     }
 
-    fn stamp(&self, name: &KeyName) -> Result<Option<Stamp>> {
-        let path = self.path(name);
-        match std::fs::metadata(&path) {
-            Ok(file) => Ok(Some((
-                file.dev(),
-                file.ino(),
-                file.size(),
-                file.ctime(),
-                file.ctime_nsec(),
-            ))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io_error("", &path, "be looked at", &error)),
-        }
+    fn mark(&self, name: &KeyName) -> Result<Option<Mark>> {
+        Mark::of(&self.path(name))
     }
 
     fn contains(&self, name: &KeyName) -> Result<bool> {

@@ -6,12 +6,9 @@ mod record;
 
 pub use file::FileKeyring;
 pub use journal::{Journal, Pending};
-pub use record::{Allow, Copy, KeyName, Material, Pair, Proof, Record, Standing, VERSION};
+pub use record::{Allow, Copy, GENERIC, KeyName, Material, Pair, Proof, Record, Standing, VERSION};
 
-use crate::error::Result;
-
-/// The state of a record's file: device, inode, size, and when it was last changed in seconds and nanoseconds.
-pub type Stamp = (u64, u64, u64, i64, i64);
+use crate::{error::Result, home::Mark};
 
 /// Names to records. Reading one record reads no other; writing one rewrites no other.
 pub trait Keyring: Send + Sync {
@@ -24,7 +21,7 @@ pub trait Keyring: Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn stamp(&self, name: &KeyName) -> Result<Option<Stamp>>;
+    fn mark(&self, name: &KeyName) -> Result<Option<Mark>>;
     /// Whether there is such a key.
     ///
     /// # Errors

@@ -7,12 +7,16 @@ use crate::{
     clock::Offset,
     error::{Error, Result, bad_input, failed},
     json,
+    name::{RULE, is_name},
     public_key::PublicKey,
     token::{Imported, KeyRef},
 };
 
 /// The version of a record that this program writes; a newer one is refused.
 pub const VERSION: u32 = 1;
+
+/// The exchange's id of a key that is for no exchange of the catalogue.
+pub const GENERIC: &str = "generic";
 
 /// The name of a key: `[a-z0-9][a-z0-9._-]{0,62}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,17 +40,11 @@ impl FromStr for KeyName {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let mut bytes = name.bytes();
-        let fits = name.len() <= 63
-            && bytes.next().is_some_and(legal)
-            && bytes.all(|byte| legal(byte) || matches!(byte, b'.' | b'_' | b'-'));
-        if fits {
+        if is_name(name) {
             return Ok(Self(name.to_owned()));
         }
         let shown: String = name.chars().take(80).collect();
-        Err(bad_input(format!("{shown:?} cannot be a key's name"))
-            .fix("use 1 to 63 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or digit"))
+        Err(bad_input(format!("{shown:?} cannot be a key's name")).fix(RULE))
     }
 }
 
@@ -102,6 +100,23 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether the key is for bytes alone, and no exchange's.
+    pub fn is_generic(&self) -> bool {
+        self.exchange == GENERIC
+    }
+
+    /// What the log tells of a key that was imported: its exchange, and what it was allowed then.
+    pub fn told(&self) -> String {
+        let mut told = self.exchange.clone();
+        for allow in &self.allow {
+            told.push_str(&format!(", allowed {}", allow.name()));
+        }
+        if let Some(url) = &self.base_url {
+            told.push_str(&format!(", base-url {url:?}"));
+        }
+        told
+    }
+
     /// All pairs that have objects on tokens, the one in force first.
     pub fn pairs(&self) -> impl Iterator<Item = (Standing, &Pair)> {
         let further = [(Standing::Previous, &self.previous), (Standing::Next, &self.next)];
@@ -306,30 +321,4 @@ pub struct Proof {
     pub message: String,
     /// Its MAC, lower-case hex.
     pub mac: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_what_the_contract_says() {
-        for good in ["kraken", "a", "0", "kraken-main.2_x", &"a".repeat(63)] {
-            assert!(good.parse::<KeyName>().is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "-a",
-            ".a",
-            "A",
-            "a b",
-            "a/b",
-            "ä",
-            "..",
-            "a\n",
-            &"a".repeat(64),
-        ] {
-            assert!(bad.parse::<KeyName>().is_err(), "{bad:?}");
-        }
-    }
 }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    mark::mark,
     rules::Policy,
     store::{Policies, Whose, argument, name, text},
 };
 use crate::{
     error::{Error, Result, bad_input},
-    home::{Fresh, create_folder, remove_file},
+    home::{Fresh, Mark, create_folder, remove_file},
 };
 
 impl Policies {
@@ -74,7 +73,7 @@ impl Policies {
     /// # Errors
     /// When its place cannot be looked at.
     pub fn is_there(&self, whose: &Whose) -> Result<bool> {
-        Ok(mark(&self.path(whose))?.is_some() || mark(&self.accepted(whose))?.is_some())
+        Ok(Mark::of(&self.path(whose))?.is_some() || Mark::of(&self.accepted(whose))?.is_some())
     }
 
     /// Takes a policy out of force.

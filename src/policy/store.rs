@@ -13,15 +13,10 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    counts::Counts,
-    mark::{self, Mark},
-    rules::Policy,
-    switch::Switch,
-};
+use super::{counts::Counts, mark::is_fresh, rules::Policy, switch::Switch};
 use crate::{
     error::{Code, Error, Result, bad_input},
-    home::{Home, check_folder, create_folder, list_folder, read_private, write_private},
+    home::{Home, Mark, check_folder, create_folder, list_folder, read_private, write_private},
     keyring::KeyName,
     watch::Epoch,
 };
@@ -169,8 +164,8 @@ impl Policies {
 
     pub(super) fn current(&self, whose: &Whose) -> Result<Known> {
         let (path, accepted) = (self.path(whose), self.accepted(whose));
-        let mut mark = mark::mark(&path)?;
-        let mut kept = mark.is_none() && mark::mark(&accepted)?.is_some();
+        let mut mark = Mark::of(&path)?;
+        let mut kept = mark.is_none() && Mark::of(&accepted)?.is_some();
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get(whose)
             && !known.again
@@ -182,11 +177,11 @@ impl Policies {
             Some(known) => known.policy,
             None => self.earlier(whose)?,
         };
-        let mut again = mark.is_some_and(mark::is_fresh);
+        let mut again = mark.is_some_and(is_fresh);
         let read = self.read(whose, &path, before.as_deref());
         match read {
             // It may have gone since it was looked at. Only who takes a policy out of force removes the copy too.
-            Ok(None) => (mark, kept) = (None, mark::mark(&accepted)?.is_some()),
+            Ok(None) => (mark, kept) = (None, Mark::of(&accepted)?.is_some()),
             Ok(Some((_, copied))) => again |= !copied,
             Err(_) => {}
         }

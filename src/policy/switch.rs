@@ -14,11 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Code, Error, Result, failed},
-    home::{FileLock, Home, create_folder, own_flags, read_own, sync_folder, write_private},
+    home::{FileLock, Home, Mark, create_folder, own_flags, read_own, sync_folder, write_private},
     keyring::KeyName,
 };
-
-use super::mark::{Mark, mark_itself};
 
 const LIMIT: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -59,7 +57,7 @@ impl Switch {
     /// # Errors
     /// As said, and where the file cannot be read: then nothing is signed.
     pub(super) fn ask(&self, key: &KeyName) -> Result<bool> {
-        let Some(mark) = mark_itself(&self.path)? else {
+        let Some(mark) = Mark::of_itself(&self.path)? else {
             return Ok(false);
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

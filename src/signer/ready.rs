@@ -26,7 +26,7 @@ impl ReadyKey {
         passphrase: impl FnOnce(&Record) -> Result<Secret>,
     ) -> Result<Self> {
         let name = &record.name;
-        let generic = record.exchange == crate::enrol::GENERIC;
+        let generic = record.is_generic();
         let scheme = if generic {
             None
         } else {

@@ -78,7 +78,7 @@ impl Road {
     /// Everything that can be wrong with the request or its key's record.
     pub fn route(&self, request: &Request) -> Result<Route> {
         let record = self.record_of(request)?;
-        if record.exchange == crate::enrol::GENERIC {
+        if record.is_generic() {
             return Err(no_exchange(&record));
         }
         let scheme = self.catalogue().get(&record.exchange)?;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Identity, extraction::REVISION};
 use crate::{
+    clock,
     error::{Result, bad_input, failed},
     home::{Home, read_private, write_private},
-    json, nonce,
+    json,
 };
 
 const VERSION: u32 = 1;
@@ -38,7 +39,7 @@ pub struct Known {
 impl Known {
     /// What the suite found now.
     pub fn now(identity: &Identity, file: &Path, leaks: Vec<String>) -> Self {
-        let seconds = i64::try_from(nonce::now().as_secs()).unwrap_or(0);
+        let seconds = i64::try_from(clock::now().as_secs()).unwrap_or(0);
         Self {
             module: identity.module.clone(),
             model: identity.model.clone(),

@@ -44,7 +44,8 @@ impl Walk {
     }
 
     /// Compares the last seal of the log with the one that was kept beside it before the log was read, and after.
-    pub(super) fn kept(&mut self, before: u64, latest: &[(u64, Hash)], [first, last]: [Option<Last>; 2]) {
+    pub(super) fn kept(&mut self, [first, last]: [Option<Last>; 2]) {
+        let (before, latest) = std::mem::take(&mut self.latest);
         let Some(last) = last else {
             if self.number > 0 {
                 let what = "the file audit.seal, which keeps the last seal's number, is gone: whether the log was cut behind this cannot be told";

@@ -47,9 +47,13 @@ pub struct Finding {
 pub struct Verified {
     /// How many lines there are.
     pub lines: u64,
-    /// What is wrong; none where all is as it was written.
+    /// What is wrong; none where all is as it was written. The first of very many.
     pub findings: Vec<Finding>,
-    /// How many seals hold.
+    /// How many more there are.
+    pub more_findings: u64,
+    /// How many seals it claims to have.
+    pub claimed: u64,
+    /// How many of them hold.
     pub seals: u64,
     /// How many lines stand behind the last seal: whoever can write the files could have changed these.
     pub unsealed: u64,
@@ -57,6 +61,9 @@ pub struct Verified {
     pub torn: u64,
     /// The last seal that holds: its number, its last line and that line's hash in hex.
     pub last: Option<(u64, u64, String)>,
+    /// The last seal that its token made and that no change of a line stands in front of, and the last line that it covers: up
+    /// to there the log is as it was written, whatever was found behind.
+    pub proved: Option<(u64, u64)>,
     /// The tokens that made those.
     pub tokens: BTreeSet<String>,
     /// The tokens that were asked how far this log was sealed, with the number of the last seal that each keeps; none where
@@ -68,6 +75,8 @@ pub struct Verified {
     pub sealed: Vec<String>,
     /// The tokens that could not be asked about the seals that name them, and why not.
     pub not_asked: BTreeMap<String, NotAsked>,
+    /// Why the file of the last seal tells nothing.
+    pub unreadable: Option<Error>,
 }
 
 /// That a token could not be asked about its seals.
@@ -77,6 +86,8 @@ pub struct NotAsked {
     pub number: u64,
     /// Why.
     pub error: Error,
+    /// Whether it is there, and has no key that seals: it may keep how far a log was sealed all the same.
+    pub keyless: bool,
 }
 
 /// Goes through the log; `token` finds a token by its name, where seals are to be looked at too. What the tokens keep of the
@@ -88,30 +99,40 @@ pub fn verify(home: &Home, token: Option<&FindToken<'_>>, others: &[String]) -> 
     let mut walk = Walk::default();
     // Others may write meanwhile: what was kept before the log was read must be in it, and what it has is kept by the end.
     let seals = Seals::new(home);
-    let before = seals.last()?;
+    let before = seals.last();
     let files = list(home)?;
     for (at, path) in files.iter().enumerate() {
         walk.file(path, at + 1 == files.len())?;
     }
     walk.find_heads(&files)?;
-    let last = seals.last()?;
-    let kept_by = last.as_ref().map(|last| last.token.clone());
-    walk.seals([before, last], token);
+    walk.seals(token);
+    // Whatever became of that file, it hides nothing of the lines.
+    let last = match (before, seals.last()) {
+        (Ok(before), Ok(last)) => {
+            walk.kept([before, last.clone()]);
+            last
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            walk.found.unreadable = Some(error);
+            None
+        }
+    };
+    let kept_by = last.map(|last| last.token);
     if let Some(token) = token {
         let name = name_of_log(home)?;
         let own = walk.found.tokens.clone();
         // Beside those that the log names, whoever cannot be asked is passed over.
-        for other in others
-            .iter()
-            .chain(kept_by.iter().filter(|name| !name.is_empty()))
-        {
-            if !own.contains(other) && !walk.found.not_asked.contains_key(other) {
+        let kept_by = kept_by.iter().filter(|name| !name.is_empty());
+        let others: BTreeSet<_> = others.iter().chain(kept_by).collect();
+        for other in others {
+            let can = walk.found.not_asked.get(other).is_none_or(|not| not.keyless);
+            if can && !own.contains(other) {
                 let _ = walk.marked(home, other, token, name.as_deref());
             }
         }
         for own in own {
             if let Err(error) = walk.marked(home, &own, token, name.as_deref()) {
-                walk.not_asked(own, walk.number, error);
+                walk.not_asked(own, walk.number, error, false);
             }
         }
     }
@@ -126,6 +147,8 @@ struct Walk {
     number: u64,
     hash: Hash,
     seals: Vec<Sealed>,
+    /// The number of the last seal, and what the seals of that number are about.
+    latest: (u64, Vec<(u64, Hash)>),
     /// The hashes of the lines that seals are about, by number.
     heads: HashMap<u64, Hash>,
     /// Hashes of the latest lines, since a seal is about a line shortly before it.
@@ -143,6 +166,8 @@ impl Walk {
                 file: self.file.clone(),
                 what: what.into(),
             });
+        } else {
+            self.found.more_findings += 1;
         }
     }
 
@@ -215,10 +240,10 @@ impl Walk {
         if number != expected {
             self.wrong(
                 expected,
-                if number > expected {
-                    format!("lines {expected} to {} are missing", number - 1)
-                } else {
-                    format!("line {number} stands in its place")
+                match number.checked_sub(expected) {
+                    Some(1) => format!("line {expected} is missing"),
+                    Some(_) => format!("lines {expected} to {} are missing", number - 1),
+                    None => format!("line {number} stands in its place"),
                 },
             );
         }
@@ -263,8 +288,11 @@ impl fmt::Display for Finding {
 impl NotAsked {
     /// That the seals were not looked at, as an error.
     pub fn told(&self) -> Error {
-        let seals = format!("the seals from line {} on were not looked at", self.number);
-        self.error.clone().within(seals)
+        self.error.clone().within(self.place())
+    }
+
+    fn place(&self) -> String {
+        format!("the seals from line {} on were not looked at", self.number)
     }
 }
 
@@ -275,14 +303,26 @@ impl Verified {
     /// The first finding, and how many there are; or why a token was not asked about its seals.
     pub fn whole(&self) -> Result<()> {
         let Some(first) = self.findings.first() else {
+            if let Some(error) = &self.unreadable {
+                let told = format!("the {} lines hold together, but {}", self.lines, error.message());
+                return Err(Error::new(error.code(), told).fix(error.advice()));
+            }
             let first = self.not_asked.values().min_by_key(|not| not.number);
-            return first.map_or(Ok(()), |not| Err(not.told()));
+            return first.map_or(Ok(()), |not| {
+                let place = format!("the {} lines hold together, but {}", self.lines, not.place());
+                Err(not.error.clone().within(place))
+            });
         };
-        let more = match self.findings.len() {
+        let more = match self.findings.len() as u64 + self.more_findings {
             1 => String::new(),
             count => format!(", and {} more", count - 1),
         };
-        Err(failed(format!("the audit log was changed: {first}{more}"))
-            .fix("keep the folder `audit` as it is, and see docs/incident.md"))
+        let proved = self.proved.map_or_else(String::new, |(seal, upto)| {
+            format!("; up to line {upto} it is as seal {seal} has it")
+        });
+        Err(
+            failed(format!("the audit log was changed: {first}{more}{proved}"))
+                .fix("keep the folder `audit` as it is, and see docs/incident.md"),
+        )
     }
 }

@@ -12,9 +12,9 @@ use crate::{
     audit::{
         file::{first_line, open},
         line::{self, Hash, NONE},
-        seal::{Last, is_of, keys, message},
+        seal::{is_of, keys, message},
     },
-    error::{Error, Result},
+    error::{Error, Result, failed},
     home::io_error,
     json::Json,
     token::{KeyRef, Token},
@@ -39,8 +39,8 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether the token that a seal names made it.
-    fn made(&mut self, sealed: &Sealed) -> Result<bool> {
+    /// Whether the token that a seal names made it; none where it has no key that seals.
+    fn made(&mut self, sealed: &Sealed) -> Result<Option<bool>> {
         let (token, keys) = match self.tokens.entry(sealed.token.clone()) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
@@ -50,8 +50,17 @@ impl Asked<'_> {
             }
         };
         let message = message(sealed.seal, sealed.upto, &sealed.head);
-        is_of(&**token, keys, &message, &sealed.mac)
+        let any = !keys.is_empty();
+        Ok(any.then_some(is_of(&**token, keys, &message, &sealed.mac)?))
     }
+}
+
+/// That a token has no key that could have made a seal. Whether the log was changed that does not tell: its owner's PIN
+/// deletes the key.
+fn keyless(token: &str) -> Error {
+    failed(format!("token {token} has no key that seals")).fix(
+        "it was deleted, or another token has that name by now. Of a token that never sealed, the log was written anew: see docs/incident.md",
+    )
 }
 
 impl Walk {
@@ -106,34 +115,40 @@ impl Walk {
     }
 
     /// Takes note that a token could not be asked about the seals that name it.
-    pub(super) fn not_asked(&mut self, token: String, number: u64, error: Error) {
-        self.found
-            .not_asked
-            .entry(token)
-            .or_insert(NotAsked { number, error });
+    pub(super) fn not_asked(&mut self, token: String, number: u64, error: Error, keyless: bool) {
+        self.found.not_asked.entry(token).or_insert(NotAsked {
+            number,
+            error,
+            keyless,
+        });
     }
 
-    /// Goes through the seals, with what was kept of the last one before and after the log was read.
-    pub(super) fn seals(&mut self, last: [Option<Last>; 2], token: Option<&FindToken<'_>>) {
+    /// Goes through the seals.
+    pub(super) fn seals(&mut self, token: Option<&FindToken<'_>>) {
         let mut asked = token.map(|find| Asked {
             find,
             tokens: BTreeMap::new(),
         });
+        let changed = self.found.findings.iter().map(|finding| finding.number).min();
         let mut before = 0;
         // Where the last seal stands.
         let mut line = 0;
         // What the seals of the last number are about.
         let mut latest = Vec::new();
         self.file = None;
+        self.found.claimed = self.seals.len() as u64;
         for sealed in std::mem::take(&mut self.seals) {
             // Cut off between a seal's line and the file that keeps its number, hsmsign gives the next the same.
             if sealed.seal != before || latest.is_empty() {
                 latest.clear();
                 if sealed.seal != before + 1 {
-                    self.wrong(
-                        sealed.number,
-                        format!("it is seal {} where {} is due", sealed.seal, before + 1),
-                    );
+                    // So it is numbered where there is nothing to go on from.
+                    let why = match sealed.upto.checked_add(1) == Some(sealed.seal) {
+                        true => ": audit.seal was gone, or could not be read, when it was made",
+                        false => "",
+                    };
+                    let told = format!("it is seal {} where {} is due{why}", sealed.seal, before + 1);
+                    self.wrong(sealed.number, told);
                 }
             }
             before = sealed.seal;
@@ -162,19 +177,30 @@ impl Walk {
                     continue;
                 }
                 match asked.made(&sealed) {
-                    Ok(true) => {}
-                    Ok(false) => {
+                    Ok(Some(true)) => {}
+                    Ok(None) => {
+                        let error = keyless(&sealed.token);
+                        self.not_asked(sealed.token, sealed.number, error, true);
+                        continue;
+                    }
+                    Ok(Some(false)) => {
                         self.wrong(
                             sealed.number,
-                            format!("seal {} was not made by token {}", sealed.seal, sealed.token),
+                            format!(
+                                "seal {} was not made by token {}, or by a key that was deleted from it since",
+                                sealed.seal, sealed.token
+                            ),
                         );
                         continue;
                     }
                     Err(error) => {
-                        self.not_asked(sealed.token, sealed.number, error);
+                        self.not_asked(sealed.token, sealed.number, error, false);
                         continue;
                     }
                 }
+            }
+            if asked.is_some() && changed.is_none_or(|changed| sealed.upto < changed) {
+                self.found.proved = Some((sealed.seal, sealed.upto));
             }
             self.found.seals += 1;
             self.found.tokens.insert(sealed.token.clone());
@@ -182,7 +208,7 @@ impl Walk {
             self.found.sealed.push(format!("{}:{}", sealed.seal, &head[..16]));
             self.found.last = Some((sealed.seal, sealed.upto, head));
         }
-        self.kept(before, &latest, last);
+        self.latest = (before, latest);
         let upto = self.found.last.as_ref().map_or(0, |(_, upto, _)| *upto);
         self.found.unsealed = self.number.saturating_sub(upto);
     }

@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use hsmsign::{
     audit::{self, Filter, Reader, What},
     clock,
-    error::Result,
+    error::{Result, bad_input},
 };
 
 use super::{Around, errand, output, reach};
@@ -78,6 +78,15 @@ struct FilterArgs {
 impl FilterArgs {
     fn filter(self) -> Result<Filter> {
         let moment = |text: Option<String>| text.map(|text| audit::moment(&text, clock::now())).transpose();
+        let (since, until) = (moment(self.since)?, moment(self.until)?);
+        if let (Some(since), Some(until)) = (&since, &until)
+            && since >= until
+        {
+            return Err(bad_input(format!(
+                "no time lies between --since {since} and --until {until}"
+            ))
+            .fix("give the earlier of the two to --since: 2h is earlier than 1h"));
+        }
         Ok(Filter {
             key: self.key,
             what: self.what,
@@ -85,8 +94,8 @@ impl FilterArgs {
             path: self.path,
             program: self.program,
             uid: self.uid,
-            since: moment(self.since)?,
-            until: moment(self.until)?,
+            since,
+            until,
         })
     }
 }
@@ -113,8 +122,21 @@ fn tell_of_agents_log() {
     }
 }
 
-/// Tells of lines that could not be read, so that nobody takes what is shown for all there is.
-pub(super) fn warn_of(reader: &mut Reader) {
+/// Tells why nothing is shown, so that nobody takes a name mistyped, or another folder, for nothing that was signed.
+fn warn_of_nothing(around: &Around, asked: &[String], seen: u64) {
+    let folder = around.home.state("audit");
+    output::warn(&match seen {
+        0 => format!("there is no log in {}", folder.display()),
+        _ => format!(
+            "none of the {seen} lines in {} is that: {}",
+            folder.display(),
+            output::escaped(asked.join(", ").as_bytes())
+        ),
+    });
+}
+
+/// Tells of lines that could not be read, so that nobody takes what is shown for all there is. Answers how many.
+pub(super) fn warn_of(reader: &mut Reader) -> usize {
     let passed_over = reader.passed_over();
     for line in passed_over.iter().take(MOST_TOLD) {
         output::warn(&line.to_string());
@@ -122,4 +144,5 @@ pub(super) fn warn_of(reader: &mut Reader) {
     if let Some(more) = passed_over.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
         output::warn(&format!("{more} more lines cannot be read"));
     }
+    passed_over.len()
 }

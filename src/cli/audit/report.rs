@@ -7,7 +7,7 @@ use hsmsign::{
     error::{Error, Result, failed},
 };
 
-use super::{Around, FilterArgs, output, warn_of};
+use super::{Around, FilterArgs, output, warn_of, warn_of_nothing};
 
 /// Write a page that shows what was signed and refused
 #[derive(Debug, clap::Args)]
@@ -22,15 +22,18 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     let around = Around::find()?;
     let filter = args.filter.filter()?;
-    let mut report = audit::Report::default();
+    let told = filter.told();
+    let mut report = audit::Report::of(filter);
     let mut reader = Reader::new(&around.home)?;
     reader.read(&mut |_, line| {
-        if filter.wants(line) {
-            report.take(line);
-        }
+        report.take(line);
         Ok(())
     })?;
-    warn_of(&mut reader);
+    report.passed_over(warn_of(&mut reader));
+    if let (0, all) = report.lines() {
+        warn_of_nothing(&around, &told, all);
+    }
+    report.set_back().iter().for_each(|told| output::warn(told));
     let page = report.page();
     let Some(path) = args.output else {
         return output::write(page.as_bytes());

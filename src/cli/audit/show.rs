@@ -3,12 +3,12 @@
 use std::{collections::VecDeque, process::ExitCode, time::Duration};
 
 use hsmsign::{
-    audit::{self, Reader},
+    audit::{self, Reader, SetBack},
     error::Result,
     json::Json,
 };
 
-use super::{Around, FilterArgs, output, warn_of};
+use super::{Around, FilterArgs, output, warn_of, warn_of_nothing};
 
 /// Show lines of the log
 #[derive(Debug, clap::Args)]
@@ -31,9 +31,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let filter = args.filter.filter()?;
     let mut reader = Reader::new(&around.home)?;
     let mut last = VecDeque::new();
+    let mut back = SetBack::of(&filter);
+    let (mut seen, mut fitting) = (0, 0_u64);
     let shown = |text: &str, json: &Json| if args.json { text.to_owned() } else { told(json) };
     reader.read(&mut |text, json| {
+        seen += 1;
+        back.take(json);
         if filter.wants(json) {
+            fitting += 1;
             if args.last.is_some_and(|most| last.len() >= most) {
                 last.pop_front();
             }
@@ -47,7 +52,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Ok(())
     })?;
     print(&mut last)?;
-    warn_of(&mut reader);
+    if warn_of(&mut reader) == 0 && fitting == 0 {
+        warn_of_nothing(&around, &filter.told(), seen);
+    }
+    back.told().iter().for_each(|told| output::warn(told));
     if !args.follow {
         return Ok(ExitCode::SUCCESS);
     }
@@ -59,6 +67,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
             }
             Ok(())
         })?;
+        for moved in reader.moved() {
+            output::warn(&moved.to_string());
+        }
         print(&mut last)?;
         warn_of(&mut reader);
     }

@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     unknown_tokens(&around, &mut found)?;
     let before = match &tokens {
-        Some(tokens) if found.seals == 0 => sealed_before(&around, tokens)?,
+        Some(tokens) if found.claimed == 0 => sealed_before(&around, tokens)?,
         _ => Vec::new(),
     };
     let missed = args
@@ -75,8 +75,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         output::json(&json!({
             "ok": found.whole().is_ok() && missed.is_none(),
             "lines": found.lines, "seals": found.seals, "unsealed": found.unsealed, "torn_bytes": found.torn,
-            "seals_checked": !args.no_token, "last_seal": last, "sealed_by": found.tokens, "sealed_before": before,
-            "kept_by": found.kept_by,
+            "seals_checked": !args.no_token, "last_seal": last, "proved_to_line": found.proved.map(|(_, upto)| upto), "sealed_by": found.tokens, "sealed_before": before,
+            "kept_by": found.kept_by, "audit_seal": found.unreadable.as_ref().map(|error| error.message()),
             "not_asked": found.not_asked.iter().map(|(token, not)| json!({"token": token, "line": not.number, "code": not.error.code().name(), "message": not.error.message()})).collect::<Vec<_>>(),
             "other_logs": found.other_logs.iter().map(|(token, log, seal, upto)| json!({"token": token, "log": log, "seal": seal, "upto": upto})).collect::<Vec<_>>(),
             "findings": found.findings.iter().map(|finding| json!({"line": finding.number, "file": finding.file, "what": finding.what})).collect::<Vec<_>>(),
@@ -89,19 +89,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .fix("keep the folder `audit` as it is, and see docs/incident.md")),
         None => Ok(()),
     });
-    if args.json {
-        return Ok(whole.map_or_else(|error| output::report(&error), |()| ExitCode::SUCCESS));
-    }
-    for finding in found.findings.iter().skip(1) {
-        output::warn(&finding.to_string());
-    }
-    if !found.findings.is_empty() {
-        for not in found.not_asked.values() {
-            output::warn(not.told().message());
+    if let Err(error) = whole {
+        let code = output::report(&error);
+        if !args.json {
+            further(&found);
+            warn(&found, &before, !args.no_token);
         }
+        return Ok(code);
     }
-    whole?;
+    if args.json {
+        return Ok(ExitCode::SUCCESS);
+    }
     warn(&found, &before, !args.no_token);
+    if found.lines == 0 {
+        return output::line(&format!(
+            "there is no log in {}",
+            around.home.state("audit").display()
+        ));
+    }
     let seals = match (&last, args.no_token) {
         (_, true) => "seals not looked at".to_owned(),
         (Some(last), _) => {
@@ -120,8 +125,27 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     ))
 }
 
+/// What is wrong beside what was told first.
+fn further(found: &Verified) {
+    for finding in found.findings.iter().skip(1) {
+        output::warn(&finding.to_string());
+    }
+    let changed = !found.findings.is_empty();
+    for error in found.unreadable.iter().filter(|_| changed) {
+        output::warn(error.message());
+    }
+    for not in found.not_asked.values() {
+        if changed || found.unreadable.is_some() {
+            output::warn(not.told().message());
+        }
+    }
+}
+
 /// What to do about seals of tokens that `config.toml` does not have: nobody makes them anew.
 fn unknown_tokens(around: &Around, found: &mut Verified) -> Result<()> {
+    if found.not_asked.is_empty() {
+        return Ok(());
+    }
     let tokens = &around.config()?.tokens;
     for (_, not) in found
         .not_asked
@@ -146,6 +170,16 @@ fn warn(found: &Verified, before: &[String], with_seals: bool) {
         output::warn(&format!(
             "token {token} keeps seal {seal}, up to line {upto}, of another log, {log}: unless that one is elsewhere, or was moved away, it was here"
         ));
+    }
+    for (token, seal) in &found.kept_by {
+        if let Some(seal) = seal
+            && found.findings.is_empty()
+            && found.not_asked.contains_key(token)
+        {
+            output::warn(&format!(
+                "token {token} keeps seal {seal} of this log, and the line that it covers is as it was then"
+            ));
+        }
     }
     if found.seals > 0 && with_seals && found.kept_by.values().all(Option::is_none) {
         output::warn(

@@ -1,10 +1,10 @@
 //! The policy of `--policy` at `import` and `generate`: in force before the key is there, so that nothing is signed without it.
 
 use hsmsign::{
-    enrol::{Enrol, Enrolled, GENERIC, Plan},
+    enrol::{Enrol, Enrolled, Plan},
     error::{Code, Error, Result},
     exchange::Template,
-    keyring::Keyring as _,
+    keyring::{GENERIC, Keyring as _},
     policy::{Policies, Whose},
 };
 

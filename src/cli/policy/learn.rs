@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use hsmsign::{
     audit::{self, Filter, Reader},
-    enrol::GENERIC,
     error::{Result, bad_input, failed},
-    keyring::KeyName,
+    keyring::{GENERIC, KeyName},
     nonce,
     policy::{NoExchange, Policies, Seen},
 };

@@ -14,8 +14,8 @@ use crate::{
     clock::{self, Offset},
     error::{Code, Error, Result, bad_input},
     exchange::{Catalogue, Composed, NonceNeed, Prepared, Stamps},
-    home::Home,
-    keyring::{FileKeyring, KeyName, Keyring, Record, Stamp},
+    home::{Home, Mark},
+    keyring::{FileKeyring, KeyName, Keyring, Record},
     nonce::{self, Lease, Nonces},
     policy::{Caller, Mode, Policies, What as Asked},
     request::Request,
@@ -47,7 +47,7 @@ pub struct Road {
 
 /// A key that was read.
 struct Ready {
-    stamp: Stamp,
+    mark: Mark,
     /// When its record was found unchanged.
     epoch: Epoch,
     key: Arc<ReadyKey>,
@@ -183,9 +183,9 @@ impl Road {
         {
             return Ok(Arc::clone(&known.key));
         }
-        let stamp = self.keyring.stamp(name)?;
-        if let (Some(stamp), Some(known)) = (stamp, ready.get_mut(name))
-            && stamp == known.stamp
+        let mark = self.keyring.mark(name)?;
+        if let (Some(mark), Some(known)) = (mark, ready.get_mut(name))
+            && mark == known.mark
         {
             known.epoch = epoch;
             return Ok(Arc::clone(&known.key));
@@ -193,9 +193,9 @@ impl Road {
         ready.remove(name);
         let record = self.keyring.get(name)?;
         let key = Arc::new(ReadyKey::load(record, &self.catalogue, passphrase)?);
-        if let Some(stamp) = stamp {
+        if let Some(mark) = mark {
             let known = Ready {
-                stamp,
+                mark,
                 epoch,
                 key: Arc::clone(&key),
             };

@@ -69,7 +69,7 @@ impl Road {
     /// As [`Road::compose`].
     pub fn judge(&self, request: &Request, caller: &Caller) -> Result<Verdict> {
         let record = self.record_of(request)?;
-        if record.exchange == crate::enrol::GENERIC {
+        if record.is_generic() {
             return Err(no_exchange(&record));
         }
         let scheme = self.catalogue.get(&record.exchange)?;
@@ -101,6 +101,8 @@ impl Road {
         let decided = self.policies.decide(&question, mode);
         for change in self.policies.take_changes() {
             let entry = Entry::new(What::Policy, caller, record.name.as_str(), clock::now());
+            // Whoever asks did not edit the file, as the line would say.
+            let change = format!("{change}; found at a request: who changed it is not known");
             self.log.record(entry.detail(change));
         }
         decided

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::report::{Counted, escaped};
+use super::{Counted, page::escaped};
 
 /// How many days are shown at most: the last ones with requests.
 const DAYS: usize = 14;
