@@ -79,6 +79,14 @@ impl<'p> Case<'p, '_> {
         places.into_iter().map(|place| known::SYMBOLS[place]).collect()
     }
 
+    /// Whether one of those names is there.
+    pub(super) fn names_traded(&self, fields: &Fields<'_>) -> bool {
+        match self.own_symbols() {
+            None if fields.readings.is_empty() => fields.marks.has(Marks::SYMBOL),
+            _ => self.symbol_names().any(|name| fields.has(name)),
+        }
+    }
+
     /// The field of an object, or of the nearest one around it, that names what is traded; the first in the order of the
     /// rules.
     pub(super) fn traded<'f, 'r>(&self, fields: &'f Fields<'r>, group: usize) -> Option<&'f Field<'r>> {

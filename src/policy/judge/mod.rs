@@ -345,8 +345,12 @@ impl<'p> Case<'p, '_> {
 }
 
 fn one_of(field: &Field<'_>, values: &[String]) -> bool {
-    let value = field.value.as_ref().map(|value| value.to_lowercase());
-    value.is_some_and(|value| values.contains(&value))
+    let is_in = |value: &str| match value.is_ascii() {
+        // What is compared with is in lower case.
+        true => values.iter().any(|known| known.eq_ignore_ascii_case(value)),
+        false => values.contains(&value.to_lowercase()),
+    };
+    field.value.as_deref().is_some_and(is_in)
 }
 
 fn told(field: &Field<'_>) -> String {

@@ -57,7 +57,7 @@ impl Case<'_, '_> {
         if asked.bound().login {
             return Ok(());
         }
-        let named = !self.symbols_in(fields).is_empty();
+        let named = self.names_traded(fields);
         self.trades_otherwise(
             ("symbols", "no field that names what"),
             named,
