@@ -24,6 +24,7 @@ mod kept;
 mod learned;
 mod learned_again;
 mod learned_else;
+mod lenient;
 mod logins;
 mod money;
 mod named;

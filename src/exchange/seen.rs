@@ -2,6 +2,7 @@
 
 mod alike;
 mod fields;
+mod leniently;
 
 use std::time::Duration;
 

@@ -49,14 +49,17 @@ const PARTS: u8 = 2;
 const ENCODED: u8 = 4;
 /// It may end a value, or begin another within it.
 const WITHIN: u8 = 8;
+/// It may be read as another, or passed over.
+const STRANGE: u8 = 16;
 
 const fn classes() -> [u8; 256] {
-    let mut all = [ODD; 256];
+    let mut all = [ODD | STRANGE; 256];
     let mut at = 0_u8;
     while at < 128 {
         let plain =
             at.is_ascii_alphanumeric() || matches!(at, b'_' | b'-' | b'.' | b'[' | b']' | b':' | b'$');
-        let classes = if plain { 0 } else { ODD };
+        let strange = if at.is_ascii_control() { STRANGE } else { 0 };
+        let classes = if plain { 0 } else { ODD | strange };
         all[at as usize] = classes
             | match at {
                 b'[' => PARTS | WITHIN,
@@ -127,7 +130,7 @@ fn is_name(name: &str, classes: u8) -> bool {
 }
 
 const fn is_value(classes: u8) -> bool {
-    classes & (ENCODED | WITHIN) == 0
+    classes & (ENCODED | WITHIN | STRANGE) == 0
 }
 
 impl<'r> Seen<'r> {
@@ -157,6 +160,7 @@ impl<'r> Seen<'r> {
             } else {
                 self.push(group, names, Some(value.clone()), listed);
             }
+            self.as_php(&name, &value);
             self.look_closer(&name, &value);
         }
     }
@@ -227,9 +231,7 @@ impl<'r> Seen<'r> {
                 if items.is_empty() {
                     self.push(group, names.clone(), None, true);
                 }
-                for item in items {
-                    self.push(group, names.clone(), item.scalar().map(keep), true);
-                }
+                self.listed(group, &names, items, keep);
                 self.items(group, items, keep);
             }
             Json::String(text) => {
@@ -244,6 +246,19 @@ impl<'r> Seen<'r> {
                 }
             }
             value => self.push(group, names, value.scalar().map(keep), listed),
+        }
+    }
+
+    /// The values of a list, also of lists in it: as text, a list of one is that.
+    fn listed<'t>(&mut self, group: usize, names: &Names<'r>, items: &'t [Json], keep: Keep<'t, 'r>) {
+        for item in items {
+            match item {
+                Json::List(items) if !items.is_empty() => self.listed(group, names, items, keep),
+                item => self.push(group, names.clone(), item.scalar().map(keep), true),
+            }
+            if let Json::String(text) = item {
+                self.respell(&names[1], text);
+            }
         }
     }
 
@@ -299,6 +314,7 @@ impl<'r> Seen<'r> {
 
     /// Other readings of a field: cut at `;`, without digits in front, as JSON that begins further on.
     fn look_closer(&mut self, name: &str, value: &str) {
+        self.respell(name, value);
         let digits = name.bytes().take_while(u8::is_ascii_digit).count();
         if digits > 0 && digits < name.len() {
             self.readings.push((folded(&name[digits..]), value.to_owned()));
