@@ -33,4 +33,5 @@ mod otherwise;
 mod person;
 mod prices;
 mod templates;
+mod unpriced;
 mod unseen;

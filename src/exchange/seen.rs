@@ -145,6 +145,10 @@ impl Subject for Prepared<'_> {
         self.scheme.caps.traded.as_deref()
     }
 
+    fn market_without(&self) -> Option<&str> {
+        self.scheme.caps.market_without.as_deref()
+    }
+
     fn logs_in(&self) -> bool {
         Prepared::logs_in(self)
     }

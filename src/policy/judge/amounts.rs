@@ -274,6 +274,7 @@ impl<'p> Case<'p, '_> {
                     self.deny(rule, &format!("the request has {} and no {times}", told(field)))
                         .fix("send both; an order at the market's price has none")
                 })?;
+                self.spelled(rule, [field, factor], cap)?;
                 self.absolute(rule, factor)?;
                 self.absolute(rule, field)?;
                 self.priced_otherwise(rule, asked, fields, group)?;
