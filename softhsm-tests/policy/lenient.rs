@@ -46,6 +46,33 @@ fn a_value_that_is_the_denied_one_in_the_other_case_or_without_what_does_not_sho
 }
 
 #[test]
+fn a_number_is_denied_as_lenient_readers_take_it() {
+    let okx = Judge::new("okx", "[[deny]]\nvalues = { lever = [\"50\", \"-7\", \"1*\"] }");
+    let set = |lever: &str| {
+        let body = serde_json::json!({"instId": "A", "lever": lever}).to_string();
+        ask("POST", "/api/v5/account/set-leverage", &body)
+    };
+    for lever in [
+        "0x32",
+        "0X32",
+        "5_0",
+        "50x",
+        "50.0 x",
+        "+50,5",
+        "\u{ff15}\u{ff10}",
+        "\u{665}\u{660}",
+        "-0x7",
+        "-7a",
+        "50e",
+    ] {
+        okx.denies(&set(lever), "deny 1");
+    }
+    for lever in ["5", "500", "0x5", "x50", "5 0", "7", "5e", "0x", "-", ""] {
+        okx.permits(&set(lever));
+    }
+}
+
+#[test]
 fn a_list_in_a_list_has_its_values() {
     let deny = "[[deny]]\nvalues = { side = [\"sell\"] }";
     let body = |side: &str| format!(r#"{{"symbol":"A_B","side":{side}}}"#);

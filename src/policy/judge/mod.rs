@@ -3,6 +3,7 @@
 mod amounts;
 mod asked;
 mod endpoints;
+mod numbers;
 mod orders;
 mod otherwise;
 mod prices;
