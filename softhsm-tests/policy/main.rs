@@ -19,6 +19,7 @@ mod elsewhere;
 mod files;
 mod follows;
 mod generated;
+mod honest;
 mod judge;
 mod kept;
 mod learned;

@@ -197,6 +197,8 @@ const CALM_FIELDS: &[&str] = &[
     "order",
     "coin",
     "currency",
+    "currencies",
+    "quotecurrency",
     "asset",
     "accounttype",
     "category",
