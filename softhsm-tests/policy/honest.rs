@@ -77,3 +77,39 @@ fn coinones_looks_name_both_currencies() {
         )],
     );
 }
+
+#[test]
+fn zaifs_positions_are_looked_at_under_caps() {
+    let refused = [(
+        "POST",
+        "/tlapi",
+        "method=create_position&type=margin&currency_pair=btc_jpy",
+    )];
+    let positions = "method=active_positions&type=margin";
+    holds(
+        "zaif",
+        &crate::judge::cap("amount"),
+        &[("POST", "/tlapi", positions)],
+        &refused,
+    );
+}
+
+/// Bullish signs method and path of a GET, and no query.
+#[test]
+fn a_look_whose_query_is_not_signed_passes_under_caps_and_no_rule_about_its_fields() {
+    let looks = [
+        ("GET", "/trading-api/v2/orders?symbol=BTCUSDC", ""),
+        ("GET", "/trading-api/v1/accounts/trading-accounts", ""),
+    ];
+    let order = r#"{"symbol":"BTCUSDC","type":"LIMIT","side":"BUY","price":"1","quantity":"0.2"}"#;
+    let caps = crate::judge::cap("quantity");
+    holds(
+        "bullish",
+        &caps,
+        &looks,
+        &[("POST", "/trading-api/v2/orders", order)],
+    );
+    holds("bullish", "symbols = [\"BTCUSDC\"]", &[], &looks);
+    let deny = "[[deny]]\nvalues = { symbol = [\"BTCUSDC\"] }";
+    holds("bullish", deny, &[], &looks);
+}
