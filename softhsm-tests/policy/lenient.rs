@@ -152,3 +152,37 @@ fn what_moves_money_does_so_by_names_and_values_that_are_spelled_leniently() {
         Judge::new(exchange, "").denies(&ask("POST", path, body), "move money out");
     }
 }
+
+/// What is compared with each other must not be without measure: one line would keep a token busy for hours.
+#[test]
+fn a_request_with_more_fields_than_any_exchange_takes_is_denied_soon() {
+    let many = |piece: &dyn Fn(usize) -> String| (0..200_000).map(piece).collect::<Vec<_>>().join("&");
+    let lists = many(&|at| format!("o[{at}][x]=1"));
+    let plain = many(&|at| format!("f{at}=1"));
+    let cut = format!("volume=1&note=x&{}", many(&|_| "note=x;volume=1".into()));
+    let kraken = Judge::new("kraken", "[[cap]]\nfield = \"volume\"\nrequest = \"1\"");
+    for body in [lists, plain, cut] {
+        kraken.denies(
+            &ask("POST", "/0/private/AddOrder", &body),
+            "there are more than 4096 of them",
+        );
+    }
+    let member = |at: usize| format!(r#""f{at}":1,"#);
+    let (members, orders) = (
+        (0..100_000).map(member).collect::<String>(),
+        r#"{"sz":"0.1"},"#.repeat(100_000),
+    );
+    let body = format!(r#"{{{members}"px":"1","o":[{orders}{{}}]}}"#);
+    let okx = Judge::new("okx", "[[cap]]\nfield = \"sz\"\ntimes = \"px\"\nrequest = \"1\"");
+    okx.denies(
+        &ask("POST", "/api/v5/trade/order", &body),
+        "there are more than 4096 of them",
+    );
+    // As many as exchanges take, and far more.
+    let order = r#"{"instId":"A","side":"buy","ordType":"limit","px":"1","sz":"0.001"},"#.repeat(500);
+    okx.permits(&ask(
+        "POST",
+        "/api/v5/trade/batch-orders",
+        &format!("[{}]", order.trim_end_matches(',')),
+    ));
+}

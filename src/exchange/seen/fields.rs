@@ -20,7 +20,12 @@ pub(super) struct Seen<'r> {
     pub odd: Option<String>,
     /// The groups that names such as `orders[0][price]` stand in, by what is in front of the last part.
     named: Vec<(String, usize)>,
+    /// How many fields were found, in all readings.
+    found: usize,
 }
+
+/// How many fields rules look at: they are compared with each other, and no exchange takes a tenth of that.
+const MOST: usize = 4096;
 
 /// How text of a request is kept: as it lies there, or copied out of what was read of a text within.
 type Keep<'t, 'r> = fn(&'t str) -> Cow<'r, str>;
@@ -152,6 +157,9 @@ impl<'r> Seen<'r> {
                 self.push(0, [name.into(), name.into()], Some(value.into()), false);
                 continue;
             }
+            if self.is_full(1) {
+                break;
+            }
             let (name, value) = (decoded(name), decoded(value));
             let (group, listed, part) = self.place_of(&name);
             let names = [cut(&name, part), name.clone()];
@@ -263,10 +271,23 @@ impl<'r> Seen<'r> {
     }
 
     fn push(&mut self, group: usize, names: Names<'r>, value: Option<Cow<'r, str>>, listed: bool) {
+        if self.is_full(1) {
+            return;
+        }
         let [part, given] = names;
         self.groups[group]
             .fields
             .push(Field::new(part, given, value, listed));
+    }
+
+    /// Whether that many more are more than rules look at, which is odd.
+    fn is_full(&mut self, more: usize) -> bool {
+        self.found = self.found.saturating_add(more);
+        let full = self.found > MOST;
+        if full && self.odd.is_none() {
+            self.odd = Some(format!("there are more than {MOST} of them"));
+        }
+        full
     }
 
     fn group(&mut self, within: usize) -> usize {
@@ -359,6 +380,9 @@ impl<'r> Seen<'r> {
 
     /// Keeps what the plain reading does not have just so.
     fn keep(&mut self, found: Found<'_>) {
+        if self.is_full(found.len()) {
+            return;
+        }
         for (name, value) in found {
             let name = folded(last_part(&name));
             let mut plain = self.groups.iter().flat_map(|group| &group.fields);
