@@ -24,6 +24,8 @@ pub(crate) struct Caps {
     pub(super) asked_by: Option<String>,
     /// The folded names of the fields that name what is traded, where they are known; none of them where the path does.
     pub(super) traded: Option<Vec<String>>,
+    /// The field without which an order is one at the market's price, as the exchange spells it.
+    pub(super) market_without: Option<String>,
 }
 
 /// An endpoint that closes or trades without an amount, where the path is not signed.
@@ -61,6 +63,7 @@ impl Caps {
             traded: file
                 .traded
                 .map(|names| names.iter().map(|name| folded(name)).collect()),
+            market_without: file.market_without,
         })
     }
 }

@@ -26,6 +26,7 @@ mod file;
 mod functions;
 mod impossible;
 mod key;
+mod lenient;
 mod like;
 mod locate;
 mod logins;

@@ -2,6 +2,7 @@
 
 mod alike;
 mod fields;
+mod leniently;
 
 use std::time::Duration;
 
@@ -171,6 +172,10 @@ impl Subject for Prepared<'_> {
 
     fn traded(&self) -> Option<&[String]> {
         self.scheme.caps.traded.as_deref()
+    }
+
+    fn market_without(&self) -> Option<&str> {
+        self.scheme.caps.market_without.as_deref()
     }
 
     fn logs_in(&self) -> bool {

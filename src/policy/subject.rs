@@ -40,6 +40,9 @@ pub trait Subject {
     /// The folded names of the fields that name what is traded, where the exchange's file says; none of them where the path
     /// does.
     fn traded(&self) -> Option<&[String]>;
+    /// The field, as the exchange spells it, without which it takes an order for one at the market's price; none where it does
+    /// not.
+    fn market_without(&self) -> Option<&str>;
     /// Whether the signature may log in to a socket, where nothing more is signed.
     fn logs_in(&self) -> bool;
     /// Whether the answer opens a session in which nothing is signed.

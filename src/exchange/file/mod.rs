@@ -73,6 +73,7 @@ pub(crate) struct CapsFile {
     pub sessions: Vec<String>,
     pub asked_by: Option<String>,
     pub traded: Option<Vec<String>>,
+    pub market_without: Option<String>,
 }
 
 /// Which endpoints read and which trade, for policies to begin with.

@@ -23,7 +23,12 @@ pub(super) struct Seen<'r> {
     pub odd: Option<String>,
     /// The groups that names such as `orders[0][price]` stand in, by what is in front of the last part.
     named: Vec<(String, usize)>,
+    /// How many fields were found, in all readings.
+    found: usize,
 }
+
+/// How many fields rules look at: they are compared with each other, and no exchange takes a tenth of that.
+const MOST: usize = 4096;
 
 /// How text of a request is kept: as it lies there, or copied out of what was read of a text within.
 type Keep<'t, 'r> = fn(&'t str) -> Cow<'r, str>;
@@ -52,14 +57,17 @@ const PARTS: u8 = 2;
 const ENCODED: u8 = 4;
 /// It may end a value, or begin another within it.
 const WITHIN: u8 = 8;
+/// It may be read as another, or passed over.
+const STRANGE: u8 = 16;
 
 const fn classes() -> [u8; 256] {
-    let mut all = [ODD; 256];
+    let mut all = [ODD | STRANGE; 256];
     let mut at = 0_u8;
     while at < 128 {
         let plain =
             at.is_ascii_alphanumeric() || matches!(at, b'_' | b'-' | b'.' | b'[' | b']' | b':' | b'$');
-        let classes = if plain { 0 } else { ODD };
+        let strange = if at.is_ascii_control() { STRANGE } else { 0 };
+        let classes = if plain { 0 } else { ODD | strange };
         all[at as usize] = classes
             | match at {
                 b'[' => PARTS | WITHIN,
@@ -130,7 +138,7 @@ fn is_name(name: &str, classes: u8) -> bool {
 }
 
 const fn is_value(classes: u8) -> bool {
-    classes & (ENCODED | WITHIN) == 0
+    classes & (ENCODED | WITHIN | STRANGE) == 0
 }
 
 impl<'r> Seen<'r> {
@@ -151,6 +159,9 @@ impl<'r> Seen<'r> {
                 self.push(0, [name.into(), name.into()], Some(value.into()), false);
                 continue;
             }
+            if self.is_full(1) {
+                break;
+            }
             let (name, value) = (decoded(name), decoded(value));
             let (group, listed, part) = self.place_of(&name);
             let names = [cut(&name, part), name.clone()];
@@ -159,6 +170,7 @@ impl<'r> Seen<'r> {
             } else {
                 self.push(group, names, Some(value.clone()), listed);
             }
+            self.as_php(&name, &value);
             self.look_closer(&name, &value);
         }
     }
@@ -229,9 +241,7 @@ impl<'r> Seen<'r> {
                 if items.is_empty() {
                     self.push(group, names.clone(), None, true);
                 }
-                for item in items {
-                    self.push(group, names.clone(), item.scalar().map(keep), true);
-                }
+                self.listed(group, &names, items, keep);
                 self.items(group, items, keep);
             }
             Json::String(text) => {
@@ -249,11 +259,37 @@ impl<'r> Seen<'r> {
         }
     }
 
+    /// The values of a list, also of lists in it: as text, a list of one is that.
+    fn listed<'t>(&mut self, group: usize, names: &Names<'r>, items: &'t [Json], keep: Keep<'t, 'r>) {
+        for item in items {
+            match item {
+                Json::List(items) if !items.is_empty() => self.listed(group, names, items, keep),
+                item => self.push(group, names.clone(), item.scalar().map(keep), true),
+            }
+            if let Json::String(text) = item {
+                self.respell(&names[1], text);
+            }
+        }
+    }
+
     fn push(&mut self, group: usize, names: Names<'r>, value: Option<Cow<'r, str>>, listed: bool) {
+        if self.is_full(1) {
+            return;
+        }
         let [part, given] = names;
         let mut field = Field::new(part, given, value, listed);
         field.group = group;
         self.fields.push(field);
+    }
+
+    /// Whether that many more are more than rules look at, which is odd.
+    fn is_full(&mut self, more: usize) -> bool {
+        self.found = self.found.saturating_add(more);
+        let full = self.found > MOST;
+        if full && self.odd.is_none() {
+            self.odd = Some(format!("there are more than {MOST} of them"));
+        }
+        full
     }
 
     fn group(&mut self, within: usize) -> usize {
@@ -298,6 +334,7 @@ impl<'r> Seen<'r> {
 
     /// Other readings of a field: cut at `;`, without digits in front, as JSON that begins further on.
     fn look_closer(&mut self, name: &str, value: &str) {
+        self.respell(name, value);
         let digits = name.bytes().take_while(u8::is_ascii_digit).count();
         if digits > 0 && digits < name.len() {
             self.readings.push((folded(&name[digits..]), value.to_owned()));
@@ -342,6 +379,9 @@ impl<'r> Seen<'r> {
 
     /// Keeps what the plain reading does not have just so.
     fn keep(&mut self, found: Found<'_>) {
+        if self.is_full(found.len()) {
+            return;
+        }
         for (name, value) in found {
             let name = folded(last_part(&name));
             let mut plain = self.fields.iter();

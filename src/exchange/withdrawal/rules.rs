@@ -7,6 +7,7 @@ use crate::{
     exchange::{
         file::WithdrawalFile,
         glob::fits,
+        lenient::lowered,
         plan::{METHODS, Plan},
     },
 };
@@ -183,12 +184,13 @@ pub(super) fn named<'t>(
     }
     let hit = rules.values.iter().find(|rule| {
         let mut same = fields.iter().filter(|(name, _)| *name == rule.name);
-        same.any(|(_, value)| fits(&rule.value, &value.trim().to_lowercase()))
+        same.any(|(_, value)| fits(&rule.value, &lowered(value)))
     });
     hit.map(|rule| format!("{} moves money out", rule.shown))
 }
 
-/// A name as servers may read it: without case and spaces around, without the index of `name[0]`, and up to a NUL.
+/// A name as servers may read it: without case, as Go and others have it, and spaces around, without the index of `name[0]`,
+/// and up to a NUL.
 fn folded(name: &str) -> Cow<'_, str> {
     if name
         .bytes()
@@ -201,6 +203,7 @@ fn folded(name: &str) -> Cow<'_, str> {
         .unwrap_or_default()
         .trim()
         .to_lowercase()
+        .replace('ſ', "s")
         .into()
 }
 

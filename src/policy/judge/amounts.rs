@@ -179,6 +179,10 @@ impl<'p> Case<'p, '_> {
         if self.policy.caps.is_empty() {
             return Ok(());
         }
+        // A look stays one, whatever is put into a query that is not signed.
+        if asked.bound().path && !asked.bound().fields && asked.only_looks() {
+            return Ok(());
+        }
         self.covered("cap", asked)?;
         let fields = self.relied_on("cap", asked)?;
         if let Some((cap, amount)) = self.usual_order(asked, ground, fields) {
@@ -311,6 +315,7 @@ impl<'p> Case<'p, '_> {
                             .fix("send both; an order at the market's price has none")
                     })
                 })?;
+                self.spelled(rule, [field, factor], cap)?;
                 self.absolute(rule, factor)?;
                 self.absolute(rule, field)?;
                 self.priced_otherwise(rule, asked, fields, group)?;

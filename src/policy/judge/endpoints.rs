@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::{Asked, Case, shortened};
+use super::{Asked, Case, numbers::is_number, shortened};
 use crate::{
     error::{Result, rarely},
     glob,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A value as a reader of numbers takes it, whichever of their spellings it has, and without blanks around it.
-fn plain(value: &str) -> Cow<'_, str> {
+pub(super) fn plain(value: &str) -> Cow<'_, str> {
     let value = value.trim();
     match Decimal::parse(value).and_then(Decimal::amount) {
         Some(amount) if value.starts_with('-') => format!("-{amount}").into(),
@@ -72,9 +72,11 @@ impl Case<'_, '_> {
             let mut values = fields.of(field).filter_map(|field| field.value.as_deref());
             let fits = |value: &str| {
                 let value = value.to_lowercase();
-                patterns
-                    .iter()
-                    .any(|pattern| glob::fits(pattern, &value) || glob::fits(&plain(pattern), &plain(&value)))
+                patterns.iter().any(|pattern| {
+                    glob::fits(pattern, &value)
+                        || glob::fits(&plain(pattern), &plain(&value))
+                        || is_number(pattern, &value)
+                })
             };
             if !values.any(fits) {
                 return Ok(false);

@@ -4,6 +4,7 @@ mod amounts;
 mod asked;
 mod endpoints;
 mod ground;
+mod numbers;
 mod orders;
 mod otherwise;
 mod prices;

@@ -7,9 +7,21 @@ use crate::{
     policy::{
         decimal::{Amount, Decimal},
         known::{AMENDS, prices as known},
-        subject::{Field, Fields},
+        rules::Cap,
+        subject::{Field, Fields, last_part},
     },
 };
+
+/// Whether it changes an order, which has its type.
+fn changes(asked: &Asked<'_>) -> bool {
+    matches!(asked.method(), "PUT" | "PATCH") || AMENDS.stand_in(asked.plain_path())
+}
+
+/// Whether a field is named just as the owner's rule has it.
+fn is_spelled(field: &Field<'_>, name: &str) -> bool {
+    let given: &str = &field.given;
+    !given.contains('.') && last_part(given) == name
+}
 
 impl Case<'_, '_> {
     /// Refuses an order that may be filled at another price than it names, as one at the market's: the exchange does not look
@@ -29,6 +41,15 @@ impl Case<'_, '_> {
                 )
                 .fix("ask for orders with a limit; or deny the endpoint and cap the quantity")
             }));
+        }
+        if let Some(kind) = asked.market_without().filter(|_| !changes(asked)) {
+            let mut all = fields.fields_around(group);
+            if !all.any(|field| field.given == kind) {
+                return Err(rarely(|| {
+                    self.deny(rule, &format!("the request has no {kind}, and the exchange takes such an order for one at the market's price"))
+                        .fix("say of which type the order is")
+                }));
+            }
         }
         let pinned = |name: &str| self.policy.values.iter().any(|(pinned, ..)| pinned == name);
         for field in fields.fields_around(group) {
@@ -76,14 +97,16 @@ impl Case<'_, '_> {
         let Some((name, rule, _)) = values.find(|(name, ..)| is_type(name)) else {
             return Ok(());
         };
-        let changes = matches!(asked.method(), "PUT" | "PATCH") || AMENDS.stand_in(asked.plain_path());
-        if !asked.bound().path || changes || asked.only_looks() {
+        if !asked.bound().path || changes(asked) || asked.only_looks() {
             return Ok(());
         }
+        let spelled = asked.market_without();
         let fields = asked.fields();
         let order = (0..fields.objects()).find_map(|at| {
             let amount = fields.amount_of(at)?;
-            let typed = fields.fields_around(at).any(|field| is_type(&field.name));
+            let typed = fields
+                .fields_around(at)
+                .any(|field| is_type(&field.name) && spelled.is_none_or(|name| field.given == name));
             (!typed && self.traded(fields, at).is_some()).then_some(amount)
         });
         match order {
@@ -137,6 +160,27 @@ impl Case<'_, '_> {
             }
         }
         Ok(greatest)
+    }
+
+    /// Refuses a price by another spelling of its name than the owner's: to an exchange that takes them for two the order has
+    /// none, as one at the market's.
+    pub(super) fn spelled(&self, rule: &str, factors: [&Field<'_>; 2], cap: &Cap) -> Result<()> {
+        let mut both = factors.into_iter().zip(&cap.given);
+        let Some((field, given)) =
+            both.find(|(field, given)| known::is_price(&field.name) && !is_spelled(field, given))
+        else {
+            return Ok(());
+        };
+        Err(rarely(|| {
+            self.deny(
+                rule,
+                &format!(
+                    "{} is not spelled as {given}, and may be no price to the exchange",
+                    told(field)
+                ),
+            )
+            .fix("write the price's name in the cap as the exchange spells it")
+        }))
     }
 
     /// Refuses a price with a sign: exchanges take it as a distance from the market's.

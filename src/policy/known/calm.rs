@@ -24,6 +24,7 @@ pub(super) static LOOKS_AT: Words = Words::new(&[
     "open_order",
     "open-order",
     "active_order",
+    "active_position",
 ]);
 
 /// Words that have one of [`ACTS`] in them.
@@ -197,6 +198,8 @@ const CALM_FIELDS: &[&str] = &[
     "order",
     "coin",
     "currency",
+    "currencies",
+    "quotecurrency",
     "asset",
     "accounttype",
     "category",
@@ -244,6 +247,7 @@ mod tests {
             "/linear-swap-api/v1/swap_openorders",
             "/private/getclosedorders",
             "/info/user_info",
+            "active_positions",
         ] {
             assert!(is_calm_path(path), "{path}");
         }

@@ -1,7 +1,5 @@
 //! What closes all that there is, whatever amount is named: fields and endpoints.
 
-use crate::policy::decimal::Decimal;
-
 /// Fields by which all that there is, or a part of it, is closed, sold or lent, whatever amount is named.
 pub(super) const CLOSES: &[&str] = &[
     "closeposition",
@@ -25,14 +23,15 @@ pub(in crate::policy) fn closes(name: &str, value: &str) -> bool {
         || name == "close" && matches!(lower().as_str(), "true" | "1")
         // Bitfinex says so by one bit of a number, and BitMEX among other flags.
         || name == "flags" && has_close_bit(&lower())
-        || name == "execinst" && lower().split(',').any(|flag| flag.trim() == "close")
+        || name == "execinst" && lower().split(|char: char| !char.is_alphanumeric()).any(|flag| flag == "close")
 }
 
-/// Whether a number has the bit 512, or is written so that it cannot be told.
+/// Whether a number has the bit 512, or is written so that it cannot be told: JavaScript takes bits of text, too, be it hex or
+/// with blanks around it, and rounds what is great.
 fn has_close_bit(value: &str) -> bool {
-    match value.parse::<u64>() {
+    match value.parse::<u32>() {
         Ok(flags) => flags & 512 != 0,
-        Err(_) => Decimal::parse(value).is_some(),
+        Err(_) => value.bytes().any(|byte| byte.is_ascii_digit()),
     }
 }
 
@@ -79,6 +78,33 @@ pub(in crate::policy) fn tells_of_closed(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_close_in_whatever_way_they_are_written() {
+        for (name, value) in [
+            ("flags", "512"),
+            ("flags", "4608"),
+            ("flags", " 512"),
+            ("flags", "0x200"),
+            ("flags", "512.0"),
+            ("flags", "-512"),
+            ("flags", "1152921504606847487"),
+            ("execinst", "ReduceOnly,Close"),
+            ("execinst", "ReduceOnly Close"),
+        ] {
+            assert!(closes(name, value), "{name} = {value:?}");
+        }
+        for (name, value) in [
+            ("flags", "0"),
+            ("flags", "4096"),
+            ("flags", "hidden"),
+            ("flags", ""),
+            ("execinst", "ReduceOnly, LastPrice"),
+            ("execinst", "ParticipateDoNotInitiate"),
+        ] {
+            assert!(!closes(name, value), "{name} = {value:?}");
+        }
+    }
 
     #[test]
     fn what_closes_is_told_from_what_was_closed() {

@@ -271,10 +271,11 @@ pub(super) fn is_unit(name: &str) -> bool {
     UNITS.iter().any(|(known, _)| *known == name)
 }
 
-/// Whether a field of this folded name says in which unit an amount is.
+/// Whether a field of this folded name says in which unit an amount is. One that is empty does not, as those that python-okx
+/// sends of all that an order may have.
 pub(super) fn sets_unit(name: &str, value: &str) -> bool {
     let of_units = |(known, part): &(&str, &str)| *known == name && value.to_lowercase().contains(part);
-    UNITS.iter().any(of_units) || spends(name, value)
+    !value.is_empty() && UNITS.iter().any(of_units) || spends(name, value)
 }
 
 /// Whether a field of this folded name says that the order's amount is in another place than its own, or in another unit.

@@ -108,6 +108,8 @@ pub(super) struct Cap {
     /// The folded name.
     pub field: String,
     pub times: Option<String>,
+    /// Both as the owner spells them.
+    pub given: [String; 2],
     pub symbols: Vec<String>,
     pub paths: Vec<String>,
     pub request: Option<Amount>,

@@ -148,6 +148,7 @@ impl Cap {
             name,
             field,
             times,
+            given: [file.field, file.times.unwrap_or_default()],
             symbols,
             paths,
             request,
