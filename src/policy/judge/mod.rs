@@ -4,10 +4,13 @@ mod amounts;
 mod asked;
 mod endpoints;
 mod ground;
+mod moment;
 mod numbers;
 mod orders;
 mod otherwise;
 mod prices;
+mod sessions;
+mod symbols;
 mod usual;
 
 use std::{fmt::Display, sync::Arc, time::Duration};
@@ -16,7 +19,7 @@ use self::ground::Ground;
 pub(super) use self::{asked::Asked, ground::Grounds};
 use super::{
     decimal::Amount,
-    rules::{Endpoint, Limit, Policy},
+    rules::{Limit, Policy},
     subject::{Field, Fields, Subject},
 };
 use crate::{
@@ -36,12 +39,6 @@ pub(super) struct Judged<'p> {
     /// The folded names of the fields that rules looked at.
     pub looked_at: Vec<&'p str>,
 }
-
-/// How far ahead of this machine's clock an exchange's may be, so that a request that brings its time is one of now.
-const SOON: Duration = Duration::from_secs(60);
-
-/// The minutes of a week.
-const WEEK: usize = 7 * 24 * 60;
 
 /// Something to be counted.
 #[derive(Debug, Clone)]
@@ -95,70 +92,6 @@ impl<'p> Case<'p, '_> {
     fn deny(&self, rule: impl Display, saw: &str) -> Error {
         let rule = format!("{rule} of {}", self.policy.origin);
         Error::new(Code::Denied, format!("{rule}: {saw}")).by(rule)
-    }
-
-    fn moment(&self) -> Result<()> {
-        if self.policy.deny_all {
-            return Err(rarely(|| {
-                self.deny("deny-all", "everything is denied")
-                    .fix("take the line out to allow again")
-            }));
-        }
-        if self.policy.expires.is_none() && self.policy.hours.is_empty() {
-            return Ok(());
-        }
-        self.time("it is", self.now)?;
-        // What is signed now may be meant for later.
-        let Some(asked) = self.asked else { return Ok(()) };
-        let (from, until) = asked.holds(self.now);
-        let soon = self.now + SOON;
-        if from > soon {
-            self.time("the request brings the time", from)?;
-        }
-        if until <= soon {
-            return Ok(());
-        }
-        // Hours begin and end with a minute, and are the same every week.
-        let minutes = (from.max(self.now).as_secs() / 60 + 1)..=(until.as_secs() / 60);
-        minutes
-            .take(WEEK)
-            .map(|minute| Duration::from_secs(minute * 60))
-            .chain([until])
-            .try_for_each(|time| self.time("the request holds at", time))
-    }
-
-    fn time(&self, whose: &str, time: Duration) -> Result<()> {
-        if let Some((until, shown)) = &self.policy.expires
-            && *until <= time.as_secs()
-        {
-            return Err(rarely(|| {
-                self.deny(
-                    "expires",
-                    &format!("the policy held until {shown}, and {whose} {}", stamp(time)),
-                )
-                .fix("set a later `expires`")
-            }));
-        }
-        if !self.policy.hours.is_empty() && !self.policy.hours.iter().any(|hours| hours.has(time)) {
-            let all: Vec<_> = self
-                .policy
-                .hours
-                .iter()
-                .map(|hours| hours.shown.as_str())
-                .collect();
-            return Err(rarely(|| {
-                self.deny(
-                    "hours",
-                    &format!(
-                        "{whose} {}, and requests are signed {} (UTC)",
-                        stamp(time),
-                        all.join(", ")
-                    ),
-                )
-                .fix("wait, or widen `hours`")
-            }));
-        }
-        Ok(())
     }
 
     fn client(&self) -> Result<()> {
@@ -216,91 +149,6 @@ impl<'p> Case<'p, '_> {
             })),
             None => Ok(()),
         }
-    }
-
-    /// Behind a login nothing is signed, so that no rule about requests could hold.
-    fn login(&self, asked: &Asked<'_>) -> Result<()> {
-        if !asked.bound().login || self.policy.websocket {
-            return Ok(());
-        }
-        // Where the socket's requests are signed, as at Binance, a rule for WS is about those.
-        let named =
-            |rule: &Endpoint| !asked.bound().fields && rule.methods.iter().any(|method| method == "WS");
-        if self.policy.allow.as_deref().into_iter().flatten().any(named) {
-            return Ok(());
-        }
-        match self.policy.looks_inside() {
-            None => Ok(()),
-            Some(rule) => Err(rarely(|| {
-                self.deny(
-                    rule,
-                    "a WebSocket login opens a connection on which nothing more is signed, and no rule holds",
-                )
-                .fix("set websocket = true if the key may log in all the same")
-            })),
-        }
-    }
-
-    /// A request whose signature is that of a login as well is one, unless the owner allowed just this endpoint.
-    fn logs_in(&self, asked: &Asked<'_>) -> Result<()> {
-        let rule = match self.policy.looks_inside() {
-            Some(rule) if !self.policy.websocket && asked.logs_in() => rule,
-            _ => return Ok(()),
-        };
-        if self.allows_by(asked, |path| !path.contains('*')) {
-            return Ok(());
-        }
-        Err(rarely(|| {
-            self
-            .deny(
-                rule,
-                &format!(
-                    "the signature for {} may log in to a WebSocket, on which nothing more is signed, and no rule holds",
-                    asked.endpoint()
-                ),
-            )
-            .fix(format!(
-                "set websocket = true if the key may log in, or allow just this path: [[allow]] with path = {:?}",
-                asked.shown_path()
-            ))
-        }))
-    }
-
-    /// Whether the owner allowed the endpoint by a path that names it so.
-    fn allows_by(&self, asked: &Asked<'_>, names: fn(&str) -> bool) -> bool {
-        let allow = self.policy.allow.as_deref().into_iter().flatten();
-        asked.is_among(allow.flat_map(|rule| &rule.paths).filter(|path| names(path)))
-    }
-
-    /// What a token for a socket opens is as a login, unless the owner allowed just this endpoint.
-    fn session(&self, asked: &Asked<'_>) -> Result<()> {
-        let policy = self.policy;
-        let rule = match () {
-            () if policy.websocket => return Ok(()),
-            () if !policy.caps.is_empty() => "cap",
-            () if policy.symbols.is_some() => "symbols",
-            () if !policy.values.is_empty() => "values",
-            () => return Ok(()),
-        };
-        if !asked.opens_session() {
-            return Ok(());
-        }
-        if self.allows_by(asked, |path| path != "*") {
-            return Ok(());
-        }
-        Err(rarely(|| {
-            self.deny(
-                rule,
-                &format!(
-                    "{} gives a token for a connection on which nothing more is signed, and no rule holds",
-                    asked.endpoint()
-                ),
-            )
-            .fix(format!(
-                "allow it by name, [[allow]] with path = {:?}, or set websocket = true",
-                asked.shown_path()
-            ))
-        }))
     }
 
     /// The fields, where a rule is about to rely on them.
@@ -378,12 +226,4 @@ fn shown_path(subject: &dyn Subject) -> String {
 /// A path for a person.
 fn shortened(path: &str) -> String {
     path.chars().take(200).collect()
-}
-
-/// A time for a person, in UTC.
-fn stamp(now: Duration) -> String {
-    i64::try_from(now.as_secs())
-        .ok()
-        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map_or_else(String::new, |stamp| stamp.to_string())
 }

@@ -1,7 +1,7 @@
 //! Orders as most are: plain fields, each once, with one amount before one cap. Whether a request is one is asked of each
 //! field once; what may be anything else takes the long way, which says the same of these.
 
-use super::{Asked, Case, Ground, amounts::names_traded};
+use super::{Asked, Case, Ground, symbols::names_traded};
 use crate::policy::{
     decimal::{Amount, Decimal},
     known::{self, Marks},
