@@ -9,6 +9,17 @@ const DIGITS: usize = 18;
 /// How far its point may be moved, either way.
 const FAR: i32 = 30;
 
+/// The powers of ten of which most amounts are multiples.
+const POWERS: [u64; 19] = {
+    let mut all = [1; 19];
+    let mut at = 1;
+    while at < all.len() {
+        all[at] = all[at - 1] * 10;
+        at += 1;
+    }
+    all
+};
+
 /// An amount that is counted, in units of 10⁻¹⁸, rounded up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(pub u128);
@@ -108,6 +119,12 @@ impl Decimal {
         let shift = self.exponent + PLACES;
         if self.mantissa == 0 {
             return Some(Amount(0));
+        }
+        if let (Ok(mantissa), Some(power)) = (
+            u64::try_from(self.mantissa),
+            usize::try_from(shift).ok().and_then(|shift| POWERS.get(shift)),
+        ) {
+            return Some(Amount(u128::from(mantissa) * u128::from(*power)));
         }
         let power = |of: i32| 10_u128.checked_pow(of.unsigned_abs());
         let units = if shift >= 0 {

@@ -178,6 +178,7 @@ impl Policies {
             if learning {
                 verdict.fields = learned(asked.fields(), asked.asked_by());
             } else if let Some(fields) = asked.looked_into() {
+                verdict.fields.reserve_exact(judged.looked_at.len());
                 for field in fields.all() {
                     if judged.looked_at.contains(&&*field.name) {
                         let value = field.value.as_deref().unwrap_or_default();

@@ -33,6 +33,7 @@ impl Counted {
 
 impl<'p> Judged<'p> {
     /// What of a cap's field the request has, if that is there.
+    #[inline]
     fn capped(&mut self, cap: &'p Cap, amount: Option<Amount>) {
         if let (Some(limit), Some(amount)) = (&cap.day, amount) {
             self.wanted.push(Wanted { limit, amount });
@@ -47,17 +48,11 @@ impl<'p> Case<'p, '_> {
         if self.policy.caps.is_empty() {
             return Ok(());
         }
-        // A look stays one, whatever is put into a query that is not signed.
-        if asked.bound().path && !asked.bound().fields && asked.only_looks() {
-            return Ok(());
-        }
-        self.covered("cap", asked)?;
-        let fields = self.relied_on("cap", asked)?;
-        if let Some((cap, amount)) = self.usual_order(asked, ground, fields) {
+        if let Some((cap, amount)) = self.usual_order(asked, ground) {
             debug_assert_eq!(
                 {
                     let mut closely = Judged::default();
-                    let result = self.all_caps(asked, ground, fields, &mut closely);
+                    let result = self.all_caps(asked, ground, &mut closely);
                     format!("{:?}", result.map(|()| closely))
                 },
                 {
@@ -69,17 +64,17 @@ impl<'p> Case<'p, '_> {
             judged.capped(cap, Some(amount));
             return Ok(());
         }
-        self.all_caps(asked, ground, fields, judged)
+        self.all_caps(asked, ground, judged)
     }
 
     #[inline(never)]
-    fn all_caps(
-        &self,
-        asked: &Asked<'_>,
-        ground: &Ground,
-        fields: &Fields<'_>,
-        judged: &mut Judged<'p>,
-    ) -> Result<()> {
+    fn all_caps(&self, asked: &Asked<'_>, ground: &Ground, judged: &mut Judged<'p>) -> Result<()> {
+        // A look stays one, whatever is put into a query that is not signed.
+        if asked.bound().path && !asked.bound().fields && asked.only_looks() {
+            return Ok(());
+        }
+        self.covered("cap", asked)?;
+        let fields = self.relied_on("cap", asked)?;
         if self.looks_unsized(asked, fields) {
             return Ok(());
         }

@@ -1,25 +1,24 @@
 //! Orders as most are: plain fields, each once, with one amount before one cap. Whether a request is one is asked of each
 //! field once; what may be anything else takes the long way, which says the same of these.
 
-use super::{Asked, Case, Ground, symbols::names_traded};
+use super::{Asked, Case, Ground};
 use crate::policy::{
     decimal::{Amount, Decimal},
     known::{self, Marks},
     rules::Cap,
-    subject::{Field, Fields},
+    subject::Field,
 };
 
 impl<'p> Case<'p, '_> {
     /// The cap and the amount of such an order; none where it is another request, or the cap denies it.
-    pub(super) fn usual_order(
-        &self,
-        asked: &Asked<'_>,
-        ground: &Ground,
-        fields: &Fields<'_>,
-    ) -> Option<(&'p Cap, Amount)> {
+    pub(super) fn usual_order(&self, asked: &Asked<'_>, ground: &Ground) -> Option<(&'p Cap, Amount)> {
         let bound = asked.bound();
         let told = bound.path && bound.fields && !bound.login;
-        if !told || ground.closes || ground.otherwise || ground.looks || !fields.are_plain() {
+        if !told || ground.closes || ground.otherwise || ground.looks {
+            return None;
+        }
+        let fields = asked.fields();
+        if !fields.are_plain() {
             return None;
         }
         let (&[(at, _)], [_]) = (ground.caps.as_slice(), self.policy.capped.as_slice()) else {
@@ -38,23 +37,12 @@ impl<'p> Case<'p, '_> {
             }
         }
         let capped = capped.filter(|field| field.marks.has(Marks::AMOUNT))?;
-        if self.spends_a_side(fields) {
+        if self.has_a_side(fields) {
             return None;
         }
         let amount = Decimal::parse(capped.value.as_deref()?)?.amount()?;
         let within = cap.request.is_none_or(|most| amount <= most);
         (within && amount != Amount::default()).then_some((cap, amount))
-    }
-
-    fn spends_a_side(&self, fields: &Fields<'_>) -> bool {
-        let own = self.own_symbols();
-        fields.all().any(|field| {
-            names_traded(own, field)
-                && field.value.as_deref().is_some_and(|traded| {
-                    let mut names = fields.all();
-                    names.any(|field| known::is_side(traded, &field.name))
-                })
-        })
     }
 }
 
