@@ -18,8 +18,8 @@ const NO_SEAL: &[u8] = br#"{"seal":0,"upto":0,"head":"","token":"","mac":""}"#;
 
 /// What the page is made of.
 const TAGS: [&str; 23] = [
-    "!doctype", "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "b", "br", "code", "div",
-    "svg", "g", "rect", "text", "table", "tr", "th", "td",
+    "!doctype", "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "b", "br", "code",
+    "div", "svg", "g", "rect", "text", "table", "tr", "th", "td",
 ];
 
 /// A log as it is written: its files, oldest first, and how many lines they have.
